@@ -1,0 +1,150 @@
+"""The dataset folder: its records, its checks, and the split by patient. No torch in here.
+
+images/<case_id>/<index>.png   8 bit; grey (FLAIR alone) or RGB = (FLAIR, T1c, T2)
+masks/<case_id>/<index>.png    0 or 255, only where there is tumour
+metadata.csv                   one row per slice (`SliceRecord`), an ImageFolder's metadata file
+dataset.json                   format version, options, counts, content hash
+"""
+
+import csv
+import hashlib
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from brainai.errors import DataError
+
+FORMAT_VERSION = 1
+MODALITIES = ("flair", "t1c", "t2")
+SPLITS = ("train", "valid", "test")
+LABEL_NAMES = ("No Tumor", "Tumor")
+SPLIT_SHARES = {"train": 0.70, "valid": 0.15, "test": 0.15}
+
+
+@dataclass(frozen=True)
+class SliceRecord:
+    """One axial slice of one case; a row of metadata.csv."""
+
+    file_name: str
+    mask_file_name: str  # "" where there is no tumour, or none was outlined
+    label: int  # 1 = tumour
+    patient_id: str
+    case_id: str
+    slice_index: int
+    slice_count: int
+    modalities: tuple[str, ...]  # really present, always with "flair"
+    source: str
+    site: str
+    tumor_pixels: int  # -1 = tumour without an outline
+    pixel_area_mm2: float  # 0 = unknown
+    split: str
+
+    @property
+    def has_mask(self) -> bool:
+        """True where the extent of tumour is known, a tumour-free slice included."""
+        return self.tumor_pixels >= 0
+
+
+def assign_split(patient_id: str) -> str:
+    """The split of a patient, from a hash of the id alone: adding a patient moves nobody."""
+    digest = hashlib.sha256(patient_id.encode()).digest()
+    position = int.from_bytes(digest[:8], "big") / 2**64
+    edge = 0.0
+    for split, share in SPLIT_SHARES.items():
+        edge += share
+        if position < edge:
+            return split
+    return SPLITS[-1]
+
+
+def write_records(path: Path, records: Iterable[SliceRecord]) -> None:
+    """Write metadata.csv, aside first and then renamed."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(SliceRecord)])
+        writer.writeheader()
+        for record in records:
+            writer.writerow(asdict(record) | {"modalities": "+".join(record.modalities)})
+    os.replace(partial, path)
+
+
+def parse_record(row: dict[str, str]) -> SliceRecord:
+    """One row of metadata.csv as a record.
+
+    Raises:
+        KeyError, ValueError: a column is missing or holds something else.
+    """
+    values = {
+        field.name: field.type(row[field.name])
+        for field in fields(SliceRecord)
+        if field.type in (str, int, float)
+    }
+    return SliceRecord(**values, modalities=tuple(row["modalities"].split("+")))
+
+
+def read_records(folder: str | Path) -> list[SliceRecord]:
+    """All slices of a dataset folder, checked: known splits, and no patient in two of them.
+
+    Raises:
+        DataError: no dataset folder, a damaged row, or a patient who stands in two splits.
+    """
+    path = Path(folder) / "metadata.csv"
+    if not path.is_file():
+        raise DataError(
+            f"{folder} is not a dataset folder: it has no metadata.csv. "
+            "Make one with `python -m brainai.data.prepare`."
+        )
+    records = []
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            try:
+                records.append(parse_record(row))
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise DataError(
+                    f"{path}, row {len(records) + 2}: expected the columns of a slice record, "
+                    f"found {error}. Prepare the data set again."
+                ) from error
+    check_records(records, where=str(folder))
+    return records
+
+
+def check_records(records: list[SliceRecord], where: str) -> None:
+    """Raises DataError where a split is unknown or one patient stands in two splits."""
+    splits = defaultdict(set)
+    for record in records:
+        splits[record.patient_id].add(record.split)
+    unknown = sorted({split for found in splits.values() for split in found} - set(SPLITS))
+    if unknown:
+        raise DataError(f"{where}: expected the splits {', '.join(SPLITS)}, found {unknown}.")
+    leaking = sorted(patient for patient, found in splits.items() if len(found) > 1)
+    if leaking:
+        raise DataError(
+            f"{where}: {len(leaking)} patients stand in more than one split "
+            f"({', '.join(leaking[:5])}): figures would be too good. Prepare the data set again."
+        )
+    if not records:
+        raise DataError(f"{where} holds no slice. Check --root and --source of the preparation.")
+
+
+def read_info(folder: str | Path) -> dict:
+    """dataset.json of a dataset folder.
+
+    Raises:
+        DataError: it is missing, damaged, or of a newer format.
+    """
+    path = Path(folder) / "dataset.json"
+    try:
+        info = json.loads(path.read_text())
+    except (OSError, json.JSONDecodeError) as error:
+        raise DataError(
+            f"{path} cannot be read: the preparation did not finish. Run it again."
+        ) from error
+    if info.get("format_version", 0) > FORMAT_VERSION:
+        raise DataError(
+            f"{path} has format {info['format_version']}, this version reads {FORMAT_VERSION}: "
+            "update brainai."
+        )
+    return info

@@ -1,0 +1,182 @@
+"""The one way from pixels to network input, used by prepare, training, evaluation, app and API.
+
+decode → window → square → resize. Per slice, because a visitor's picture has no volume around it.
+No torch in here: workers that prepare data do not need it.
+"""
+
+import io
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from brainai.errors import DataError
+
+ImageSource: TypeAlias = str | Path | bytes | Image.Image | np.ndarray
+
+MAX_PIXELS = 32_000_000
+MIN_SIDE = 32
+COLOUR_TOLERANCE = 10.0  # mean spread of R, G and B, of 255; JPEG noise stays below 3
+MEAN = (0.485, 0.456, 0.406)  # of ImageNet: its weights are where training starts by default
+STD = (0.229, 0.224, 0.225)
+
+
+def decode(source: ImageSource) -> np.ndarray:
+    """One grey slice as it was stored, `[H, W]` float32 in the units of the file.
+
+    Takes a path, the bytes of a file, a PIL image, or an array `[H, W]` or `[H, W, 1|3|4]`.
+    8, 16 and 32 bit, float, palette and transparent pictures keep their full depth.
+
+    Raises:
+        DataError: no picture, several frames, a colour picture, too large, too small, or flat.
+    """
+    if isinstance(source, np.ndarray):
+        pixels = _grey(source)
+    else:
+        pixels = _decode_image(_open(source))
+    height, width = pixels.shape
+    if min(height, width) < MIN_SIDE:
+        raise DataError(
+            f"The picture is {width}×{height} pixels, too small to judge: "
+            f"bring a slice of at least {MIN_SIDE}×{MIN_SIDE}."
+        )
+    if height * width > MAX_PIXELS:
+        raise _too_large(width, height)
+    finite = np.isfinite(pixels)
+    if not finite.any() or np.ptp(pixels[finite]) == 0:
+        raise DataError("The picture is empty: every pixel has the same value.")
+    return np.where(finite, pixels, pixels[finite].min()).astype(np.float32)
+
+
+def window(pixels: np.ndarray) -> np.ndarray:
+    """Grey levels brought to `[0, 1]` by a robust window over the foreground.
+
+    0 is the background, 1 the 99.5th percentile of what is not background; a flat slice gives 0.
+
+    Args:
+        pixels: `[H, W]`, any finite numbers: 8 or 16 bit, raw signal, or z-scored.
+    """
+    pixels = _background_lowest(pixels.astype(np.float32))
+    low, typical_high = np.percentile(pixels, (0.5, 99))
+    if typical_high <= low:  # nearly empty: the few pixels there are make the range
+        typical_high = pixels.max()
+    foreground = pixels[pixels > low + 0.1 * (typical_high - low)]
+    if foreground.size == 0:
+        return np.zeros_like(pixels)
+    # A few saturated voxels (32767 in a range of 1,000) must not darken the brain.
+    high = min(np.percentile(foreground, 99.5), low + 6 * (np.median(foreground) - low))
+    return np.clip((pixels - low) / max(high - low, 1e-6), 0, 1)
+
+
+def square(pixels: np.ndarray) -> np.ndarray:
+    """Pad the shorter side with background, the slice in the middle: `[H, W]` → `[S, S]`."""
+    height, width = pixels.shape
+    side = max(height, width)
+    top, left = (side - height) // 2, (side - width) // 2
+    return np.pad(pixels, ((top, side - height - top), (left, side - width - left)))
+
+
+def resize(pixels: np.ndarray, size: int) -> np.ndarray:
+    """`[S, S]` float32 → `[size, size]`, bilinear, averaged where it shrinks."""
+    if pixels.shape == (size, size):
+        return pixels.astype(np.float32)
+    image = Image.fromarray(np.ascontiguousarray(pixels, np.float32))
+    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
+
+
+def prepare_slice(pixels: np.ndarray, size: int) -> np.ndarray:
+    """Raw grey levels `[H, W]` → what the network sees of one sequence, `[size, size]` in [0, 1]."""
+    return resize(square(window(pixels)), size)
+
+
+def restore(plane: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Undo `square` and `resize` for an output of the network: `[size, size]` → `[H, W]`."""
+    side = max(height, width)
+    top, left = (side - height) // 2, (side - width) // 2
+    return resize(plane, side)[top : top + height, left : left + width]
+
+
+def _open(source: str | Path | bytes | Image.Image) -> Image.Image:
+    if isinstance(source, Image.Image):
+        return source
+    try:
+        image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+    except Image.DecompressionBombError as error:
+        raise DataError("The picture is far too large: bring one slice.") from error
+    except FileNotFoundError as error:
+        raise DataError(f"There is no file {Path(source).name}.") from error
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+        raise _unreadable() from error
+    if image.width * image.height > MAX_PIXELS:
+        raise _too_large(image.width, image.height)
+    return image
+
+
+def _decode_image(image: Image.Image) -> np.ndarray:
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        raise DataError(f"The file holds {frames} frames: save the one slice that you mean.")
+    try:
+        image = ImageOps.exif_transpose(image)
+        if image.mode in ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "RGBa", "La"):
+            image = image.convert("RGBA" if image.mode in ("P", "PA", "RGBa", "La") else "RGB")
+        elif image.mode == "1":
+            image = image.convert("L")
+        pixels = np.asarray(image)
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        raise _unreadable() from error
+    return _grey(pixels)
+
+
+def _grey(pixels: np.ndarray) -> np.ndarray:
+    """`[H, W]` or `[H, W, C]` → `[H, W]` float32; transparency lies over black."""
+    if pixels.ndim == 2:
+        return pixels.astype(np.float32)
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 2, 3, 4):
+        raise DataError(
+            f"Expected one slice of height × width, found an array of shape {pixels.shape}."
+        )
+    channels = pixels.astype(np.float32)
+    if channels.shape[2] in (2, 4):
+        channels = channels[..., :-1] * (channels[..., -1:] / _full_scale(pixels))
+    if channels.shape[2] == 1:
+        return channels[..., 0]
+    spread = np.ptp(channels, axis=2).mean() * (255 / _full_scale(pixels))
+    if spread > COLOUR_TOLERANCE:
+        raise DataError("This is a colour picture: bring a grey FLAIR slice.")
+    return channels.mean(axis=2)
+
+
+def _full_scale(pixels: np.ndarray) -> float:
+    if np.issubdtype(pixels.dtype, np.integer):
+        return float(np.iinfo(pixels.dtype).max)
+    return max(float(np.nanmax(pixels)), 1e-6)
+
+
+def _background_lowest(pixels: np.ndarray) -> np.ndarray:
+    """A skull-stripped, z-scored slice has its background at 0, in the middle: make it lowest."""
+    edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    level = np.median(edge)
+    background = pixels == level
+    if background.all() or background.mean() < 0.2 or (edge == level).mean() < 0.9:
+        return pixels
+    inside = pixels[~background]
+    if (inside < level).mean() < 0.05:  # an ordinary dark background
+        return np.maximum(pixels, level)
+    low = inside.min()
+    return np.where(background, low - 0.05 * (inside.max() - low), pixels)
+
+
+def _unreadable() -> DataError:
+    return DataError(
+        "The file could not be read as a picture: it is damaged, incomplete or of another kind. "
+        "Bring a PNG, JPEG or TIFF."
+    )
+
+
+def _too_large(width: int, height: int) -> DataError:
+    return DataError(
+        f"The picture is {width}×{height} pixels: "
+        f"bring one slice of at most {MAX_PIXELS // 1_000_000} million pixels."
+    )

@@ -1,0 +1,22 @@
+"""Errors that a user can mend.
+
+Each message is one sentence or two: what was expected, what was found, where, and what to do next.
+Command lines print it and exit with 2; the web interface shows it as it is, so a message that can
+reach a visitor names no path of the server.
+"""
+
+
+class BrainAIError(Exception):
+    """Base of the errors that a user can mend."""
+
+
+class DataError(BrainAIError):
+    """A scan, picture or data set is not what is needed."""
+
+
+class WeightsError(BrainAIError):
+    """A model folder is missing, damaged or of another kind."""
+
+
+class ConfigError(BrainAIError):
+    """Options contradict each other or the machine."""
