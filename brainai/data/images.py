@@ -31,10 +31,7 @@ def decode(source: ImageSource) -> np.ndarray:
     Raises:
         DataError: no picture, several frames, a colour picture, too large, too small, or flat.
     """
-    if isinstance(source, np.ndarray):
-        pixels = _grey(source)
-    else:
-        pixels = _decode_image(_open(source))
+    pixels = _grey(source) if isinstance(source, np.ndarray) else _decode_image(_open(source))
     height, width = pixels.shape
     if min(height, width) < MIN_SIDE:
         raise DataError(
@@ -86,7 +83,7 @@ def resize(pixels: np.ndarray, size: int) -> np.ndarray:
 
 
 def prepare_slice(pixels: np.ndarray, size: int) -> np.ndarray:
-    """Raw grey levels `[H, W]` → what the network sees of one sequence, `[size, size]` in [0, 1]."""
+    """Raw grey levels `[H, W]` → one sequence as the network sees it, `[size, size]` in [0, 1]."""
     return resize(square(window(pixels)), size)
 
 

@@ -1,0 +1,106 @@
+"""The model card: README.md of a model folder, its figures taken from report.json."""
+
+from brainai import DISCLAIMER
+from brainai.model.folder import ModelInfo
+
+SHOWN = {
+    "dice": "Dice of slices (F1 of “Tumor”)",
+    "auroc": "AUROC of slices",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "mask_dice": "Dice of masks, mean over patients",
+}
+
+CARD = """---
+library_name: timm
+pipeline_tag: image-classification
+license: apache-2.0
+tags:
+- medical
+- mri
+- brain
+- tumor
+- timm
+---
+
+# {name}
+
+Says whether an axial FLAIR slice of a brain MRI shows tumour, and outlines it.
+
+> **{disclaimer}**
+
+A timm `{architecture}` with two classes and a U-Net decoder beside it, for pictures of
+{size} × {size} pixels. Weights {revision}, code {git_revision}, data set {dataset_hash}.
+
+## Use
+
+```python
+from brainai import Classifier
+
+prediction = Classifier.load("this folder").predict("slice.png")
+```
+
+timm alone gives the same class scores:
+`timm.create_model("local-dir:this folder", pretrained=True)`.
+
+## Training data
+
+LGG MRI Segmentation (TCGA-LGG; Buda et al. 2019,
+https://doi.org/10.1016/j.compbiomed.2019.05.002) and BraTS (Menze et al. 2015,
+https://doi.org/10.1109/TMI.2014.2377694; Bakas et al. 2017, https://doi.org/10.1038/sdata.2017.117;
+Baid et al. 2021, https://arxiv.org/abs/2107.02314), split by patient.
+The images are not part of this folder. Every patient had a glioma: “no tumor” means a tumour-free
+slice of such a patient, not a healthy brain.
+
+## Figures on held-out patients
+
+{table}
+
+95 % intervals from resampling patients; a slice is called tumour from probability {threshold:.2f}
+on. Made by `train.py`, or again by
+`python -m brainai.evaluation --model {name} --data DATASET --split test`; the whole of it stands in
+report.json.
+
+## Limits
+
+Not for diagnosis or treatment. Not tested on children, on other lesions (stroke, multiple
+sclerosis, metastases) or on healthy persons, and not on views other than axial. Small lesions are
+missed most.
+"""
+
+
+def model_card(info: ModelInfo, report: dict) -> str:
+    """The text of README.md.
+
+    Args:
+        report: the content of report.json, as `build_report` makes it.
+    """
+    groups = {"all": report["all"], **report["source"]}
+    lines = [
+        "| data | patients | slices | figure | value | 95 % interval |",
+        "|---|---|---|---|---|---|",
+    ]
+    for group, summary in groups.items():
+        for key, title in SHOWN.items():
+            figure = summary["figures"][key]
+            if figure["value"] is not None:
+                interval = (
+                    f"{figure['low']:.3f} to {figure['high']:.3f}"
+                    if figure["low"] is not None
+                    else "–"
+                )
+                lines.append(
+                    f"| {group} | {figure['n_patients']} | {figure['n_slices']:,} | {title} | "
+                    f"{figure['value']:.3f} | {interval} |"
+                )
+    return CARD.format(
+        name=info.name,
+        disclaimer=DISCLAIMER,
+        architecture=info.architecture,
+        size=info.image_size,
+        revision=info.revision,
+        git_revision=info.git_revision or "of no commit",
+        dataset_hash=info.dataset_hash[:16],
+        table="\n".join(lines),
+        threshold=info.threshold,
+    )

@@ -1,0 +1,182 @@
+"""One network, one forward pass: a timm body with a class head, and a U-Net decoder for the mask.
+
+The classifier stays a plain timm model, so that timm alone can load it.
+Source of the decoder: Ronneberger et al. 2015, https://arxiv.org/abs/1505.04597
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import timm
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from brainai.errors import ConfigError
+
+DECODER_WIDTHS = (256, 128, 96, 64, 32)  # at strides 32, 16, 8, 4, 2
+GROUPS = ("early body", "late body", "head")
+
+
+class Output(NamedTuple):
+    """What one forward pass gives."""
+
+    logits: Tensor  # [N, 2] float: "No Tumor", "Tumor"
+    mask_logits: Tensor | None  # [N, 1, H, W] float, or None without a decoder
+
+
+class ConvBlock(nn.Sequential):
+    """3×3 convolution, batch norm, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__(
+            nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+        )
+
+
+class Decoder(nn.Module):
+    """U-Net decoder over the body's feature maps; the mask at half the size of the input.
+
+    Every map is narrowed by a 1×1 convolution before it is joined: that keeps the decoder at
+    about a quarter of the body's arithmetic.
+    """
+
+    def __init__(self, channels: tuple[int, ...], widths: tuple[int, ...] = DECODER_WIDTHS):
+        super().__init__()
+        deepest_first = channels[::-1]
+        self.narrow = nn.ModuleList(
+            nn.Conv2d(inputs, width, 1) for inputs, width in zip(deepest_first, widths, strict=True)
+        )
+        self.join = nn.ModuleList(
+            ConvBlock(widths[i] + widths[i + 1], widths[i + 1]) for i in range(len(widths) - 1)
+        )
+        self.mask = nn.Conv2d(widths[-1], 1, 1)
+
+    def forward(self, features: list[Tensor]) -> Tensor:
+        """Feature maps, shallowest first → mask logits `[N, 1, H/2, W/2]`."""
+        narrowed = [layer(x) for layer, x in zip(self.narrow, features[::-1], strict=True)]
+        x = narrowed[0]
+        for join, skip in zip(self.join, narrowed[1:], strict=True):
+            x = F.interpolate(x, size=skip.shape[-2:], mode="nearest")
+            x = join(torch.cat([x, skip], dim=1))
+        return self.mask(x)
+
+
+class BrainNet(nn.Module):
+    """Class scores and mask logits from slices `[N, 3, H, W]`, channels (FLAIR, T1c, T2)."""
+
+    def __init__(self, classifier: nn.Module, decoder: Decoder | None):
+        super().__init__()
+        self.classifier = classifier
+        self.decoder = decoder
+
+    def forward(self, images: Tensor) -> Output:
+        if self.decoder is None:
+            return Output(self.classifier(images), None)
+        final, features = self.classifier.forward_intermediates(images)
+        logits = self.classifier.forward_head(final)
+        mask_logits = self.decoder(features)
+        size = images.shape[-2:]
+        return Output(logits, F.interpolate(mask_logits, size=size, mode="bilinear"))
+
+    def train(self, mode: bool = True) -> "BrainNet":
+        """A frozen body stays in eval mode: its batch-norm statistics must not move."""
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm) and is_frozen(module):
+                module.eval()
+        return self
+
+
+def build_network(
+    architecture: str = "resnet50",
+    *,
+    pretrained: bool = False,
+    decoder: bool = True,
+    pretrained_cfg: dict | None = None,
+) -> BrainNet:
+    """A network of two classes over three sequences.
+
+    Args:
+        architecture: a timm model name with feature maps at five strides, as the ResNets have.
+        pretrained: start the body from timm's ImageNet weights (asks the Hub).
+        pretrained_cfg: preprocessing and label names to store with the classifier.
+    Raises:
+        ConfigError: timm has no such architecture, or its weights cannot be fetched.
+    """
+    try:
+        classifier = timm.create_model(
+            architecture,
+            pretrained=pretrained,
+            num_classes=2,
+            pretrained_cfg_overlay=pretrained_cfg,
+        )
+    except RuntimeError as error:
+        if "Unknown model" not in str(error):
+            raise
+        raise ConfigError(
+            f"Expected a timm architecture such as resnet50, found {architecture!r}."
+        ) from error
+    except OSError as error:  # every failure of the Hub's client is one
+        raise ConfigError(
+            f"The ImageNet weights of {architecture} are neither in the cache nor can the Hub be "
+            "reached. Go on with --no-pretrained (from scratch), with --init-from FOLDER, "
+            "or fetch them once where there is a network."
+        ) from error
+    if not decoder:
+        return BrainNet(classifier, None)
+    channels = tuple(info["num_chs"] for info in classifier.feature_info)
+    return BrainNet(classifier, Decoder(channels))
+
+
+def is_frozen(module: nn.Module) -> bool:
+    """True where a module has parameters and none of them trains."""
+    parameters = list(module.parameters())
+    return bool(parameters) and not any(p.requires_grad for p in parameters)
+
+
+def set_trainable(network: BrainNet, train: str) -> None:
+    """Freeze the body (`train="head"`) or nothing (`train="all"`)."""
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(train == "all" or _group(network, name) == "head")
+
+
+def parameter_groups(
+    network: BrainNet, lr: float, spread: float, weight_decay: float
+) -> list[dict]:
+    """Optimizer groups with a learning rate each, for what trains at present.
+
+    The head gets `lr`, the early body `lr / spread`, the late body their geometric mean
+    (Howard and Ruder 2018, https://arxiv.org/abs/1801.06146). Biases and norms do not decay.
+    """
+    rates = dict(zip(GROUPS, (lr / spread, lr / spread**0.5, lr), strict=True))
+    groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
+    for name, parameter in _trainable(network):
+        groups.setdefault((_group(network, name), parameter.ndim > 1), []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            "name": group,
+            "lr": rates[group],
+            "weight_decay": weight_decay if decays else 0.0,
+        }
+        for (group, decays), parameters in groups.items()
+    ]
+
+
+def _trainable(network: BrainNet) -> Iterator[tuple[str, nn.Parameter]]:
+    return ((name, p) for name, p in network.named_parameters() if p.requires_grad)
+
+
+def _group(network: BrainNet, name: str) -> str:
+    """Early body, late body or head: timm's own grouping of stem and stages, cut in the middle."""
+    part, _, rest = name.partition(".")
+    if part == "decoder":
+        return "head"
+    head = network.classifier.default_cfg["classifier"]
+    if rest.startswith(head + "."):
+        return "head"
+    late = ("layer3.", "layer4.")
+    return "late body" if rest.startswith(late) else "early body"

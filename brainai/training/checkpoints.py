@@ -1,0 +1,102 @@
+"""The run folder: checkpoints that outlive a kill, and the log of epochs.
+
+    config.json                 the resolved configuration
+    metrics.jsonl               one line per epoch
+    checkpoints/last.pt         all that is needed to go on
+    checkpoints/best.safetensors   the weights with the best AUROC on `valid`
+    figures/, report.json, report.md, model/   written at the end
+
+Every file is written aside and renamed: a kill leaves the old one or the new one.
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from brainai.errors import ConfigError
+from brainai.model.network import BrainNet
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands: the next epoch to train, and the best figure so far."""
+
+    stage: int = 0
+    epoch: int = 0
+    best_auroc: float = -1.0
+
+
+def save_checkpoint(run: Path, progress: Progress, recipe: dict, state: dict) -> None:
+    """Write checkpoints/last.pt; `state` holds state dicts of network, optimizer and schedule."""
+    path = run / "checkpoints" / "last.pt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    torch.save({"progress": asdict(progress), "recipe": recipe} | state, partial)
+    os.replace(partial, path)
+
+
+def load_checkpoint(run: Path, recipe: dict) -> tuple[Progress, dict] | None:
+    """The last checkpoint, or None where the run has not finished an epoch.
+
+    Raises:
+        ConfigError: it was made with another configuration or data set.
+    """
+    path = run / "checkpoints" / "last.pt"
+    if not path.exists():
+        return None
+    saved = torch.load(path, map_location="cpu", weights_only=True)
+    progress, found = Progress(**saved.pop("progress")), saved.pop("recipe")
+    changed = sorted(k for k in recipe | found if recipe.get(k) != found.get(k))
+    if changed:
+        raise ConfigError(
+            f"{run} was trained with another {', '.join(changed)}: "
+            "resume with the same options, or choose another --out."
+        )
+    return progress, saved
+
+
+def save_best(run: Path, network: BrainNet) -> None:
+    """Write checkpoints/best.safetensors."""
+    path = run / "checkpoints" / "best.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    save_file({k: v.cpu().contiguous() for k, v in network.state_dict().items()}, partial)
+    os.replace(partial, path)
+
+
+def load_best(run: Path, network: BrainNet) -> None:
+    """Put the best weights of a run into the network."""
+    network.load_state_dict(load_file(run / "checkpoints" / "best.safetensors"))
+
+
+def write_config(run: Path, config: dict) -> None:
+    """Write config.json."""
+    run.mkdir(parents=True, exist_ok=True)
+    partial = run / ".config.json.partial"
+    partial.write_text(json.dumps(config, indent=2, default=str) + "\n")
+    os.replace(partial, run / "config.json")
+
+
+def read_history(run: Path) -> list[dict]:
+    """The epochs of metrics.jsonl, the oldest first; a half-written last line is left out."""
+    path = run / "metrics.jsonl"
+    history = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            history.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return history
+
+
+def log_epoch(run: Path, figures: dict) -> None:
+    """Add an epoch to metrics.jsonl, in the place of what a killed run wrote of it or after it."""
+    here = (figures["stage"], figures["epoch"])
+    kept = [line for line in read_history(run) if (line["stage"], line["epoch"]) < here]
+    partial = run / ".metrics.jsonl.partial"
+    partial.write_text("".join(json.dumps(line) + "\n" for line in [*kept, figures]))
+    os.replace(partial, run / "metrics.jsonl")

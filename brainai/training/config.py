@@ -1,0 +1,159 @@
+"""The recipe as data: frozen dataclasses, presets, and the checks that need no run."""
+
+import json
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from brainai.data.augment import Augmentation
+from brainai.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One leg of training: a picture size, what trains, and how fast."""
+
+    image_size: int
+    """Side of the square input, pixels."""
+    epochs: int
+    """Passes over the train split."""
+    lr: float
+    """Peak learning rate of the head."""
+    train: Literal["head", "all"] = "all"
+    """`head` keeps the body and its batch norm frozen."""
+    lr_spread: float = 1.0
+    """Head rate divided by early-body rate; the late body lies between them."""
+    batch_size: int = 64
+    """Slices per update, over all processes together."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides what a run computes."""
+
+    data: Path
+    """Dataset folder, from `python -m brainai.data.prepare`."""
+    out: Path
+    """Run folder to write."""
+    stages: tuple[Stage, ...]
+    """Stages in their order; weights are carried over."""
+    architecture: str = "resnet50"
+    """timm architecture of the body."""
+    pretrained: bool = True
+    """Start from timm's ImageNet weights; --no-pretrained starts from scratch."""
+    init_from: Path | None = None
+    """Start from this model folder instead."""
+    decoder: bool = True
+    """Train the mask decoder as well; --no-decoder trains the plain classifier."""
+    mask_weight: float = 1.0
+    """Weight of the mask loss beside the class loss."""
+    weight_decay: float = 0.05
+    """Decay of AdamW; biases and norms have none."""
+    warm_up: float = 0.25
+    """Part of a stage in which the learning rate rises."""
+    clip_norm: float = 1.0
+    """Largest norm of the gradient."""
+    seed: int = 0
+    """Seed of weights, order and augmentation."""
+    mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "auto"
+    """`auto` takes bfloat16 where the processor has it."""
+    cpu: bool = False
+    """Stay on the CPU even if there is a GPU."""
+    resume: bool = False
+    """Go on from the run folder's last checkpoint."""
+    find_lr: bool = False
+    """Only draw loss against learning rate for the first stage, then stop."""
+    log_with: tuple[Literal["tensorboard", "trackio", "wandb"], ...] = ()
+    """Trackers beside the JSON lines."""
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    """How far training slices are changed."""
+
+    def __post_init__(self) -> None:
+        problems = [
+            *(["--stages: expected at least one stage"] if not self.stages else []),
+            *(
+                f"stage {number}: expected an image size that 32 divides, found {s.image_size}"
+                for number, s in enumerate(self.stages)
+                if s.image_size < 32 or s.image_size % 32
+            ),
+            *(
+                f"stage {number}: epochs, batch size (at least 2) and rate must be positive"
+                for number, s in enumerate(self.stages)
+                if s.epochs < 1 or s.batch_size < 2 or s.lr <= 0 or s.lr_spread < 1
+            ),
+        ]
+        if not 0 < self.warm_up < 1:
+            problems.append(f"--warm-up: expected a part between 0 and 1, found {self.warm_up}")
+        if problems:
+            raise ConfigError("; ".join(problems) + ".")
+
+    @property
+    def image_size(self) -> int:
+        """The size at which the finished network answers: that of the last stage."""
+        return self.stages[-1].image_size
+
+    def recipe(self) -> dict:
+        """What is written beside checkpoints and compared on resuming; paths of no machine."""
+        places = ("data", "out", "init_from", "resume", "find_lr", "log_with", "cpu")
+        values = {k: v for k, v in asdict(self).items() if k not in places}
+        return json.loads(json.dumps(values))
+
+
+PRESETS: dict[str, dict] = {
+    # From ImageNet weights: fastai's fine-tuning (head, then all with spread rates) per size.
+    "default": {
+        "stages": (
+            Stage(64, epochs=1, lr=2e-3, train="head", batch_size=128),
+            Stage(64, epochs=6, lr=1e-3, lr_spread=30, batch_size=128),
+            Stage(128, epochs=1, lr=1e-3, train="head", batch_size=64),
+            Stage(128, epochs=5, lr=5e-4, lr_spread=30, batch_size=64),
+            Stage(256, epochs=1, lr=5e-4, train="head", batch_size=32),
+            Stage(256, epochs=4, lr=2e-4, lr_spread=30, batch_size=32),
+        )
+    },
+    # Nothing to keep in a random body: all of it trains from the first step, mostly at 64 pixels.
+    "scratch": {
+        "pretrained": False,
+        "stages": (
+            Stage(64, epochs=20, lr=1e-3, batch_size=64),
+            Stage(128, epochs=6, lr=5e-4, batch_size=32),
+            Stage(256, epochs=2, lr=2e-4, batch_size=16),
+        ),
+    },
+    # The whole recipe in seconds, for a first look and for tests.
+    "smoke": {
+        "pretrained": False,
+        "architecture": "test_resnet",
+        "stages": (
+            Stage(32, epochs=1, lr=3e-3, train="head", batch_size=16),
+            Stage(32, epochs=4, lr=3e-3, lr_spread=3, batch_size=16),
+            Stage(64, epochs=4, lr=2e-3, lr_spread=3, batch_size=16),
+        ),
+    },
+}
+
+
+def parse_config(arguments: list[str] | None = None) -> TrainConfig:
+    """A configuration from the command line: `--preset NAME` first, every field over it.
+
+    Raises:
+        ConfigError: an unknown preset, or values that cannot be trained with.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    preset = "default"
+    if "--preset" in arguments:
+        at = arguments.index("--preset")
+        preset = "".join(arguments[at + 1 : at + 2])
+        del arguments[at : at + 2]
+    if preset not in PRESETS:
+        raise ConfigError(f"--preset: expected one of {', '.join(PRESETS)}, found {preset!r}.")
+    values = {"data": tyro.MISSING, "out": tyro.MISSING} | PRESETS[preset]
+    return tyro.cli(
+        TrainConfig,
+        args=arguments,
+        default=TrainConfig(**values),
+        description=f"--preset {{{','.join(PRESETS)}}} sets the options below (now: {preset}).",
+    )

@@ -1,0 +1,245 @@
+"""Fit one stage, predict a split. The whole loop stands here; nothing calls back."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from torch import Tensor
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import OneCycleLR
+from tqdm import tqdm
+
+from brainai.data.augment import augment, random_table, to_input
+from brainai.data.images import MEAN, STD
+from brainai.data.store import Store, open_store
+from brainai.errors import BrainAIError
+from brainai.evaluation.metrics import slice_figures
+from brainai.model.network import BrainNet, parameter_groups, set_trainable
+from brainai.training.batches import epoch_seed, open_loader, split_batches, train_batches
+from brainai.training.checkpoints import Progress, log_epoch, save_best, save_checkpoint
+from brainai.training.config import Stage, TrainConfig
+from brainai.training.losses import slice_losses
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """A stage made ready: its data, and what Accelerate has wrapped."""
+
+    stage: Stage
+    store: Store
+    network: torch.nn.Module
+    optimizer: torch.optim.Optimizer
+    schedule: OneCycleLR
+    updates: int  # per epoch
+
+
+def open_stage(
+    accelerator: Accelerator, network: BrainNet, config: TrainConfig, index: int
+) -> Fitting:
+    """Freeze, build the optimizer, and wrap anew.
+
+    A wrapper made while the body was frozen would not synchronise its gradients afterwards, so
+    every stage gets its own.
+    """
+    stage = config.stages[index]
+    with accelerator.main_process_first():
+        store = open_store(config.data, stage.image_size, progress=accelerator.is_main_process)
+    set_trainable(network, stage.train)
+    groups = parameter_groups(network, stage.lr, stage.lr_spread, config.weight_decay)
+    updates = len(rows_of(store, "train")) // stage.batch_size
+    if updates == 0:
+        raise BrainAIError(
+            f"{config.data} has {len(rows_of(store, 'train'))} slices to train on, fewer than one "
+            f"batch of {stage.batch_size}: prepare more data or lower the batch size."
+        )
+    wrapped, optimizer = accelerator.prepare(network, AdamW(groups))
+    schedule = OneCycleLR(
+        optimizer.optimizer,
+        max_lr=[group["lr"] for group in groups],  # a single number would flatten the groups
+        total_steps=stage.epochs * updates,
+        pct_start=config.warm_up,
+    )
+    return Fitting(stage, store, wrapped, optimizer, schedule, updates)
+
+
+def fit_stage(
+    accelerator: Accelerator,
+    network: BrainNet,
+    config: TrainConfig,
+    progress: Progress,
+    saved: dict | None = None,
+) -> Progress:
+    """Train the stage that `progress` names to its end, with a checkpoint after every epoch.
+
+    Args:
+        saved: state dicts of a checkpoint to go on from, in the middle of this stage.
+    Returns:
+        Progress at the start of the next stage.
+    """
+    fitting = open_stage(accelerator, network, config, progress.stage)
+    if saved is not None:
+        network.load_state_dict(saved["network"])
+        fitting.optimizer.optimizer.load_state_dict(saved["optimizer"])
+        fitting.schedule.load_state_dict(saved["schedule"])
+        if accelerator.scaler is not None:
+            accelerator.scaler.load_state_dict(saved["scaler"])
+    labels = np.array([record.label for record in fitting.store.records])
+    while progress.epoch < fitting.stage.epochs:
+        started = time.perf_counter()
+        train_loss = train_epoch(accelerator, fitting, config, progress)
+        seconds = time.perf_counter() - started
+        rows, probability = predict_split(accelerator, fitting, "valid")
+        figures = {
+            "stage": progress.stage,
+            "epoch": progress.epoch,
+            "image_size": fitting.stage.image_size,
+            "train_loss": train_loss,
+            **slice_figures(labels[rows], probability),
+            "lr": fitting.schedule.get_last_lr()[-1],
+            "images_per_second": fitting.updates * fitting.stage.batch_size / seconds,
+        }
+        progress = close_epoch(accelerator, network, config, fitting, progress, figures)
+    accelerator.unwrap_model(fitting.network, keep_fp32_wrapper=False)
+    accelerator.free_memory(fitting.network, fitting.optimizer)
+    later = config.stages[progress.stage + 1 :]
+    # The published network answers at the last size: weights of smaller ones do not compete.
+    same_size = bool(later) and later[0].image_size == fitting.stage.image_size
+    return Progress(progress.stage + 1, 0, progress.best_auroc if same_size else -1.0)
+
+
+def train_epoch(
+    accelerator: Accelerator, fitting: Fitting, config: TrainConfig, progress: Progress
+) -> float:
+    """One pass over the train split; the mean loss of this process."""
+    fitting.network.train()
+    total = torch.zeros((), device=accelerator.device)
+    bar = tqdm(
+        total=fitting.updates * fitting.stage.batch_size,
+        desc=f"stage {progress.stage} epoch {progress.epoch} at {fitting.stage.image_size} px",
+        unit="image",
+        disable=not accelerator.is_main_process,
+    )
+    for batch in augmented_batches(accelerator, fitting, config, progress):
+        total += train_step(accelerator, fitting, config, *batch)
+        bar.update(fitting.stage.batch_size)
+    bar.close()
+    loss = float(total) / fitting.updates
+    if not np.isfinite(loss):
+        raise BrainAIError(
+            f"The loss became {loss} in stage {progress.stage}, epoch {progress.epoch}: "
+            "lower that stage's rate, or use --mixed-precision no."
+        )
+    return loss
+
+
+def augmented_batches(
+    accelerator: Accelerator, fitting: Fitting, config: TrainConfig, progress: Progress
+) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """Network input, labels, masks and has_mask of this process's batches, on its device."""
+    seed = epoch_seed(config.seed, progress.stage, progress.epoch)
+    random = random_table(len(fitting.store.records), seed)
+    batches = train_batches(
+        rows_of(fitting.store, "train"),
+        fitting.stage.batch_size,
+        seed,
+        accelerator.process_index,
+        accelerator.num_processes,
+    )
+    device = accelerator.device
+    for batch in open_loader(fitting.store, batches, on_gpu=device.type == "cuda"):
+        planes = batch["planes"].to(device, non_blocking=True)
+        images, masks = augment(planes, random[batch["row"]].to(device), config.augmentation)
+        inputs = to_input(images, MEAN, STD)
+        yield inputs, batch["label"].to(device), masks, batch["has_mask"].to(device)
+
+
+def train_step(
+    accelerator: Accelerator,
+    fitting: Fitting,
+    config: TrainConfig,
+    inputs: Tensor,
+    labels: Tensor,
+    masks: Tensor,
+    has_mask: Tensor,
+    *,
+    move_schedule: bool = True,
+) -> Tensor:
+    """One update; the loss, detached. `has_mask` and the rest as `augmented_batches` yields."""
+    output = fitting.network(inputs)
+    loss = slice_losses(output, labels, masks, has_mask, config.mask_weight).mean()
+    accelerator.backward(loss)
+    accelerator.clip_grad_norm_(fitting.network.parameters(), config.clip_norm)
+    fitting.optimizer.step()
+    if move_schedule:
+        fitting.schedule.step()
+    fitting.optimizer.zero_grad()
+    return loss.detach()
+
+
+@torch.inference_mode()
+def predict_split(
+    accelerator: Accelerator, fitting: Fitting, split: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Row and tumour probability, from FLAIR alone, of every slice of a split once, `[N]` each."""
+    fitting.network.eval()
+    rows = rows_of(fitting.store, split)
+    batches = split_batches(
+        rows, fitting.stage.batch_size, accelerator.process_index, accelerator.num_processes
+    )
+    network = accelerator.unwrap_model(fitting.network)  # no collective calls: parts are uneven
+    device = accelerator.device
+    found = []
+    for batch in open_loader(fitting.store, batches, on_gpu=device.type == "cuda"):
+        output = network(to_input(batch["planes"][:, :1].to(device), MEAN, STD))
+        probability = output.logits.float().softmax(1)[:, 1]
+        found += zip(batch["row"].tolist(), probability.tolist(), strict=True)
+    everything = sorted(gather_object(found))
+    row, probability = zip(*everything, strict=True)
+    return np.array(row), np.array(probability)
+
+
+def close_epoch(
+    accelerator: Accelerator,
+    network: BrainNet,
+    config: TrainConfig,
+    fitting: Fitting,
+    progress: Progress,
+    figures: dict,
+) -> Progress:
+    """Log the epoch, keep the weights if they are the best, and write the checkpoint last.
+
+    A run that is killed before the checkpoint repeats the epoch and writes the same again.
+    """
+    accelerator.log(
+        figures, step=sum(s.epochs for s in config.stages[: progress.stage]) + progress.epoch
+    )
+    auroc = figures["auroc"]
+    better = np.isnan(auroc) or auroc >= progress.best_auroc
+    best = auroc if better and not np.isnan(auroc) else progress.best_auroc
+    after = replace(progress, epoch=progress.epoch + 1, best_auroc=best)
+    if accelerator.is_main_process:
+        log_epoch(config.out, figures)
+        if better:
+            save_best(config.out, network)
+        state = {
+            "network": network.state_dict(),
+            "optimizer": fitting.optimizer.optimizer.state_dict(),
+            "schedule": fitting.schedule.state_dict(),
+            "scaler": accelerator.scaler.state_dict() if accelerator.scaler else None,
+        }
+        save_checkpoint(config.out, after, config.recipe(), state)
+    accelerator.print(
+        f"stage {progress.stage} epoch {progress.epoch} ({fitting.stage.image_size} px): "
+        + ", ".join(f"{name} {figures[name]:.4g}" for name in list(figures)[3:])
+    )
+    accelerator.wait_for_everyone()
+    return after
+
+
+def rows_of(store: Store, split: str) -> list[int]:
+    """Rows of a store that belong to a split."""
+    return [row for row, record in enumerate(store.records) if record.split == split]

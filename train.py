@@ -1,0 +1,149 @@
+"""The recipe, top to bottom: stages of growing pictures, best weights on `test`, model folder.
+
+    accelerate launch train.py --data DATASET --out RUN              # from ImageNet weights
+    accelerate launch train.py --preset scratch --data DATASET --out RUN
+    accelerate launch train.py --preset smoke --data DATASET --out RUN
+    accelerate launch train.py --data DATASET --out RUN --resume     # after a kill, at any moment
+
+`--help` lists every option. The run folder is described in brainai/training/checkpoints.py.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+
+from brainai.data.dataset import read_info
+from brainai.errors import BrainAIError, ConfigError
+from brainai.evaluation.report import table, write_report
+from brainai.evaluation.score import describe, score_split, slice_loader
+from brainai.hub.card import model_card
+from brainai.model.folder import ModelInfo, load_model, write_model
+from brainai.model.network import BrainNet, build_network
+from brainai.training.checkpoints import (
+    Progress,
+    load_best,
+    load_checkpoint,
+    read_history,
+    write_config,
+)
+from brainai.training.config import TrainConfig, parse_config
+from brainai.training.distributed import check_processes, share_batch_norm
+from brainai.training.lr_finder import find_learning_rate
+from brainai.training.stages import fit_stage
+
+
+def open_accelerator(config: TrainConfig) -> Accelerator:
+    """Processes, device and precision; bfloat16 on a CPU only where it is fast."""
+    cpu = config.cpu or not torch.cuda.is_available()
+    precision = config.mixed_precision
+    if precision == "auto":
+        fast = torch.cpu.get_capabilities().get("avx512_bf16", False) if cpu else True
+        precision = "bf16" if fast and (cpu or torch.cuda.is_bf16_supported()) else "no"
+    accelerator = Accelerator(
+        cpu=cpu,
+        mixed_precision=precision,
+        log_with=list(config.log_with) or None,
+        project_dir=str(config.out),
+    )
+    launched = int(os.environ.get("WORLD_SIZE", "1"))
+    check_processes(accelerator, launched, [stage.batch_size for stage in config.stages])
+    return accelerator
+
+
+def open_network(config: TrainConfig, accelerator: Accelerator) -> BrainNet:
+    """The network to start from, with the same weights in every process."""
+    set_seed(config.seed)
+    with accelerator.main_process_first():
+        if config.init_from is not None:
+            network, _ = load_model(config.init_from)
+            if (network.decoder is not None) != config.decoder:
+                raise ConfigError(
+                    f"{config.init_from} was made with decoder={network.decoder is not None}: "
+                    "use --decoder or --no-decoder accordingly."
+                )
+        else:
+            network = build_network(
+                config.architecture, pretrained=config.pretrained, decoder=config.decoder
+            )
+    return share_batch_norm(network, accelerator).to(memory_format=torch.channels_last)
+
+
+def train(config: TrainConfig, accelerator: Accelerator, network: BrainNet) -> None:
+    """All stages, going on from the last checkpoint where `--resume` asks for it."""
+    if accelerator.is_main_process:
+        write_config(config.out, asdict(config) | {"git_revision": git_revision()})
+    accelerator.init_trackers("brainai", config=config.recipe())
+    checkpoint = load_checkpoint(config.out, config.recipe()) if config.resume else None
+    progress, saved = checkpoint or (Progress(), None)
+    if saved is not None:
+        network.load_state_dict(saved["network"])
+    while progress.stage < len(config.stages):
+        progress = fit_stage(accelerator, network, config, progress, saved)
+        saved = None
+    accelerator.end_training()
+
+
+def publish(config: TrainConfig, network: BrainNet) -> None:
+    """Write the model folder, score on `test` just what was written, and write the report."""
+    load_best(config.out, network)
+    info = ModelInfo(
+        architecture=config.architecture,
+        image_size=config.image_size,
+        decoder=config.decoder,
+        dataset_hash=read_info(config.data)["content_hash"],
+        git_revision=git_revision(),
+        training=config.recipe(),
+    )
+    folder = config.out / "model"
+    write_model(folder, network, info)
+    published, info = load_model(folder)
+    scores = score_split(published, info, config.data, "test")
+    report = write_report(
+        config.out,
+        scores,
+        threshold=info.threshold,
+        about=describe(info, config.data, "test", ("flair",)),
+        load_slice=slice_loader(config.data, info.image_size),
+        history=read_history(config.out),
+    )
+    shutil.copy(config.out / "report.json", folder)
+    (folder / "README.md").write_text(model_card(info, report))
+    print(table(report))
+    print(f"model folder: {folder}")
+
+
+def git_revision() -> str:
+    """Revision of the code, or "" outside a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def main() -> None:
+    """Train as the command line says; one line and exit status 2 for what a user can mend."""
+    try:
+        config = parse_config()
+        accelerator = open_accelerator(config)
+        network = open_network(config, accelerator)
+        if config.find_lr:
+            accelerator.print(f"--find-lr: {find_learning_rate(accelerator, network, config):.1e}")
+            return
+        train(config, accelerator, network)
+        if accelerator.is_main_process:
+            publish(config, network)
+    except BrainAIError as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
