@@ -119,8 +119,8 @@ PRESETS: dict[str, dict] = {
         "pretrained": False,
         "stages": (
             Stage(64, epochs=20, lr=1e-3, batch_size=64),
-            Stage(128, epochs=6, lr=5e-4, batch_size=32),
-            Stage(256, epochs=2, lr=2e-4, batch_size=16),
+            Stage(128, epochs=5, lr=5e-4, batch_size=32),
+            Stage(256, epochs=1, lr=2e-4, batch_size=16),
         ),
     },
     # The whole recipe in seconds, for a first look and for tests.
