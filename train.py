@@ -52,6 +52,8 @@ def open_accelerator(config: TrainConfig) -> Accelerator:
         log_with=list(config.log_with) or None,
         project_dir=str(config.out),
     )
+    if cpu:  # `accelerate launch` leaves each process one thread
+        torch.set_num_threads(max(1, os.cpu_count() // accelerator.num_processes))
     launched = int(os.environ.get("WORLD_SIZE", "1"))
     check_processes(accelerator, launched, [stage.batch_size for stage in config.stages])
     return accelerator

@@ -56,7 +56,7 @@ def open_stage(
             f"{config.data} has {len(rows_of(store, 'train'))} slices to train on, fewer than one "
             f"batch of {stage.batch_size}: prepare more data or lower the batch size."
         )
-    wrapped, optimizer = accelerator.prepare(network, AdamW(groups))
+    wrapped, optimizer = accelerator.prepare(network, AdamW(groups, fused=True))
     schedule = OneCycleLR(
         optimizer.optimizer,
         max_lr=[group["lr"] for group in groups],  # a single number would flatten the groups
