@@ -1,0 +1,89 @@
+"""`python -m brainai.evaluation --model weights --data DATASET --split test [--out DIR]`."""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+from brainai.data.dataset import MODALITIES, SPLITS
+from brainai.errors import BrainAIError
+from brainai.evaluation.report import build_report, table, write_report
+from brainai.evaluation.score import describe, score_split, slice_loader
+from brainai.model.folder import load_model
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line: 0, or 2 after one line that says what to mend."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = parser().parse_args(arguments)
+    try:
+        evaluate(options, command=shlex.join(["python", "-m", "brainai.evaluation", *arguments]))
+    except BrainAIError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of the command line."""
+    options = argparse.ArgumentParser(
+        prog="python -m brainai.evaluation",
+        description="Score a model on one split of a prepared data set.",
+    )
+    options.add_argument("--model", default="weights", help="model folder (default: weights)")
+    options.add_argument("--data", type=Path, required=True, help="dataset folder")
+    options.add_argument("--split", default="test", help=f"{', '.join(SPLITS)} (default: test)")
+    options.add_argument("--out", type=Path, help="folder for report.json, report.md and figures")
+    options.add_argument(
+        "--modalities",
+        default=MODALITIES[0],
+        help="sequences the network may see, such as flair+t1c+t2 (default: flair)",
+    )
+    options.add_argument(
+        "--batch-size", type=_positive, default=32, help="slices at a time (default: 32)"
+    )
+    options.add_argument("--device", help="such as cpu or cuda (default: the GPU if there is one)")
+    return options
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected at least 1, found {value}")
+    return value
+
+
+def evaluate(options: argparse.Namespace, command: str) -> dict:
+    """Load, score, print and write; the content of report.json."""
+    network, info = load_model(options.model)
+    modalities = tuple(options.modalities.lower().split("+"))
+    scores = score_split(
+        network,
+        info,
+        options.data,
+        options.split,
+        modalities=modalities,
+        batch_size=options.batch_size,
+        device=options.device,
+    )
+    about = describe(info, options.data, options.split, modalities) | {"command": command}
+    if options.out is None:
+        report = build_report(scores, info.threshold, about)
+    else:
+        loader = slice_loader(options.data, info.image_size)
+        report = write_report(
+            options.out, scores, threshold=info.threshold, about=about, load_slice=loader
+        )
+    print(table(report))
+    missing = len(scores) - about["slices_with_all_modalities"]
+    if missing:
+        print(
+            f"  {missing:,} slices lack a sequence of {options.modalities}: FLAIR stood in for it"
+        )
+    if options.out is not None:
+        print(f"report: {options.out / 'report.md'}")
+    return report
+
+
+if __name__ == "__main__":
+    sys.exit(main())

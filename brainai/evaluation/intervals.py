@@ -1,0 +1,162 @@
+"""Figures of a cohort, each with an interval that respects patients. numpy only.
+
+Slices of one patient resemble each other, so the bootstrap draws patients, not slices, with all
+their slices (cluster bootstrap: Field and Welsh 2007, doi:10.1111/j.1467-9868.2007.00593.x;
+percentile interval: Efron 1979). A patient enters every measure only through sums, AUROC through
+the table of wins between patients, so that thousands of resamples are a few matrix products.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from brainai.evaluation.metrics import (
+    Counts,
+    SliceScores,
+    count,
+    cross_entropy,
+    dice,
+    ratio,
+    sensitivity,
+    specificity,
+    wins,
+)
+
+RESAMPLES = 2000
+SEED = 0
+LEVEL = 95  # percent
+FIGURE_NAMES = {
+    "dice": "Dice of slices (F1)",
+    "auroc": "AUROC of slices",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "mask_dice": "Dice of masks, mean of patients",
+    "loss": "Cross-entropy",
+}
+
+
+@dataclass(frozen=True)
+class PatientSums:
+    """What P patients add to every measure; arrays `[P]` float64 unless said."""
+
+    counts: Counts  # of slices, at one threshold
+    wins: np.ndarray  # `[P, P]`: how often a positive slice of row beats a negative one of column
+    loss: np.ndarray  # summed over slices
+    slices: np.ndarray
+    mask_slices: np.ndarray  # slices whose mask was scored
+    mask_dice: np.ndarray  # over all scored slices of the patient; NaN where undefined
+
+
+def sum_by_patient(scores: SliceScores, threshold: float) -> PatientSums:
+    """Sums per patient; a slice counts as positive where its probability reaches the threshold."""
+    patients, row = np.unique(scores.patient_id, return_inverse=True)
+
+    def add(values: np.ndarray) -> np.ndarray:
+        return np.bincount(row, weights=values, minlength=len(patients))
+
+    label, said = scores.label == 1, scores.probability >= threshold
+    scored = scores.mask_tp >= 0
+    mask_tp, mask_fp, mask_fn = (
+        add(np.where(scored, pixels, 0))
+        for pixels in (scores.mask_tp, scores.mask_fp, scores.mask_fn)
+    )
+    return PatientSums(
+        counts=Counts(
+            add(label & said), add(~label & said), add(label & ~said), add(~label & ~said)
+        ),
+        wins=_wins_between(row, label, scores.probability, len(patients)),
+        loss=add(cross_entropy(label, scores.probability)),
+        slices=add(np.ones(len(scores))),
+        mask_slices=add(scored),
+        mask_dice=dice(mask_tp, mask_fp, mask_fn),
+    )
+
+
+def _wins_between(
+    row: np.ndarray, label: np.ndarray, probability: np.ndarray, patients: int
+) -> np.ndarray:
+    table = np.zeros((patients, patients))
+    positive, positive_row = probability[label], row[label]
+    for column in range(patients):
+        beaten = wins(positive, probability[~label & (row == column)])
+        table[:, column] = np.bincount(positive_row, weights=beaten, minlength=patients)
+    return table
+
+
+def measure(sums: PatientSums, times: np.ndarray) -> dict[str, np.ndarray]:
+    """Every figure for B resamples.
+
+    Args:
+        times: `[B, P]` float64, how often each patient is drawn; ones give the plain figures.
+
+    Returns:
+        Arrays `[B]` under the keys of FIGURE_NAMES; NaN where a resample leaves one undefined.
+    """
+    tp, fp, fn, tn = (times @ counts for counts in sums.counts)
+    defined = ~np.isnan(sums.mask_dice)
+    return {
+        "dice": dice(tp, fp, fn),
+        "auroc": ratio(((times @ sums.wins) * times).sum(axis=1), (tp + fn) * (fp + tn)),
+        "sensitivity": sensitivity(tp, fn),
+        "specificity": specificity(tn, fp),
+        "mask_dice": ratio(times @ np.where(defined, sums.mask_dice, 0), times @ defined),
+        "loss": ratio(times @ sums.loss, times @ sums.slices),
+    }
+
+
+def summarise_group(
+    scores: SliceScores, threshold: float, *, resamples: int = RESAMPLES, seed: int = SEED
+) -> dict:
+    """`{"counts": {tp, fp, fn, tn}, "figures": {name: figure}}` of all slices given.
+
+    A figure holds `value, low, high` (NaN where undefined; low and high also with fewer than two
+    patients, of whom no spread can be told), `n_patients, n_slices` it rests on, and
+    `undefined_resamples`, left out of the interval. `mask_dice` adds `undefined_patients`: masks
+    known, but neither tumour nor any claimed.
+    """
+    sums = sum_by_patient(scores, threshold)
+    patients = len(sums.slices)
+    generator = np.random.default_rng(seed)
+    times = generator.multinomial(patients, np.full(patients, 1 / patients), size=resamples)
+    drawn = measure(sums, times.astype(np.float64))
+    plain = measure(sums, np.ones((1, patients)))
+    defined = ~np.isnan(sums.mask_dice)
+    rests_on = dict.fromkeys(FIGURE_NAMES, (patients, len(scores)))
+    rests_on["mask_dice"] = (int(defined.sum()), int(sums.mask_slices[defined].sum()))
+    figures = {name: _figure(plain[name][0], drawn[name], *rests_on[name]) for name in FIGURE_NAMES}
+    figures["mask_dice"]["undefined_patients"] = int((~defined & (sums.mask_slices > 0)).sum())
+    counts = count(scores.label, scores.probability >= threshold)
+    return {
+        "counts": {name: int(value) for name, value in counts._asdict().items()},
+        "figures": figures,
+    }
+
+
+def _figure(value: float, drawn: np.ndarray, n_patients: int, n_slices: int) -> dict:
+    kept = drawn[~np.isnan(drawn)]
+    low, high = np.nan, np.nan
+    if n_patients > 1 and kept.size:
+        low, high = np.percentile(kept, [(100 - LEVEL) / 2, (100 + LEVEL) / 2])
+    return {
+        "value": float(value),
+        "low": float(low),
+        "high": float(high),
+        "n_patients": n_patients,
+        "n_slices": n_slices,
+        "undefined_resamples": int(drawn.size - kept.size),
+    }
+
+
+def summarise(
+    scores: SliceScores, threshold: float, *, resamples: int = RESAMPLES, seed: int = SEED
+) -> dict:
+    """`{"all": group, "source": {name: group}, "site": {name: group}}`, see `summarise_group`."""
+
+    def group(chosen: SliceScores) -> dict:
+        return summarise_group(chosen, threshold, resamples=resamples, seed=seed)
+
+    summary = {"all": group(scores)}
+    for key in ("source", "site"):
+        names = getattr(scores, key)
+        summary[key] = {str(name): group(scores.take(names == name)) for name in np.unique(names)}
+    return summary

@@ -1,0 +1,193 @@
+"""Measures of slices and masks: numpy only.
+
+Counts come first (tp, fp, fn, tn), every measure is made from them; a measure whose denominator is
+empty is NaN, never 0 or 1. Intervals are in intervals.py.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+import numpy as np
+
+from brainai.data.dataset import SliceRecord
+from brainai.errors import DataError
+
+UNKNOWN = -1  # of a mask count: no outline is known, or the network has no decoder
+MAX_CERTAINTY = 1 - 1e-7  # keeps the cross-entropy of a certain, wrong answer finite
+
+
+class Counts(NamedTuple):
+    """True and false positives and negatives: ints, or float arrays of one shape."""
+
+    tp: np.ndarray
+    fp: np.ndarray
+    fn: np.ndarray
+    tn: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class SliceScores:
+    """What a network said of N slices beside the truth; every field is an array `[N]`.
+
+    Raises:
+        DataError: lengths differ, a slice stands twice, or a label or probability is none.
+    """
+
+    file_name: np.ndarray  # str
+    patient_id: np.ndarray  # str
+    source: np.ndarray  # str
+    site: np.ndarray  # str
+    label: np.ndarray  # int, 1 = tumour
+    probability: np.ndarray  # float64 in [0, 1], of tumour
+    tumor_pixels: np.ndarray  # int, of the data set's masks; -1 = unknown
+    mask_tp: np.ndarray  # int, pixels at the resolution of the network; UNKNOWN where not scored
+    mask_fp: np.ndarray
+    mask_fn: np.ndarray
+
+    def __post_init__(self) -> None:
+        lengths = {field.name: len(getattr(self, field.name)) for field in fields(self)}
+        if len(set(lengths.values())) != 1 or not len(self):
+            raise DataError(f"Scores need one value per slice in every field, found {lengths}.")
+        if len(np.unique(self.file_name)) != len(self):
+            raise DataError("A slice was scored twice: figures would count it twice.")
+        if not np.isin(self.label, (0, 1)).all():
+            raise DataError(f"Labels must be 0 or 1, found {np.unique(self.label)[:5].tolist()}.")
+        wrong = ~((self.probability >= 0) & (self.probability <= 1))  # NaN is wrong too
+        if wrong.any():
+            raise DataError(
+                f"{wrong.sum()} of {len(self)} probabilities are not in 0 to 1, the first of "
+                f"{self.file_name[wrong][0]}: the weights are damaged or the training diverged."
+            )
+
+    def __len__(self) -> int:
+        return len(self.file_name)
+
+    def take(self, chosen: np.ndarray) -> "SliceScores":
+        """The slices of an index or boolean array."""
+        return SliceScores(**{f.name: getattr(self, f.name)[chosen] for f in fields(self)})
+
+    @classmethod
+    def from_records(
+        cls,
+        records: Sequence[SliceRecord],
+        probability: np.ndarray,
+        mask_counts: np.ndarray | None = None,
+    ) -> "SliceScores":
+        """Scores of the slices of a data set.
+
+        Args:
+            probability: `[N]`, in the order of the records.
+            mask_counts: `[N, 3]` int (tp, fp, fn) in pixels; None for a network without a decoder.
+                Rows of slices without a known outline are ignored.
+        """
+        if mask_counts is None:
+            mask_counts = np.full((len(records), 3), UNKNOWN)
+        known = np.array([record.has_mask for record in records], bool)
+        masks = np.where(known[:, None], mask_counts, UNKNOWN).astype(np.int64)
+        return cls(
+            file_name=np.array([record.file_name for record in records], str),
+            patient_id=np.array([record.patient_id for record in records], str),
+            source=np.array([record.source for record in records], str),
+            site=np.array([record.site for record in records], str),
+            label=np.array([record.label for record in records], np.int64),
+            probability=np.asarray(probability, np.float64),
+            tumor_pixels=np.array([record.tumor_pixels for record in records], np.int64),
+            mask_tp=masks[:, 0],
+            mask_fp=masks[:, 1],
+            mask_fn=masks[:, 2],
+        )
+
+
+def count(label: np.ndarray, predicted: np.ndarray) -> Counts:
+    """Counts over two arrays of 0/1 or bool of one shape."""
+    label, predicted = np.asarray(label, bool), np.asarray(predicted, bool)
+    return Counts(
+        tp=np.sum(label & predicted),
+        fp=np.sum(~label & predicted),
+        fn=np.sum(label & ~predicted),
+        tn=np.sum(~label & ~predicted),
+    )
+
+
+def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Division that gives NaN where the denominator is 0; scalars or arrays of one shape."""
+    numerator, denominator = np.asarray(numerator, float), np.asarray(denominator, float)
+    undefined = denominator == 0
+    return np.where(undefined, np.nan, numerator / np.where(undefined, 1, denominator))[()]
+
+
+def dice(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray) -> np.ndarray:
+    """2 tp / (2 tp + fp + fn); of slices this is F1. NaN only where nothing is there or claimed."""
+    return ratio(2 * np.asarray(tp), 2 * np.asarray(tp) + fp + fn)
+
+
+def sensitivity(tp: np.ndarray, fn: np.ndarray) -> np.ndarray:
+    """Share of the slices with tumour that were found; NaN without such slices."""
+    return ratio(tp, np.asarray(tp) + fn)
+
+
+def specificity(tn: np.ndarray, fp: np.ndarray) -> np.ndarray:
+    """Share of the tumour-free slices that were left alone; NaN without such slices."""
+    return ratio(tn, np.asarray(tn) + fp)
+
+
+def auroc(label: np.ndarray, probability: np.ndarray) -> float:
+    """Probability that a slice with tumour scores above one without, ties counting one half.
+
+    NaN where a class is missing or a probability is NaN.
+    """
+    label, probability = np.asarray(label, bool), np.asarray(probability)
+    if np.isnan(probability).any():
+        return float("nan")
+    positive, negative = probability[label], probability[~label]
+    return float(ratio(wins(positive, negative).sum(), positive.size * negative.size))
+
+
+def wins(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
+    """How many negatives each positive beats, a tie counting one half: `[P]`, `[Q]` → `[P]`."""
+    ordered = np.sort(negative)
+    below = np.searchsorted(ordered, positive, side="left")
+    return (below + np.searchsorted(ordered, positive, side="right")) / 2
+
+
+def cross_entropy(label: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """Binary cross-entropy of each slice in nats, at most 16.1: `[N]`, `[N]` → `[N]`."""
+    label, probability = np.asarray(label, bool), np.asarray(probability, np.float64)
+    of_truth = np.where(label, probability, 1 - probability)
+    return -np.log(np.clip(of_truth, 1 - MAX_CERTAINTY, MAX_CERTAINTY))
+
+
+def sweep(label: np.ndarray, probability: np.ndarray) -> Counts:
+    """Counts at every distinct probability as the threshold, falling, equal ones taken together.
+
+    The first entry is the threshold nothing reaches; arrays of one length, distinct values + 1.
+    """
+    order = np.argsort(-np.asarray(probability), kind="stable")
+    label, probability = np.asarray(label, bool)[order], np.asarray(probability)[order]
+    last_of_tie = np.append(np.diff(probability) != 0, True)
+    tp = np.append(0, np.cumsum(label)[last_of_tie])
+    fp = np.append(0, np.cumsum(~label)[last_of_tie])
+    return Counts(tp=tp, fp=fp, fn=tp[-1] - tp, tn=fp[-1] - fp)
+
+
+def average_precision(label: np.ndarray, probability: np.ndarray) -> float:
+    """Area under the precision–recall steps, not interpolated; NaN without positives."""
+    tp, fp, fn, _ = sweep(label, probability)
+    if tp[-1] == 0:
+        return float("nan")
+    return float(np.sum(np.diff(tp) * ratio(tp, tp + fp)[1:]) / (tp + fn)[-1])
+
+
+def slice_figures(
+    label: np.ndarray, probability: np.ndarray, threshold: float = 0.5
+) -> dict[str, float]:
+    """loss, dice, auroc, sensitivity, specificity of N slices, without intervals."""
+    found = count(label, np.asarray(probability) >= threshold)
+    return {
+        "loss": float(cross_entropy(label, probability).mean()) if len(label) else float("nan"),
+        "dice": float(dice(found.tp, found.fp, found.fn)),
+        "auroc": auroc(label, probability),
+        "sensitivity": float(sensitivity(found.tp, found.fn)),
+        "specificity": float(specificity(found.tn, found.fp)),
+    }

@@ -1,0 +1,73 @@
+"""`python -m brainai.evaluation`, from a model folder on disk."""
+
+import json
+
+import pytest
+import torch
+
+from brainai.evaluation.__main__ import main
+from brainai.model.folder import ModelInfo, write_model
+from brainai.model.network import build_network
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("model") / "weights"
+    info = ModelInfo(architecture="resnet18", image_size=32, name="tiny", revision="r1")
+    write_model(folder, build_network("resnet18"), info)
+    return folder
+
+
+def run(model, dataset, *more):
+    return main(["--model", str(model), "--data", str(dataset), "--device", "cpu", *more])
+
+
+def test_a_table_is_printed_and_a_report_written(model, dataset, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert run(model, dataset, "--split", "test", "--out", str(out)) == 0
+    printed = capsys.readouterr().out
+    assert "3 slices of 3 patients, 2 with tumour" in printed
+    assert "AUROC of slices" in printed
+    about = json.loads((out / "report.json").read_text())["about"]
+    assert about["model"] == "tiny"
+    assert about["split"] == "test"
+    assert about["dataset_hash"].startswith("0123456789abcdef")
+    assert about["command"].startswith("python -m brainai.evaluation --model")
+    assert (out / "figures/top_losses.png").is_file()
+
+
+def test_without_out_nothing_is_written(model, dataset, capsys, monkeypatch, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    monkeypatch.chdir(empty)
+    assert run(model, dataset) == 0
+    assert "AUROC of slices" in capsys.readouterr().out
+    assert not list(empty.iterdir())
+
+
+def test_slices_that_lack_a_sequence_are_told(model, dataset, capsys):
+    assert run(model, dataset, "--modalities", "flair+t1c+t2") == 0
+    assert "2 slices lack a sequence of flair+t1c+t2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "nowhere"], "nowhere is not a dataset folder"),
+        (["--split", "tset"], "found 'tset'"),
+        (["--modalities", "t1c"], "found 't1c'"),
+        (["--model", "nowhere"], "nowhere is not a model folder"),
+    ],
+)
+def test_what_a_user_can_mend_is_one_line_and_status_2(model, dataset, capsys, arguments, message):
+    assert run(model, dataset, *arguments) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err.splitlines()[-1]
+    assert "Traceback" not in captured.err
+
+
+def test_a_batch_of_no_slices_is_refused(model, dataset, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        run(model, dataset, "--batch-size", "0")
+    assert "at least 1" in capsys.readouterr().err

@@ -1,0 +1,110 @@
+"""Figures of a cohort and their intervals over patients."""
+
+import math
+
+import numpy as np
+import pytest
+
+from brainai.evaluation import metrics
+from brainai.evaluation.intervals import (
+    FIGURE_NAMES,
+    measure,
+    sum_by_patient,
+    summarise,
+    summarise_group,
+)
+
+
+def test_values_equal_the_plain_measures_over_slices(cohort):
+    figures = summarise_group(cohort, 0.4)["figures"]
+    plain = metrics.slice_figures(cohort.label, cohort.probability, 0.4)
+    for name, value in plain.items():
+        assert figures[name]["value"] == pytest.approx(value)
+
+
+def test_every_figure_states_what_it_rests_on(cohort):
+    figures = summarise_group(cohort, 0.5)["figures"]
+    assert set(figures) == set(FIGURE_NAMES)
+    for figure in figures.values():
+        assert figure["low"] <= figure["value"] <= figure["high"]
+        assert (figure["n_patients"], figure["n_slices"]) == (12, 120)
+
+
+def test_a_resample_equals_measuring_the_slices_it_repeats(cohort):
+    """Patient 3 drawn twice, patient 0 not at all: the same as doubling and dropping slices."""
+    times = np.ones((1, 12))
+    times[0, [0, 3]] = 0, 2
+    drawn = measure(sum_by_patient(cohort, 0.5), times)
+    rows = np.repeat(np.arange(120), np.repeat(times[0].astype(int), 10))
+    plain = metrics.slice_figures(cohort.label[rows], cohort.probability[rows])
+    for name, value in plain.items():
+        assert drawn[name][0] == pytest.approx(value)
+
+
+def test_alike_slices_of_a_patient_widen_the_interval(make_scores):
+    """4 patients with 25 equal slices each, 2 missed: 100 slices know no more than 4 patients."""
+    label, probability = [1] * 100, np.repeat([0.9, 0.9, 0.1, 0.1], 25)
+    by_patient = make_scores(label, probability, patient=[str(i // 25) for i in range(100)])
+    by_slice = make_scores(label, probability, patient=[str(i) for i in range(100)])
+    wide = summarise_group(by_patient, 0.5)["figures"]["sensitivity"]
+    narrow = summarise_group(by_slice, 0.5)["figures"]["sensitivity"]
+    assert wide["value"] == narrow["value"] == 0.5
+    # Standard errors: sqrt(0.25 / 4) = 0.25 and sqrt(0.25 / 100) = 0.05.
+    assert (wide["low"], wide["high"]) == (0, 1)
+    assert narrow["low"] == pytest.approx(0.5 - 1.96 * 0.05, abs=0.02)
+    assert narrow["high"] == pytest.approx(0.5 + 1.96 * 0.05, abs=0.02)
+
+
+def test_one_patient_gives_a_value_but_no_interval(make_scores):
+    figure = summarise_group(make_scores([0, 1, 1], [0.1, 0.9, 0.2]), 0.5)["figures"]["dice"]
+    assert figure["value"] == pytest.approx(2 / 3)
+    assert math.isnan(figure["low"])
+    assert math.isnan(figure["high"])
+    assert figure["n_patients"] == 1
+
+
+def test_resamples_with_one_class_are_counted_and_left_out(make_scores):
+    scores = make_scores([0, 1], [0.1, 0.9], patient=["healthy", "ill"])
+    figures = summarise_group(scores, 0.5, resamples=1000)["figures"]
+    # Both draws fall on the same patient in half of the resamples.
+    assert figures["auroc"]["undefined_resamples"] == pytest.approx(500, abs=60)
+    assert figures["auroc"]["low"] == figures["auroc"]["high"] == 1
+    assert figures["loss"]["undefined_resamples"] == 0
+
+
+def test_mask_dice_sums_the_slices_of_a_patient_before_the_mean(make_scores):
+    scores = make_scores(
+        [1, 1, 1, 0, 1],
+        [0.9] * 5,
+        patient=["a", "a", "b", "c", "d"],
+        mask_tp=[30, 0, 10, 0, -1],
+        mask_fp=[0, 10, 0, 0, -1],
+        mask_fn=[0, 10, 0, 0, -1],
+    )
+    figure = summarise_group(scores, 0.5)["figures"]["mask_dice"]
+    # a: 60 / (60 + 10 + 10) = 0.75; b: 1; c: nothing there, nothing claimed; d: no outline.
+    assert figure["value"] == pytest.approx(0.875)
+    assert (figure["n_patients"], figure["n_slices"]) == (2, 3)
+    assert figure["undefined_patients"] == 1
+
+
+def test_mask_dice_without_masks_is_undefined(make_scores):
+    figure = summarise_group(make_scores([1, 0], [0.9, 0.1]), 0.5)["figures"]["mask_dice"]
+    assert math.isnan(figure["value"])
+    assert (figure["n_patients"], figure["n_slices"], figure["undefined_patients"]) == (0, 0, 0)
+
+
+def test_groups_by_source_and_site_hold_their_own_slices(cohort):
+    summary = summarise(cohort, 0.5, resamples=50)
+    assert set(summary["source"]) == {"lgg", "brats"}
+    lgg = cohort.take(cohort.source == "lgg")
+    value = summary["source"]["lgg"]["figures"]["auroc"]["value"]
+    assert value == pytest.approx(metrics.auroc(lgg.label, lgg.probability))
+    both = [summary["source"][name]["counts"] for name in ("lgg", "brats")]
+    for name, total in summary["all"]["counts"].items():
+        assert both[0][name] + both[1][name] == total
+
+
+def test_the_same_seed_gives_the_same_interval(cohort):
+    first, second = (summarise_group(cohort, 0.5, resamples=99, seed=7) for _ in range(2))
+    assert first == second

@@ -1,0 +1,120 @@
+"""Measures against numbers counted by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from brainai.errors import DataError
+from brainai.evaluation import metrics
+from brainai.evaluation.metrics import SliceScores
+from tests.evaluation.conftest import record
+
+
+def test_counts_of_four_slices():
+    counts = metrics.count([1, 1, 0, 0], [True, False, True, False])
+    assert counts == (1, 1, 1, 1)
+
+
+def test_dice_by_hand():
+    assert metrics.dice(tp=3, fp=1, fn=2) == pytest.approx(6 / 9)
+
+
+def test_dice_is_undefined_only_where_nothing_is_there_or_claimed():
+    assert np.isnan(metrics.dice(0, 0, 0))
+    assert metrics.dice(0, 1, 0) == 0
+    assert metrics.dice(0, 0, 1) == 0
+
+
+def test_dice_of_arrays_keeps_each_entry_apart():
+    found = metrics.dice(np.array([1, 0, 2]), np.array([1, 0, 0]), np.array([0, 0, 0]))
+    np.testing.assert_allclose(found, [2 / 3, np.nan, 1])
+
+
+def test_sensitivity_and_specificity_by_hand():
+    assert metrics.sensitivity(tp=3, fn=1) == 0.75
+    assert metrics.specificity(tn=4, fp=1) == 0.8
+    assert np.isnan(metrics.sensitivity(0, 0))
+    assert np.isnan(metrics.specificity(0, 0))
+
+
+def test_auroc_counts_three_of_four_pairs():
+    assert metrics.auroc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]) == 0.75
+
+
+def test_auroc_counts_a_tie_as_half_a_win():
+    # Pairs: (0.5, 0.5) half, (0.5, 0.2) won, (0.9, both) won: 3.5 of 4.
+    assert metrics.auroc([1, 1, 0, 0], [0.5, 0.9, 0.5, 0.2]) == 0.875
+    assert metrics.auroc([1, 0, 1, 0], [0.3] * 4) == 0.5
+
+
+@pytest.mark.parametrize("labels", [[1, 1], [0, 0], []])
+def test_auroc_of_one_class_is_undefined(labels):
+    assert math.isnan(metrics.auroc(labels, np.linspace(0, 1, len(labels))))
+
+
+def test_auroc_of_a_network_that_diverged_is_undefined_not_perfect():
+    assert math.isnan(metrics.auroc([0, 1], [0.1, np.nan]))
+
+
+def test_cross_entropy_by_hand_and_finite_for_certain_errors():
+    losses = metrics.cross_entropy([1, 0, 1], [0.25, 0.25, 0.0])
+    np.testing.assert_allclose(losses, [math.log(4), math.log(4 / 3), 16.118], atol=1e-3)
+
+
+def test_sweep_takes_equal_probabilities_together():
+    tp, fp, fn, tn = metrics.sweep([1, 0, 1, 0], [0.9, 0.5, 0.5, 0.1])
+    assert tp.tolist() == [0, 1, 2, 2]
+    assert fp.tolist() == [0, 0, 1, 2]
+    assert fn.tolist() == [2, 1, 0, 0]
+    assert tn.tolist() == [2, 2, 1, 0]
+
+
+def test_average_precision_by_hand():
+    # Found at rank 1 (precision 1) and rank 3 (precision 2/3).
+    found = metrics.average_precision([1, 0, 1, 0], [0.9, 0.8, 0.7, 0.1])
+    assert found == pytest.approx((1 + 2 / 3) / 2)
+    assert math.isnan(metrics.average_precision([0, 0], [0.1, 0.2]))
+
+
+def test_a_probability_at_the_threshold_is_positive():
+    figures = metrics.slice_figures([1, 0], np.array([0.5, 0.4]), threshold=0.5)
+    assert figures["dice"] == figures["auroc"] == 1
+    assert figures["sensitivity"] == figures["specificity"] == 1
+    assert figures["loss"] == pytest.approx((-math.log(0.5) - math.log(0.6)) / 2)
+
+
+def test_figures_of_no_slices_are_undefined():
+    assert all(math.isnan(v) for v in metrics.slice_figures(np.zeros(0), np.zeros(0)).values())
+
+
+def test_masks_count_only_where_an_outline_is_known():
+    records = [record("a", "A", 1, 5), record("b", "B", 1, -1)]
+    scores = SliceScores.from_records(records, [0.9, 0.8], np.array([[3, 1, 2], [9, 9, 9]]))
+    assert scores.mask_tp.tolist() == [3, -1]
+    assert scores.mask_fn.tolist() == [2, -1]
+
+
+def test_without_a_decoder_no_mask_is_counted():
+    scores = SliceScores.from_records([record("a", "A", 1, 5)], [0.9])
+    assert (scores.mask_tp, scores.mask_fp, scores.mask_fn) == (-1, -1, -1)
+
+
+def test_a_slice_scored_twice_is_refused(make_scores):
+    with pytest.raises(DataError, match="twice"):
+        make_scores([0, 1], [0.1, 0.9], file_name=["a", "a"])
+
+
+def test_a_probability_that_is_not_a_number_is_refused(make_scores):
+    with pytest.raises(DataError, match=r"1 of 2 probabilities .* images/c/001\.png"):
+        make_scores([0, 1], [0.1, np.nan])
+
+
+def test_fields_of_unequal_length_are_refused(make_scores):
+    with pytest.raises(DataError, match="one value per slice"):
+        make_scores([0, 1], [0.1, 0.9], site=["CS"])
+
+
+def test_a_label_beyond_two_classes_is_refused(make_scores):
+    with pytest.raises(DataError, match="0 or 1"):
+        make_scores([0, 2], [0.1, 0.9])

@@ -1,0 +1,126 @@
+"""report.json, report.md and the figures."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from brainai.evaluation.figures import draw_curves, draw_learning_curves, draw_top_losses
+from brainai.evaluation.report import build_report, table, write_report
+
+ABOUT = {"model": "m", "dataset_hash": "abc", "split": "test", "command": "c", "version": "0"}
+
+
+def blank(file_name: str) -> np.ndarray:
+    planes = np.zeros((2, 16, 16), np.uint8)
+    planes[1, 4:8, 4:8] = 255
+    return planes
+
+
+def epochs() -> list[dict]:
+    return [
+        {
+            "stage": int(i > 2),
+            "epoch": i,
+            "image_size": 64 if i <= 2 else 128,
+            "train_loss": 1 / (i + 1),
+            "loss": None if i == 0 else 1.2 / (i + 1),
+            "dice": float("nan") if i == 0 else 0.8,
+            "auroc": 0.9,
+            "sensitivity": 0.85,
+            "specificity": 0.8,
+            "lr": 1e-3,
+            "images_per_second": 100.0,
+        }
+        for i in range(6)
+    ]
+
+
+def test_a_whole_report_is_written_and_read_back(tmp_path, cohort):
+    report = write_report(
+        tmp_path / "out",
+        cohort,
+        threshold=0.5,
+        about=ABOUT,
+        load_slice=blank,
+        history=epochs(),
+    )
+    assert json.loads((tmp_path / "out/report.json").read_text()) == report
+    assert report["about"] == ABOUT
+    assert report["n_patients"] == 12
+    drawn = sorted(path.name for path in (tmp_path / "out/figures").iterdir())
+    assert drawn == ["confusion.png", "learning_curves.png", "roc_pr.png", "top_losses.png"]
+    text = (tmp_path / "out/report.md").read_text()
+    for name in drawn:
+        assert f"(figures/{name})" in text
+        with Image.open(tmp_path / "out/figures" / name) as image:
+            assert np.ptp(np.asarray(image.convert("L"))) > 100  # something is drawn
+    assert not list((tmp_path / "out").rglob("*.partial"))
+
+
+def test_without_pictures_and_history_only_two_figures_are_drawn(tmp_path, cohort):
+    write_report(tmp_path, cohort, threshold=0.5, about=ABOUT, load_slice=None, history=None)
+    drawn = sorted(path.name for path in (tmp_path / "figures").iterdir())
+    assert drawn == ["confusion.png", "roc_pr.png"]
+    assert "top_losses" not in (tmp_path / "report.md").read_text()
+
+
+def test_an_undefined_figure_is_null_in_json_and_a_dash_in_text(tmp_path, make_scores):
+    scores = make_scores([1, 1], [0.9, 0.2], patient=["a", "b"])
+    write_report(tmp_path, scores, threshold=0.5, about=ABOUT)
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["all"]["figures"]["auroc"]["value"] is None
+    assert report["all"]["figures"]["auroc"]["undefined_resamples"] == 2000
+    assert "| AUROC of slices | – | – to – | 2 | 2 |" in (tmp_path / "report.md").read_text()
+
+
+def test_figures_of_masks_are_left_out_where_none_was_scored(make_scores):
+    report = build_report(make_scores([0, 1], [0.1, 0.9]), 0.5, ABOUT)
+    assert "Dice of masks" not in table(report)
+    assert "Mask Dice" in table(report)  # of the groups, as a dash
+
+
+def test_the_table_says_counts_values_and_groups(cohort):
+    text = table(build_report(cohort, 0.25, ABOUT))
+    assert "120 slices of 12 patients, 60 with tumour" in text
+    assert "probability 0.250" in text
+    assert "source brats (6 patients)" in text
+    # 40 / 10 / 10 pixels: 80 / 100 for every patient, so the interval has no width.
+    assert "Dice of masks, mean of patients  0.800   95 % 0.800 to 0.800" in text
+
+
+def test_the_worst_slice_comes_first_among_the_top_losses(make_scores):
+    asked = []
+    scores = make_scores([1, 0, 1], [0.8, 0.7, 0.1])
+    draw_top_losses(scores, 0.5, lambda name: asked.append(name) or blank(name))
+    assert asked == ["images/c/002.png", "images/c/001.png", "images/c/000.png"]
+
+
+def test_curves_are_drawn_per_source_only_where_there_are_two(cohort):
+    def names(scores):
+        axes = draw_curves(scores, 0.5).axes[0]
+        return [text.get_text().split(":")[0] for text in axes.get_legend().get_texts()]
+
+    assert names(cohort)[:3] == ["all", "brats", "lgg"]
+    assert names(cohort.take(cohort.source == "lgg"))[:2] == ["all", "probability ≥ 0.50"]
+
+
+def test_curves_of_one_class_say_so(make_scores):
+    roc, recall = draw_curves(make_scores([0, 0], [0.1, 0.9]), 0.5).axes
+    assert "undefined" in roc.get_legend().get_texts()[0].get_text()
+    assert "undefined" in recall.get_legend().get_texts()[0].get_text()
+
+
+def test_learning_curves_name_the_stages():
+    axes = draw_learning_curves(epochs()).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["stage 1, 64 px", "stage 2, 128 px"]
+
+
+def test_a_report_is_never_half_written(tmp_path, cohort, monkeypatch):
+    write_report(tmp_path, cohort, threshold=0.5, about=ABOUT)
+    before = (tmp_path / "report.json").read_text()
+    monkeypatch.setattr("os.replace", lambda *_: pytest.fail("killed"))
+    with pytest.raises(pytest.fail.Exception):
+        write_report(tmp_path, cohort, threshold=0.1, about=ABOUT)
+    assert (tmp_path / "report.json").read_text() == before

@@ -1,0 +1,105 @@
+"""The cohort scorer, with a network that can be computed by hand."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from brainai.errors import ConfigError, DataError
+from brainai.evaluation.score import score_batch, score_split, slice_loader
+from brainai.model.folder import ModelInfo
+from brainai.model.network import Output
+
+INFO = ModelInfo(image_size=32, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+
+
+class BrightNet(nn.Module):
+    """Tumour logit: brightest FLAIR + 2 × brightest T1c. Mask: where FLAIR is above one half."""
+
+    def __init__(self, decoder: bool = True):
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(self, images: torch.Tensor) -> Output:
+        tumor = images[:, 0].amax((1, 2)) + 2 * images[:, 1].amax((1, 2))
+        logits = torch.stack([torch.zeros_like(tumor), tumor], dim=1)
+        return Output(logits, images[:, :1] - 0.5 if self.decoder else None)
+
+
+def sigmoid(value: float) -> float:
+    return 1 / (1 + np.exp(-value))
+
+
+def score(dataset, **options):
+    return score_split(BrightNet(), INFO, dataset, "test", device="cpu", progress=False, **options)
+
+
+def test_only_the_slices_of_the_split_are_scored_in_their_order(dataset):
+    scores = score(dataset, batch_size=2)
+    assert scores.file_name.tolist() == ["images/a.png", "images/b.png", "images/c.png"]
+    assert scores.patient_id.tolist() == ["A", "B", "C"]
+    assert scores.site.tolist() == ["CS", "DU", "-"]
+    assert scores.label.tolist() == [1, 0, 1]
+
+
+def test_flair_alone_stands_in_all_channels(dataset):
+    assert score(dataset).probability == pytest.approx([sigmoid(3)] * 3)
+
+
+def test_other_sequences_are_seen_when_asked_for(dataset):
+    """T1c is black in the pictures, so that only FLAIR adds to the logit."""
+    scores = score(dataset, modalities=("flair", "t1c", "t2"))
+    assert scores.probability == pytest.approx([sigmoid(1)] * 3)
+
+
+def test_masks_are_counted_where_an_outline_is_known(dataset):
+    scores = score(dataset)
+    # a: 8 × 8 square, mask moved by 4; b: no tumour, all 64 claimed; c: no outline.
+    assert scores.mask_tp.tolist() == [32, 0, -1]
+    assert scores.mask_fp.tolist() == [32, 64, -1]
+    assert scores.mask_fn.tolist() == [32, 0, -1]
+
+
+def test_batch_size_changes_nothing(dataset):
+    np.testing.assert_array_equal(
+        score(dataset, batch_size=1).probability, score(dataset, batch_size=32).probability
+    )
+
+
+def test_temperature_softens_the_probability():
+    planes = torch.zeros(1, 2, 32, 32, dtype=torch.uint8)
+    planes[0, 0, 8:16, 8:16] = 255
+    info = ModelInfo(image_size=32, mean=INFO.mean, std=INFO.std, temperature=2.0)
+    probability, _ = score_batch(BrightNet(), info, planes, channels=[0, 0, 0])
+    assert probability.item() == pytest.approx(sigmoid(1.5))
+
+
+def test_a_network_without_a_decoder_has_no_mask_counts():
+    planes = torch.zeros(2, 2, 32, 32, dtype=torch.uint8)
+    _, counts = score_batch(BrightNet(decoder=False), INFO, planes, channels=[0, 0, 0])
+    assert counts.tolist() == [[-1, -1, -1]] * 2
+
+
+def test_the_loader_of_pictures_finds_a_slice_by_name(dataset):
+    planes = slice_loader(dataset, 32)("images/a.png")
+    assert planes.shape == (4, 32, 32)
+    assert planes[0, 10, 10] == 255
+    assert planes[-1, 10, 14] == 255
+
+
+@pytest.mark.parametrize("modalities", [("t1c",), ("flair", "dwi"), ("",)])
+def test_sequences_without_flair_or_unknown_are_refused(dataset, modalities):
+    with pytest.raises(ConfigError, match=r"flair\+t1c\+t2"):
+        score(dataset, modalities=modalities)
+
+
+def test_an_unknown_or_empty_split_is_refused(dataset):
+    with pytest.raises(ConfigError, match="train, valid, test"):
+        score_split(BrightNet(), INFO, dataset, "tset", progress=False)
+    with pytest.raises(DataError, match="no slice in the split 'valid'"):
+        score_split(BrightNet(), INFO, dataset, "valid", progress=False)
+
+
+def test_an_unknown_device_is_refused(dataset):
+    with pytest.raises(ConfigError, match="try cpu"):
+        score_split(BrightNet(), INFO, dataset, "test", device="abacus", progress=False)
