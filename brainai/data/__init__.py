@@ -1,0 +1,1 @@
+"""Data: scan files to dataset folder to network input."""

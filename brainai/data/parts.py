@@ -1,0 +1,164 @@
+"""Write one case into a dataset folder, whole or not at all.
+
+Pictures go into a hidden folder first, then are renamed into place; the case's part file comes
+last, so a part file says: this case is finished. `metadata.csv` is put together from the part files.
+"""
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from brainai.data.dataset import MODALITIES, SliceRecord
+from brainai.data.images import window
+from brainai.data.sources import Case
+from brainai.data.studies import Study, read_study
+
+PARTS = ".parts"
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a finished case left: its slices (no person and no split yet), and what it was made of.
+
+    names: all ids of its person, from names and headers.
+    digest: over the pixels of all images and masks.
+    inputs: names, sizes and times of the files read; a changed file makes the case new.
+    """
+
+    case_id: str
+    names: tuple[str, ...]
+    digest: str
+    inputs: str
+    slices: tuple[SliceRecord, ...]
+
+
+def finished(case: Case, out: Path) -> bool:
+    """True where the data set holds this case already, made from the files as they are now."""
+    try:
+        part = read_part(case.case_id, out)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return part.inputs == describe_inputs(case)
+
+
+def read_part(case_id: str, out: Path) -> Part:
+    """The part file of a finished case."""
+    values = json.loads((out / PARTS / f"{case_id}.json").read_text())
+    slices = tuple(
+        SliceRecord(**row | {"modalities": tuple(row["modalities"])})
+        for row in values.pop("slices")
+    )
+    return Part(**values | {"names": tuple(values["names"])}, slices=slices)
+
+
+def describe_inputs(case: Case) -> str:
+    """A digest of names, sizes and times of a case's files."""
+    lines = []
+    for role, path in case.files:
+        stat = path.stat()
+        lines.append(f"{role} {path.name} {stat.st_size} {stat.st_mtime_ns}")
+    return sha256("\n".join(lines).encode()).hexdigest()
+
+
+def write_case(case: Case, out: Path, min_tumor_pixels: int) -> Part:
+    """Read a case and write its slices into the dataset folder.
+
+    Raises:
+        DataError: the case is damaged; nothing of it is left in the data set.
+    """
+    inputs = describe_inputs(case)
+    study = read_study(case)
+    aside = out / PARTS / "unfinished" / case.case_id
+    shutil.rmtree(aside, ignore_errors=True)
+    for kind in ("images", "masks"):
+        (aside / kind).mkdir(parents=True)
+    digest = sha256()
+    slices = []
+    for index, planes, mask in study.slices():
+        pixels = to_pixels(study.modalities, planes)
+        tumor_pixels = _tumor_pixels(case, mask)
+        if tumor_pixels == 0 and _is_flat(pixels):
+            continue
+        record = _record(case, study, index, tumor_pixels, min_tumor_pixels)
+        _save(aside / record.file_name.replace(f"/{case.case_id}/", "/"), pixels)
+        digest.update(f"{index} {pixels.shape}".encode() + pixels.tobytes())
+        if record.mask_file_name:
+            outline = mask.astype(np.uint8) * 255
+            _save(aside / record.mask_file_name.replace(f"/{case.case_id}/", "/"), outline)
+            digest.update(outline.tobytes())
+        slices.append(record)
+    names = tuple(dict.fromkeys(case.names + study.names))
+    part = Part(case.case_id, names, digest.hexdigest(), inputs, tuple(slices))
+    _put_in_place(aside, out, part)
+    return part
+
+
+def to_pixels(modalities: tuple[str, ...], planes: tuple[np.ndarray, ...]) -> np.ndarray:
+    """Planes `[H, W]` as scanned → the stored picture, uint8: `[H, W]`, or `[H, W, 3]` where there
+    is more than FLAIR, with FLAIR in the place of a missing sequence."""
+    stored = {
+        modality: np.rint(window(plane) * 255).astype(np.uint8)
+        for modality, plane in zip(modalities, planes, strict=True)
+    }
+    if len(stored) == 1:
+        return stored["flair"]
+    return np.stack([stored.get(modality, stored["flair"]) for modality in MODALITIES], axis=-1)
+
+
+def remove_case(case_id: str, out: Path) -> None:
+    """Take a case out of the data set: its part first, so that it never counts as finished."""
+    (out / PARTS / f"{case_id}.json").unlink(missing_ok=True)
+    for kind in ("images", "masks"):
+        shutil.rmtree(out / kind / case_id, ignore_errors=True)
+
+
+def _tumor_pixels(case: Case, mask: np.ndarray | None) -> int:
+    return -1 if mask is None else int(np.count_nonzero(mask))
+
+
+def _is_flat(pixels: np.ndarray) -> bool:
+    flair = pixels if pixels.ndim == 2 else pixels[..., 0]
+    return bool(flair.min() == flair.max())
+
+
+def _record(
+    case: Case, study: Study, index: int, tumor_pixels: int, min_tumor_pixels: int
+) -> SliceRecord:
+    name = f"{case.case_id}/{index:03d}.png"
+    return SliceRecord(
+        file_name=f"images/{name}",
+        mask_file_name=f"masks/{name}" if tumor_pixels > 0 else "",
+        label=int(tumor_pixels < 0 or tumor_pixels >= min_tumor_pixels),
+        patient_id="",
+        case_id=case.case_id,
+        slice_index=index,
+        slice_count=len(study.sequences[0]),
+        modalities=study.modalities,
+        source=case.source,
+        site=case.site,
+        tumor_pixels=tumor_pixels,
+        pixel_area_mm2=study.pixel_area_mm2,
+        split="",
+    )
+
+
+def _save(path: Path, pixels: np.ndarray) -> None:
+    Image.fromarray(pixels).save(path, compress_level=1)
+
+
+def _put_in_place(aside: Path, out: Path, part: Part) -> None:
+    remove_case(part.case_id, out)
+    for kind in ("images", "masks"):
+        if any((aside / kind).iterdir()):
+            os.replace(aside / kind, out / kind / part.case_id)
+    shutil.rmtree(aside)
+    path = out / PARTS / f"{part.case_id}.json"
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(asdict(part)))
+    os.replace(partial, path)

@@ -1,0 +1,126 @@
+"""BraTS, release by release: how studies are named, and which labels are tumour.
+
+Names and labels changed over the years (Menze et al. 2015; Bakas et al. 2017, 2018; Baid et al.
+2021; de Verdier et al. 2024), so whole tumour is looked up here and is never "mask above 0".
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Release:
+    """What the numbers in a segmentation mean. Any other number, save 0, is an error."""
+
+    name: str
+    tumor: tuple[int, ...]
+    other: tuple[int, ...] = ()  # known, and no tumour
+
+
+# necrosis 1, oedema 2, non-enhancing 3, enhancing 4
+BRATS_2013 = Release("BraTS 2013-2015", tumor=(1, 2, 3, 4))
+# core 1, oedema 2, enhancing 4
+BRATS_2017 = Release("BraTS 2017-2021", tumor=(1, 2, 4))
+# core 1, oedema 2, enhancing 3; from 2024 on resection cavity 4, which is not tumour
+BRATS_2023 = Release("BraTS 2023 and later", tumor=(1, 2, 3), other=(4,))
+# children: enhancing 1, non-enhancing 2, cyst 3, oedema 4
+BRATS_PED = Release("BraTS-PED", tumor=(1, 2, 3, 4))
+
+_METAIMAGE = re.compile(r"VSD\..*\.(MR_Flair|MR_T1c|MR_T2|OT)\..*(mha|mhd)", re.IGNORECASE)
+_NIFTI = re.compile(r"(.*)([-_])(flair|t2f|t1ce|t1c|t2w|t2|seg|segm)\.nii(\.gz)?", re.IGNORECASE)
+_ROLES = {
+    "mr_flair": "flair", "flair": "flair", "t2f": "flair",
+    "mr_t1c": "t1c", "t1ce": "t1c", "t1c": "t1c",
+    "mr_t2": "t2", "t2": "t2", "t2w": "t2",
+    "ot": "seg", "seg": "seg", "segm": "seg",
+}  # fmt: skip
+_GRADE = re.compile(r"(HG|LG)G?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Study:
+    """One BraTS case folder: its name, its files by role, its release."""
+
+    name: str
+    files: tuple[tuple[str, Path], ...]
+    release: Release
+
+
+def find_studies(root: Path) -> Iterator[Study]:
+    """Every study under a folder, however deep. A role met twice stands twice in `files`."""
+    metaimages, niftis = defaultdict(list), defaultdict(list)
+    for path in sorted(root.rglob("*")):
+        if path.name.startswith("."):
+            continue
+        if match := _METAIMAGE.fullmatch(path.name):
+            metaimages[_metaimage_folder(path)].append((_ROLES[match[1].lower()], path))
+        elif match := _NIFTI.fullmatch(path.name):
+            niftis[path.parent].append((_ROLES[match[3].lower()], match[2], path))
+    for folder, files in metaimages.items():
+        yield Study(_metaimage_name(folder), tuple(files), BRATS_2013)
+    for folder, found in niftis.items():
+        files = tuple((role, path) for role, _, path in found)
+        dashed = [separator for _, separator, _ in found].count("-") > len(found) / 2
+        yield Study(folder.name, files, release_of(folder.name, dashed))
+
+
+def release_of(name: str, dashed: bool) -> Release:
+    """The release of a NIfTI study from its name, and from how its files are named.
+
+    Args:
+        dashed: files end in -seg, as from 2023 on, and not in _seg.
+    """
+    if re.match(r"BraTS-PED", name, re.IGNORECASE):
+        return BRATS_PED
+    return BRATS_2023 if dashed or re.match(r"BraTS-", name, re.IGNORECASE) else BRATS_2017
+
+
+def _metaimage_folder(path: Path) -> Path:
+    """2013 and 2015 give each sequence a folder of its own inside the study's."""
+    return path.parent.parent if path.parent.name.upper().startswith("VSD") else path.parent
+
+
+def _metaimage_name(folder: Path) -> str:
+    """The study's name with its grade: HG/0001 and LG/0001 are two persons."""
+    if _GRADE.fullmatch(folder.parent.name):
+        return f"{folder.parent.name.upper()}_{folder.name}"
+    return folder.name
+
+
+def person_name(study: str) -> str:
+    """The name of a person that is the same in all releases whose names tell it.
+
+    The names of 2017 to 2019 differ in their first word and in a number after TCIA only, 2015 has
+    the same TCIA numbers, and BraTS-GLI-00006-000 is BraTS2021_00006: the last part there is the
+    time point. 2020 renumbered all: its name_mapping.csv goes to --same-patient.
+    """
+    if match := re.fullmatch(r"BraTS(?:17|18|19)_(\w+?)_(\w+)_\d+", study, re.IGNORECASE):
+        return f"Brats_{_site(match[1])}_{match[2]}"
+    if match := re.fullmatch(r"(?:[HL]GG?_)?brats_tcia_pat(\d+)_\d+", study, re.IGNORECASE):
+        return f"Brats_TCIA_{int(match[1])}"
+    pattern = r"([HL]G)G?_(?:brats_2013_pat)?(\d+)(?:_\d+)?"
+    if match := re.fullmatch(pattern, study, re.IGNORECASE):
+        return f"Brats_2013_{match[1].upper()}G_{int(match[2])}"
+    if match := re.fullmatch(r"BraTS2021_(\d+)", study, re.IGNORECASE):
+        return f"BraTS-GLI-{match[1]}"
+    if match := re.fullmatch(r"(BraTS-[A-Za-z-]+-\d{4,})(?:-\d+)?", study, re.IGNORECASE):
+        return match[1]
+    return study
+
+
+def site_name(study: str) -> str:
+    """Where a study was scanned, as far as its name tells: CBICA, TCIA01, 2013, TMC, or unknown."""
+    if match := re.fullmatch(r"BraTS(?:17|18|19)_([A-Za-z0-9]+)_\w+", study, re.IGNORECASE):
+        return match[1].upper()
+    if re.search(r"brats_tcia_pat", study, re.IGNORECASE):
+        return "TCIA"
+    if person_name(study).startswith("Brats_2013_"):
+        return "2013"
+    return "unknown"
+
+
+def _site(word: str) -> str:
+    return "TCIA" if word.upper().startswith("TCIA") else word.upper()
