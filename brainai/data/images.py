@@ -15,6 +15,8 @@ from brainai.errors import DataError
 
 ImageSource: TypeAlias = str | Path | bytes | Image.Image | np.ndarray
 
+# Only these: Pillow would hand an EPS file to another program, and has many rare decoders beside.
+FORMATS = ("PNG", "JPEG", "JPEG2000", "TIFF", "WEBP", "BMP", "GIF", "PPM")
 MAX_PIXELS = 32_000_000
 MIN_SIDE = 32
 COLOUR_TOLERANCE = 10.0  # mean spread of R, G and B, of 255; JPEG noise stays below 3
@@ -98,7 +100,8 @@ def _open(source: str | Path | bytes | Image.Image) -> Image.Image:
     if isinstance(source, Image.Image):
         return source
     try:
-        image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+        file = io.BytesIO(source) if isinstance(source, bytes) else source
+        image = Image.open(file, formats=FORMATS)
     except Image.DecompressionBombError as error:
         raise DataError("The picture is far too large: bring one slice.") from error
     except FileNotFoundError as error:
