@@ -1,0 +1,1 @@
+"""From pictures to answers: the classifier as Python sees it."""

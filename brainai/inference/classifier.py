@@ -1,0 +1,170 @@
+"""Is there tumour on this slice? One object that answers, for the app, the API and Python alike."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from brainai.data.dataset import MODALITIES
+from brainai.data.images import ImageSource, decode, prepare_slice, restore
+from brainai.errors import DataError
+from brainai.model.folder import ModelInfo, load_model
+from brainai.model.network import BrainNet
+
+SPOKEN = {"flair": "FLAIR", "t1c": "T1c", "t2": "T2"}
+TUMOR = 1  # class index
+MASK_LEVEL = 0.5  # a pixel belongs to the mask from this probability on
+
+Item: TypeAlias = ImageSource | Mapping[str, ImageSource | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """The answer for one slice.
+
+    Attributes:
+        label: "Tumor" from `threshold` on, else "No Tumor".
+        probability: of tumour, calibrated, in [0, 1].
+        threshold: the model's operating point, a probability.
+        mask: where the network sees tumour, `[H, W]` bool at the size of the picture given; an
+            estimate of extent, drawn whatever the label is. None if the model has no decoder.
+    """
+
+    label: str
+    probability: float
+    threshold: float
+    mask: np.ndarray | None
+
+
+class Classifier:
+    """A loaded model that answers for slices. It keeps nothing between calls."""
+
+    def __init__(self, network: BrainNet, info: ModelInfo, device: str | torch.device = "cpu"):
+        self.info = info
+        self.device = torch.device(device)
+        self._network = network.to(self.device).eval()
+
+    @classmethod
+    def load(cls, folder: str | Path, device: str | torch.device | None = None) -> "Classifier":
+        """The model of a folder, on the GPU if there is one and no device is named.
+
+        Raises:
+            WeightsError: the folder is missing, damaged or of another kind.
+        """
+        network, info = load_model(folder)
+        return cls(network, info, device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+    def predict(
+        self,
+        flair: ImageSource,
+        t1c: ImageSource | None = None,
+        t2: ImageSource | None = None,
+    ) -> Prediction:
+        """Answer for one slice.
+
+        Args:
+            flair: path, bytes of a file, PIL image, or array `[H, W]` of any grey levels.
+            t1c, t2: the same slice in the other sequences, of the same size, where there are any.
+        Raises:
+            DataError: a picture cannot be judged; the message is fit for a visitor.
+        """
+        return self.predict_batch([{"flair": flair, "t1c": t1c, "t2": t2}])[0]
+
+    def predict_batch(self, items: Iterable[Item], batch_size: int = 16) -> list[Prediction]:
+        """Answers for many slices, in the order given.
+
+        Args:
+            items: FLAIR slices, or mappings with the keys flair, t1c and t2.
+            batch_size: slices in one forward pass; bounds the memory.
+        Raises:
+            DataError: at the first slice that cannot be judged; it says which. No answer is given
+                then: ask slice by slice to go on without the bad ones.
+        """
+        items = list(items)
+        answers: list[Prediction] = []
+        for start in range(0, len(items), batch_size):
+            chunk = enumerate(items[start : start + batch_size], start)
+            answers += self._answer([self._prepare_nth(n, item, len(items)) for n, item in chunk])
+        return answers
+
+    def _prepare_nth(self, index: int, item: Item, count: int) -> tuple[np.ndarray, int, int]:
+        sources = item if isinstance(item, Mapping) else {"flair": item}
+        try:
+            return stack_sequences(sources, self.info.image_size, self.info.modalities)
+        except DataError as error:
+            if count == 1:
+                raise
+            raise DataError(f"Slice {index + 1} of {count}: {error}") from error
+
+    def _answer(self, slices: list[tuple[np.ndarray, int, int]]) -> list[Prediction]:
+        probabilities, masks = self._forward(np.stack([planes for planes, _, _ in slices]))
+        return [
+            self._prediction(float(probabilities[i]), None if masks is None else masks[i], h, w)
+            for i, (_, h, w) in enumerate(slices)
+        ]
+
+    @torch.inference_mode()
+    def _forward(self, planes: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """`[N, 3, S, S]` in [0, 1] → probabilities of tumour `[N]`, and of each pixel's."""
+        images = normalise(torch.from_numpy(planes), self.info.mean, self.info.std)
+        output = self._network(images.to(self.device))
+        scores = output.logits.float() / self.info.temperature
+        probabilities = scores.softmax(dim=1)[:, TUMOR].cpu().numpy()
+        if output.mask_logits is None:
+            return probabilities, None
+        return probabilities, output.mask_logits[:, 0].float().sigmoid().cpu().numpy()
+
+    def _prediction(
+        self, probability: float, plane: np.ndarray | None, height: int, width: int
+    ) -> Prediction:
+        return Prediction(
+            label=self.info.label_names[int(probability >= self.info.threshold)],
+            probability=probability,
+            threshold=self.info.threshold,
+            mask=None if plane is None else restore(plane, height, width) >= MASK_LEVEL,
+        )
+
+
+def stack_sequences(
+    sources: Mapping[str, ImageSource | None], size: int, modalities: Iterable[str] = MODALITIES
+) -> tuple[np.ndarray, int, int]:
+    """One slice as the network sees it: `[3, size, size]` float32 in [0, 1], and its own H and W.
+
+    Channels are FLAIR, T1c, T2; a missing sequence is replaced by FLAIR, as in training.
+
+    Raises:
+        DataError: no FLAIR, a sequence the model does not know, or sequences of different sizes.
+    """
+    unknown = set(sources) - set(MODALITIES)
+    if unknown:
+        raise DataError(
+            f"Expected the sequences {', '.join(MODALITIES)}, found {', '.join(sorted(unknown))}."
+        )
+    if sources.get("flair") is None:
+        raise DataError("FLAIR is missing: the other sequences only add to a FLAIR slice.")
+    pixels = {name: decode(sources[name]) for name in MODALITIES if sources.get(name) is not None}
+    for name, plane in pixels.items():
+        if name not in modalities:
+            raise DataError(f"This model was not trained on {SPOKEN[name]}: leave it out.")
+        if plane.shape != pixels["flair"].shape:
+            raise DataError(
+                f"FLAIR is {_size(pixels['flair'])} pixels and {SPOKEN[name]} {_size(plane)}: "
+                "bring the same slice of one study in every sequence."
+            )
+    prepared = {name: prepare_slice(plane, size) for name, plane in pixels.items()}
+    planes = np.stack([prepared.get(name, prepared["flair"]) for name in MODALITIES])
+    return planes, *pixels["flair"].shape
+
+
+def normalise(images: Tensor, mean: Iterable[float], std: Iterable[float]) -> Tensor:
+    """`[N, 3, S, S]` in [0, 1] → zero mean and unit spread, channel by channel."""
+    shape = (1, 3, 1, 1)
+    return (images - torch.tensor(mean).view(shape)) / torch.tensor(std).view(shape)
+
+
+def _size(pixels: np.ndarray) -> str:
+    return f"{pixels.shape[1]}×{pixels.shape[0]}"
