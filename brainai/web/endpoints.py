@@ -1,0 +1,59 @@
+"""What programs get: the JSON of `/predict`. Its form is documented in docs/api.md; keep both true.
+
+A change that breaks a caller (a key gone or renamed, another meaning) raises FORMAT_VERSION; a new
+key does not. No key may be called "path": Gradio's client would take its value for a file.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import gradio as gr
+
+from brainai import DISCLAIMER, __version__
+from brainai.errors import DataError
+from brainai.inference.classifier import Prediction
+from brainai.model.folder import ModelInfo
+
+FORMAT_VERSION = 1
+DIGITS = 6  # of a probability
+
+# Gradio's own preprocessing would open the file: it fails on a damaged one before any sentence of
+# ours, and flattens 16 bit to white. Without it the file comes as it was sent.
+AS_UPLOADED = {"preprocess": False, "concurrency_id": "network"}
+
+Predict: TypeAlias = Callable[..., Prediction]
+Upload: TypeAlias = Mapping[str, Any] | None
+
+
+def to_json(prediction: Prediction, info: ModelInfo) -> dict:
+    """The answer for one slice, of plain types only."""
+    probability = round(prediction.probability, DIGITS)
+    no_tumor, tumor = info.label_names
+    return {
+        "format_version": FORMAT_VERSION,
+        "label": prediction.label,
+        "probability": probability,
+        "probabilities": {no_tumor: round(1 - probability, DIGITS), tumor: probability},
+        "threshold": prediction.threshold,
+        "model": {"id": info.name, "revision": info.revision},
+        "version": __version__,
+        "disclaimer": DISCLAIMER,
+    }
+
+
+def predict_endpoint(predict: Predict, info: ModelInfo) -> Callable[..., dict]:
+    """The function behind `/predict`; its parameters' names are part of the interface."""
+
+    def answer(flair: Upload, t1c: Upload = None, t2: Upload = None) -> dict:
+        try:
+            prediction = predict(uploaded(flair), t1c=uploaded(t1c), t2=uploaded(t2))
+        except DataError as error:
+            raise gr.Error(str(error), title="Cannot judge", print_exception=False) from None
+        return to_json(prediction, info)
+
+    return answer
+
+
+def uploaded(upload: Upload) -> str | None:
+    """The file of an upload; Gradio has checked by then that it lies in the folder of uploads."""
+    return None if upload is None else upload["path"]

@@ -1,0 +1,107 @@
+"""The answer in words: HTML of the card that the page shows."""
+
+import base64
+import io
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+from PIL import Image
+
+from brainai import DISCLAIMER
+from brainai.inference.classifier import SPOKEN, Prediction
+from brainai.model.folder import ModelInfo
+
+HEADLINES = {
+    "Tumor": "The network sees tumour on this slice",
+    "No Tumor": "The network sees no tumour on this slice",
+}
+
+
+def waiting_card() -> str:
+    """Before there is a picture."""
+    return _card(
+        "waiting",
+        "<h2>The answer appears here</h2>"
+        "<p>Bring a FLAIR slice, or click one of the examples. It is judged at once.</p>",
+    )
+
+
+def refusal_card(sentence: str) -> str:
+    """A picture that cannot be judged, and why; the sentence is escaped."""
+    return _card("refused", f"<h2>This cannot be judged</h2><p>{escape(sentence)}</p>")
+
+
+def answer_card(
+    prediction: Prediction, info: ModelInfo, picture: Image.Image, sequences: Sequence[str]
+) -> str:
+    """Verdict, both probabilities, the outlined slice, and what the answer came from."""
+    tumor = prediction.label == info.label_names[1]
+    source = " + ".join(SPOKEN[name] for name in sequences)
+    revision = f" · revision {escape(info.revision)}" if info.revision else ""
+    return _card(
+        "tumor" if tumor else "clear",
+        f"<h2>{HEADLINES[prediction.label]}</h2>"
+        + _bars(prediction, info)
+        + f'<p class="threshold">The answer is “Tumor” from {percent(prediction.threshold)} on, '
+        "the tick on the bar.</p>" + _figure(prediction, picture, tumor),
+        f"<p>From {source} · {escape(info.name)}{revision}</p>",
+    )
+
+
+def percent(probability: float) -> str:
+    """One decimal, and never a certainty that no network has."""
+    if probability < 0.001:
+        return "under 0.1 %"
+    if probability > 0.999:
+        return "over 99.9 %"
+    return f"{100 * probability:.1f} %"
+
+
+def area_sentence(mask: np.ndarray) -> str:
+    """Size of the outlined area in words."""
+    share = mask.mean()
+    if share == 0:
+        return "The network could not outline it."
+    size = "under 0.1" if share < 0.001 else f"{100 * share:.1f}"
+    return f"Outlined: {size} % of the picture. An estimate of the tumour's extent, not a contour."
+
+
+def _bars(prediction: Prediction, info: ModelInfo) -> str:
+    no_tumor, tumor = info.label_names
+    tick = f'<i style="left:{100 * prediction.threshold:.2f}%"></i>'
+    return (
+        '<dl class="bars">'
+        + _bar(tumor, prediction.probability, tick)
+        + _bar(no_tumor, 1 - prediction.probability, "")
+        + "</dl>"
+    )
+
+
+def _bar(name: str, probability: float, tick: str) -> str:
+    return (
+        f"<div><dt>{escape(name)}</dt>"
+        f'<dd class="bar" aria-hidden="true"><b style="width:{100 * probability:.2f}%"></b>'
+        f"{tick}</dd><dd>{percent(probability)}</dd></div>"
+    )
+
+
+def _figure(prediction: Prediction, picture: Image.Image, tumor: bool) -> str:
+    outlined = tumor and prediction.mask is not None
+    caption = area_sentence(prediction.mask) if outlined else "The slice as the network saw it."
+    alt = "The slice with the network's outline of tumour." if outlined else "The slice."
+    # Inside the page, not as a file: nothing of a visitor's slice is written to disk for it.
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return (
+        f'<figure><img alt="{alt}" src="data:image/png;base64,{data}">'
+        f"<figcaption>{caption}</figcaption></figure>"
+    )
+
+
+def _card(kind: str, body: str, small_print: str = "") -> str:
+    return (
+        f'<section class="card {kind}" role="status">{body}'
+        f'<footer><p class="notice">{DISCLAIMER}</p>{small_print}</footer></section>'
+    )
