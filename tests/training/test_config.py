@@ -1,0 +1,63 @@
+"""The recipe as data, and its command line."""
+
+from dataclasses import fields
+
+import pytest
+
+from brainai.errors import ConfigError
+from brainai.training.config import PRESETS, Stage, TrainConfig, parse_config
+
+
+def test_every_preset_grows_its_pictures_and_parses() -> None:
+    for preset in PRESETS:
+        config = parse_config(["--preset", preset, "--data", "d", "--out", "o"])
+        sizes = [stage.image_size for stage in config.stages]
+        assert sizes == sorted(sizes)
+
+
+def test_the_default_recipe_trains_the_head_before_the_body_at_every_size() -> None:
+    stages = PRESETS["default"]["stages"]
+    assert [(s.image_size, s.train) for s in stages] == [
+        (64, "head"),
+        (64, "all"),
+        (128, "head"),
+        (128, "all"),
+        (256, "head"),
+        (256, "all"),
+    ]
+
+
+def test_a_flag_overrides_its_preset() -> None:
+    config = parse_config(
+        ["--preset", "smoke", "--data", "d", "--out", "o", "--seed", "7", "--stages.1.lr", "0.5"]
+    )
+    assert config.seed == 7
+    assert config.stages[1].lr == 0.5
+    assert config.stages[2].lr == PRESETS["smoke"]["stages"][2].lr
+
+
+def test_help_names_every_field(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse_config(["--help"])
+    shown = capsys.readouterr().out
+    for field in fields(TrainConfig):
+        assert field.name.replace("_", "-") in shown, field.name
+
+
+def test_an_unknown_preset_names_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match=r"default, scratch, smoke, found 'quick'"):
+        parse_config(["--preset", "quick"])
+
+
+def test_all_problems_of_a_configuration_are_told_at_once() -> None:
+    stages = (Stage(100, epochs=1, lr=1e-3), Stage(64, epochs=0, lr=1e-3))
+    with pytest.raises(ConfigError) as error:
+        TrainConfig(data="d", out="o", stages=stages, warm_up=2)
+    assert "found 100" in str(error.value)
+    assert "stage 1: epochs" in str(error.value)
+    assert "--warm-up" in str(error.value)
+
+
+def test_the_recipe_holds_no_place_on_a_machine() -> None:
+    config = parse_config(["--preset", "smoke", "--data", "/somewhere/d", "--out", "/elsewhere/o"])
+    assert "where" not in str(config.recipe())
