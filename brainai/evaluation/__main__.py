@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
         help="sequences the network may see, such as flair+t1c+t2 (default: flair)",
     )
     options.add_argument(
-        "--batch-size", type=_positive, default=32, help="slices at a time (default: 32)"
+        "--batch-size", type=_positive, default=16, help="slices at a time (default: 16)"
     )
     options.add_argument("--device", help="such as cpu or cuda (default: the GPU if there is one)")
     return options

@@ -180,7 +180,9 @@ def draw_learning_curves(history: list[dict]) -> Figure:
     """
     figure = Figure(figsize=(10, 7), layout="constrained")
     panels = figure.subplots(2, 2, sharex=True)
-    _draw_series(panels[0, 0], history, {"train_loss": "train", "loss": "valid"})
+    _draw_series(
+        panels[0, 0], history, {"train_loss": "train, as optimised", "loss": "valid, cross-entropy"}
+    )
     panels[0, 0].set(ylabel="Loss")
     names = {"dice": "Dice (F1)", "auroc": "AUROC", "sensitivity": "sensitivity"}
     _draw_series(panels[0, 1], history, names | {"specificity": "specificity"})

@@ -27,7 +27,7 @@ def score_split(
     split: str,
     *,
     modalities: tuple[str, ...] = ("flair",),
-    batch_size: int = 32,
+    batch_size: int = 16,
     device: str | torch.device | None = None,
     progress: bool = True,
 ) -> SliceScores:

@@ -36,6 +36,12 @@ def record(
 
 
 @pytest.fixture
+def make_record() -> Callable[..., SliceRecord]:
+    """A record from name, patient, label and tumour pixels; other fields by keyword."""
+    return record
+
+
+@pytest.fixture
 def make_scores() -> Callable[..., SliceScores]:
     """Scores from short lists; every slice is of patient "p" unless told."""
 

@@ -8,7 +8,6 @@ import pytest
 from brainai.errors import DataError
 from brainai.evaluation import metrics
 from brainai.evaluation.metrics import SliceScores
-from tests.evaluation.conftest import record
 
 
 def test_counts_of_four_slices():
@@ -88,15 +87,15 @@ def test_figures_of_no_slices_are_undefined():
     assert all(math.isnan(v) for v in metrics.slice_figures(np.zeros(0), np.zeros(0)).values())
 
 
-def test_masks_count_only_where_an_outline_is_known():
-    records = [record("a", "A", 1, 5), record("b", "B", 1, -1)]
+def test_masks_count_only_where_an_outline_is_known(make_record):
+    records = [make_record("a", "A", 1, 5), make_record("b", "B", 1, -1)]
     scores = SliceScores.from_records(records, [0.9, 0.8], np.array([[3, 1, 2], [9, 9, 9]]))
     assert scores.mask_tp.tolist() == [3, -1]
     assert scores.mask_fn.tolist() == [2, -1]
 
 
-def test_without_a_decoder_no_mask_is_counted():
-    scores = SliceScores.from_records([record("a", "A", 1, 5)], [0.9])
+def test_without_a_decoder_no_mask_is_counted(make_record):
+    scores = SliceScores.from_records([make_record("a", "A", 1, 5)], [0.9])
     assert (scores.mask_tp, scores.mask_fp, scores.mask_fn) == (-1, -1, -1)
 
 
