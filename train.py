@@ -44,7 +44,7 @@ def open_accelerator(config: TrainConfig) -> Accelerator:
     cpu = config.cpu or not torch.cuda.is_available()
     precision = config.mixed_precision
     if precision == "auto":
-        fast = torch.cpu.get_capabilities().get("avx512_bf16", False) if cpu else True
+        fast = getattr(torch.cpu, "get_capabilities", dict)().get("avx512_bf16") if cpu else True
         precision = "bf16" if fast and (cpu or torch.cuda.is_bf16_supported()) else "no"
     accelerator = Accelerator(
         cpu=cpu,
@@ -80,7 +80,8 @@ def open_network(config: TrainConfig, accelerator: Accelerator) -> BrainNet:
 def train(config: TrainConfig, accelerator: Accelerator, network: BrainNet) -> None:
     """All stages, going on from the last checkpoint where `--resume` asks for it."""
     if accelerator.is_main_process:
-        write_config(config.out, asdict(config) | {"git_revision": git_revision()})
+        started = {"processes": accelerator.num_processes, "git_revision": git_revision()}
+        write_config(config.out, asdict(config) | started)
     accelerator.init_trackers("brainai", config=config.recipe())
     checkpoint = load_checkpoint(config.out, config.recipe()) if config.resume else None
     progress, saved = checkpoint or (Progress(), None)

@@ -1,0 +1,87 @@
+"""Augmentation: picture and mask move together, each slice in its own, repeatable way."""
+
+import pytest
+import torch
+
+from brainai.data.augment import (
+    AUGMENT_COLUMNS,
+    Augmentation,
+    augment,
+    drop_modalities,
+    random_table,
+    to_input,
+)
+from brainai.data.images import MEAN, STD
+
+NOTHING = Augmentation(
+    flip=0, rotation=0, scale=0, shift=0, gamma=0, gain=0, noise=0, blur=0, drop=0
+)
+
+
+def corner_square(channels: int = 1) -> torch.Tensor:
+    """A bright square at the upper left, in the picture and in the mask: `[1, C + 1, 32, 32]`."""
+    planes = torch.zeros(1, channels + 1, 32, 32, dtype=torch.uint8)
+    planes[..., 4:12, 4:12] = 255
+    return planes
+
+
+def test_zeros_change_nothing() -> None:
+    planes = corner_square()
+    images, masks = augment(planes, torch.rand(1, AUGMENT_COLUMNS), NOTHING)
+    assert torch.allclose(images, planes[:, :1] / 255, atol=2e-4)
+    assert torch.allclose(masks, planes[:, 1:] / 255, atol=1e-5)
+
+
+def test_flip_mirrors_left_and_right_and_leaves_top_and_bottom() -> None:
+    how = Augmentation(**{**vars(NOTHING), "flip": 1.0})
+    images, masks = augment(corner_square(), torch.rand(1, AUGMENT_COLUMNS), how)
+    assert masks[0, 0, 8, 23] == pytest.approx(1)
+    assert images[0, 0, 8, 23] == pytest.approx(1)
+    assert masks[0, 0, 8, 8] == pytest.approx(0)
+
+
+@pytest.mark.parametrize("change", ["rotation", "scale", "shift"])
+def test_picture_and_mask_move_together(change: str) -> None:
+    how = Augmentation(**{**vars(NOTHING), change: getattr(Augmentation(), change)})
+    images, masks = augment(corner_square(), torch.full((1, AUGMENT_COLUMNS), 0.9), how)
+    assert torch.allclose(images, masks, atol=2e-4)
+    assert not torch.allclose(masks, corner_square()[:, 1:] / 255, atol=0.1)
+
+
+def test_a_largest_shift_moves_by_its_part_of_the_side() -> None:
+    how = Augmentation(**{**vars(NOTHING), "shift": 0.25})
+    random = torch.full((1, AUGMENT_COLUMNS), 0.5)
+    random[0, 3] = 0.0  # shift along x: the grid reads 8 pixels to the left
+    _, masks = augment(corner_square(), random, how)
+    assert masks[0, 0, 8, 16] == pytest.approx(1)
+    assert masks[0, 0, 8, 8] == pytest.approx(0)
+
+
+def test_grey_changes_leave_the_mask_alone_and_stay_in_range() -> None:
+    how = Augmentation(flip=0, rotation=0, scale=0, shift=0, blur=1)
+    images, masks = augment(corner_square(), torch.full((1, AUGMENT_COLUMNS), 0.95), how)
+    assert torch.allclose(masks, corner_square()[:, 1:] / 255, atol=1e-5)
+    assert images.min() >= 0
+    assert images.max() <= 1
+    assert not torch.allclose(images, masks, atol=0.01)
+
+
+def test_dropped_sequences_become_flair_and_flair_never_drops() -> None:
+    images = torch.stack([torch.full((8, 8), value) for value in (0.1, 0.5, 0.9)])[None]
+    dropped = drop_modalities(images, torch.tensor([[True, False]]))
+    assert [round(float(c.mean()), 3) for c in dropped[0]] == [0.1, 0.1, 0.9]
+
+
+def test_a_slice_is_changed_alike_in_every_batch() -> None:
+    planes = torch.randint(0, 256, (6, 2, 32, 32), dtype=torch.uint8)
+    table = random_table(6, seed=4)
+    whole, _ = augment(planes, table, Augmentation())
+    part, _ = augment(planes[3:5], table[3:5], Augmentation())
+    assert torch.allclose(whole[3:5], part, atol=1e-6)
+
+
+def test_input_is_normalised_per_channel() -> None:
+    inputs = to_input(torch.full((1, 1, 4, 4), 255, dtype=torch.uint8), MEAN, STD)
+    assert inputs.shape == (1, 3, 4, 4)
+    # (1 - 0.485) / 0.229 = 2.249, (1 - 0.456) / 0.224 = 2.429, (1 - 0.406) / 0.225 = 2.64
+    assert inputs[0, :, 0, 0].tolist() == pytest.approx([2.2489, 2.4286, 2.64], abs=1e-4)

@@ -1,0 +1,91 @@
+"""The decoded store: made once, the same for all, and never held in memory."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from toy import write_dataset
+
+from brainai.data.dataset import read_records, write_records
+from brainai.data.store import open_store
+from brainai.errors import DataError
+
+
+def test_rows_stand_in_the_order_of_the_records(dataset_folder: Path) -> None:
+    store = open_store(dataset_folder, 32, progress=False)
+    assert store.planes.shape == (96, 2, 32, 32)
+    assert store.planes.dtype == np.uint8
+    for row in (0, 1, 50, 95):
+        has_tumor = store.planes[row, -1].max() > 127
+        assert has_tumor == bool(store.records[row].label)
+
+
+def test_planes_are_mapped_and_batches_come_in_the_order_asked(dataset_folder: Path) -> None:
+    store = open_store(dataset_folder, 32, progress=False)
+    assert isinstance(store.planes, np.memmap)
+    batch = store.read([5, 2, 5])
+    assert np.array_equal(batch[0], batch[2])
+    assert np.array_equal(batch[1], store.planes[2])
+
+
+def test_three_sequences_are_kept_apart_and_a_grey_slice_fills_all(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path / "data")
+    records = read_records(folder)
+    colours = np.zeros((48, 48, 3), np.uint8)
+    colours[10:20, 10:20, 0] = 200  # FLAIR alone is bright here
+    colours[30:40, 30:40, 1] = 200  # T1c alone is bright here
+    colours[30:40, 10:20, 2] = 200
+    Image.fromarray(colours).save(folder / records[0].file_name)
+    first = records[0].__class__(**{**vars(records[0]), "modalities": ("flair", "t1c", "t2")})
+    write_records(folder / "metadata.csv", [first, *records[1:]])
+    store = open_store(folder, 48, progress=False)
+    flair, t1c, t2, mask = store.planes[0]
+    assert (flair[15, 15], t1c[15, 15]) == (255, 0)
+    assert (flair[35, 35], t1c[35, 35], t2[35, 15]) == (0, 255, 255)
+    assert mask.max() == 0
+    assert np.array_equal(store.planes[1, 0], store.planes[1, 2])
+
+
+def test_another_content_gets_a_store_of_its_own(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path / "data")
+    open_store(folder, 32, progress=False)
+    info = json.loads((folder / "dataset.json").read_text())
+    (folder / "dataset.json").write_text(json.dumps(info | {"content_hash": "f" * 64}))
+    open_store(folder, 32, progress=False)
+    assert len(list((folder / ".store").glob("*.npy"))) == 2
+
+
+def test_a_damaged_picture_is_named_and_leaves_no_store(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path / "data")
+    (folder / "images" / "train0" / "3.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"train0.3\.png.*prepare the data set again"):
+        open_store(folder, 32, progress=False)
+    assert not list((folder / ".store").glob("*.npy"))
+
+
+@pytest.mark.distributed
+def test_two_processes_at_once_make_one_whole_store(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path / "data")
+    code = (
+        "import sys; from brainai.data.store import open_store\n"
+        "if __name__ == '__main__':\n"
+        "    print(int(open_store(sys.argv[1], 32, progress=False).planes[:].sum()))"
+    )
+    script = tmp_path / "open.py"
+    script.write_text(code)
+    command = [sys.executable, str(script), str(folder)]
+    found = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    both = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=found) for _ in range(2)
+    ]
+    sums = {process.communicate(timeout=120)[0] for process in both}
+    assert len(sums) == 1
+    assert int(sums.pop()) > 0
+    assert [path.suffix for path in (folder / ".store").iterdir() if path.suffix != ".lock"] == [
+        ".npy"
+    ]

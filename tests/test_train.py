@@ -1,0 +1,182 @@
+"""train.py as a researcher runs it: learning, kills, several processes, and its refusals."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from toy import write_dataset
+
+ROOT = Path(__file__).parents[1]
+SHORT = [
+    "--preset", "smoke", "--cpu", "--mixed-precision", "no",
+    "--stages.1.epochs", "2", "--stages.2.epochs", "1", "--stages.2.image-size", "32",
+]  # fmt: skip
+
+
+def command(data: Path, out: Path, *options: str) -> list[str]:
+    """A run of the smoke recipe on one process."""
+    return [sys.executable, "train.py", "--data", str(data), "--out", str(out), *options]
+
+
+def run(arguments: list[str], **environment: str) -> subprocess.CompletedProcess:
+    """Run to the end with one thread, as every process of a larger run has."""
+    return subprocess.run(
+        arguments,
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+
+
+def history(out: Path) -> list[dict]:
+    """The epochs that a run logged."""
+    return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def whole_run(dataset_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short run that nothing disturbed."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    done = run(command(dataset_folder, out, *SHORT))
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+@pytest.mark.slow
+def test_the_smoke_preset_learns_and_publishes(dataset_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    done = run(command(dataset_folder, out, "--preset", "smoke", "--cpu"))
+    assert done.returncode == 0, done.stderr
+    report = json.loads((out / "report.json").read_text())
+    assert report["all"]["figures"]["auroc"]["value"] > 0.9
+    assert {path.name for path in (out / "model").iterdir()} == {
+        "README.md", "brainai.json", "config.json", "decoder.safetensors", "model.safetensors",
+        "report.json",
+    }  # fmt: skip
+    assert {path.name for path in (out / "figures").iterdir()} == {
+        "confusion.png", "learning_curves.png", "roc_pr.png", "top_losses.png",
+    }  # fmt: skip
+    assert [(line["stage"], line["image_size"]) for line in history(out)] == (
+        [(0, 32)] + 4 * [(1, 32)] + 4 * [(2, 64)]
+    )
+
+
+@pytest.mark.slow
+def test_shuffled_labels_teach_nothing_about_other_patients(tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "data", shuffled=True)
+    done = run(command(data, tmp_path / "run", "--preset", "smoke", "--cpu", "--no-decoder"))
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert 0.2 < report["all"]["figures"]["auroc"]["value"] < 0.8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("epochs_before", [1, 2])
+def test_a_killed_run_resumes_to_the_same_bits(
+    dataset_folder: Path, whole_run: Path, tmp_path: Path, epochs_before: int
+) -> None:
+    out = tmp_path / "run"
+    process = subprocess.Popen(
+        command(dataset_folder, out, *SHORT),
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 300
+    while not (out / "metrics.jsonl").exists() or len(history(out)) < epochs_before:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (out / "model").exists()
+    done = run(command(dataset_folder, out, *SHORT, "--resume"))
+    assert done.returncode == 0, done.stderr
+    for name in ("model/model.safetensors", "checkpoints/best.safetensors"):
+        expected, found = load_file(whole_run / name), load_file(out / name)
+        assert all(torch.equal(expected[key], found[key]) for key in expected)
+    drop = "images_per_second"
+    assert [{**line, drop: 0} for line in history(out)] == [
+        {**line, drop: 0} for line in history(whole_run)
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.distributed
+def test_two_processes_give_what_one_gives(
+    dataset_folder: Path, whole_run: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    launch = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+    ]
+    done = run([*launch, *command(dataset_folder, out, *SHORT)[1:]], GLOO_SOCKET_IFNAME="lo")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((out / "config.json").read_text())["processes"] == 2
+    assert json.loads((whole_run / "config.json").read_text())["processes"] == 1
+    one, two = history(whole_run), history(out)
+    assert len(one) == len(two) == 4  # one writer
+    for alone, together in zip(one, two, strict=True):
+        for key in ("train_loss", "loss", "auroc"):
+            assert together[key] == pytest.approx(alone[key], abs=2e-3), key
+    expected = load_file(whole_run / "checkpoints" / "best.safetensors")
+    found = load_file(out / "checkpoints" / "best.safetensors")
+    for key in expected:  # sums in another order: equal but for rounding
+        assert torch.allclose(expected[key].float(), found[key].float(), atol=5e-3), key
+
+
+@pytest.mark.slow
+def test_resuming_with_other_options_is_refused(dataset_folder: Path, whole_run: Path) -> None:
+    done = run(command(dataset_folder, whole_run, *SHORT, "--resume", "--seed", "5"))
+    assert done.returncode == 2
+    assert "another seed" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_training_goes_on_from_a_model_folder(
+    dataset_folder: Path, whole_run: Path, tmp_path: Path
+) -> None:
+    options = (*SHORT, "--init-from", str(whole_run / "model"))
+    done = run(command(dataset_folder, tmp_path / "run", *options))
+    assert done.returncode == 0, done.stderr
+    assert history(tmp_path / "run")[0]["train_loss"] < history(whole_run)[0]["train_loss"]
+
+
+@pytest.mark.slow
+def test_the_rate_finder_draws_its_curve(dataset_folder: Path, tmp_path: Path) -> None:
+    done = run(command(dataset_folder, tmp_path / "run", *SHORT, "--find-lr"))
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "run" / "lr_finder.json").read_text())
+    assert found["lr"][0] == pytest.approx(1e-6)
+    assert found["suggestion"] in found["lr"]
+    assert (tmp_path / "run" / "figures" / "lr_finder.png").stat().st_size > 5_000
+
+
+@pytest.mark.slow
+def test_no_data_set_is_one_sentence(tmp_path: Path) -> None:
+    done = run(command(tmp_path, tmp_path / "run", "--preset", "smoke"))
+    assert done.returncode == 2
+    assert "is not a dataset folder" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_unreachable_imagenet_weights_name_the_remedy(dataset_folder: Path, tmp_path: Path) -> None:
+    done = run(command(dataset_folder, tmp_path / "run"), HF_HOME=str(tmp_path))
+    assert done.returncode == 2
+    assert "--no-pretrained" in done.stderr
