@@ -1,0 +1,151 @@
+"""Simulated studies on disk: BraTS-2021 folders, and the pictures and the scan of `examples/`."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from brainai.data.images import window
+from brainai.data.phantom.study import MODALITIES, Phantom, simulate
+from brainai.data.phantom.template import missing_package
+
+FILE_NAMES = {"flair": "flair", "t1c": "t1ce", "t2": "t2"}  # as BraTS 2021 writes them
+EXAMPLE_SPACING = (0.9375, 0.9375, 4.0)
+
+
+@dataclass(frozen=True)
+class Example:
+    """One picture of `examples/`: a FLAIR slice of a study that `simulate` makes."""
+
+    name: str
+    seed: int
+    level_mm: float  # from the middle of the brain
+    skull: bool
+    tumor: dict | None  # arguments of `simulate` that place the tumour; None = no tumour
+
+
+EXAMPLES = (
+    Example("tumor_frontal", 11, 26, True, {"centre_mm": (-26, -28, 24), "radius_mm": 15}),
+    Example("tumor_temporal", 12, -6, False, {"centre_mm": (40, 14, -8), "radius_mm": 12}),
+    Example("tumor_parietal", 13, 36, False, {"centre_mm": (28, 42, 36), "radius_mm": 11}),
+    Example("tumor_occipital", 14, 12, True, {"centre_mm": (-28, 64, 12), "radius_mm": 9}),
+    Example("no_tumor_ventricles", 21, 14, True, None),
+    Example("no_tumor_basal_ganglia", 22, 2, False, None),
+    Example("no_tumor_vertex", 23, 48, True, None),
+    Example("no_tumor_midbrain", 24, -14, False, None),
+)
+SCAN = {"seed": 31, "spacing_mm": (2.0, 2.0, 6.0), "radius_mm": 14.0, "style": "ring"}
+SOURCES = """# Where these pictures come from
+
+Every file in this folder is **simulated**: no patient, no volunteer, no scanner. Any likeness to a
+person is impossible; any likeness to a scan is intended. They show what the program takes and
+gives; they measure nothing.
+
+Made by `python -m brainai.data.phantom --examples examples` (needs requirements-dev.txt), from the
+average anatomy of the MNI152 template (ICBM 152 nonlinear symmetric 2009a, Fonov et al. 2011,
+NeuroImage 54:313; Copyright (C) 1993-2009 Louis Collins, McConnell Brain Imaging Centre, Montreal
+Neurological Institute, McGill University), deformed at random, and from the signal equations and
+tissue values in `brainai/data/phantom/signal.py`.
+
+| file | seed | contents |
+|---|---|---|
+"""
+
+
+def write_studies(
+    out: Path,
+    count: int,
+    seed: int,
+    *,
+    spacing_mm: tuple[float, float, float] = (1.0, 1.0, 4.0),
+    progress: bool = False,
+) -> list[Path]:
+    """Write studies as BraTS 2021 names them, `out/phantom_0000/phantom_0000_flair.nii.gz` …
+
+    The first, third, … have a tumour, and of four, the last two have skull and scalp. A study is
+    written aside and renamed: it appears whole or not at all, and replaces one of its name.
+
+    Returns:
+        The studies' folders.
+    Raises:
+        DataError: nilearn is not installed.
+    """
+    folders = []
+    for number in tqdm(range(count), "studies", disable=not progress):
+        own_seed = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+        phantom = simulate(
+            own_seed, lesion=number % 2 == 0, skull=number % 4 >= 2, spacing_mm=spacing_mm
+        )
+        folders.append(write_study(Path(out) / f"phantom_{number:04d}", phantom))
+    return folders
+
+
+def write_study(folder: Path, phantom: Phantom) -> Path:
+    """Write one study's three sequences and its mask into `folder`, whole or not at all."""
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for modality in MODALITIES:
+        path = partial / f"{folder.name}_{FILE_NAMES[modality]}.nii.gz"
+        write_nifti(path, np.rint(phantom.volumes[modality]).astype(np.int16), phantom.spacing_mm)
+    write_nifti(partial / f"{folder.name}_seg.nii.gz", phantom.mask, phantom.spacing_mm)
+    if folder.exists():
+        shutil.rmtree(folder)
+    os.replace(partial, folder)
+    return folder
+
+
+def write_nifti(path: Path, voxels: np.ndarray, spacing_mm: tuple[float, float, float]) -> None:
+    """Write `[X, Y, Z]` in LPS axes as NIfTI, its middle at the origin.
+
+    Raises:
+        DataError: nibabel, which comes with nilearn, is not installed.
+    """
+    try:
+        import nibabel  # noqa: PLC0415 -- an optional package, for phantoms alone
+    except ImportError as error:
+        raise missing_package("nibabel") from error
+    affine = np.diag([-spacing_mm[0], -spacing_mm[1], spacing_mm[2], 1.0])  # NIfTI counts in RAS
+    affine[:3, 3] = -affine[:3, :3] @ ((np.array(voxels.shape) - 1) / 2)
+    image = nibabel.Nifti1Image(voxels, affine)
+    image.header.set_xyzt_units("mm")
+    image.header["descrip"] = b"simulated by brainai.data.phantom, no patient"
+    nibabel.save(image, path)
+
+
+def write_examples(out: Path) -> list[Path]:
+    """Write the pictures, the scan and SOURCES.md of `examples/`."""
+    out.mkdir(parents=True, exist_ok=True)
+    rows, paths = [], []
+    for example in tqdm(EXAMPLES, "examples"):
+        path = out / f"{example.name}.png"
+        example_picture(example).save(path, optimize=True)
+        paths.append(path)
+        kind = "with a tumour" if example.tumor is not None else "without a tumour"
+        head = "skull and scalp" if example.skull else "skull-stripped"
+        rows.append(f"| {path.name} | {example.seed} | FLAIR slice {kind}, {head} |")
+    path = out / "tumor_scan_flair.nii.gz"
+    scan = simulate(**SCAN)
+    write_nifti(path, np.rint(scan.volumes["flair"]).astype(np.int16), scan.spacing_mm)
+    rows.append(f"| {path.name} | {SCAN['seed']} | FLAIR scan with a tumour, skull-stripped |")
+    (out / "SOURCES.md").write_text(SOURCES + "\n".join(rows) + "\n")
+    return [*paths, path]
+
+
+def example_picture(example: Example) -> Image.Image:
+    """The FLAIR slice of an example as it is shown: front up, patient's right on the left."""
+    half = EXAMPLE_SPACING[2] / 2
+    phantom = simulate(
+        example.seed,
+        lesion=example.tumor is not None,
+        skull=example.skull,
+        spacing_mm=EXAMPLE_SPACING,
+        range_mm=(example.level_mm - half, example.level_mm + half),
+        **(example.tumor or {}),
+    )
+    pixels = window(phantom.volumes["flair"][:, :, 0].T)
+    return Image.fromarray(np.rint(pixels * 255).astype(np.uint8))

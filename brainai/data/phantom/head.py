@@ -1,0 +1,92 @@
+"""What surrounds the brain: skull, scalp, orbits, sinuses and muscles, roughly where they lie."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from brainai.data.phantom.fields import Field, ramp, smooth_noise
+from brainai.data.phantom.signal import INDEX
+
+NOISE_MM = 2.5
+
+
+@dataclass(frozen=True)
+class HeadShape:
+    """One patient's thicknesses, mm, and the noise that breaks up bone, fat and sinuses."""
+
+    skull: float
+    scalp: float
+    noise: Field
+
+    @property
+    def reach(self) -> float:
+        """How far the skin lies outside the cavity, mm, at most."""
+        return self.skull + self.scalp + 4
+
+
+def draw_head(rng: np.random.Generator) -> HeadShape:
+    """Thicknesses and noise for one patient."""
+    shape = (96, 112, 96)
+    noise = smooth_noise(shape, 1.2, rng)
+    origin = np.array([-120.0, -130.0, -100.0])
+    return HeadShape(rng.uniform(5, 8.5), rng.uniform(4, 8), Field(noise, origin, NOISE_MM))
+
+
+def add_head(
+    parts: np.ndarray, points: np.ndarray, cavity: np.ndarray, hull: np.ndarray, shape: HeadShape
+) -> None:
+    """Fill `parts` `[tissues, N]` outside the cavity, in place; what lies inside is left alone.
+
+    Args:
+        points: template coordinates `[3, N]`, mm.
+        cavity, hull: distance outside the inner skull, and outside the head's hull, mm.
+    """
+    outside = ramp(cavity, 0.5, 1.5)
+    noise = shape.noise.at(points)
+    scalp = shape.scalp * np.clip(1 + 0.003 * points[1], 0.75, 1.25)  # thicker at the back
+    depth = shape.skull + scalp - hull  # below the skin's surface
+    layers = np.zeros_like(parts)
+    layers[INDEX["skin"]] = ramp(depth, 0, 1.0) - ramp(depth, 1.8, 1.2)
+    layers[INDEX["fat"]] = ramp(depth, 1.8, 1.2) - ramp(depth, scalp, 1.2)
+    inner = ramp(depth, scalp, 1.2)
+    bone = ramp(-cavity, -(shape.skull + 2), 2.0)
+    middle = np.clip(1 - np.abs(cavity / shape.skull - 0.55) / 0.3, 0, 1)
+    marrow = middle * np.clip(0.55 + 0.3 * noise, 0, 1)
+    layers[INDEX["marrow"]] = inner * bone * marrow
+    layers[INDEX["bone"]] = inner * bone * (1 - marrow)
+    _add_deep(layers, inner * (1 - bone), points, noise)
+    layers[INDEX["air"]] += np.clip(1 - layers.sum(0), 0, 1)
+    parts *= 1 - outside
+    parts += outside * layers
+
+
+def _add_deep(layers: np.ndarray, room: np.ndarray, points: np.ndarray, noise: np.ndarray) -> None:
+    """Face and base of the skull: each tissue takes its part of what room is left, in place."""
+    x, y, z = np.abs(points[0]), points[1], points[2]
+    eye = np.sqrt((x - 32) ** 2 + (y + 64) ** 2 + (z + 36) ** 2)
+    cone = np.hypot(x - 32 + 0.35 * (y + 64), z + 36)
+    orbit = ramp(-cone, -(22 + 0.3 * np.minimum(-(y + 64), 0)), 2) * ramp(-y, 18, 4)
+    nerve = np.exp(-((cone / 2.2) ** 2))
+    wall = np.exp(-(((cone - 10) / 1.5) ** 2)) * ramp(-eye, -24, 4) * ramp(-y, 30, 4)
+    ethmoid = ramp(-x, -12, 2) * ramp(-y, 22, 6) * ramp(-z, 26, 4)
+    maxilla = ramp(-np.hypot(x - 28, y + 50), -17, 3) * ramp(-z, 58, 3)
+    mastoid = ramp(-np.hypot((x - 48) / 1.2, y - 22), -16, 6) * ramp(-z, 22, 6)
+    temporal = ramp(x, 48, 6) * ramp(-np.abs(y + 22), -30, 8)
+    cells = ramp(noise, -0.5, 0.5)  # air between thin walls of mucosa
+    for name, part in (
+        ("muscle", ramp(-np.abs(eye - 12.5), -0.8, 0.6)),
+        ("vitreous", ramp(-eye, -12.5, 1)),
+        ("muscle", np.maximum(nerve, wall) * orbit),
+        ("fat", orbit),
+        ("air", np.maximum(ethmoid, maxilla) * cells),
+        ("mucosa", np.maximum(ethmoid, maxilla)),
+        ("air", mastoid * ramp(noise, 0.2, 0.6)),
+        ("muscle", temporal * ramp(noise, -1.2, 1)),
+        ("bone", ramp(z, -48, 20) * ramp(noise, -0.6, 1.0)),
+        ("muscle", ramp(noise, -0.2, 0.8)),
+        ("marrow", ramp(noise, -1.0, 0.8)),
+        ("fat", np.ones_like(noise)),
+    ):
+        taken = room * np.clip(part, 0, 1)
+        layers[INDEX[name]] += taken
+        room = room - taken

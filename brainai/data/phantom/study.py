@@ -1,0 +1,196 @@
+"""One simulated study: patient, scanner, voxels, and the mask that is known because it was made."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from scipy import ndimage
+
+from brainai.data.phantom.fields import ramp, spline_basis
+from brainai.data.phantom.head import draw_head
+from brainai.data.phantom.lesion import grow
+from brainai.data.phantom.signal import INDEX, draw_protocol, receive, tissue_signals
+from brainai.data.phantom.template import load_template
+from brainai.data.phantom.tissues import LABELS, Patient, compose, draw_patient
+from brainai.data.phantom.warp import Warp, draw_warp
+from brainai.errors import ConfigError
+
+MODALITIES = ("flair", "t1c", "t2")
+SUBSLICE_MM = 1.5  # a thick slice is the mean of planes this far apart
+BIAS_MM = 80.0
+WHITE_LEVEL = 300.0  # grey level of white matter, before the scanner's gain
+HEAD_MM = (-68.0, 80.0)  # from below the cerebellum to above the scalp
+
+
+@dataclass(frozen=True)
+class Phantom:
+    """One simulated study.
+
+    volumes: `flair`, `t1c` and `t2`, `[X, Y, Z]` float32 in LPS axes: x grows to the patient's
+        left, y to the back, z to the head. 0 outside the brain where the skull is stripped.
+    mask: `[X, Y, Z]` uint8 with the labels of BraTS 2021: 1 core, 2 oedema, 4 enhancing.
+    spacing_mm: size of a voxel along x, y, z.
+    """
+
+    volumes: dict[str, np.ndarray]
+    mask: np.ndarray
+    spacing_mm: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Scanner:
+    """How one examination turns tissue into grey levels.
+
+    levels: signal of pure tissues per sequence, `[modality, tissue]`.
+    bias: control values of the logarithm of the sensitivity, `[modality, A, B, C]`.
+    surface: how much brighter the head's rim is than its middle, as a part of 1.
+    sigma: noise per sequence, in grey levels.
+    blur: in-plane blur per sequence, voxels.
+    grain: see `receive`.
+    """
+
+    levels: np.ndarray
+    bias: np.ndarray
+    surface: float
+    sigma: np.ndarray
+    blur: np.ndarray
+    grain: float
+
+
+def simulate(
+    seed: int,
+    *,
+    lesion: bool = True,
+    skull: bool = False,
+    spacing_mm: tuple[float, float, float] = (1.0, 1.0, 4.0),
+    fov_mm: float = 240.0,
+    range_mm: tuple[float, float] = HEAD_MM,
+    spots: float = 0.4,
+    centre_mm: tuple[float, float, float] | None = None,
+    style: str | None = None,
+    radius_mm: float | None = None,
+) -> Phantom:
+    """A study of FLAIR, T1c and T2, the same for the same arguments.
+
+    The same seed gives the same person and scanner with and without lesion, skull or spots.
+
+    Args:
+        lesion: with a tumour.
+        skull: with skull and scalp; else nothing but the brain and its fluid.
+        spacing_mm: size of a voxel; slices are as thick as they are apart.
+        fov_mm: width and height of the pictures.
+        range_mm: lowest and highest level, from the middle of the brain.
+        spots: bright spots of white matter that are no tumour, 0 to 1.
+        centre_mm, style, radius_mm: of the tumour, see `grow`; drawn where not given.
+    Raises:
+        DataError: nilearn, whose template the anatomy comes from, is not installed.
+        ConfigError: spacing, field of view or range give no voxels.
+    """
+    axes = _axes(spacing_mm, fov_mm, range_mm)
+    draw = [np.random.default_rng([seed, part]) for part in range(7)]
+    template = load_template()
+    tumour = None
+    if lesion:
+        tumour = grow(template, draw[0], centre_mm, style, radius_mm)
+    head = draw_head(draw[1]) if skull else None
+    patient = draw_patient(template, tumour, head, spots, draw[2])
+    warp = draw_warp(template, tumour, draw[3], mass=draw[4].uniform(0.3, 1.0))
+    scanner = _draw_scanner(draw[5])
+    image = partial(_image_slice, patient, warp, scanner, axes, spacing_mm[2], rng=draw[6])
+    slices = [image(z) for z in axes[2]]
+    volumes = np.stack([picture for picture, _ in slices], axis=-1)
+    mask = np.stack([labels for _, labels in slices], axis=-1)
+    return Phantom(dict(zip(MODALITIES, volumes, strict=True)), mask, tuple(spacing_mm))
+
+
+def _axes(
+    spacing_mm: tuple[float, float, float], fov_mm: float, range_mm: tuple[float, float]
+) -> list[np.ndarray]:
+    """Positions of voxel centres along x, y, z, mm from the middle of the brain."""
+    low, high = range_mm
+    if min(spacing_mm) <= 0 or fov_mm < spacing_mm[0] or high - low < spacing_mm[2]:
+        raise ConfigError(
+            f"A phantom needs voxels: found a spacing of {spacing_mm} mm, a field of view of "
+            f"{fov_mm} mm and levels from {low} to {high} mm. Make the voxels smaller."
+        )
+    counts = [
+        round(extent / step) for extent, step in zip((fov_mm, fov_mm, high - low), spacing_mm)
+    ]
+    starts = (-fov_mm / 2, -fov_mm / 2, low)
+    return [
+        start + step * (np.arange(count) + 0.5)
+        for start, step, count in zip(starts, spacing_mm, counts)
+    ]
+
+
+def _draw_scanner(rng: np.random.Generator) -> Scanner:
+    signals = tissue_signals(draw_protocol(rng), rng)
+    levels = np.stack([signals[name] for name in MODALITIES])
+    levels *= WHITE_LEVEL * rng.uniform(0.5, 2.0, (3, 1)) / levels[:, [INDEX["white"]]]
+    white = levels[:, INDEX["white"]]
+    return Scanner(
+        levels=levels.astype(np.float32),
+        bias=rng.normal(0, rng.uniform(0.05, 0.25), (3, 7, 7, 7)),
+        surface=rng.uniform(0, 0.5),
+        sigma=white / rng.uniform(11, 40, 3),
+        blur=rng.uniform(0.0, 0.55, 3),
+        grain=rng.uniform(0, 0.5),
+    )
+
+
+def _image_slice(
+    patient: Patient,
+    warp: Warp,
+    scanner: Scanner,
+    axes: list[np.ndarray],
+    thickness: float,
+    z: float,
+    *,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """One slice: `[modality, X, Y]` float32 and its labels `[X, Y]` uint8."""
+    count = max(1, round(thickness / SUBSLICE_MM))
+    planes = z + thickness * ((np.arange(count) + 0.5) / count - 0.5)
+    shape = (len(axes[0]), len(axes[1]))
+    signal = np.zeros((3, shape[0] * shape[1]), np.float32)
+    labels = np.zeros((len(LABELS), shape[0] * shape[1]), np.float32)
+    for plane in planes:
+        points = warp.slab(axes[0], axes[1], plane).reshape(3, -1)
+        seen = np.flatnonzero(_reaches(patient, points))
+        parts, found = compose(patient, points[:, seen])
+        signal[:, seen] += scanner.levels @ parts / count
+        labels[:, seen] += found / count
+    points = warp.slab(axes[0], axes[1], z).reshape(3, -1)
+    cavity = patient.template.cavity.at(points).reshape(shape)
+    keep = np.ones(shape, bool)
+    if patient.head is None:
+        wrinkle = patient.wrinkles.at(points).reshape(shape)
+        keep = cavity + 0.8 * wrinkle < -0.6
+    pictures = _acquire(signal.reshape(3, *shape), scanner, axes, z, rng)
+    mask = np.where(labels.sum(0) > 0.5, np.array(LABELS, np.uint8)[labels.argmax(0)], 0)
+    return pictures * keep, mask.reshape(shape).astype(np.uint8) * keep
+
+
+def _reaches(patient: Patient, points: np.ndarray) -> np.ndarray:
+    """Where anything but air lies."""
+    if patient.head is None:
+        return patient.template.cavity.at(points) < 2
+    return patient.template.head.at(points) < patient.head.reach
+
+
+def _acquire(
+    signal: np.ndarray, scanner: Scanner, axes: list[np.ndarray], z: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Sensitivity, blur and noise of one slice: `[modality, X, Y]`."""
+    basis = [
+        spline_basis(np.atleast_1d(positions), -3 * BIAS_MM, BIAS_MM, 7)
+        for positions in (axes[0], axes[1], z)
+    ]
+    bias = basis[0] @ (scanner.bias @ basis[2][0]) @ basis[1].T
+    radius = np.hypot(axes[0][:, None] / 75, axes[1][None] / 95)
+    gain = np.exp(bias) * (1 + scanner.surface * (ramp(radius, 0.7, 1.2) - 0.3))
+    pictures = []
+    for picture, blur, sigma in zip(signal * gain, scanner.blur, scanner.sigma, strict=True):
+        blurred = ndimage.gaussian_filter(picture, blur) if blur > 0.15 else picture
+        pictures.append(receive(blurred, float(sigma), scanner.grain, rng))
+    return np.stack(pictures)

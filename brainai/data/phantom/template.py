@@ -1,0 +1,111 @@
+"""The average anatomy that phantoms are made from: MNI152 tissue maps and what follows from them.
+
+The maps (Fonov et al. 2011, NeuroImage 54:313; ICBM 152 nonlinear symmetric 2009a) come with the
+package nilearn, so nothing is fetched. Positions are in mm, in LPS axes: x to the patient's left,
+y to the back, z to the head; the anterior commissure is the origin.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from scipy import ndimage
+
+from brainai.data.phantom.fields import Field
+from brainai.errors import DataError
+
+COARSE_MM = 2
+MARGIN_MM = 32  # room for skull, scalp and face around the brain's grid
+
+
+@dataclass(frozen=True)
+class Template:
+    """Anatomy before any patient's deformation.
+
+    brain: part of brain tissue, 0 to 1, 1 mm.
+    white: part of white matter in the voxel, 0 to 1, 1 mm.
+    cavity: distance outside the inner skull, mm, negative inside, 2 mm.
+    head: distance outside a hull of the cavity that does not narrow towards the neck, mm, 2 mm.
+    ventricles: distance outside the ventricles, mm, 2 mm.
+    opening: gradient of the blurred ventricles, `[3]` fields, per mm: the way tissue moves aside
+        where ventricles grow.
+    """
+
+    brain: Field
+    white: Field
+    cavity: Field
+    head: Field
+    ventricles: Field
+    opening: tuple[Field, Field, Field]
+
+
+@cache
+def load_template() -> Template:
+    """The template, made once per process (about 3 s, 120 MB).
+
+    Raises:
+        DataError: nilearn is not installed.
+    """
+    grey, white = _tissue_maps()
+    brain = grey.with_values(np.clip(grey.values + white.values, 0, 1))
+    coarse = _coarsen(brain)
+    inside = _close(coarse.values > 0.4, radius_mm=12.0)
+    cavity = coarse.with_values(_distance_outside(inside) - 1.0)
+    x, y, z = coarse.coordinates()
+    hull = np.maximum.accumulate(inside[:, :, ::-1], axis=2)[:, :, ::-1]
+    head = coarse.with_values(_distance_outside(hull))
+    hollow = (coarse.values < 0.5) & (cavity.values < -18) & (z > -16) & (np.abs(x) < 40)
+    # The space above the vermis and the Sylvian fissures are deep too, but no ventricles.
+    hollow &= (z > 2) | (np.abs(x) < 8)
+    ventricles = coarse.with_values(_distance_outside(hollow))
+    blurred = ndimage.gaussian_filter(hollow.astype(np.float32), 4)
+    opening = [coarse.with_values(g / COARSE_MM) for g in np.gradient(blurred)]
+    return Template(brain, white, cavity, head, ventricles, tuple(opening))
+
+
+def gradient_fields(field: Field) -> tuple[Field, Field, Field]:
+    """The gradient of a field as three fields on its grid, per mm."""
+    return tuple(field.with_values(g / field.step) for g in np.gradient(field.values))
+
+
+def missing_package(name: str) -> DataError:
+    """The error where a package that only phantoms need is not installed."""
+    return DataError(
+        "Phantoms are made from the brain template that the package nilearn ships, and the package "
+        f"{name} is not installed. Install it: pip install -r requirements-dev.txt"
+    )
+
+
+def _tissue_maps() -> tuple[Field, Field]:
+    """Grey and white matter of MNI152, 1 mm, LPS axes."""
+    try:
+        from nilearn import datasets  # noqa: PLC0415 -- an optional package, for phantoms alone
+    except ImportError as error:
+        raise missing_package("nilearn") from error
+    maps = []
+    for image in (datasets.load_mni152_gm_template(), datasets.load_mni152_wm_template()):
+        values = np.asarray(image.dataobj, np.float32)[::-1, ::-1]  # RAS → LPS
+        far_corner = image.affine @ [values.shape[0] - 1, values.shape[1] - 1, 0, 1]
+        origin = np.array([-far_corner[0], -far_corner[1], far_corner[2]])
+        maps.append(Field(np.ascontiguousarray(values), origin, 1.0))
+    return maps[0], maps[1]
+
+
+def _coarsen(field: Field) -> Field:
+    """Every second point of the blurred field, with a margin around."""
+    values = ndimage.gaussian_filter(field.values, 0.8)[::COARSE_MM, ::COARSE_MM, ::COARSE_MM]
+    margin = MARGIN_MM // COARSE_MM
+    return Field(np.pad(values, margin), field.origin - MARGIN_MM, float(COARSE_MM))
+
+
+def _close(inside: np.ndarray, radius_mm: float) -> np.ndarray:
+    """Morphological closing with a ball, and holes filled."""
+    grown = ndimage.distance_transform_edt(~inside) * COARSE_MM <= radius_mm
+    shrunk = ndimage.distance_transform_edt(grown) * COARSE_MM > radius_mm
+    return ndimage.binary_fill_holes(shrunk | inside)
+
+
+def _distance_outside(inside: np.ndarray) -> np.ndarray:
+    """Signed distance from a border, mm: positive outside, negative inside, softly rounded."""
+    outside = ndimage.distance_transform_edt(~inside) - ndimage.distance_transform_edt(inside)
+    return ndimage.gaussian_filter(outside.astype(np.float32) * COARSE_MM, 1.0)

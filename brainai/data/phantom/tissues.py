@@ -1,0 +1,159 @@
+"""What each point of a patient's head consists of: parts of tissues, and the labels of a tumour."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from brainai.data.phantom.fields import Field, ramp, smooth_noise
+from brainai.data.phantom.head import HeadShape, add_head
+from brainai.data.phantom.lesion import Lesion
+from brainai.data.phantom.signal import INDEX, NAMES
+from brainai.data.phantom.template import Template
+from brainai.data.phantom.vessels import vessel_fields
+
+LABELS = (1, 2, 4)  # BraTS 2021: core that does not enhance, oedema, enhancing
+SPOT_NOISE_MM = 2.0
+
+
+@dataclass(frozen=True)
+class Patient:
+    """One person's tissues in template space.
+
+    sulci: level of the brain map at which sulci open, 0.45 (young) to 0.8 (shrunken).
+    wrinkles: noise that moves this level from place to place.
+    spots: noise and threshold for bright spots of white matter; more spots with a lower one.
+    head: None where the skull is stripped.
+    """
+
+    template: Template
+    lesion: Lesion | None
+    head: HeadShape | None
+    blood: Field
+    plexus: Field
+    sulci: float
+    wrinkles: Field
+    spots: Field
+    spot_level: float
+    softness: float  # width of the outer border of oedema, mm
+
+
+def draw_patient(
+    template: Template,
+    lesion: Lesion | None,
+    head: HeadShape | None,
+    spots: float,
+    rng: np.random.Generator,
+) -> Patient:
+    """One person's details; `spots` from 0 (none) to 1 (many)."""
+    blood, plexus = vessel_fields()
+    grid = template.cavity
+    return Patient(
+        template=template,
+        lesion=lesion,
+        head=head,
+        blood=blood,
+        plexus=plexus,
+        sulci=rng.uniform(0.5, 0.78),
+        wrinkles=grid.with_values(smooth_noise(grid.values.shape, 3, rng)),
+        spots=grid.with_values(smooth_noise(grid.values.shape, 1.1, rng)),
+        spot_level=3.6 - 1.2 * spots * rng.uniform(0, 1) if spots > 0 else np.inf,
+        softness=rng.uniform(1.5, 6),
+    )
+
+
+def compose(patient: Patient, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Parts of each tissue, `[len(NAMES), N]`, and of each label, `[len(LABELS), N]`.
+
+    Args:
+        points: template coordinates `[3, N]` float32, mm.
+    """
+    template = patient.template
+    cavity = template.cavity.at(points)
+    level = patient.sulci + 0.06 * patient.wrinkles.at(points)
+    brain = ramp(template.brain.at(points, 0.0), level, 0.45) * ramp(-cavity, 0, 2)
+    share = template.white.at(points, 0.0)
+    white = ramp(share, 0.5, 0.75) * brain
+    parts = np.zeros((len(NAMES), points.shape[1]), np.float32)
+    parts[INDEX["white"]] = white
+    parts[INDEX["grey"]] = brain - white
+    parts[INDEX["fluid"]] = 1 - brain
+    _add_spots(parts, patient, points)
+    _add_vessels(parts, patient, points)
+    labels = np.zeros((len(LABELS), points.shape[1]), np.float32)
+    if patient.lesion is not None:
+        _add_lesion(parts, labels, patient, points, cavity)
+    if patient.head is not None:
+        add_head(parts, points, cavity, template.head.at(points), patient.head)
+    return parts, labels
+
+
+def _replace(parts: np.ndarray, name: str, part: np.ndarray) -> None:
+    """Make `part` of each point this tissue; what was there keeps the rest."""
+    parts *= 1 - part
+    parts[INDEX[name]] += part
+
+
+def _add_spots(parts: np.ndarray, patient: Patient, points: np.ndarray) -> None:
+    """Bright white matter as many people have it: caps at the ventricles, and scattered spots."""
+    if not np.isfinite(patient.spot_level):
+        return
+    noise = patient.spots.at(points)
+    distance = patient.template.ventricles.at(points)
+    caps = ramp(noise + 4.2 * np.exp(-np.clip(distance, 0, None) / 3.0), patient.spot_level, 1.2)
+    scattered = ramp(noise, patient.spot_level, 0.8)
+    part = np.maximum(0.7 * caps, scattered) * ramp(parts[INDEX["white"]], 0.6, 0.6)
+    _replace(parts, "spot", part)
+
+
+def _add_vessels(parts: np.ndarray, patient: Patient, points: np.ndarray) -> None:
+    _replace(parts, "vessel", patient.blood.at(points, 0.0))
+    plexus = patient.plexus.at(points, 0.0) * np.clip(0.6 + 0.4 * patient.spots.at(points), 0, 1)
+    _replace(parts, "plexus", plexus * parts[INDEX["fluid"]])
+
+
+def _add_lesion(
+    parts: np.ndarray,
+    labels: np.ndarray,
+    patient: Patient,
+    points: np.ndarray,
+    cavity: np.ndarray,
+) -> None:
+    lesion = patient.lesion
+    reach = lesion.core.step * (lesion.core.values.shape[0] // 2)
+    near = (np.abs(points - lesion.centre_mm[:, None].astype(np.float32)) < reach).all(0)
+    near &= cavity < -0.5
+    if not near.any():
+        return
+    points, inside = points[:, near], parts[:, near]
+    depth = lesion.oedema.at(points, -9.0)
+    core_depth = lesion.core.at(points, -12.0)
+    texture = lesion.texture.at(points)
+    brain = 1 - inside[INDEX["fluid"]] - inside[INDEX["vessel"]] - inside[INDEX["plexus"]]
+    core = ramp(core_depth, 0, 1.5)
+    enhancing = core * ramp(lesion.enhancing.at(points), 0, 1.2)
+    tissue = ramp(brain, 0.5, 0.8)
+    oedema = ramp(depth, 0, patient.softness) * (1 - core) * tissue
+    labels[1, near] = (depth > 0) * (1 - core) * (brain > 0.5)
+    labels[2, near] = enhancing
+    labels[0, near] = core - enhancing
+    # Oedema is wetter near the core; infiltrated cortex changes less than white matter.
+    wet = np.clip(0.6 + 0.025 * depth + 0.13 * texture, 0.3, 1)
+    _replace(inside, "oedema", oedema * wet)
+    solid, dead = _core_mix(lesion, core_depth, texture)
+    inside *= 1 - core
+    inside[INDEX["enhancing"]] += enhancing
+    for name, part in (("tumor", solid), ("necrosis", dead), ("grey", 1 - solid - dead)):
+        inside[INDEX[name]] += (core - enhancing) * part
+    parts[:, near] = inside
+
+
+def _core_mix(
+    lesion: Lesion, depth: np.ndarray, texture: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Parts of solid tumour and of necrosis in the core that does not enhance; the rest is like
+    grey matter."""
+    if lesion.style in ("ring", "solid"):
+        dead = np.clip(ramp(depth, 3, 3) * (0.75 + 0.25 * texture), 0, 1)
+        return (1 - dead) * 0.9, dead
+    dead = 0.5 * ramp(texture, 2.0, 0.8)  # a few small cysts
+    return np.clip(0.8 + 0.2 * texture, 0.3, 1) * (1 - dead), dead
