@@ -14,6 +14,8 @@ from brainai.data.identity import join_persons
 from brainai.data.parts import Part
 from brainai.errors import DataError
 
+MAX_LINES = 40
+
 
 @dataclass(frozen=True)
 class Assembled:
@@ -47,13 +49,9 @@ def assemble(parts: Sequence[Part], same_patient: Iterable[Sequence[str]] = ()) 
     joined = {
         patient: [part.case_id for part in found]
         for patient, found in sorted(cases.items())
-        if len({_own_name(part) for part in found}) > 1
+        if len({part.names[0] for part in found}) > 1
     }
     return Assembled(records, joined, sha256("\n".join(lines).encode()).hexdigest())
-
-
-def _own_name(part: Part) -> str:
-    return part.names[0]
 
 
 def write_assembled(out: Path, assembled: Assembled, options: dict) -> None:
@@ -64,7 +62,8 @@ def write_assembled(out: Path, assembled: Assembled, options: dict) -> None:
     """
     if not assembled.records:
         raise DataError(f"{out}: expected slices, found none: every case is bad or empty.")
-    (out / "dataset.json").unlink(missing_ok=True)  # it says "complete": not while it changes
+    if _hash_of(out) != assembled.content_hash:
+        (out / "dataset.json").unlink(missing_ok=True)  # it says "complete": not while it changes
     write_records(out / "metadata.csv", assembled.records)
     info = {
         "format_version": FORMAT_VERSION,
@@ -76,6 +75,13 @@ def write_assembled(out: Path, assembled: Assembled, options: dict) -> None:
     partial = out / "dataset.json.partial"
     partial.write_text(json.dumps(info, indent=2) + "\n")
     os.replace(partial, out / "dataset.json")
+
+
+def _hash_of(out: Path) -> str:
+    try:
+        return json.loads((out / "dataset.json").read_text())["content_hash"]
+    except (OSError, ValueError, KeyError):
+        return ""
 
 
 def count(records: Iterable[SliceRecord]) -> dict[str, int]:
@@ -124,7 +130,10 @@ def _notes(assembled: Assembled) -> list[str]:
     notes = []
     if assembled.joined:
         notes += ["", f"{len(assembled.joined)} persons under several names, joined:"]
-        notes += [f"  {patient} = {', '.join(ids)}" for patient, ids in assembled.joined.items()]
+        lines = [f"  {patient} = {', '.join(ids)}" for patient, ids in assembled.joined.items()]
+        notes += lines[:MAX_LINES]
+        if len(lines) > MAX_LINES:
+            notes.append(f"  and {len(lines) - MAX_LINES} more: see joined_persons in dataset.json")
     positive = {record.case_id for record in assembled.records if record.label}
     volumes = {record.case_id for record in assembled.records if record.source != "folders"}
     without = sorted(volumes - positive)

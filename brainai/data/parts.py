@@ -1,7 +1,7 @@
 """Write one case into a dataset folder, whole or not at all.
 
 Pictures go into a hidden folder first, then are renamed into place; the case's part file comes
-last, so a part file says: this case is finished. `metadata.csv` is put together from the part files.
+last: it says that the case is finished. `metadata.csv` is put together from the part files.
 """
 
 import json
@@ -18,6 +18,7 @@ from brainai.data.dataset import MODALITIES, SliceRecord
 from brainai.data.images import window
 from brainai.data.sources import Case
 from brainai.data.studies import Study, read_study
+from brainai.errors import DataError
 
 PARTS = ".parts"
 
@@ -42,9 +43,9 @@ def finished(case: Case, out: Path) -> bool:
     """True where the data set holds this case already, made from the files as they are now."""
     try:
         part = read_part(case.case_id, out)
-    except (OSError, ValueError, KeyError, TypeError):
+        return part.inputs == describe_inputs(case)
+    except (OSError, ValueError, KeyError, TypeError, DataError):
         return False
-    return part.inputs == describe_inputs(case)
 
 
 def read_part(case_id: str, out: Path) -> Part:
@@ -58,10 +59,17 @@ def read_part(case_id: str, out: Path) -> Part:
 
 
 def describe_inputs(case: Case) -> str:
-    """A digest of names, sizes and times of a case's files."""
+    """A digest of names, sizes and times of a case's files.
+
+    Raises:
+        DataError: a file is not there, a link to nowhere for instance.
+    """
     lines = []
     for role, path in case.files:
-        stat = path.stat()
+        try:
+            stat = path.stat()
+        except OSError as error:
+            raise DataError(f"{path}: expected a file, found none. Copy it again.") from error
         lines.append(f"{role} {path.name} {stat.st_size} {stat.st_mtime_ns}")
     return sha256("\n".join(lines).encode()).hexdigest()
 
@@ -82,8 +90,8 @@ def write_case(case: Case, out: Path, min_tumor_pixels: int) -> Part:
     slices = []
     for index, planes, mask in study.slices():
         pixels = to_pixels(study.modalities, planes)
-        tumor_pixels = _tumor_pixels(case, mask)
-        if tumor_pixels == 0 and _is_flat(pixels):
+        tumor_pixels = -1 if mask is None else int(np.count_nonzero(mask))
+        if tumor_pixels == 0 and _is_flat(pixels):  # no picture at all; the index counts on
             continue
         record = _record(case, study, index, tumor_pixels, min_tumor_pixels)
         _save(aside / record.file_name.replace(f"/{case.case_id}/", "/"), pixels)
@@ -116,10 +124,6 @@ def remove_case(case_id: str, out: Path) -> None:
     (out / PARTS / f"{case_id}.json").unlink(missing_ok=True)
     for kind in ("images", "masks"):
         shutil.rmtree(out / kind / case_id, ignore_errors=True)
-
-
-def _tumor_pixels(case: Case, mask: np.ndarray | None) -> int:
-    return -1 if mask is None else int(np.count_nonzero(mask))
 
 
 def _is_flat(pixels: np.ndarray) -> bool:

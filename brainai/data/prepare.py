@@ -8,28 +8,23 @@ Restartable: finished cases are not read again. Memory: one case per worker.
 
 import argparse
 import json
-import multiprocessing
 import os
 import shutil
-import signal
 import sys
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib import import_module
 from pathlib import Path
-
-from tqdm import tqdm
 
 from brainai.data.assemble import Assembled, assemble, summary, write_assembled
 from brainai.data.identity import read_same_patient
-from brainai.data.parts import PARTS, finished, read_part, remove_case, write_case
+from brainai.data.parts import PARTS, finished, read_part, remove_case
+from brainai.data.releases import person_name
 from brainai.data.sources import SOURCES, Case, check_unique, find_cases
-from brainai.data.volumes import use_one_thread
+from brainai.data.workers import write_cases
 from brainai.errors import BrainAIError, ConfigError, DataError
 
-OPTIONS_FILE = "options.json"
+OPTIONS_FILE = ".options.json"  # no case id begins with a dot
 
 
 @dataclass(frozen=True)
@@ -43,6 +38,7 @@ class PrepareOptions:
     min_tumor_pixels: int = 1
     positive: str | None = None
     same_patient: str | None = None
+    phantoms: int = 24
 
 
 @dataclass(frozen=True)
@@ -62,25 +58,54 @@ def prepare(
         DataError: bad cases (all of them in one message, unless `skip_bad`), or no case at all.
         ConfigError: the folder was begun with other options.
     """
-    cases = [
-        case
-        for source, root in options.sources
-        for case in find_cases(source, Path(root), options.positive)
-    ]
+    cases = []
+    for source, root in options.sources:
+        if source == "phantom":
+            simulate_missing(Path(root), options.phantoms)
+        cases += find_cases(source, Path(root), options.positive)
     check_unique(cases)
-    same_patient = read_same_patient(Path(options.same_patient)) if options.same_patient else []
+    same_patient = _same_patient(options, cases)
     start_folder(out, options)
     remove_strangers(out, {case.case_id for case in cases})
     waiting = [case for case in cases if not finished(case, out)]
+    if waiting:
+        (out / "dataset.json").unlink(missing_ok=True)  # it says "complete"
     bad = write_cases(
         waiting, out, options.min_tumor_pixels, workers, done=len(cases) - len(waiting)
     )
     if bad and not skip_bad:
-        raise DataError(bad_cases_report(bad, len(cases)))
+        raise DataError(
+            f"{bad_cases(bad)}\nMend them and run the same command again: finished cases are kept. "
+            "Or go on without the bad ones: --skip-bad."
+        )
     parts = [read_part(case.case_id, out) for case in cases if case.case_id not in bad]
     assembled = assemble(parts, same_patient)
-    write_assembled(out, assembled, asdict(options))
+    named = tuple((source, Path(root).name) for source, root in options.sources)
+    write_assembled(out, assembled, asdict(replace(options, sources=named)))
     return Outcome(assembled, bad)
+
+
+def simulate_missing(root: Path, count: int) -> None:
+    """Write `count` simulated studies where there are none yet; whole or not at all."""
+    if root.is_dir() and any(root.iterdir()):
+        return
+    phantom = import_module("brainai.data.phantom")  # needs nilearn, which few users have
+    aside = root.with_name(root.name + ".unfinished")
+    shutil.rmtree(aside, ignore_errors=True)
+    phantom.write_studies(aside, count=count, seed=0)
+    if root.is_dir():
+        root.rmdir()
+    os.replace(aside, root)
+
+
+def _same_patient(options: PrepareOptions, cases: Sequence[Case]) -> list[tuple[str, ...]]:
+    """Known pairs, each name as `Case.names` has it."""
+    if options.same_patient is None:
+        return []
+    known = {name for case in cases for name in (case.case_id, *case.names)}
+    groups = read_same_patient(Path(options.same_patient), known)
+    own = {case.case_id: case.names[0] for case in cases}
+    return [tuple(own.get(name) or person_name(name) for name in group) for group in groups]
 
 
 def start_folder(out: Path, options: PrepareOptions) -> None:
@@ -97,9 +122,9 @@ def start_folder(out: Path, options: PrepareOptions) -> None:
                 "Give the same options to go on, or another --out."
             )
         return
-    if out.is_dir() and any(out.iterdir()):
+    if not (out / PARTS).is_dir() and out.is_dir() and any(out.iterdir()):
         raise ConfigError(f"--out {out} is a folder with something else in it. Give an empty one.")
-    for name in ("images", "masks", PARTS):
+    for name in (PARTS, "images", "masks"):
         (out / name).mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(".partial")
     aside.write_text(json.dumps(wanted))
@@ -115,64 +140,10 @@ def remove_strangers(out: Path, case_ids: set[str]) -> None:
         remove_case(case_id, out)
 
 
-def write_cases(
-    cases: Sequence[Case], out: Path, min_tumor_pixels: int, workers: int, done: int = 0
-) -> dict[str, str]:
-    """Write cases, each whole or not at all; for each bad one, what is wrong with it."""
-    write = partial(_write_or_explain, out=out, min_tumor_pixels=min_tumor_pixels)
-    results = _in_processes(write, cases, workers) if workers > 1 else map(write, cases)
-    bad = {}
-    progress = tqdm(
-        results, total=done + len(cases), initial=done, unit="case", dynamic_ncols=True,
-        desc="Preparing", smoothing=0.1,
-    )  # fmt: skip
-    for case_id, complaint in progress:
-        if complaint:
-            bad[case_id] = complaint
-            progress.set_postfix(bad=len(bad))
-    return dict(sorted(bad.items()))
-
-
-def _in_processes(write: partial, cases: Sequence[Case], workers: int) -> Iterator[tuple[str, str]]:
-    # "spawn": libraries that hold threads do not survive a fork
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
-        waiting = [pool.submit(write, case) for case in cases]
-        try:
-            for result in as_completed(waiting):
-                yield result.result()
-        except BrokenProcessPool as error:
-            raise DataError(
-                "A worker process was ended from outside, most often for lack of memory. "
-                "Run the same command again with fewer --workers: finished cases are kept."
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the work, after whole cases
-    use_one_thread()
-
-
-def _write_or_explain(case: Case, out: Path, min_tumor_pixels: int) -> tuple[str, str]:
-    """A case id, and "" or why the case is bad. A bad case leaves nothing in the data set."""
-    try:
-        write_case(case, out, min_tumor_pixels)
-    except DataError as error:
-        remove_case(case.case_id, out)
-        return case.case_id, str(error)
-    return case.case_id, ""
-
-
-def bad_cases_report(bad: dict[str, str], total: int) -> str:
+def bad_cases(bad: dict[str, str]) -> str:
     """All bad cases in one message, a line for each."""
-    lines = "\n".join(f"  {complaint}" for complaint in bad.values())
-    return (
-        f"{len(bad)} of {total} cases are bad:\n{lines}\n"
-        "Mend them and run the same command again (finished cases are kept), "
-        "or go on without them: --skip-bad."
-    )
+    title = "1 case is bad:" if len(bad) == 1 else f"{len(bad)} cases are bad:"
+    return "\n".join([title, *(f"  {complaint}" for complaint in bad.values())])
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -196,8 +167,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     given = parser.parse_args(arguments)
     if len(given.source) != len(given.root):
         parser.error("each --source needs its own --root")
-    if given.workers < 1 or given.min_tumor_pixels < 1:
-        parser.error("--workers and --min-tumor-pixels are 1 or more")
+    if min(given.workers, given.min_tumor_pixels, given.phantoms) < 1:
+        parser.error("--workers, --min-tumor-pixels and --phantoms are 1 or more")
     return given
 
 
@@ -208,19 +179,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         (source, str(Path(root).resolve()))
         for source, root in zip(given.source, given.root, strict=True)
     )
-    options = PrepareOptions(sources, given.min_tumor_pixels, given.positive, given.same_patient)
+    options = PrepareOptions(
+        sources, given.min_tumor_pixels, given.positive, given.same_patient, given.phantoms
+    )
     try:
         outcome = prepare(options, given.out, given.workers, given.skip_bad)
     except BrainAIError as error:
         print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(
+            f"{error.strerror}: {error.filename}. Finished cases are kept: mend it, "
+            "and run the same command again.",
+            file=sys.stderr,
+        )
         return 2
     except KeyboardInterrupt:
         print("Stopped. The same command goes on with the cases that are left.", file=sys.stderr)
         return 130
     print(summary(outcome.assembled))
     if outcome.bad:
-        total = len(outcome.bad) + len({r.case_id for r in outcome.assembled.records})
-        print("\n" + bad_cases_report(outcome.bad, total), file=sys.stderr)
+        print(f"\n{bad_cases(outcome.bad)}\nLeft out, as --skip-bad says.", file=sys.stderr)
     return 0
 
 

@@ -37,34 +37,38 @@ _ROLES = {
     "mr_t2": "t2", "t2": "t2", "t2w": "t2",
     "ot": "seg", "seg": "seg", "segm": "seg",
 }  # fmt: skip
+_CASE_FOLDER = re.compile(r"brats.*\d", re.IGNORECASE)
 _GRADE = re.compile(r"(HG|LG)G?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Study:
-    """One BraTS case folder: its name, its files by role, its release."""
+class StudyFiles:
+    """One BraTS case folder: its name, place, files by role, and release."""
 
     name: str
+    folder: Path
     files: tuple[tuple[str, Path], ...]
     release: Release
 
 
-def find_studies(root: Path) -> Iterator[Study]:
+def find_studies(root: Path) -> Iterator[StudyFiles]:
     """Every study under a folder, however deep. A role met twice stands twice in `files`."""
     metaimages, niftis = defaultdict(list), defaultdict(list)
     for path in sorted(root.rglob("*")):
         if path.name.startswith("."):
             continue
-        if match := _METAIMAGE.fullmatch(path.name):
+        if _CASE_FOLDER.match(path.name) and path.is_dir() and not any(path.iterdir()):
+            niftis[path] = []  # half copied: to be reported, not passed over
+        elif match := _METAIMAGE.fullmatch(path.name):
             metaimages[_metaimage_folder(path)].append((_ROLES[match[1].lower()], path))
         elif match := _NIFTI.fullmatch(path.name):
             niftis[path.parent].append((_ROLES[match[3].lower()], match[2], path))
     for folder, files in metaimages.items():
-        yield Study(_metaimage_name(folder), tuple(files), BRATS_2013)
+        yield StudyFiles(_metaimage_name(folder), folder, tuple(files), BRATS_2013)
     for folder, found in niftis.items():
         files = tuple((role, path) for role, _, path in found)
         dashed = [separator for _, separator, _ in found].count("-") > len(found) / 2
-        yield Study(folder.name, files, release_of(folder.name, dashed))
+        yield StudyFiles(folder.name, folder, files, release_of(folder.name, dashed))
 
 
 def release_of(name: str, dashed: bool) -> Release:

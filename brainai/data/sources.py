@@ -29,6 +29,7 @@ class Case:
 
     case_id: unique in a data set; the name of its folders there.
     names: ids of its person, as its names tell; the first is the patient's own.
+    folder: where it lies, for messages.
     files: what to read, by role: "flair", "t1c", "t2", "seg"; "slice 7", "mask 7"; "picture".
     release: of a BraTS study, else None.
     label: of a picture in a class folder, else None.
@@ -38,6 +39,7 @@ class Case:
     source: str
     site: str
     names: tuple[str, ...]
+    folder: Path
     files: tuple[tuple[str, Path], ...]
     release: Release | None = None
     label: int | None = None
@@ -90,8 +92,7 @@ def _unique(cases: list[Case]) -> Iterator[Case]:
         if counts[case.case_id] == 1:
             yield case
         else:
-            parent = safe_name(case.files[0][1].parent.parent.name)
-            yield replace(case, case_id=f"{parent}_{case.case_id}")
+            yield replace(case, case_id=f"{safe_name(case.folder.parent.name)}_{case.case_id}")
 
 
 def safe_name(name: str) -> str:
@@ -105,21 +106,23 @@ def visible(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def _lgg_cases(root: Path) -> Iterator[Case]:
-    folders = sorted({path.parent for path in visible(root.rglob("*.tif"))})
-    for folder in folders:
+    folders = {path.parent for path in visible(root.rglob("*.tif"))}
+    folders |= {path for path in root.rglob("TCGA_*") if path.is_dir()}  # empty ones: half copied
+    for folder in sorted(folders):
         pattern = re.compile(re.escape(folder.name) + r"_(\d+)(_mask)?\.tif", re.IGNORECASE)
         files = []
         for path in visible(folder.iterdir()):
             if match := pattern.fullmatch(path.name):
                 files.append((int(match[1]), "mask" if match[2] else "slice", path))
-        if not files:
-            continue
         ids = tcga_ids(folder.name)
+        if not files and not ids:
+            continue
         yield Case(
             case_id=safe_name(folder.name),
             source="lgg",
             site=ids[0].split("_")[1] if ids else "unknown",
             names=ids or (folder.name,),
+            folder=folder,
             files=tuple((f"{role} {number}", path) for number, role, path in sorted(files)),
         )
 
@@ -132,6 +135,7 @@ def _volume_cases(source: str, root: Path) -> Iterator[Case]:
             source=source,
             site="phantom" if source == "phantom" else site_name(study.name),
             names=names + tcga_ids(study.name),
+            folder=study.folder,
             files=study.files,
             release=study.release,
         )
@@ -148,14 +152,16 @@ def _folder_cases(root: Path, positive: str | None) -> Iterator[Case]:
             "Give a folder that holds the two, for instance yes/ and no/."
         )
     with_tumor = _positive_folder(list(pictures), positive)
+    names = _picture_names(root, [path for found in pictures.values() for path in found])
     for folder, found in pictures.items():
         for path in found:
-            name = safe_name("_".join(path.relative_to(root).parts))
+            name = names[path]
             yield Case(
                 case_id=name,
                 source="folders",
                 site="unknown",
-                names=_names_in(path) or (name,),
+                names=_persons_in(root, path) or (name,),
+                folder=path.parent,
                 files=(("picture", path),),
                 label=int(folder == with_tumor),
             )
@@ -165,12 +171,28 @@ def _pictures(folder: Path) -> list[Path]:
     return sorted(path for path in visible(folder.rglob("*")) if path.suffix.lower() in PICTURES)
 
 
-def _names_in(path: Path) -> tuple[str, ...]:
-    """Ids of persons in the name of a picture: TCGA ids, or patient12, sub-03 and the like."""
+def _picture_names(root: Path, paths: list[Path]) -> dict[Path, str]:
+    """A case id for each picture: root, class and file name, with the suffix only where needed."""
+    short = {
+        path: safe_name("_".join((root.name, *path.relative_to(root).with_suffix("").parts)))
+        for path in paths
+    }
+    counts = Counter(short.values())
+    return {
+        path: name if counts[name] == 1 else f"{name}_{path.suffix[1:].lower()}"
+        for path, name in short.items()
+    }
+
+
+def _persons_in(root: Path, path: Path) -> tuple[str, ...]:
+    """Ids of persons in the name of a picture: TCGA ids, or patient12, sub-03 and the like.
+
+    A number counts within one root only: patient 12 of another set is somebody else.
+    """
     if ids := tcga_ids(path.stem):
         return ids
     match = PERSON_IN_NAME.search(path.stem)
-    return (f"patient_{int(match[1])}",) if match else ()
+    return (f"{safe_name(root.name)}_patient_{int(match[1])}",) if match else ()
 
 
 def _positive_folder(folders: list[Path], positive: str | None) -> Path:

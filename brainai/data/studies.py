@@ -70,13 +70,12 @@ def whole_tumor(labels: np.ndarray, case: Case, path: Path) -> np.ndarray:
 
 
 def _read_volumes(case: Case) -> Study:
-    folder = case.files[0][1].parent
+    folder = case.folder
     roles = [role for role, _ in case.files]
     for role, word in (("flair", "FLAIR"), ("seg", "segmentation")):
         if role not in roles:
             raise DataError(
-                f"{folder}: expected a file with the {word}, found none. "
-                "Copy the case again, or go on without it with --skip-bad."
+                f"{folder}: expected a file with the {word}, found none. Copy the case again."
             )
     twice = [role for role in set(roles) if roles.count(role) > 1]
     if twice:
@@ -112,10 +111,12 @@ def _check_shape(segmentation: Volume, flair: Volume, case: Case) -> None:
             f"{case.file('seg')}: expected the shape of FLAIR, {flair.voxels.shape}, "
             f"found {segmentation.voxels.shape}. Export the segmentation again on FLAIR's grid."
         )
-    if np.abs(np.subtract(segmentation.direction, flair.direction)).max() > 0.1:
+    # Voxels in the same order belong together, however carelessly the origin was written.
+    apart = np.abs(np.subtract(segmentation.origin_mm, flair.origin_mm)).max()
+    if segmentation.stored_axes != flair.stored_axes and apart > max(flair.spacing_mm):
         raise DataError(
-            f"{case.file('seg')}: expected axes as in FLAIR's header, found others. "
-            "Export the segmentation again on FLAIR's grid."
+            f"{case.file('seg')}: expected the place of FLAIR, found by its header {apart:.0f} mm "
+            "away. Export the segmentation again on FLAIR's grid."
         )
 
 
@@ -130,7 +131,9 @@ def _check_not_flat(pixels: np.ndarray, path: Path) -> None:
 def _read_lgg(case: Case) -> Study:
     slices = _numbered(case, "slice")
     masks = _numbered(case, "mask")
-    folder = case.files[0][1].parent
+    folder = case.folder
+    if not slices:
+        raise DataError(f"{folder}: expected slices, found none. Copy the case again.")
     expected = range(1, max(*slices, *masks, 0) + 1)
     for word, found in (("slice", slices), ("mask", masks)):
         missing = [number for number in expected if number not in found]

@@ -6,6 +6,7 @@ as `voxels[:, :, k].T`, `[H, W]`: front of the head up, patient's right on the l
 """
 
 import gzip
+import math
 import struct
 import zlib
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ class Volume:
     spacing_mm: size of a voxel along x, y, z.
     origin_mm: where voxel (0, 0, 0) lies, in LPS coordinates.
     direction: nine numbers, row by row: columns are the axes of x, y, z.
+    stored_axes: the orientation in the file, three letters such as "RAS".
     header_text: what the header says in words (description, names, history), "" where nothing.
     """
 
@@ -35,6 +37,7 @@ class Volume:
     spacing_mm: tuple[float, float, float]
     origin_mm: tuple[float, float, float]
     direction: tuple[float, ...]
+    stored_axes: str = "LPS"
     header_text: str = ""
 
     def has_grid_of(self, other: "Volume") -> bool:
@@ -52,6 +55,7 @@ class Volume:
 def use_one_thread() -> None:
     """Keep SimpleITK to one thread: where each core has its own worker, more only disturb."""
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    sitk.ProcessObject.GlobalWarningDisplayOff()
 
 
 def read_volume(path: Path) -> Volume:
@@ -60,7 +64,7 @@ def read_volume(path: Path) -> Volume:
     Raises:
         DataError: damaged, cut short, or no single three-dimensional volume of numbers.
     """
-    header_text = _check_nifti(path) if _is_nifti(path) else ""
+    header_text = _check_nifti(path) if _is_nifti(path) else _metaimage_text(path)
     try:
         image = sitk.ReadImage(str(path))
     except RuntimeError as error:
@@ -72,7 +76,8 @@ def read_volume(path: Path) -> Volume:
             f"{path}: expected one volume of three dimensions, found size {image.GetSize()} with "
             f"{image.GetNumberOfComponentsPerPixel()} numbers per voxel. Export one sequence."
         )
-    return _to_volume(sitk.DICOMOrient(image, "LPS"), header_text)
+    axes = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(image.GetDirection())
+    return _to_volume(sitk.DICOMOrient(image, "LPS"), axes, header_text)
 
 
 def resample(volume: Volume, grid: Volume) -> Volume:
@@ -83,14 +88,16 @@ def resample(volume: Volume, grid: Volume) -> Volume:
         sitk.Cast(_to_image(volume), sitk.sitkFloat32), _to_image(grid), sitk.Transform(),
         sitk.sitkLinear, 0.0,
     )  # fmt: skip
-    return _to_volume(resampled, volume.header_text)
+    return _to_volume(resampled, volume.stored_axes, volume.header_text)
 
 
-def _to_volume(image: sitk.Image, header_text: str) -> Volume:
+def _to_volume(image: sitk.Image, axes: str, header_text: str) -> Volume:
     voxels = sitk.GetArrayFromImage(image).transpose(2, 1, 0)
     if np.issubdtype(voxels.dtype, np.floating):
         voxels = np.nan_to_num(voxels, nan=0.0, posinf=0.0, neginf=0.0)
-    return Volume(voxels, image.GetSpacing(), image.GetOrigin(), image.GetDirection(), header_text)
+    return Volume(
+        voxels, image.GetSpacing(), image.GetOrigin(), image.GetDirection(), axes, header_text
+    )
 
 
 def _to_image(volume: Volume) -> sitk.Image:
@@ -114,24 +121,43 @@ def _check_nifti(path: Path) -> str:
         content = path.read_bytes()
         if content[:2] == b"\x1f\x8b":
             content = gzip.decompress(content)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: expected a scan, found no file. Copy the case again.") from error
     except (OSError, EOFError, zlib.error) as error:
         raise _damaged(path, "its compressed data break off or are changed") from error
-    if len(content) < NIFTI_HEADER_BYTES:
-        raise _damaged(path, f"it has {len(content)} bytes, less than a header")
-    order = "<" if struct.unpack("<i", content[:4])[0] == NIFTI_HEADER_BYTES else ">"
-    if struct.unpack(order + "i", content[:4])[0] != NIFTI_HEADER_BYTES:
-        raise _damaged(path, "it does not begin with a NIfTI header")
-    dimensions = struct.unpack(order + "8h", content[40:56])
-    bits = struct.unpack(order + "h", content[72:74])[0]
-    start = int(struct.unpack(order + "f", content[108:112])[0])
-    voxels = int(np.prod([max(size, 1) for size in dimensions[1 : 1 + dimensions[0]]]))
-    expected = start + voxels * bits // 8
-    if len(content) < expected:
-        raise _damaged(path, f"it should hold {expected} bytes and holds {len(content)}")
+    try:
+        start, end = _voxel_bytes(content)
+    except (struct.error, ValueError, OverflowError) as error:
+        raise _damaged(path, "it does not begin with a NIfTI header") from error
+    if len(content) < end:
+        raise _damaged(path, f"it should hold {end} bytes and holds {len(content)}")
     fields = (content[4:32], content[148:252], content[328:344], content[348:start])
     return "\n".join(_text(field) for field in fields if field.strip(b"\0"))
+
+
+def _voxel_bytes(content: bytes) -> tuple[int, int]:
+    """First byte of the voxels and first byte after them, by a NIfTI-1 header.
+
+    Raises:
+        struct.error, ValueError, OverflowError: no such header.
+    """
+    order = "<" if content[:4] == struct.pack("<i", NIFTI_HEADER_BYTES) else ">"
+    if struct.unpack(order + "i", content[:4])[0] != NIFTI_HEADER_BYTES:
+        raise ValueError("not the size of a NIfTI-1 header")
+    rank, *sizes = struct.unpack(order + "8h", content[40:56])
+    (bits,) = struct.unpack(order + "h", content[72:74])
+    (offset,) = struct.unpack(order + "f", content[108:112])
+    if not 1 <= rank <= 7 or min(sizes[:rank]) < 1 or bits < 1 or not 348 <= offset < 2**31:
+        raise ValueError("impossible sizes")
+    return int(offset), int(offset) + math.prod(sizes[:rank]) * bits // 8
+
+
+def _metaimage_text(path: Path) -> str:
+    """The header of a MetaImage file, which is text and stands before the voxels."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(4096)
+    except OSError as error:
+        raise _damaged(path, "it cannot be opened") from error
+    return _text(start.split(b"ElementDataFile")[0])
 
 
 def _text(field: bytes) -> str:
