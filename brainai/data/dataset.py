@@ -63,7 +63,7 @@ def assign_split(patient_id: str) -> str:
 def write_records(path: Path, records: Iterable[SliceRecord]) -> None:
     """Write metadata.csv, aside first and then renamed."""
     partial = path.with_name(path.name + ".partial")
-    with partial.open("w", newline="") as file:
+    with partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(SliceRecord)])
         writer.writeheader()
         for record in records:
@@ -77,6 +77,8 @@ def parse_record(row: dict[str, str]) -> SliceRecord:
     Raises:
         KeyError, ValueError: a column is missing or holds something else.
     """
+    if None in row.values():
+        raise ValueError("a row that breaks off")
     values = {
         field.name: field.type(row[field.name])
         for field in fields(SliceRecord)
@@ -98,7 +100,7 @@ def read_records(folder: str | Path) -> list[SliceRecord]:
             "Make one with `python -m brainai.data.prepare`."
         )
     records = []
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             try:
                 records.append(parse_record(row))
