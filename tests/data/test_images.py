@@ -1,0 +1,187 @@
+"""Every kind of picture becomes the same slice, or one plain sentence."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from brainai.data.images import MAX_PIXELS, decode, prepare_slice, resize, restore, square, window
+from brainai.errors import DataError
+
+
+def disc(scale: float = 200.0, height: int = 64, width: int = 48) -> np.ndarray:
+    """A head in the dark, brighter to the right: `[H, W]` float, 0 to `scale`."""
+    y, x = np.mgrid[:height, :width]
+    inside = ((y - height / 2) / (height * 0.4)) ** 2 + ((x - width / 2) / (width * 0.4)) ** 2 < 1
+    return np.where(inside, scale * (0.5 + 0.5 * x / width), 0.0)
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def test_a_path_bytes_an_image_and_an_array_give_the_same(tmp_path: Path) -> None:
+    pixels = disc().astype(np.uint8)
+    image = Image.fromarray(pixels)
+    image.save(tmp_path / "slice.png")
+    path = tmp_path / "slice.png"
+    for source in (path, str(path), encoded(image), image, pixels):
+        np.testing.assert_array_equal(decode(source), pixels.astype(np.float32))
+
+
+def test_depth_is_kept() -> None:
+    deep = disc(60000).astype(np.uint16)
+    np.testing.assert_array_equal(decode(encoded(Image.fromarray(deep))), deep.astype(np.float32))
+    exact = disc(1.0).astype(np.float32)
+    np.testing.assert_array_equal(decode(encoded(Image.fromarray(exact), "TIFF")), exact)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "P", "CMYK"])
+def test_modes_of_a_grey_picture_mean_the_same(mode: str) -> None:
+    image = Image.fromarray(disc().astype(np.uint8)).convert(mode)
+    kind = "TIFF" if mode == "CMYK" else "PNG"
+    np.testing.assert_allclose(decode(encoded(image, kind)), disc().astype(np.uint8), atol=1)
+
+
+def test_transparency_lies_over_black() -> None:
+    pixels = np.full((40, 40, 4), 200, np.uint8)
+    pixels[:20, :, 3] = 0
+    decoded = decode(encoded(Image.fromarray(pixels)))
+    assert not decoded[:20].any()
+    np.testing.assert_allclose(decoded[20:], 200 * 200 / 255, rtol=1e-5)
+
+
+def test_a_one_bit_picture_is_read() -> None:
+    image = Image.fromarray(disc() > 0)
+    assert set(np.unique(decode(encoded(image)))) == {0, 255}
+
+
+def test_exif_orientation_is_followed() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn clockwise to see it upright
+    content = encoded(Image.fromarray(disc().astype(np.uint8)), "PNG", exif=exif)
+    np.testing.assert_array_equal(decode(content), np.rot90(disc().astype(np.uint8), -1))
+
+
+def test_values_that_are_no_numbers_become_the_lowest() -> None:
+    pixels = disc() - 5
+    pixels[0, 0], pixels[1, 1] = np.nan, np.inf
+    assert decode(pixels)[0, 0] == -5
+    assert decode(pixels)[1, 1] == -5
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        (b"", "could not be read as a picture"),
+        (b"hello", "could not be read as a picture"),
+        (np.zeros((10, 64)), "64×10 pixels, too small"),
+        (np.full((64, 64), 7), "empty: every pixel has the same value"),
+        (np.full((64, 64), np.nan), "empty"),
+        (np.zeros((64, 64, 7)), "found an array of shape"),
+        (np.zeros(64), "found an array of shape"),
+        (np.broadcast_to(np.uint8(1), (6000, 6000)), "at most 32 million"),
+    ],
+)
+def test_what_is_no_slice_gets_one_sentence(source: object, sentence: str) -> None:
+    with pytest.raises(DataError, match=sentence) as caught:
+        decode(source)
+    assert str(caught.value).endswith(".")
+
+
+def test_a_missing_file_is_named_without_its_folder(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"There is no file slice\.png") as caught:
+        decode(tmp_path / "slice.png")
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_a_colour_picture_is_refused_and_jpeg_noise_is_not() -> None:
+    grey = Image.fromarray(disc().astype(np.uint8)).convert("RGB")
+    assert decode(encoded(grey, "JPEG", quality=60)).shape == (64, 48)
+    colour = np.zeros((64, 64, 3), np.uint8)
+    colour[..., 0] = 200
+    with pytest.raises(DataError, match="colour picture"):
+        decode(encoded(Image.fromarray(colour)))
+
+
+def test_several_frames_are_refused() -> None:
+    frames = [Image.fromarray(disc(value).astype(np.uint8)) for value in (100, 200, 250)]
+    for kind in ("GIF", "TIFF"):
+        content = encoded(frames[0], kind, save_all=True, append_images=frames[1:])
+        with pytest.raises(DataError, match="3 frames"):
+            decode(content)
+
+
+def test_a_huge_picture_is_refused_before_it_is_decoded() -> None:
+    side = int(MAX_PIXELS**0.5) + 1
+    with pytest.raises(DataError, match="at most 32 million"):
+        decode(encoded(Image.new("1", (side, side))))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "GIF", "WEBP", "BMP"])
+def test_files_cut_anywhere_get_a_sentence_and_no_other_error(kind: str) -> None:
+    whole = encoded(Image.fromarray(disc().astype(np.uint8)), kind)
+    for length in range(0, len(whole), max(1, len(whole) // 60)):
+        try:
+            decode(whole[:length])
+        except DataError as error:
+            assert "read as a picture" in str(error) or "empty" in str(error)
+
+
+def test_window_sets_background_to_0_and_the_brightest_tissue_to_1() -> None:
+    windowed = window(disc(900))
+    assert windowed[0, 0] == 0
+    assert windowed.max() == 1
+    assert 0.45 < windowed[disc() > 0].min() < 0.65  # half as bright stays about half as bright
+
+
+def test_window_is_blind_to_scale_and_offset() -> None:
+    np.testing.assert_allclose(window(disc(200)), window(disc(4000)), atol=1e-4)
+    np.testing.assert_allclose(window(disc(200)), window(disc(200) + 1000), atol=1e-3)
+
+
+def test_window_shrugs_off_a_few_saturated_voxels() -> None:
+    pixels = disc(1000)
+    pixels[30:32, 20:22] = 32767
+    difference = np.abs(window(pixels) - window(disc(1000)))
+    assert np.median(difference[disc() > 0]) < 0.02
+
+
+def test_window_of_a_z_scored_brain_has_its_background_lowest() -> None:
+    pixels = disc(1000) * np.random.default_rng(0).uniform(0.9, 1.1, disc().shape)
+    brain = pixels > 0
+    scored = np.where(brain, (pixels - pixels[brain].mean()) / pixels[brain].std(), 0.0)
+    windowed = window(scored)
+    assert windowed[~brain].max() == 0
+    order = np.argsort(pixels[brain])
+    assert (np.diff(windowed[brain][order]) >= -1e-6).all()
+
+
+def test_window_of_a_flat_slice_is_0() -> None:
+    assert not window(np.full((40, 40), 5.0)).any()
+
+
+def test_square_and_restore_are_inverse() -> None:
+    pixels = disc(1.0, height=60, width=41).astype(np.float32)
+    squared = square(pixels)
+    assert squared.shape == (60, 60)
+    assert squared.sum() == pytest.approx(pixels.sum())
+    np.testing.assert_array_equal(restore(squared, 60, 41), pixels)
+
+
+def test_resize_averages_where_it_shrinks() -> None:
+    stripes = np.tile(np.array([0.0, 1.0], np.float32), (64, 32))
+    small = resize(stripes, 16)
+    np.testing.assert_allclose(small[:, 2:-2], 0.5, atol=0.05)
+
+
+def test_prepared_slice_has_the_asked_size_and_range() -> None:
+    prepared = prepare_slice(disc(3000), 32)
+    assert prepared.shape == (32, 32)
+    assert prepared.dtype == np.float32
+    assert prepared.min() >= 0
+    assert prepared.max() <= 1

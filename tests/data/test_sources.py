@@ -1,0 +1,307 @@
+"""Layouts and names of every release become the same cases."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scans import brain, labels, write_brats, write_lgg, write_scan
+
+from brainai.data.releases import (
+    BRATS_2013,
+    BRATS_2017,
+    BRATS_2023,
+    BRATS_PED,
+    person_name,
+    release_of,
+    site_name,
+)
+from brainai.data.sources import Case, check_unique, find_cases
+from brainai.data.studies import read_study, whole_tumor
+from brainai.errors import DataError
+
+
+def only_case(source: str, root: Path) -> Case:
+    (case,) = find_cases(source, root)
+    return case
+
+
+def test_lgg_case_takes_patient_and_site_from_its_folder(tmp_path: Path) -> None:
+    write_lgg(tmp_path / "kaggle_3m", "TCGA_CS_4941_19960909")
+    case = only_case("lgg", tmp_path)
+    assert (case.case_id, case.site, case.names) == (
+        "TCGA_CS_4941_19960909",
+        "CS",
+        ("TCGA_CS_4941",),
+    )
+    study = read_study(case)
+    assert study.modalities == ("flair",)  # the other channels repeat it
+    assert study.masks.sum(axis=(1, 2)).tolist() == [0, 0, 12, 0]
+
+
+def test_lgg_slices_are_in_order_of_number(tmp_path: Path) -> None:
+    folder = write_lgg(tmp_path, "TCGA_CS_4941_19960909", slices=11)
+    study = read_study(only_case("lgg", tmp_path))
+    last = np.asarray(Image.open(folder / "TCGA_CS_4941_19960909_11.tif"))[..., 1]
+    np.testing.assert_array_equal(study.sequences[0][10], last)
+
+
+def test_lgg_third_channel_is_t1c_where_it_differs_from_flair(tmp_path: Path) -> None:
+    folder = write_lgg(tmp_path, "TCGA_CS_4941_19960909", t1c=True)
+    study = read_study(only_case("lgg", tmp_path))
+    assert study.modalities == ("flair", "t1c")
+    stored = np.asarray(Image.open(folder / "TCGA_CS_4941_19960909_1.tif"))
+    np.testing.assert_array_equal(study.sequences[1][0], stored[..., 2])
+
+
+def nifti(root: Path, name: str, flair: str, t1c: str, t2: str, seg: str) -> None:
+    for number, ending in enumerate((flair, t1c, t2)):
+        write_scan(root / name / f"{name}{ending}", brain(number))
+    write_scan(root / name / f"{name}{seg}", labels(1, 2))
+
+
+@pytest.mark.parametrize(
+    ("name", "endings", "release"),
+    [
+        ("Brats17_CBICA_AXN_1", ("_flair.nii.gz", "_t1ce.nii.gz", "_t2.nii.gz", "_seg.nii.gz"),
+         BRATS_2017),
+        ("BraTS20_Training_355", ("_flair.nii", "_t1ce.nii", "_t2.nii", "_Segm.nii"), BRATS_2017),
+        ("BraTS-GLI-00000-000", ("-t2f.nii.gz", "-t1c.nii.gz", "-t2W.nii.gz", "-seg.nii.gz"),
+         BRATS_2023),
+        ("BraTS-PED-00001-000", ("-t2f.nii.gz", "-t1c.nii.gz", "-t2w.nii.gz", "-seg.nii.gz"),
+         BRATS_PED),
+    ],
+)  # fmt: skip
+def test_nifti_releases(tmp_path: Path, name: str, endings: tuple, release: object) -> None:
+    nifti(tmp_path / "HGG", name, *endings)
+    case = only_case("brats", tmp_path)
+    study = read_study(case)
+    assert (case.case_id, case.release) == (name, release)
+    assert study.modalities == ("flair", "t1c", "t2")
+    for number, sequence in enumerate(study.sequences):
+        np.testing.assert_array_equal(sequence.transpose(2, 1, 0), brain(number))
+    assert study.masks[3].sum() == 8
+
+
+@pytest.mark.parametrize("own_folders", [True, False])
+def test_metaimage_releases(tmp_path: Path, own_folders: bool) -> None:
+    study_folder = tmp_path / "LGG" / "brats_2013_pat0001_1"
+    for number, kind in enumerate(("MR_Flair", "MR_T1c", "MR_T2", "OT")):
+        name = f"VSD.Brain{'_3more' if kind == 'OT' else ''}.XX.O.{kind}.54{number}"
+        folder = study_folder / name if own_folders else study_folder
+        write_scan(folder / f"{name}.mha", labels(1, 2, 3, 4) if kind == "OT" else brain(number))
+    write_scan(study_folder / "VSD.Brain.XX.O.MR_T1.7" / "VSD.Brain.XX.O.MR_T1.7.mha", brain(9))
+    case = only_case("brats", tmp_path)
+    assert (case.case_id, case.site, case.release) == (
+        "LGG_brats_2013_pat0001_1",
+        "2013",
+        BRATS_2013,
+    )
+    assert case.names == ("Brats_2013_LGG_1",)
+    study = read_study(case)
+    np.testing.assert_array_equal(study.sequences[1].transpose(2, 1, 0), brain(1))
+    assert study.masks.sum() == 16
+
+
+@pytest.mark.parametrize(
+    ("name", "person", "site"),
+    [
+        ("Brats17_TCIA_201_1", "Brats_TCIA_201", "TCIA"),
+        ("Brats18_TCIA01_201_1", "Brats_TCIA_201", "TCIA01"),
+        ("BraTS19_CBICA_AXN_1", "Brats_CBICA_AXN", "CBICA"),
+        ("BraTS19_2013_20_1", "Brats_2013_20", "2013"),
+        ("BraTS19_TMC_06290_1", "Brats_TMC_06290", "TMC"),
+        ("HGG_brats_tcia_pat201_0043", "Brats_TCIA_201", "TCIA"),
+        ("HG_0001", "Brats_2013_HGG_1", "2013"),
+        ("BraTS20_Training_001", "BraTS20_Training_001", "unknown"),
+        ("BraTS2021_00006", "BraTS-GLI-00006", "unknown"),
+        ("BraTS-GLI-00006-001", "BraTS-GLI-00006", "unknown"),
+        ("BraTS-MEN-RT-0012-1", "BraTS-MEN-RT-0012", "unknown"),
+        ("BraTS-GoAT-00012", "BraTS-GoAT-00012", "unknown"),
+    ],
+)
+def test_person_and_site_from_names(name: str, person: str, site: str) -> None:
+    assert (person_name(name), site_name(name)) == (person, site)
+
+
+@pytest.mark.parametrize(
+    ("name", "dashed", "tumor"),
+    [
+        ("BraTS2021_00000", False, [1, 2, 4]),
+        ("BraTS-GLI-02062-100", True, [1, 2, 3]),  # 4 is the resection cavity
+        ("BraTS-PED-00001-000", True, [1, 2, 3, 4]),
+    ],
+)
+def test_whole_tumour_by_the_table_of_the_release(
+    tmp_path: Path, name: str, dashed: bool, tumor: list[int]
+) -> None:
+    release = release_of(name, dashed)
+    case = Case("a", "brats", "unknown", ("a",), tmp_path, (), release)
+    values = np.array([0, *release.tumor, *release.other])
+    assert values[whole_tumor(values, case, tmp_path)].tolist() == tumor
+
+
+@pytest.mark.parametrize(("name", "label"), [("BraTS2021_00001", 3), ("BraTS2021_00001", 5)])
+def test_a_label_that_the_release_does_not_know_is_refused(
+    tmp_path: Path, name: str, label: int
+) -> None:
+    write_brats(tmp_path, name, labels(1, label))
+    with pytest.raises(DataError, match=rf"_seg\.nii\.gz: expected the labels .*found \[{label}\]"):
+        read_study(only_case("brats", tmp_path))
+
+
+def test_a_flipped_header_gives_the_same_study(tmp_path: Path) -> None:
+    straight = read_study(only_case("brats", write_brats(tmp_path / "a", "BraTS2021_00001").parent))
+    folder = write_brats(tmp_path / "b", "BraTS2021_00001")
+    write_scan(folder / "BraTS2021_00001_flair.nii.gz", brain(0), "RAI")
+    write_scan(folder / "BraTS2021_00001_seg.nii.gz", labels(1, 2, 4), "LAS")
+    flipped = read_study(only_case("brats", folder.parent))
+    for mine, other in zip(straight.sequences, flipped.sequences, strict=True):
+        np.testing.assert_array_equal(mine, other)
+    np.testing.assert_array_equal(straight.masks, flipped.masks)
+
+
+def test_a_sequence_that_repeats_flair_counts_as_absent(tmp_path: Path) -> None:
+    folder = write_brats(tmp_path, "BraTS2021_00001")
+    write_scan(folder / "BraTS2021_00001_t1ce.nii.gz", brain(0))
+    assert read_study(only_case("brats", tmp_path)).modalities == ("flair", "t2")
+
+
+def test_a_mask_of_another_shape_is_refused(tmp_path: Path) -> None:
+    folder = write_brats(tmp_path, "BraTS2021_00001")
+    write_scan(folder / "BraTS2021_00001_seg.nii.gz", labels(1)[:, :, :5])
+    with pytest.raises(DataError, match=r"\(32, 36, 6\), found \(32, 36, 5\).*again"):
+        read_study(only_case("brats", tmp_path))
+
+
+def test_a_mask_that_its_header_puts_elsewhere_is_refused(tmp_path: Path) -> None:
+    folder = write_brats(tmp_path, "BraTS2021_00001")
+    path = folder / "BraTS2021_00001_seg.nii.gz"
+    write_scan(path, labels(1), "RAS", origin=(31.0, 0.0, 0.0))
+    with pytest.raises(DataError, match=r"found by its header 35 mm away"):
+        read_study(only_case("brats", tmp_path))
+
+
+@pytest.mark.parametrize(("role", "word"), [("flair", "FLAIR"), ("seg", "segmentation")])
+def test_a_study_without_flair_or_mask_is_refused(tmp_path: Path, role: str, word: str) -> None:
+    (write_brats(tmp_path, "BraTS2021_00001") / f"BraTS2021_00001_{role}.nii.gz").unlink()
+    with pytest.raises(DataError, match=f"BraTS2021_00001: expected a file with the {word}"):
+        read_study(only_case("brats", tmp_path))
+
+
+def test_an_empty_case_folder_is_a_bad_case_and_not_passed_over(tmp_path: Path) -> None:
+    write_brats(tmp_path, "BraTS2021_00001")
+    (tmp_path / "BraTS2021_00002").mkdir()
+    cases = find_cases("brats", tmp_path)
+    assert [case.case_id for case in cases] == ["BraTS2021_00001", "BraTS2021_00002"]
+    with pytest.raises(DataError, match="expected a file with the FLAIR"):
+        read_study(cases[1])
+
+
+def test_two_files_for_one_sequence_are_refused(tmp_path: Path) -> None:
+    folder = write_brats(tmp_path, "BraTS2021_00001")
+    write_scan(folder / "BraTS2021_00001_flair.nii", brain(0))
+    with pytest.raises(DataError, match="expected one file of flair"):
+        read_study(only_case("brats", tmp_path))
+
+
+def test_an_empty_scan_is_refused(tmp_path: Path) -> None:
+    folder = write_brats(tmp_path, "BraTS2021_00001")
+    write_scan(folder / "BraTS2021_00001_t2.nii.gz", np.zeros_like(brain()))
+    with pytest.raises(DataError, match=r"_t2\.nii\.gz: expected a scan, found one value"):
+        read_study(only_case("brats", tmp_path))
+
+
+@pytest.mark.parametrize(("missing", "word"), [("_2.tif", "slice"), ("_2_mask.tif", "mask")])
+def test_a_gap_in_an_lgg_case_is_refused(tmp_path: Path, missing: str, word: str) -> None:
+    (write_lgg(tmp_path, "TCGA_CS_4941_19960909") / f"TCGA_CS_4941_19960909{missing}").unlink()
+    with pytest.raises(DataError, match=f"expected a {word} for each of 1 to 4, found none for 2"):
+        read_study(only_case("lgg", tmp_path))
+
+
+def test_damaged_lgg_pictures_are_refused_with_their_file(tmp_path: Path) -> None:
+    folder = write_lgg(tmp_path, "TCGA_CS_4941_19960909")
+    path = folder / "TCGA_CS_4941_19960909_2.tif"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=r"_2\.tif: expected a whole TIFF"):
+        read_study(only_case("lgg", tmp_path))
+    Image.new("RGB", (40, 40), "grey").save(path)
+    with pytest.raises(DataError, match=r"_2\.tif: expected 32×36 pixels.*found 40×40"):
+        read_study(only_case("lgg", tmp_path))
+
+
+def picture(path: Path, seed: int = 0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(brain(seed)[:, :, 2].T.clip(0, 255).astype(np.uint8)).save(path)
+
+
+@pytest.mark.parametrize(
+    ("with_tumor", "without"), [("yes", "no"), ("Tumor", "No Tumor"), ("glioblastoma", "normal")]
+)
+def test_class_folders_are_told_apart_by_name(
+    tmp_path: Path, with_tumor: str, without: str
+) -> None:
+    picture(tmp_path / "set" / with_tumor / "1.png")
+    picture(tmp_path / "set" / without / "1.png", seed=1)
+    cases = find_cases("folders", tmp_path / "set")
+    assert {case.file("picture").parent.name: case.label for case in cases} == {
+        with_tumor: 1,
+        without: 0,
+    }
+    assert len({case.names for case in cases}) == 2  # one person per file
+
+
+def test_class_folders_of_unknown_names_need_a_word(tmp_path: Path) -> None:
+    for name in ("left", "right"):
+        picture(tmp_path / name / "1.png")
+    with pytest.raises(DataError, match="found left and right: say it with --positive NAME"):
+        find_cases("folders", tmp_path)
+    labels_found = {
+        case.folder.name: case.label for case in find_cases("folders", tmp_path, "left")
+    }
+    assert labels_found == {"left": 1, "right": 0}
+    with pytest.raises(DataError, match="--positive"):
+        find_cases("folders", tmp_path, "middle")
+
+
+def test_exactly_two_class_folders(tmp_path: Path) -> None:
+    picture(tmp_path / "yes" / "1.png")
+    (tmp_path / "no").mkdir()
+    with pytest.raises(DataError, match=r"expected exactly two class folders.*found yes"):
+        find_cases("folders", tmp_path)
+
+
+def test_ids_in_picture_names_make_one_person_of_several_pictures(tmp_path: Path) -> None:
+    for name in ("yes/patient12_1.png", "yes/patient12_2.png", "no/Patient 012-a.jpg", "no/x.png"):
+        picture(tmp_path / "set" / name)
+    persons = [case.names[0] for case in find_cases("folders", tmp_path / "set")]
+    assert sorted(persons) == ["set_no_x"] + ["set_patient_12"] * 3
+
+
+def test_equal_pixels_share_a_name(tmp_path: Path) -> None:
+    picture(tmp_path / "yes" / "1.png")
+    picture(tmp_path / "no" / "other.png")
+    picture(tmp_path / "no" / "3.png", seed=3)
+    names = {c.case_id[-5:]: read_study(c).names for c in find_cases("folders", tmp_path)}
+    assert names["yes_1"] == names["other"] != names["_no_3"]
+
+
+def test_cases_of_one_name_take_their_parent_or_are_refused(tmp_path: Path) -> None:
+    for parent in ("HGG", "LGG"):
+        write_brats(tmp_path / parent, "study_1")
+    assert [case.case_id for case in find_cases("brats", tmp_path)] == [
+        "HGG_study_1",
+        "LGG_study_1",
+    ]
+    cases = find_cases("brats", tmp_path / "HGG") * 2
+    with pytest.raises(DataError, match=r"1 cases stand in two.*study_1"):
+        check_unique(cases)
+
+
+def test_a_root_without_cases_is_refused(tmp_path: Path) -> None:
+    for source in ("lgg", "brats", "phantom", "folders"):
+        with pytest.raises(DataError, match="--root"):
+            find_cases(source, tmp_path)
+    with pytest.raises(DataError, match="expected a folder, found none"):
+        find_cases("lgg", tmp_path / "none")
