@@ -86,13 +86,23 @@ def prepare(
 
 
 def simulate_missing(root: Path, count: int) -> None:
-    """Write `count` simulated studies where there are none yet; whole or not at all."""
+    """Write `count` simulated studies where there are none yet; all of them or none.
+
+    Raises:
+        ConfigError: a package that the simulation needs is not installed.
+    """
     if root.is_dir() and any(root.iterdir()):
         return
-    phantom = import_module("brainai.data.phantom")  # needs nilearn, which few users have
+    try:
+        phantom = import_module("brainai.data.phantom")  # needs what few users have installed
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"Simulating studies needs the package {error.name}: "
+            "pip install -r requirements-dev.txt, or give a --root that has studies."
+        ) from error
     aside = root.with_name(root.name + ".unfinished")
     shutil.rmtree(aside, ignore_errors=True)
-    phantom.write_studies(aside, count=count, seed=0)
+    phantom.write_studies(aside, count=count, seed=0, progress=True)
     if root.is_dir():
         root.rmdir()
     os.replace(aside, root)

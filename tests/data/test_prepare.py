@@ -332,6 +332,20 @@ def test_metadata_can_be_read_as_an_image_folder(raw: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
+def test_phantoms_are_simulated_where_there_are_none(tmp_path: Path) -> None:
+    pytest.importorskip("nilearn")
+    out, root = tmp_path / "out", tmp_path / "phantoms"
+    arguments = ["--source", "phantom", "--root", str(root), "--out", str(out), "--phantoms", "2"]
+    assert main([*arguments, "--workers", "1"]) == 0
+    studies = {path: path.stat().st_mtime_ns for path in root.rglob("*.nii.gz")}
+    assert {record.case_id for record in read_records(out)} == {p.parent.name for p in studies}
+    labels_found = {record.label for record in read_records(out)}
+    assert labels_found == {0, 1}
+    assert main([*arguments, "--workers", "1"]) == 0
+    assert {path: path.stat().st_mtime_ns for path in root.rglob("*.nii.gz")} == studies
+
+
+@pytest.mark.slow
 def test_any_number_of_workers_gives_the_same_data_set(raw: Path, tmp_path: Path) -> None:
     for workers in (1, 2):
         out = tmp_path / f"out{workers}"
