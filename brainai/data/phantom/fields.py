@@ -38,7 +38,8 @@ class Field:
     def coordinates(self) -> np.ndarray:
         """Where the grid's points lie: `[3, A, B, C]` in mm."""
         axes = [
-            start + self.step * np.arange(n) for start, n in zip(self.origin, self.values.shape)
+            start + self.step * np.arange(count)
+            for start, count in zip(self.origin, self.values.shape, strict=True)
         ]
         return np.stack(np.meshgrid(*axes, indexing="ij")).astype(np.float32)
 

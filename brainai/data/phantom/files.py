@@ -30,15 +30,27 @@ class Example:
 
 EXAMPLES = (
     Example("tumor_frontal", 11, 26, True, {"centre_mm": (-26, -28, 24), "radius_mm": 15}),
-    Example("tumor_temporal", 12, -6, False, {"centre_mm": (40, 14, -8), "radius_mm": 12}),
-    Example("tumor_parietal", 13, 36, False, {"centre_mm": (28, 42, 36), "radius_mm": 11}),
+    Example(
+        "tumor_temporal",
+        15,
+        -10,
+        False,
+        {"centre_mm": (42, 12, -10), "radius_mm": 15, "style": "none"},
+    ),
+    Example(
+        "tumor_parietal",
+        17,
+        36,
+        False,
+        {"centre_mm": (28, 42, 36), "radius_mm": 14, "style": "ring"},
+    ),
     Example("tumor_occipital", 14, 12, True, {"centre_mm": (-28, 64, 12), "radius_mm": 9}),
     Example("no_tumor_ventricles", 21, 14, True, None),
     Example("no_tumor_basal_ganglia", 22, 2, False, None),
     Example("no_tumor_vertex", 23, 48, True, None),
-    Example("no_tumor_midbrain", 24, -14, False, None),
+    Example("no_tumor_midbrain", 25, -14, False, None),
 )
-SCAN = {"seed": 31, "spacing_mm": (2.0, 2.0, 6.0), "radius_mm": 14.0, "style": "ring"}
+SCAN = {"seed": 31, "spacing_mm": (1.25, 1.25, 5.0), "radius_mm": 14.0, "style": "ring"}
 SOURCES = """# Where these pictures come from
 
 Every file in this folder is **simulated**: no patient, no volunteer, no scanner. Any likeness to a

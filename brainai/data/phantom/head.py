@@ -82,10 +82,11 @@ def _add_deep(layers: np.ndarray, room: np.ndarray, points: np.ndarray, noise: n
         ("mucosa", np.maximum(ethmoid, maxilla)),
         ("air", mastoid * ramp(noise, 0.2, 0.6)),
         ("muscle", temporal * ramp(noise, -1.2, 1)),
-        ("bone", ramp(z, -48, 20) * ramp(noise, -0.6, 1.0)),
-        ("muscle", ramp(noise, -0.2, 0.8)),
-        ("marrow", ramp(noise, -1.0, 0.8)),
-        ("fat", np.ones_like(noise)),
+        ("bone", ramp(z, -50, 24) * (0.7 + 0.2 * noise)),
+        ("muscle", 0.6 + 0.15 * noise),
+        ("marrow", 0.5 + 0.15 * noise),
+        ("fat", 0.7 + 0.1 * noise),
+        ("muscle", np.ones_like(noise)),
     ):
         taken = room * np.clip(part, 0, 1)
         layers[INDEX[name]] += taken

@@ -169,7 +169,7 @@ def _travel(cost: np.ndarray, start: np.ndarray) -> np.ndarray:
     while True:
         before = time[inner].copy()
         for step in steps:
-            there = tuple(slice(1 + d, n - 1 + d) for d, n in zip(step, time.shape))
+            there = tuple(slice(1 + d, n - 1 + d) for d, n in zip(step, time.shape, strict=True))
             length = 0.5 * STEP_MM * np.float32(np.sqrt(sum(map(abs, step))))
             arrival = time[there] + length * (cost[there] + cost[inner])
             np.minimum(time[inner], arrival, out=time[inner])

@@ -6,8 +6,8 @@ al. 2004 (Radiology 230:652). Proton densities as BrainWeb's, Kwan et al. 1999 (
 Imaging 18:1085), with white matter lowered to the 0.7 that quantitative maps find. Published T1 of
 white matter alone runs from 0.6 to 1.1 s (Assländer 2024, arXiv:2409.05318), so each patient's
 values are drawn around these. Chosen, not measured: fluid and vitreous (long T1 and T2); tumour,
-oedema and spots (between white matter and fluid, as in relaxometry: Blystad et al. 2020, PMC7581520,
-Sci Rep); mucosa; flowing blood dark in spin echoes, as a T2 of 15 ms; fat bright in trains
+oedema and spots (between white matter and fluid, as in relaxometry: Blystad et al. 2020, Sci
+Rep, PMC7581520); mucosa; flowing blood dark in spin echoes, as a T2 of 15 ms; fat bright in trains
 of spin echoes, as a T2 of 130 ms.
 """
 
@@ -38,7 +38,7 @@ TISSUES: dict[str, tuple[float, float, float, float]] = {
 }
 NAMES = tuple(TISSUES)
 INDEX = {name: i for i, name in enumerate(NAMES)}
-STEADY = ("air", "bone")  # not varied between patients
+STEADY = ("air", "bone", "fluid")  # not varied between patients
 RELAXIVITY_1 = 4.5e-3  # per ms and mM, gadolinium chelates in blood
 RELAXIVITY_2 = 5.5e-3
 
@@ -62,14 +62,17 @@ class Protocol:
 def draw_protocol(rng: np.random.Generator) -> Protocol:
     """Timings as hospitals use them."""
     gradient_echo = bool(rng.random() < 0.5)
+    flair_tr = rng.uniform(8500, 10500)
+    fluid_t1 = TISSUES["fluid"][1]
+    null = fluid_t1 * np.log(2 / (1 + np.exp(-flair_tr / fluid_t1)))
     return Protocol(
-        flair_tr=rng.uniform(8500, 10500),
+        flair_tr=flair_tr,
         flair_te=rng.uniform(85, 125),
-        flair_ti=rng.uniform(2350, 2600),
+        flair_ti=null * rng.uniform(0.975, 1.025),
         t2_tr=rng.uniform(3500, 6000),
         t2_te=rng.uniform(85, 115),
         t1_gradient_echo=gradient_echo,
-        t1_tr=rng.uniform(20, 30) if gradient_echo else rng.uniform(500, 750),
+        t1_tr=rng.uniform(20, 30) if gradient_echo else rng.uniform(420, 620),
         t1_te=rng.uniform(3, 6) if gradient_echo else rng.uniform(8, 15),
         t1_flip=rng.uniform(22, 32),
         fat_saturation=rng.uniform(0.15, 0.5) if rng.random() < 0.25 else rng.uniform(0.8, 1.1),
@@ -80,7 +83,7 @@ def tissue_signals(protocol: Protocol, rng: np.random.Generator) -> dict[str, np
     """Signal of pure tissues in each sequence, `[len(NAMES)]` each, with one patient's values."""
     density, t1, t2, agent = np.array(list(TISSUES.values())).T
     vary = np.array([name not in STEADY for name in NAMES])
-    t1 = t1 * np.where(vary, rng.normal(1, 0.04, len(NAMES)), 1)
+    t1 = t1 * np.where(vary, rng.normal(1, 0.03, len(NAMES)), 1)
     t2 = t2 * np.where(vary, rng.normal(1, 0.06, len(NAMES)), 1)
     agent = agent * rng.uniform(0.6, 1.5)
     t1c_t1 = 1 / (1 / t1 + RELAXIVITY_1 * agent)
@@ -111,7 +114,7 @@ def spin_echo(
 def inversion_recovery(
     density: np.ndarray, t1: np.ndarray, t2: np.ndarray, tr: float, te: float, ti: float
 ) -> np.ndarray:
-    """Signal of a spin echo after an inversion, as a magnitude; fluid vanishes where TI is right."""
+    """Signal of a spin echo after an inversion, as a magnitude; the right TI makes fluid vanish."""
     recovered = 1 - 2 * np.exp(-ti / t1) + np.exp(-tr / t1)
     return density * np.abs(recovered) * np.exp(-te / t2)
 

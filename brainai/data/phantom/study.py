@@ -114,12 +114,13 @@ def _axes(
             f"{fov_mm} mm and levels from {low} to {high} mm. Make the voxels smaller."
         )
     counts = [
-        round(extent / step) for extent, step in zip((fov_mm, fov_mm, high - low), spacing_mm)
+        round(extent / step)
+        for extent, step in zip((fov_mm, fov_mm, high - low), spacing_mm, strict=True)
     ]
     starts = (-fov_mm / 2, -fov_mm / 2, low)
     return [
         start + step * (np.arange(count) + 0.5)
-        for start, step, count in zip(starts, spacing_mm, counts)
+        for start, step, count in zip(starts, spacing_mm, counts, strict=True)
     ]
 
 

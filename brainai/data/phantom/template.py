@@ -51,7 +51,7 @@ def load_template() -> Template:
     coarse = _coarsen(brain)
     inside = _close(coarse.values > 0.4, radius_mm=12.0)
     cavity = coarse.with_values(_distance_outside(inside) - 1.0)
-    x, y, z = coarse.coordinates()
+    x, _, z = coarse.coordinates()
     hull = np.maximum.accumulate(inside[:, :, ::-1], axis=2)[:, :, ::-1]
     head = coarse.with_values(_distance_outside(hull))
     hollow = (coarse.values < 0.5) & (cavity.values < -18) & (z > -16) & (np.abs(x) < 40)

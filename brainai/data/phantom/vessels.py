@@ -1,6 +1,7 @@
 """Large vessels and the choroid plexus: they take up contrast agent without being a tumour."""
 
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -29,7 +30,7 @@ def vessel_fields() -> tuple[Field, Field]:
     for radius, line in TUBES:
         for side in (-1, 1):
             points = [np.array((side * x, y, z), float) for x, y, z in line]
-            for start, end in zip(points[:-1], points[1:]):
+            for start, end in pairwise(points):
                 _add_tube(blood, grid.origin, start, end, radius)
     _add_sinuses(blood, template)
     plexus = np.zeros_like(grid.values)
@@ -78,6 +79,6 @@ def _box(
     """The voxels between two corners, and their positions `[3, A, B, C]`, at 1 mm."""
     first = np.clip(np.floor(low - origin).astype(int), 0, part.shape)
     last = np.clip(np.ceil(high - origin).astype(int) + 1, 0, part.shape)
-    box = tuple(slice(a, b) for a, b in zip(first, last))
-    axes = [np.arange(a, b) + o for a, b, o in zip(first, last, origin)]
+    box = tuple(slice(a, b) for a, b in zip(first, last, strict=True))
+    axes = [np.arange(a, b) + o for a, b, o in zip(first, last, origin, strict=True)]
     return box, np.stack(np.meshgrid(*axes, indexing="ij")).astype(np.float32)

@@ -1,0 +1,232 @@
+"""Phantoms: physics worked by hand, the known mask, determinism, files."""
+
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from brainai.data.images import decode
+from brainai.data.phantom import Phantom, simulate, write_studies
+from brainai.data.phantom.__main__ import main
+from brainai.data.phantom.fields import Field, spline_basis
+from brainai.data.phantom.files import EXAMPLES, write_study
+from brainai.data.phantom.lesion import NEVER, _travel
+from brainai.data.phantom.signal import (
+    INDEX,
+    draw_protocol,
+    gradient_echo,
+    inversion_recovery,
+    receive,
+    spin_echo,
+    tissue_signals,
+)
+from brainai.data.phantom.template import _tissue_maps
+from brainai.data.volumes import read_volume
+from brainai.errors import ConfigError, DataError
+
+SMALL = {"spacing_mm": (4.0, 4.0, 8.0)}
+RIGHT_FRONT = {"centre_mm": (-26, -28, 24), "radius_mm": 15.0, "style": "ring"}
+EXAMPLES_FOLDER = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture(scope="module")
+def with_lesion() -> Phantom:
+    pytest.importorskip("nilearn", reason="phantoms need nilearn (requirements-dev.txt)")
+    return simulate(3, **SMALL, **RIGHT_FRONT)
+
+
+@pytest.fixture(scope="module")
+def without_lesion(with_lesion: Phantom) -> Phantom:
+    return simulate(3, lesion=False, **SMALL)
+
+
+@pytest.fixture(scope="module")
+def with_skull(with_lesion: Phantom) -> Phantom:
+    return simulate(3, lesion=False, skull=True, **SMALL)
+
+
+def test_spin_echo_has_the_signal_worked_by_hand() -> None:
+    # 1 - 1/e = 0.6321, times 1/e = 0.3679, times a density of 0.5
+    assert spin_echo(0.5, 1000, 100, tr=1000, te=100) == pytest.approx(0.11627, abs=1e-5)
+
+
+def test_inversion_recovery_nulls_what_has_the_right_t1() -> None:
+    null = 1000 * np.log(2)
+    assert inversion_recovery(1.0, 1000, 100, tr=1e6, te=10, ti=null) == pytest.approx(0, abs=1e-9)
+    # a magnitude: what has not yet recovered shows bright, 1 - 2 = -1 at TI = 0
+    assert inversion_recovery(1.0, 1000, 1e9, tr=1e6, te=10, ti=0) == pytest.approx(1)
+
+
+def test_gradient_echo_of_90_degrees_is_a_saturation_recovery() -> None:
+    assert gradient_echo(1.0, 1000, tr=1000, flip=90) == pytest.approx(1 - np.exp(-1))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_contrast_is_that_of_the_sequences_whatever_the_protocol(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    signals = tissue_signals(draw_protocol(rng), rng)
+    flair, t1c, t2 = ({n: signals[m][i] for n, i in INDEX.items()} for m in ("flair", "t1c", "t2"))
+    assert flair["fluid"] < 0.4 * flair["white"] < 0.4 * flair["grey"]
+    assert flair["oedema"] > 1.1 * flair["grey"]
+    assert t2["fluid"] > t2["oedema"] > t2["grey"] > t2["white"]
+    assert t1c["enhancing"] > 1.2 * t1c["white"] > 1.2 * t1c["grey"] > t1c["fluid"]
+
+
+def test_noise_in_air_has_the_mean_of_a_rician() -> None:
+    noise = receive(np.zeros((400, 400)), sigma=2.0, grain=0.0, rng=np.random.default_rng(0))
+    assert noise.mean() == pytest.approx(2 * np.sqrt(np.pi / 2), rel=0.01)  # Rayleigh
+
+
+def test_grain_leaves_the_size_of_the_noise_as_it_is() -> None:
+    rng = np.random.default_rng(0)
+    noise = receive(np.full((400, 400), 1000.0), sigma=2.0, grain=0.4, rng=rng)
+    assert noise.std() == pytest.approx(2, rel=0.05)
+
+
+def test_splines_sum_to_one_and_reproduce_straight_lines() -> None:
+    positions = np.linspace(0, 50, 11)
+    basis = spline_basis(positions, start=-10, step=10, count=8)
+    assert basis.sum(1) == pytest.approx(np.ones(11))
+    assert basis @ (-10 + 10 * np.arange(8)) == pytest.approx(positions)
+
+
+def test_field_is_read_between_its_points() -> None:
+    field = Field(np.arange(8, dtype=np.float32).reshape(2, 2, 2), np.array([10.0, 0, 0]), 2.0)
+    points = np.array([[11.0, 10], [0, 2], [0, 100]])
+    assert field.at(points) == pytest.approx([2, 3])  # halfway 0 to 4; beyond: the border's 3
+    assert field.at(points, outside=-1.0) == pytest.approx([2, -1])
+
+
+def test_front_travels_at_the_speed_of_the_tissue() -> None:
+    cost = np.ones((9, 9, 9), np.float32)
+    cost[6:] = 5
+    start = np.full(cost.shape, NEVER)
+    start[4, 4, 4] = 0
+    time = _travel(cost, start)
+    assert time[0, 4, 4] == pytest.approx(8)  # four steps of 2 mm
+    assert time[2, 2, 2] == pytest.approx(4 * np.sqrt(3), rel=1e-5)
+    assert time[7, 4, 4] == pytest.approx(2 + 6 + 10)  # 2 mm at 1, 2 mm at 3, 2 mm at 5
+
+
+def test_same_seed_gives_the_same_study(with_lesion: Phantom) -> None:
+    again = simulate(3, **SMALL, **RIGHT_FRONT)
+    assert np.array_equal(again.mask, with_lesion.mask)
+    for name, voxels in with_lesion.volumes.items():
+        assert np.array_equal(again.volumes[name], voxels)
+
+
+def test_study_has_three_sequences_on_one_grid(with_lesion: Phantom) -> None:
+    assert list(with_lesion.volumes) == ["flair", "t1c", "t2"]
+    for voxels in with_lesion.volumes.values():
+        assert voxels.shape == (60, 60, 18) and voxels.dtype == np.float32
+    assert with_lesion.mask.shape == (60, 60, 18) and with_lesion.mask.dtype == np.uint8
+    assert with_lesion.spacing_mm == (4.0, 4.0, 8.0)
+
+
+def test_only_a_study_with_a_lesion_has_a_mask(
+    with_lesion: Phantom, without_lesion: Phantom
+) -> None:
+    assert not without_lesion.mask.any()
+    assert set(np.unique(with_lesion.mask)) == {0, 1, 2, 4}
+
+
+def test_tumour_lies_where_it_was_placed_in_lps(with_lesion: Phantom) -> None:
+    x, y, z = np.argwhere(with_lesion.mask > 0).mean(0)
+    assert x < 27  # the patient's right
+    assert y < 27  # the front
+    assert 9 < z < 14  # above the middle, below the vertex
+
+
+def test_tumour_looks_like_one(with_lesion: Phantom, without_lesion: Phantom) -> None:
+    flair, t1c = with_lesion.volumes["flair"], with_lesion.volumes["t1c"]
+    oedema, rim = with_lesion.mask == 2, with_lesion.mask == 4
+    brain = without_lesion.volumes["t1c"] > 0
+    assert flair[oedema].mean() > 1.2 * without_lesion.volumes["flair"][oedema].mean()
+    assert t1c[rim].mean() > 1.2 * without_lesion.volumes["t1c"][brain].mean()
+
+
+def test_stripped_brain_lies_in_exact_zeros(with_lesion: Phantom, with_skull: Phantom) -> None:
+    flair, whole = with_lesion.volumes["flair"], with_skull.volumes["flair"]
+    assert (flair == 0).mean() > 0.5
+    assert not flair[0].any() and not flair[:, -1].any()
+    assert not with_lesion.mask[flair == 0].any()
+    assert (whole > 0).all()  # the noise of the air
+
+
+def test_scalp_surrounds_the_brain(without_lesion: Phantom, with_skull: Phantom) -> None:
+    level = 10
+    brain = without_lesion.volumes["flair"][:, :, level] > 0
+    head = with_skull.volumes["flair"][:, :, level] > 0.4 * np.median(
+        with_skull.volumes["flair"][:, :, level][brain]
+    )
+    for profile, inner in ((head.any(1), brain.any(1)), (head.any(0), brain.any(0))):
+        head_ends, brain_ends = np.flatnonzero(profile)[[0, -1]], np.flatnonzero(inner)[[0, -1]]
+        assert head_ends[0] < brain_ends[0] and head_ends[1] > brain_ends[1]
+
+
+@pytest.mark.parametrize(
+    "geometry", [{"spacing_mm": (0, 1, 1)}, {"fov_mm": 1}, {"range_mm": (10, 0)}]
+)
+def test_impossible_geometry_is_refused(geometry: dict) -> None:
+    with pytest.raises(ConfigError, match="needs voxels"):
+        simulate(0, **({"spacing_mm": (4, 4, 8)} | geometry))
+
+
+def test_studies_have_the_names_of_brats_and_lie_in_lps(
+    tmp_path: Path, with_lesion: Phantom
+) -> None:
+    (tmp_path / "phantom_0000.partial").mkdir()
+    (tmp_path / "phantom_0000.partial" / "broken_off.nii.gz").write_bytes(b"")
+    folder = write_study(tmp_path / "phantom_0000", with_lesion)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [
+        "phantom_0000",
+        "phantom_0000_flair.nii.gz",
+        "phantom_0000_seg.nii.gz",
+        "phantom_0000_t1ce.nii.gz",
+        "phantom_0000_t2.nii.gz",
+    ]
+    seg = read_volume(folder / "phantom_0000_seg.nii.gz")
+    flair = read_volume(folder / "phantom_0000_flair.nii.gz")
+    assert np.array_equal(seg.voxels, with_lesion.mask)
+    assert np.array_equal(flair.voxels, np.rint(with_lesion.volumes["flair"]))
+    assert flair.spacing_mm == pytest.approx((4, 4, 8))
+    assert flair.has_grid_of(seg)
+
+
+def test_studies_alternate_lesion_and_skull(tmp_path: Path, with_lesion: Phantom) -> None:
+    folders = write_studies(tmp_path, 4, seed=5, spacing_mm=(6.0, 6.0, 12.0))
+    flair = [read_volume(f / f"{f.name}_flair.nii.gz").voxels for f in folders]
+    seg = [read_volume(f / f"{f.name}_seg.nii.gz").voxels for f in folders]
+    assert [bool(mask.any()) for mask in seg] == [True, False, True, False]
+    assert [bool((voxels == 0).mean() > 0.4) for voxels in flair] == [True, True, False, False]
+    assert not any(a.shape == b.shape and np.array_equal(a, b) for a, b in pairwise(flair))
+
+
+def test_without_nilearn_the_message_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nilearn", None)
+    with pytest.raises(DataError, match=r"nilearn is not installed.*requirements-dev\.txt"):
+        _tissue_maps()
+
+
+def test_command_line_says_in_one_line_what_is_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = main(["--out", str(tmp_path / "out"), "--count", "1", "--spacing", "1", "1", "0"])
+    assert status == 2
+    assert capsys.readouterr().err.strip().splitlines()[-1].startswith("A phantom needs voxels")
+
+
+def test_examples_are_complete_small_and_readable() -> None:
+    pictures = sorted(EXAMPLES_FOLDER.glob("*.png"))
+    assert [path.stem for path in pictures] == sorted(example.name for example in EXAMPLES)
+    assert sum(path.name.startswith("tumor_") for path in pictures) == 4
+    for path in pictures:
+        assert decode(path).shape == (256, 256)
+    scan = read_volume(EXAMPLES_FOLDER / "tumor_scan_flair.nii.gz")
+    assert scan.voxels.ndim == 3
+    sources = (EXAMPLES_FOLDER / "SOURCES.md").read_text()
+    assert "simulated" in sources and all(path.name in sources for path in pictures)
+    files = [path for path in EXAMPLES_FOLDER.iterdir() if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 2_000_000
