@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import gradio as gr
+from gradio.utils import get_upload_folder, is_in_or_equal
 
 from brainai import DISCLAIMER, __version__
 from brainai.errors import DataError
@@ -55,5 +56,13 @@ def predict_endpoint(predict: Predict, info: ModelInfo) -> Callable[..., dict]:
 
 
 def uploaded(upload: Upload) -> str | None:
-    """The file of an upload; Gradio has checked by then that it lies in the folder of uploads."""
-    return None if upload is None else upload["path"]
+    """The file of an upload, or None.
+
+    Raises:
+        DataError: it is none. Gradio checks only what calls itself an upload; a request that names
+            a file without doing so would have any file of the server read, another visitor's too.
+    """
+    file = None if upload is None else upload["path"]
+    if file is not None and not is_in_or_equal(file, get_upload_folder()):
+        raise DataError("Expected an uploaded picture: send the file itself.")
+    return file

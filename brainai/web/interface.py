@@ -31,7 +31,7 @@ ABOUT = """
 <div class="columns">
 <div><h3>How it works</h3>
 <p>A ResNet50 was trained on slices of patients with brain tumours, outlined by experts. It reads
-one axial slice, sets its grey levels, and gives the calibrated probability that tumour is on it.
+one axial slice, sets its grey levels, and gives the probability that tumour is on it.
 FLAIR is enough; T1 with contrast and T2 of the same slice can be added.</p></div>
 <div><h3>What it cannot do</h3>
 <p>It was shown gliomas only, so other diseases, other body parts and other sequences mislead it.
@@ -103,7 +103,10 @@ def page_answer(predict: Predict, info: ModelInfo) -> Any:
     """The function behind the page: files in; out the card, and what each input now shows."""
 
     def answer(flair: Upload, t1c: Upload = None, t2: Upload = None) -> list[Any]:
-        files = {"flair": uploaded(flair), "t1c": uploaded(t1c), "t2": uploaded(t2)}
+        try:
+            files = {"flair": uploaded(flair), "t1c": uploaded(t1c), "t2": uploaded(t2)}
+        except DataError as error:
+            return [refusal_card(str(error)), None, None, None]
         return [_card(predict, info, files), *(_shown(file) for file in files.values())]
 
     return answer

@@ -1,0 +1,57 @@
+"""app.py: which weights it takes, and what it says when there are none."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import gradio as gr
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def app(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """app.py as a module, with `launch` replaced by one that keeps the page."""
+    spec = importlib.util.spec_from_file_location("app", ROOT / "app.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.pages = []
+    monkeypatch.setattr(module, "launch", module.pages.append)
+    monkeypatch.delenv("BRAINAI_WEIGHTS", raising=False)
+    return module
+
+
+def test_weights_are_named_by_option(app, model_folder):
+    assert app.main(["--weights", str(model_folder)]) == 0
+    assert isinstance(app.pages[0], gr.Blocks)
+
+
+def test_weights_are_named_by_environment_when_main_runs(app, model_folder, monkeypatch):
+    monkeypatch.setenv("BRAINAI_WEIGHTS", str(model_folder))
+    assert app.main([]) == 0
+    assert len(app.pages) == 1
+
+
+def test_missing_weights_end_in_one_line_and_status_2(app, tmp_path, capsys):
+    assert app.main(["--weights", str(tmp_path / "none")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not app.pages
+
+
+def test_on_zero_gpu_the_classifier_asks_for_a_short_turn(app, model_folder, monkeypatch):
+    asked = []
+
+    class Spaces:
+        @staticmethod
+        def GPU(duration: int):
+            asked.append(duration)
+            return lambda function: function
+
+    monkeypatch.setattr(app, "spaces", Spaces)
+    assert app.main(["--weights", str(model_folder)]) == 0
+    assert asked == [10]
+
+
+def test_the_space_entry_stays_short():
+    assert len((ROOT / "app.py").read_text().splitlines()) <= 60
