@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     predict = classifier.predict
     if spaces is not None:
         predict = spaces.GPU(duration=GPU_SECONDS)(predict)
-    examples = sorted((HERE / "examples").glob("*.png"))
+    examples = sorted((HERE / "examples").glob("*.png"), reverse=True)  # tumours first
     launch(build_page(predict, classifier.info, examples))
     return 0
 

@@ -7,6 +7,7 @@ SYSTEM_MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "monospace"]
 
 CSS = """
 .gradio-container { max-width: 1120px !important; margin: 0 auto !important; }
+.dark { --color-accent: var(--primary-400); }
 #title .html-container, #answer .html-container, #about .html-container { padding: 0; }
 #title { padding: 16px 0 6px; }
 #title h1 { font-size: 2.1rem; font-weight: 700; letter-spacing: -.02em; margin: 0 0 4px; }

@@ -38,12 +38,13 @@ def answer_card(
     """Verdict, both probabilities, the outlined slice, and what the answer came from."""
     tumor = prediction.label == info.label_names[1]
     source = " + ".join(SPOKEN[name] for name in sequences)
+    threshold = escape(percent(prediction.threshold))
     revision = f" · revision {escape(info.revision)}" if info.revision else ""
     return _card(
         "tumor" if tumor else "clear",
         f"<h2>{HEADLINES[prediction.label]}</h2>"
         + _bars(prediction, info)
-        + f'<p class="threshold">The answer is “Tumor” from {percent(prediction.threshold)} on, '
+        + f'<p class="threshold">The answer is “Tumor” from {threshold} on, '
         "the tick on the bar.</p>" + _figure(prediction, picture, tumor),
         f"<p>From {source} · {escape(info.name)}{revision}</p>",
     )
@@ -52,9 +53,9 @@ def answer_card(
 def percent(probability: float) -> str:
     """One decimal, and never a certainty that no network has."""
     if probability < 0.001:
-        return "under 0.1 %"
+        return "< 0.1 %"
     if probability > 0.999:
-        return "over 99.9 %"
+        return "> 99.9 %"
     return f"{100 * probability:.1f} %"
 
 
@@ -64,7 +65,9 @@ def area_sentence(mask: np.ndarray) -> str:
     if share == 0:
         return "The network could not outline it."
     size = "under 0.1" if share < 0.001 else f"{100 * share:.1f}"
-    return f"Outlined: {size} % of the picture. An estimate of the tumour's extent, not a contour."
+    return (
+        f"Outlined: {size} % of the picture. An estimate of the tumour's extent, not a measurement."
+    )
 
 
 def _bars(prediction: Prediction, info: ModelInfo) -> str:
@@ -82,7 +85,7 @@ def _bar(name: str, probability: float, tick: str) -> str:
     return (
         f"<div><dt>{escape(name)}</dt>"
         f'<dd class="bar" aria-hidden="true"><b style="width:{100 * probability:.2f}%"></b>'
-        f"{tick}</dd><dd>{percent(probability)}</dd></div>"
+        f"{tick}</dd><dd>{escape(percent(probability))}</dd></div>"
     )
 
 

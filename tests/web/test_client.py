@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from PIL import Image
 from toy_heads import head
 
 from brainai.web.endpoints import to_json
+from brainai.web.interface import build_page, launch
 
 GREY = head()
 COLOUR = np.stack([GREY, GREY.T.copy().T[::-1], 255 - GREY], axis=2)
@@ -193,3 +195,22 @@ def test_files_of_the_server_are_not_served(running):
         with pytest.raises(urllib.error.HTTPError) as caught:
             urllib.request.urlopen(f"{running.url}gradio_api/file={file}")
         assert caught.value.code in (403, 404)
+
+
+@pytest.mark.slow
+def test_uploads_are_deleted_and_examples_stay(running, uploads, save, monkeypatch):
+    monkeypatch.setattr("brainai.web.interface.CACHE_SECONDS", (1, 1))
+    classifier = running.classifier
+    page = build_page(classifier.predict, classifier.info, running.examples)
+    _, url, _ = launch(page, prevent_thread_lock=True, quiet=True)
+    try:
+        visitor = Client(url, verbose=False, analytics_enabled=False)
+        ask(visitor, save("fleeting.png", head(8)))
+        assert list(uploads.rglob("fleeting.png"))
+        deadline = time.monotonic() + 30
+        while list(uploads.rglob("fleeting.png")) and time.monotonic() < deadline:
+            time.sleep(0.5)
+        assert not list(uploads.rglob("fleeting.png"))
+        assert list(uploads.rglob(running.examples[0].name))
+    finally:
+        page.close()

@@ -21,7 +21,7 @@ def card(label: str, probability: float, mask: np.ndarray | None = MASK) -> str:
 
 @pytest.mark.parametrize(
     ("probability", "words"),
-    [(0.5, "50.0 %"), (0.9994, "over 99.9 %"), (1.0, "over 99.9 %"), (0.0, "under 0.1 %")],
+    [(0.5, "50.0 %"), (0.9994, "> 99.9 %"), (1.0, "> 99.9 %"), (0.0, "< 0.1 %")],
 )
 def test_percent_never_claims_certainty(probability, words):
     assert percent(probability) == words
