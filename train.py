@@ -83,7 +83,7 @@ def train(config: TrainConfig, accelerator: Accelerator, network: BrainNet) -> N
         started = {"processes": accelerator.num_processes, "git_revision": git_revision()}
         write_config(config.out, asdict(config) | started)
     accelerator.init_trackers("brainai", config=config.recipe())
-    checkpoint = load_checkpoint(config.out, config.recipe()) if config.resume else None
+    checkpoint = load_checkpoint(config) if config.resume else None
     progress, saved = checkpoint or (Progress(), None)
     if saved is not None:
         network.load_state_dict(saved["network"])
@@ -112,7 +112,7 @@ def publish(config: TrainConfig, network: BrainNet) -> None:
         config.out,
         scores,
         threshold=info.threshold,
-        about=describe(info, config.data, "test", ("flair",)),
+        about=describe(info, config.data, "test", ("flair",)) | {"command": "train.py"},
         load_slice=slice_loader(config.data, info.image_size),
         history=read_history(config.out),
     )

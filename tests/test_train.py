@@ -135,8 +135,13 @@ def test_two_processes_give_what_one_gives(
             assert together[key] == pytest.approx(alone[key], abs=2e-3), key
     expected = load_file(whole_run / "checkpoints" / "best.safetensors")
     found = load_file(out / "checkpoints" / "best.safetensors")
-    for key in expected:  # sums in another order: equal but for rounding
-        assert torch.allclose(expected[key].float(), found[key].float(), atol=5e-3), key
+    one, two = (
+        torch.cat([tensors[key].float().flatten() for key in expected])
+        for tensors in (expected, found)
+    )
+    # Sums in another order differ by rounding, which AdamW's first steps enlarge.
+    # Separate batch norm gives 0.08 here, unsynchronised gradients 0.27.
+    assert (one - two).norm() < 0.03 * one.norm()
 
 
 @pytest.mark.slow

@@ -11,6 +11,20 @@ SHOWN = {
     "mask_dice": "Dice of masks, mean over patients",
 }
 
+SOURCES = {
+    "lgg": "LGG MRI Segmentation (TCGA-LGG; Buda et al. 2019, "
+    "https://doi.org/10.1016/j.compbiomed.2019.05.002)",
+    "brats": "BraTS (Menze et al. 2015, https://doi.org/10.1109/TMI.2014.2377694; Bakas et al. "
+    "2017, https://doi.org/10.1038/sdata.2017.117; Baid et al. 2021, "
+    "https://arxiv.org/abs/2107.02314)",
+    "phantom": "simulated studies (`python -m brainai.data.phantom`)",
+    "folders": "folders of pictures, one per class",
+}
+NO_HEALTHY_PERSON = (
+    "Every patient had a glioma: “no tumor” means a tumour-free slice of such a patient, "
+    "not a healthy brain."
+)
+
 CARD = """---
 library_name: timm
 pipeline_tag: image-classification
@@ -45,12 +59,9 @@ timm alone gives the same class scores:
 
 ## Training data
 
-LGG MRI Segmentation (TCGA-LGG; Buda et al. 2019,
-https://doi.org/10.1016/j.compbiomed.2019.05.002) and BraTS (Menze et al. 2015,
-https://doi.org/10.1109/TMI.2014.2377694; Bakas et al. 2017, https://doi.org/10.1038/sdata.2017.117;
-Baid et al. 2021, https://arxiv.org/abs/2107.02314), split by patient.
-The images are not part of this folder. Every patient had a glioma: “no tumor” means a tumour-free
-slice of such a patient, not a healthy brain.
+{sources}
+
+Split by patient; the images are not part of this folder. {healthy}
 
 ## Figures on held-out patients
 
@@ -75,6 +86,23 @@ def model_card(info: ModelInfo, report: dict) -> str:
     Args:
         report: the content of report.json, as `build_report` makes it.
     """
+    return CARD.format(
+        name=info.name,
+        disclaimer=DISCLAIMER,
+        architecture=info.architecture,
+        size=info.image_size,
+        revision=info.revision,
+        git_revision=info.git_revision or "of no commit",
+        dataset_hash=info.dataset_hash[:16],
+        sources="\n".join(f"- {SOURCES.get(name, name)}" for name in report["source"]),
+        healthy=NO_HEALTHY_PERSON if set(report["source"]) <= {"lgg", "brats"} else "",
+        table=figure_table(report),
+        threshold=info.threshold,
+    )
+
+
+def figure_table(report: dict) -> str:
+    """The figures of all slices and of every source as a Markdown table."""
     groups = {"all": report["all"], **report["source"]}
     lines = [
         "| data | patients | slices | figure | value | 95 % interval |",
@@ -93,14 +121,4 @@ def model_card(info: ModelInfo, report: dict) -> str:
                     f"| {group} | {figure['n_patients']} | {figure['n_slices']:,} | {title} | "
                     f"{figure['value']:.3f} | {interval} |"
                 )
-    return CARD.format(
-        name=info.name,
-        disclaimer=DISCLAIMER,
-        architecture=info.architecture,
-        size=info.image_size,
-        revision=info.revision,
-        git_revision=info.git_revision or "of no commit",
-        dataset_hash=info.dataset_hash[:16],
-        table="\n".join(lines),
-        threshold=info.threshold,
-    )
+    return "\n".join(lines)

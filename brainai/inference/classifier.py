@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from brainai.data.augment import to_input
 from brainai.data.dataset import MODALITIES
 from brainai.data.images import ImageSource, decode, prepare_slice, restore
 from brainai.errors import DataError
@@ -28,7 +28,7 @@ class Prediction:
 
     Attributes:
         label: "Tumor" from `threshold` on, else "No Tumor".
-        probability: of tumour, calibrated, in [0, 1].
+        probability: of tumour, in [0, 1].
         threshold: the model's operating point, a probability.
         mask: where the network sees tumour, `[H, W]` bool at the size of the picture given; an
             estimate of extent, drawn whatever the label is. None if the model has no decoder.
@@ -110,7 +110,7 @@ class Classifier:
     @torch.inference_mode()
     def _forward(self, planes: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """`[N, 3, S, S]` in [0, 1] → probabilities of tumour `[N]`, and of each pixel's."""
-        images = normalise(torch.from_numpy(planes), self.info.mean, self.info.std)
+        images = to_input(torch.from_numpy(planes), self.info.mean, self.info.std)
         output = self._network(images.to(self.device))
         scores = output.logits.float() / self.info.temperature
         probabilities = scores.softmax(dim=1)[:, TUMOR].cpu().numpy()
@@ -158,12 +158,6 @@ def stack_sequences(
     prepared = {name: prepare_slice(plane, size) for name, plane in pixels.items()}
     planes = np.stack([prepared.get(name, prepared["flair"]) for name in MODALITIES])
     return planes, *pixels["flair"].shape
-
-
-def normalise(images: Tensor, mean: Iterable[float], std: Iterable[float]) -> Tensor:
-    """`[N, 3, S, S]` in [0, 1] → zero mean and unit spread, channel by channel."""
-    shape = (1, 3, 1, 1)
-    return (images - torch.tensor(mean).view(shape)) / torch.tensor(std).view(shape)
 
 
 def _size(pixels: np.ndarray) -> str:

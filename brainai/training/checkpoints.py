@@ -17,8 +17,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
+from brainai.data.dataset import read_info
 from brainai.errors import ConfigError
 from brainai.model.network import BrainNet
+from brainai.training.config import TrainConfig
 
 
 @dataclass(frozen=True)
@@ -30,30 +32,36 @@ class Progress:
     best_auroc: float = -1.0
 
 
-def save_checkpoint(run: Path, progress: Progress, recipe: dict, state: dict) -> None:
+def identity(config: TrainConfig) -> dict:
+    """What a run computes from: the recipe, and the content of the data set."""
+    return config.recipe() | {"data set": read_info(config.data)["content_hash"]}
+
+
+def save_checkpoint(config: TrainConfig, progress: Progress, state: dict) -> None:
     """Write checkpoints/last.pt; `state` holds state dicts of network, optimizer and schedule."""
-    path = run / "checkpoints" / "last.pt"
+    path = config.out / "checkpoints" / "last.pt"
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    torch.save({"progress": asdict(progress), "recipe": recipe} | state, partial)
+    torch.save({"progress": asdict(progress), "identity": identity(config)} | state, partial)
     os.replace(partial, path)
 
 
-def load_checkpoint(run: Path, recipe: dict) -> tuple[Progress, dict] | None:
+def load_checkpoint(config: TrainConfig) -> tuple[Progress, dict] | None:
     """The last checkpoint, or None where the run has not finished an epoch.
 
     Raises:
         ConfigError: it was made with another configuration or data set.
     """
-    path = run / "checkpoints" / "last.pt"
+    path = config.out / "checkpoints" / "last.pt"
     if not path.exists():
         return None
     saved = torch.load(path, map_location="cpu", weights_only=True)
-    progress, found = Progress(**saved.pop("progress")), saved.pop("recipe")
-    changed = sorted(k for k in recipe | found if recipe.get(k) != found.get(k))
+    progress, found = Progress(**saved.pop("progress")), saved.pop("identity")
+    asked = identity(config)
+    changed = sorted(k for k in asked | found if asked.get(k) != found.get(k))
     if changed:
         raise ConfigError(
-            f"{run} was trained with another {', '.join(changed)}: "
+            f"{config.out} was trained with another {', '.join(changed)}: "
             "resume with the same options, or choose another --out."
         )
     return progress, saved

@@ -114,7 +114,7 @@ def fit_stage(
 def train_epoch(
     accelerator: Accelerator, fitting: Fitting, config: TrainConfig, progress: Progress
 ) -> float:
-    """One pass over the train split; the mean loss of this process."""
+    """One pass over the train split; its mean loss."""
     fitting.network.train()
     total = torch.zeros((), device=accelerator.device)
     bar = tqdm(
@@ -127,7 +127,7 @@ def train_epoch(
         total += train_step(accelerator, fitting, config, *batch)
         bar.update(fitting.stage.batch_size)
     bar.close()
-    loss = float(total) / fitting.updates
+    loss = float(accelerator.reduce(total, reduction="mean")) / fitting.updates
     if not np.isfinite(loss):
         raise BrainAIError(
             f"The loss became {loss} in stage {progress.stage}, epoch {progress.epoch}: "
@@ -231,7 +231,7 @@ def close_epoch(
             "schedule": fitting.schedule.state_dict(),
             "scaler": accelerator.scaler.state_dict() if accelerator.scaler else None,
         }
-        save_checkpoint(config.out, after, config.recipe(), state)
+        save_checkpoint(config, after, state)
     accelerator.print(
         f"stage {progress.stage} epoch {progress.epoch} ({fitting.stage.image_size} px): "
         + ", ".join(f"{name} {figures[name]:.4g}" for name in list(figures)[3:])

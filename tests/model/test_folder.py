@@ -55,14 +55,14 @@ def test_the_revision_names_the_weights(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_brainai_json_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="has no brainai.json"):
+    with pytest.raises(WeightsError, match=r"has no brainai\.json"):
         load_model(tmp_path)
 
 
 def test_a_missing_part_is_named(model_folder: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(model_folder, tmp_path / "m")
     (folder / "decoder.safetensors").unlink()
-    with pytest.raises(WeightsError, match="has no decoder.safetensors"):
+    with pytest.raises(WeightsError, match=r"has no decoder\.safetensors"):
         load_model(folder)
 
 
@@ -70,7 +70,7 @@ def test_a_cut_off_file_is_called_damaged(model_folder: Path, tmp_path: Path) ->
     folder = shutil.copytree(model_folder, tmp_path / "m")
     whole = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(WeightsError, match=r"model.safetensors is damaged"):
+    with pytest.raises(WeightsError, match=r"model\.safetensors is damaged"):
         load_model(folder)
 
 

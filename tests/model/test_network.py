@@ -14,7 +14,9 @@ def test_one_pass_gives_two_scores_and_a_mask_of_the_pictures_size() -> None:
 
 
 def test_without_a_decoder_there_is_no_mask() -> None:
-    assert build_network("test_resnet", decoder=False)(torch.zeros(1, 3, 64, 64)).mask_logits is None
+    assert (
+        build_network("test_resnet", decoder=False)(torch.zeros(1, 3, 64, 64)).mask_logits is None
+    )
 
 
 def test_a_frozen_body_keeps_weights_and_batch_norm_while_the_head_trains() -> None:
@@ -68,5 +70,5 @@ def test_an_unknown_architecture_is_told_in_one_sentence() -> None:
 
 
 def test_unreachable_imagenet_weights_name_the_remedies() -> None:
-    with pytest.raises(ConfigError, match="--no-pretrained.*--init-from"):
+    with pytest.raises(ConfigError, match=r"--no-pretrained.*--init-from"):
         build_network("resnet18", pretrained=True)

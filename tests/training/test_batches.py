@@ -23,10 +23,11 @@ def test_an_epoch_meets_a_slice_at_most_once() -> None:
 def test_epochs_and_stages_have_orders_of_their_own() -> None:
     seeds = {epoch_seed(0, stage, epoch) for stage in range(4) for epoch in range(4)}
     assert len(seeds) == 16
-    assert train_batches(range(50), 50, 1)[0].tolist() != train_batches(range(50), 50, 2)[0].tolist()
+    first, second = (train_batches(range(50), 50, seed)[0].tolist() for seed in (1, 2))
+    assert first != second
 
 
 def test_a_split_of_odd_size_is_predicted_once_in_all_processes_together() -> None:
     rows = list(range(30, 41))  # 11
-    met = [int(row) for rank in (0, 1) for batch in split_batches(rows, 3, rank, 2) for row in batch]
-    assert sorted(met) == rows
+    parts = [batch for rank in (0, 1) for batch in split_batches(rows, 3, rank, 2)]
+    assert sorted(int(row) for part in parts for row in part) == rows

@@ -1,0 +1,126 @@
+"""Rules that hold for the repository as a whole."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+
+from brainai.hub.card import figure_table
+from brainai.model.folder import load_model
+
+ROOT = Path(__file__).parents[1]
+MODULES = sorted([*(ROOT / "brainai").rglob("*.py"), ROOT / "app.py", ROOT / "train.py"])
+ALLOWED = {
+    "gradio": ("brainai/web/", "app.py"),
+    "accelerate": ("brainai/training/", "train.py"),
+    "huggingface_hub": ("brainai/hub/", "brainai/model/folder.py"),
+    "timm": ("brainai/model/",),
+    "SimpleITK": ("brainai/data/volumes.py",),
+}
+DOWNSTREAM = {  # a package and those that may not know of it
+    "brainai.web": ("data", "model", "training", "evaluation", "inference", "hub"),
+    "brainai.inference": ("data", "model", "training", "evaluation", "hub"),
+    "brainai.training": ("data", "model", "evaluation", "inference", "web"),
+    "brainai.evaluation": ("data", "model"),
+    "brainai.model": ("data",),
+}
+
+
+def imports(path: Path) -> set[str]:
+    """Full names of all modules that a file imports, inside functions too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_libraries_stay_in_their_rooms(path: Path) -> None:
+    for module in imports(path):
+        rooms = ALLOWED.get(module.split(".")[0])
+        assert rooms is None or name(path).startswith(rooms), f"{name(path)} imports {module}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_arrows_point_down_the_road(path: Path) -> None:
+    parts = path.relative_to(ROOT).parts
+    room = parts[1] if parts[0] == "brainai" and len(parts) > 2 else ""
+    for module in imports(path):
+        for package, forbidden in DOWNSTREAM.items():
+            if module == package or module.startswith(package + "."):
+                assert room not in forbidden, f"{name(path)} imports {module}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "module",
+    ["brainai", "brainai.data.dataset", "brainai.data.prepare", "brainai.evaluation.metrics"],
+)
+def test_records_preparation_and_metrics_need_no_torch(module: str) -> None:
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def front_matter() -> dict[str, str]:
+    """The README's keys for the Space."""
+    text = (ROOT / "README.md").read_text().split("---")[1]
+    return dict(line.split(": ", 1) for line in text.strip().splitlines())
+
+
+def test_the_space_starts_this_app_with_a_gradio_that_the_requirements_admit() -> None:
+    space = front_matter()
+    assert space["sdk"] == "gradio"
+    assert (ROOT / space["app_file"]).is_file()
+    lowest = re.search(r"gradio>=([\d.]+)", (ROOT / "requirements.txt").read_text())[1]
+    version = [int(part) for part in space["sdk_version"].split(".")]
+    assert [int(part) for part in lowest.split(".")] <= version[:2] + version[2:]
+    assert len(space["short_description"]) <= 60  # the Hub refuses longer ones
+
+
+def test_the_readme_has_two_set_up_commands_and_ci_runs_the_second() -> None:
+    lines = [line for line in (ROOT / "README.md").read_text().splitlines() if "-m venv" in line]
+    assert len(lines) == 2
+    assert lines[0].endswith("app.py")
+    assert lines[1].endswith("-m pytest")
+    assert "-m pytest$" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_every_file_that_the_documents_link_to_is_there() -> None:
+    for document in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"):
+        for target in re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / document).read_text()):
+            assert (ROOT / target).exists(), f"{document} links to {target}"
+
+
+def test_every_example_has_its_source() -> None:
+    sources = (ROOT / "examples" / "SOURCES.md").read_text()
+    for path in (ROOT / "examples").iterdir():
+        assert path.name == "SOURCES.md" or path.name in sources, path.name
+
+
+def test_the_figures_of_readme_and_card_are_those_of_the_report() -> None:
+    table = figure_table(json.loads((ROOT / "weights" / "report.json").read_text()))
+    for document in ("README.md", "weights/README.md"):
+        assert table in (ROOT / document).read_text(), f"{document} has other figures"
+
+
+def test_the_committed_weights_answer_and_name_themselves() -> None:
+    network, info = load_model(ROOT / "weights")
+    report = json.loads((ROOT / "weights" / "report.json").read_text())
+    assert report["about"]["model_revision"] == info.revision
+    images = torch.zeros(1, 3, info.image_size, info.image_size)
+    alone = timm.create_model(f"local-dir:{ROOT / 'weights'}", pretrained=True).eval()
+    with torch.inference_mode():
+        assert torch.equal(network(images).logits, alone(images))
