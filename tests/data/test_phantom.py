@@ -1,5 +1,6 @@
 """Phantoms: physics worked by hand, the known mask, determinism, files."""
 
+import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -208,6 +209,17 @@ def test_without_nilearn_the_message_names_the_remedy(monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "nilearn", None)
     with pytest.raises(DataError, match=r"nilearn is not installed.*requirements-dev\.txt"):
         _tissue_maps()
+
+
+def test_command_line_says_in_one_line_what_is_not_installed(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['scipy'] = None\n"
+        "from brainai.data.phantom.__main__ import main\n"
+        f"sys.exit(main(['--out', {str(tmp_path)!r}]))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert run.stderr.count("\n") == 1 and "pip install -r requirements-dev.txt" in run.stderr
 
 
 def test_command_line_says_in_one_line_what_is_wrong(

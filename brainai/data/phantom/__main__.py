@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from brainai.data.phantom.files import write_examples, write_studies
+from brainai.data import phantom
 from brainai.errors import BrainAIError
 
 
@@ -22,9 +22,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         if options.examples:
-            paths = write_examples(options.examples)
+            paths = phantom.write_examples(options.examples)
         else:
-            paths = write_studies(
+            paths = phantom.write_studies(
                 options.out, options.count, options.seed,
                 spacing_mm=tuple(options.spacing), progress=True,
             )  # fmt: skip

@@ -10,8 +10,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from brainai.data.images import window
+from brainai.data.phantom import missing_package
 from brainai.data.phantom.study import MODALITIES, Phantom, simulate
-from brainai.data.phantom.template import missing_package
 
 FILE_NAMES = {"flair": "flair", "t1c": "t1ce", "t2": "t2"}  # as BraTS 2021 writes them
 EXAMPLE_SPACING = (0.9375, 0.9375, 4.0)

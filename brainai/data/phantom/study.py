@@ -72,7 +72,7 @@ def simulate(
 ) -> Phantom:
     """A study of FLAIR, T1c and T2, the same for the same arguments.
 
-    The same seed gives the same person and scanner with and without lesion, skull or spots.
+    A seed's person and scanner stay the same with and without lesion, skull or spots.
 
     Args:
         lesion: with a tumour.
@@ -89,17 +89,14 @@ def simulate(
     axes = _axes(spacing_mm, fov_mm, range_mm)
     draw = [np.random.default_rng([seed, part]) for part in range(7)]
     template = load_template()
-    tumour = None
-    if lesion:
-        tumour = grow(template, draw[0], centre_mm, style, radius_mm)
+    tumour = grow(template, draw[0], centre_mm, style, radius_mm) if lesion else None
     head = draw_head(draw[1]) if skull else None
     patient = draw_patient(template, tumour, head, spots, draw[2])
     warp = draw_warp(template, tumour, draw[3], mass=draw[4].uniform(0.3, 1.0))
     scanner = _draw_scanner(draw[5])
     image = partial(_image_slice, patient, warp, scanner, axes, spacing_mm[2], rng=draw[6])
-    slices = [image(z) for z in axes[2]]
-    volumes = np.stack([picture for picture, _ in slices], axis=-1)
-    mask = np.stack([labels for _, labels in slices], axis=-1)
+    pictures, labels = zip(*map(image, axes[2]), strict=True)
+    volumes, mask = np.stack(pictures, axis=-1), np.stack(labels, axis=-1)
     return Phantom(dict(zip(MODALITIES, volumes, strict=True)), mask, tuple(spacing_mm))
 
 

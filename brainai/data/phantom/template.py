@@ -11,8 +11,8 @@ from functools import cache
 import numpy as np
 from scipy import ndimage
 
+from brainai.data.phantom import missing_package
 from brainai.data.phantom.fields import Field
-from brainai.errors import DataError
 
 COARSE_MM = 2
 MARGIN_MM = 32  # room for skull, scalp and face around the brain's grid
@@ -66,14 +66,6 @@ def load_template() -> Template:
 def gradient_fields(field: Field) -> tuple[Field, Field, Field]:
     """The gradient of a field as three fields on its grid, per mm."""
     return tuple(field.with_values(g / field.step) for g in np.gradient(field.values))
-
-
-def missing_package(name: str) -> DataError:
-    """The error where a package that only phantoms need is not installed."""
-    return DataError(
-        "Phantoms are made from the brain template that the package nilearn ships, and the package "
-        f"{name} is not installed. Install it: pip install -r requirements-dev.txt"
-    )
 
 
 def _tissue_maps() -> tuple[Field, Field]:

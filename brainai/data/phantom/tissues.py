@@ -19,7 +19,7 @@ SPOT_NOISE_MM = 2.0
 class Patient:
     """One person's tissues in template space.
 
-    sulci: level of the brain map at which sulci open, 0.45 (young) to 0.8 (shrunken).
+    sulci: level of the brain map at which sulci open, 0.36 (young) to 0.7 (shrunken).
     wrinkles: noise that moves this level from place to place.
     spots: noise and threshold for bright spots of white matter; more spots with a lower one.
     head: None where the skull is stripped.
@@ -53,10 +53,10 @@ def draw_patient(
         head=head,
         blood=blood,
         plexus=plexus,
-        sulci=rng.uniform(0.5, 0.78),
+        sulci=rng.uniform(0.36, 0.7),
         wrinkles=grid.with_values(smooth_noise(grid.values.shape, 3, rng)),
         spots=grid.with_values(smooth_noise(grid.values.shape, 1.1, rng)),
-        spot_level=3.6 - 1.2 * spots * rng.uniform(0, 1) if spots > 0 else np.inf,
+        spot_level=3.4 - 1.4 * spots * rng.uniform(0, 1) if spots > 0 else np.inf,
         softness=rng.uniform(1.5, 6),
     )
 
