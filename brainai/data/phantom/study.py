@@ -70,9 +70,8 @@ def simulate(
     style: str | None = None,
     radius_mm: float | None = None,
 ) -> Phantom:
-    """A study of FLAIR, T1c and T2, the same for the same arguments.
-
-    A seed's person and scanner stay the same with and without lesion, skull or spots.
+    """A study of FLAIR, T1c and T2, the same for the same arguments, and of the same person and
+    scanner with and without lesion, skull or spots.
 
     Args:
         lesion: with a tumour.
@@ -96,8 +95,8 @@ def simulate(
     scanner = _draw_scanner(draw[5])
     image = partial(_image_slice, patient, warp, scanner, axes, spacing_mm[2], rng=draw[6])
     pictures, labels = zip(*map(image, axes[2]), strict=True)
-    volumes, mask = np.stack(pictures, axis=-1), np.stack(labels, axis=-1)
-    return Phantom(dict(zip(MODALITIES, volumes, strict=True)), mask, tuple(spacing_mm))
+    volumes = dict(zip(MODALITIES, np.stack(pictures, axis=-1), strict=True))
+    return Phantom(volumes, np.stack(labels, axis=-1), tuple(spacing_mm))
 
 
 def _axes(
