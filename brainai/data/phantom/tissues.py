@@ -56,7 +56,7 @@ def draw_patient(
         sulci=rng.uniform(0.36, 0.7),
         wrinkles=grid.with_values(smooth_noise(grid.values.shape, 3, rng)),
         spots=grid.with_values(smooth_noise(grid.values.shape, 1.1, rng)),
-        spot_level=3.4 - 1.4 * spots * rng.uniform(0, 1) if spots > 0 else np.inf,
+        spot_level=3.4 - 1.4 * spots * rng.uniform(0, 1) + (0 if spots > 0 else np.inf),
         softness=rng.uniform(1.5, 6),
     )
 
