@@ -107,7 +107,8 @@ def _change_grey(images: Tensor, random: Tensor, how: Augmentation) -> Tensor:
     gamma = torch.exp((column[:, 0] * 2 - 1) * how.gamma)
     gain = 1 + (column[:, 1] * 2 - 1) * how.gain
     images = images.clamp(1e-4, 1) ** gamma * gain
-    images = torch.where(column[:, 2] < how.blur, _blur(images), images)
+    blurred = random[:, 2] < how.blur
+    images[blurred] = _blur(images[blurred])
     noise = _noise(images, random[:, 3:5]) * (column[:, 5] * how.noise)
     return (images + noise).clamp(0, 1)
 

@@ -13,9 +13,9 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib import import_module
 from pathlib import Path
 
+from brainai.data import phantom
 from brainai.data.assemble import Assembled, assemble, summary, write_assembled
 from brainai.data.identity import read_same_patient
 from brainai.data.parts import PARTS, finished, read_part, remove_case
@@ -89,17 +89,10 @@ def simulate_missing(root: Path, count: int) -> None:
     """Write `count` simulated studies where there are none yet; all of them or none.
 
     Raises:
-        ConfigError: a package that the simulation needs is not installed.
+        DataError: a package that the simulation needs is not installed.
     """
     if root.is_dir() and any(root.iterdir()):
         return
-    try:
-        phantom = import_module("brainai.data.phantom")  # needs what few users have installed
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"Simulating studies needs the package {error.name}: "
-            "pip install -r requirements-dev.txt, or give a --root that has studies."
-        ) from error
     aside = root.with_name(root.name + ".unfinished")
     shutil.rmtree(aside, ignore_errors=True)
     phantom.write_studies(aside, count=count, seed=0, progress=True)

@@ -48,7 +48,7 @@ EXAMPLES = (
     Example("no_tumor_ventricles", 21, 14, True, None),
     Example("no_tumor_basal_ganglia", 22, 2, False, None),
     Example("no_tumor_vertex", 23, 48, True, None),
-    Example("no_tumor_midbrain", 25, -14, False, None),
+    Example("no_tumor_cerebellum", 25, -40, False, None),
 )
 SCAN = {"seed": 31, "spacing_mm": (1.25, 1.25, 5.0), "radius_mm": 14.0, "style": "ring"}
 SOURCES = """# Where these pictures come from
