@@ -8,12 +8,11 @@
 `--help` lists every option. The run folder is described in brainai/training/checkpoints.py.
 """
 
+import json
 import os
 import shutil
-import subprocess
 import sys
 from dataclasses import asdict
-from pathlib import Path
 
 import torch
 from accelerate import Accelerator
@@ -28,6 +27,7 @@ from brainai.model.folder import ModelInfo, load_model, write_model
 from brainai.model.network import BrainNet, build_network
 from brainai.training.checkpoints import (
     Progress,
+    git_revision,
     load_best,
     load_checkpoint,
     read_history,
@@ -82,7 +82,7 @@ def train(config: TrainConfig, accelerator: Accelerator, network: BrainNet) -> N
     if accelerator.is_main_process:
         started = {"processes": accelerator.num_processes, "git_revision": git_revision()}
         write_config(config.out, asdict(config) | started)
-    accelerator.init_trackers("brainai", config=config.recipe())
+    accelerator.init_trackers("brainai", config={"recipe": json.dumps(config.recipe())})
     checkpoint = load_checkpoint(config) if config.resume else None
     progress, saved = checkpoint or (Progress(), None)
     if saved is not None:
@@ -120,15 +120,6 @@ def publish(config: TrainConfig, network: BrainNet) -> None:
     (folder / "README.md").write_text(model_card(info, report))
     print(table(report))
     print(f"model folder: {folder}")
-
-
-def git_revision() -> str:
-    """Revision of the code, or "" outside a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return ""
 
 
 def main() -> None:

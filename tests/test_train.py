@@ -54,8 +54,10 @@ def whole_run(dataset_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.mark.slow
 def test_the_smoke_preset_learns_and_publishes(dataset_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    done = run(command(dataset_folder, out, "--preset", "smoke", "--cpu"))
+    options = ("--preset", "smoke", "--cpu", "--log-with", "tensorboard")
+    done = run(command(dataset_folder, out, *options))
     assert done.returncode == 0, done.stderr
+    assert list(out.rglob("events.out.tfevents*"))
     report = json.loads((out / "report.json").read_text())
     assert report["all"]["figures"]["auroc"]["value"] > 0.9
     assert {path.name for path in (out / "model").iterdir()} == {

@@ -11,6 +11,7 @@ Every file is written aside and renamed: a kill leaves the old one or the new on
 
 import json
 import os
+import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -108,3 +109,12 @@ def log_epoch(run: Path, figures: dict) -> None:
     partial = run / ".metrics.jsonl.partial"
     partial.write_text("".join(json.dumps(line) + "\n" for line in [*kept, figures]))
     os.replace(partial, run / "metrics.jsonl")
+
+
+def git_revision() -> str:
+    """Revision of the code, or "" outside a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
