@@ -183,6 +183,17 @@ def test_no_data_set_is_one_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_data_set_without_test_patients_is_refused_before_training(tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "data")
+    rows = (data / "metadata.csv").read_text().splitlines()
+    (data / "metadata.csv").write_text("\n".join(r for r in rows if ",test," not in f"{r},") + "\n")
+    done = run(command(data, tmp_path / "run", *SHORT))
+    assert done.returncode == 2
+    assert "'test': 0" in done.stderr
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
+@pytest.mark.slow
 def test_unreachable_imagenet_weights_name_the_remedy(dataset_folder: Path, tmp_path: Path) -> None:
     done = run(command(dataset_folder, tmp_path / "run"), HF_HOME=str(tmp_path))
     assert done.returncode == 2

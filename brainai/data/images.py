@@ -19,7 +19,7 @@ ImageSource: TypeAlias = str | Path | bytes | Image.Image | np.ndarray
 FORMATS = ("PNG", "JPEG", "JPEG2000", "TIFF", "WEBP", "BMP", "GIF", "PPM")
 MAX_PIXELS = 32_000_000
 MIN_SIDE = 32
-COLOUR_TOLERANCE = 10.0  # mean spread of R, G and B, of 255; JPEG noise stays below 3
+COLOUR_TOLERANCE = 10.0  # mean spread of R, G and B, of 255: lossy grey pictures have some
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet: its weights are where training starts by default
 STD = (0.229, 0.224, 0.225)
 

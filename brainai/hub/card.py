@@ -69,7 +69,7 @@ Split by patient; the images are not part of this folder. {healthy}
 
 95 % intervals from resampling patients; a slice is called tumour from probability {threshold:.2f}
 on. Made by `train.py`, or again by
-`python -m brainai.evaluation --model {name} --data DATASET --split test`; the whole of it stands in
+`python -m brainai.evaluation --model FOLDER --data DATASET --split test`; the whole of it stands in
 report.json.
 
 ## Limits

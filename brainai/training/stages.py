@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,9 +15,10 @@ from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import tqdm
 
 from brainai.data.augment import augment, random_table, to_input
+from brainai.data.dataset import SPLITS
 from brainai.data.images import MEAN, STD
 from brainai.data.store import Store, open_store
-from brainai.errors import BrainAIError
+from brainai.errors import BrainAIError, DataError
 from brainai.evaluation.metrics import slice_figures
 from brainai.model.network import BrainNet, parameter_groups, set_trainable
 from brainai.training.batches import epoch_seed, open_loader, split_batches, train_batches
@@ -50,12 +52,8 @@ def open_stage(
         store = open_store(config.data, stage.image_size, progress=accelerator.is_main_process)
     set_trainable(network, stage.train)
     groups = parameter_groups(network, stage.lr, stage.lr_spread, config.weight_decay)
+    check_splits(store, config.data, stage.batch_size)
     updates = len(rows_of(store, "train")) // stage.batch_size
-    if updates == 0:
-        raise BrainAIError(
-            f"{config.data} has {len(rows_of(store, 'train'))} slices to train on, fewer than one "
-            f"batch of {stage.batch_size}: prepare more data or lower the batch size."
-        )
     wrapped, optimizer = accelerator.prepare(network, AdamW(groups, fused=True))
     schedule = OneCycleLR(
         optimizer.optimizer,
@@ -238,6 +236,17 @@ def close_epoch(
     )
     accelerator.wait_for_everyone()
     return after
+
+
+def check_splits(store: Store, data: Path, batch_size: int) -> None:
+    """Raises DataError where a run would break later: no full batch, or nothing to measure on."""
+    found = {split: len(rows_of(store, split)) for split in SPLITS}
+    if found["train"] < batch_size or not found["valid"] or not found["test"]:
+        raise DataError(
+            f"{data}: expected at least one batch of {batch_size} slices to train on, and slices "
+            f"of other patients in valid and test; found {found}. Prepare more patients, or lower "
+            "the batch size."
+        )
 
 
 def rows_of(store: Store, split: str) -> list[int]:
