@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -38,6 +38,14 @@ class Prediction:
     probability: float
     threshold: float
     mask: np.ndarray | None
+
+
+class Forward(NamedTuple):
+    """What the network gives for N prepared slices, at its own size S."""
+
+    probabilities: np.ndarray  # of tumour, [N] float
+    masks: np.ndarray | None  # each pixel's probability, [N, S, S] float; None without a decoder
+    heatmaps: np.ndarray | None  # [N, h, w] float in [0, 1]; None unless asked for
 
 
 class Classifier:
@@ -101,22 +109,25 @@ class Classifier:
             raise DataError(f"Slice {index + 1} of {count}: {error}") from error
 
     def _answer(self, slices: list[tuple[np.ndarray, int, int]]) -> list[Prediction]:
-        probabilities, masks = self._forward(np.stack([planes for planes, _, _ in slices]))
+        found = self._forward(np.stack([planes for planes, _, _ in slices]))
         return [
-            self._prediction(float(probabilities[i]), None if masks is None else masks[i], h, w)
+            self._prediction(
+                float(found.probabilities[i]), None if found.masks is None else found.masks[i], h, w
+            )
             for i, (_, h, w) in enumerate(slices)
         ]
 
     @torch.inference_mode()
-    def _forward(self, planes: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """`[N, 3, S, S]` in [0, 1] → probabilities of tumour `[N]`, and of each pixel's."""
+    def _forward(self, planes: np.ndarray, *, heatmaps: bool = False) -> Forward:
+        """One pass over prepared slices, `[N, 3, S, S]` in [0, 1]."""
         images = to_input(torch.from_numpy(planes), self.info.mean, self.info.std)
         output = self._network(images.to(self.device))
         scores = output.logits.float() / self.info.temperature
         probabilities = scores.softmax(dim=1)[:, TUMOR].cpu().numpy()
-        if output.mask_logits is None:
-            return probabilities, None
-        return probabilities, output.mask_logits[:, 0].float().sigmoid().cpu().numpy()
+        masks = output.mask_logits
+        if masks is not None:
+            masks = masks[:, 0].float().sigmoid().cpu().numpy()
+        return Forward(probabilities, masks, None)
 
     def _prediction(
         self, probability: float, plane: np.ndarray | None, height: int, width: int
