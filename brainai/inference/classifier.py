@@ -12,6 +12,7 @@ from brainai.data.augment import to_input
 from brainai.data.dataset import MODALITIES
 from brainai.data.images import ImageSource, decode, prepare_slice, restore
 from brainai.errors import DataError
+from brainai.model.cam import heat
 from brainai.model.folder import ModelInfo, load_model
 from brainai.model.network import BrainNet
 
@@ -32,12 +33,16 @@ class Prediction:
         threshold: the model's operating point, a probability.
         mask: where the network sees tumour, `[H, W]` bool at the size of the picture given; an
             estimate of extent, drawn whatever the label is. None if the model has no decoder.
+        heatmap: what spoke for "Tumor" in the class decision, `[H, W]` float32 in [0, 1], 1 the
+            most; coarse, and no outline. The scale is the same for every slice (`cam.heat`), so a
+            slice without evidence stays near 0. None if the model's head allows no exact map.
     """
 
     label: str
     probability: float
     threshold: float
     mask: np.ndarray | None
+    heatmap: np.ndarray | None
 
 
 class Forward(NamedTuple):
@@ -45,7 +50,7 @@ class Forward(NamedTuple):
 
     probabilities: np.ndarray  # of tumour, [N] float
     masks: np.ndarray | None  # each pixel's probability, [N, S, S] float; None without a decoder
-    heatmaps: np.ndarray | None  # [N, h, w] float in [0, 1]; None unless asked for
+    heatmaps: np.ndarray | None  # [N, h, w] float in [0, 1]; None unless asked for and possible
 
 
 class Classifier:
@@ -109,34 +114,39 @@ class Classifier:
             raise DataError(f"Slice {index + 1} of {count}: {error}") from error
 
     def _answer(self, slices: list[tuple[np.ndarray, int, int]]) -> list[Prediction]:
-        found = self._forward(np.stack([planes for planes, _, _ in slices]))
-        return [
-            self._prediction(
-                float(found.probabilities[i]), None if found.masks is None else found.masks[i], h, w
-            )
-            for i, (_, h, w) in enumerate(slices)
-        ]
+        found = self._forward(np.stack([planes for planes, _, _ in slices]), heatmaps=True)
+        return [self._prediction(found, i, h, w) for i, (_, h, w) in enumerate(slices)]
 
     @torch.inference_mode()
     def _forward(self, planes: np.ndarray, *, heatmaps: bool = False) -> Forward:
         """One pass over prepared slices, `[N, 3, S, S]` in [0, 1]."""
-        images = to_input(torch.from_numpy(planes), self.info.mean, self.info.std)
-        output = self._network(images.to(self.device))
+        images = to_input(torch.from_numpy(planes), self.info.mean, self.info.std).to(self.device)
+        if heatmaps:
+            output, evidence = self._network.explain(images)
+        else:
+            output, evidence = self._network(images), None
         scores = output.logits.float() / self.info.temperature
         probabilities = scores.softmax(dim=1)[:, TUMOR].cpu().numpy()
         masks = output.mask_logits
         if masks is not None:
             masks = masks[:, 0].float().sigmoid().cpu().numpy()
-        return Forward(probabilities, masks, None)
+        if evidence is not None:
+            evidence = heat(evidence.float(), self.info.temperature).cpu().numpy()
+        return Forward(probabilities, masks, evidence)
 
-    def _prediction(
-        self, probability: float, plane: np.ndarray | None, height: int, width: int
-    ) -> Prediction:
+    def _prediction(self, found: Forward, index: int, height: int, width: int) -> Prediction:
+        """The answer for one of the slices, its maps as large as the picture given."""
+        probability = float(found.probabilities[index])
+        mask, heatmap = (
+            None if planes is None else restore(planes[index], height, width)
+            for planes in (found.masks, found.heatmaps)
+        )
         return Prediction(
             label=self.info.label_names[int(probability >= self.info.threshold)],
             probability=probability,
             threshold=self.info.threshold,
-            mask=None if plane is None else restore(plane, height, width) >= MASK_LEVEL,
+            mask=None if mask is None else mask >= MASK_LEVEL,
+            heatmap=heatmap,
         )
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from brainai.errors import ConfigError
+from brainai.model.cam import class_evidence
 
 DECODER_WIDTHS = (256, 128, 96, 64, 32)  # at strides 32, 16, 8, 4, 2
 GROUPS = ("early body", "late body", "head")
@@ -73,13 +74,23 @@ class BrainNet(nn.Module):
         self.decoder = decoder
 
     def forward(self, images: Tensor) -> Output:
+        return self._answer(images)[0]
+
+    def explain(self, images: Tensor) -> tuple[Output, Tensor | None]:
+        """The same pass, and what each place adds to the decision: see `cam.class_evidence`."""
+        output, final = self._answer(images)
+        return output, class_evidence(self.classifier, final, output.logits)
+
+    def _answer(self, images: Tensor) -> tuple[Output, Tensor]:
+        """The output, and the last feature map it came from."""
         if self.decoder is None:
-            return Output(self.classifier(images), None)
+            final = self.classifier.forward_features(images)
+            return Output(self.classifier.forward_head(final), None), final
         final, features = self.classifier.forward_intermediates(images)
         logits = self.classifier.forward_head(final)
         mask_logits = self.decoder(features)
         size = images.shape[-2:]
-        return Output(logits, F.interpolate(mask_logits, size=size, mode="bilinear"))
+        return Output(logits, F.interpolate(mask_logits, size=size, mode="bilinear")), final
 
     def train(self, mode: bool = True) -> "BrainNet":
         """A frozen body stays in eval mode: its batch-norm statistics must not move."""

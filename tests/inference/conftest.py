@@ -12,7 +12,10 @@ from brainai.model.network import Output
 
 
 class PlainNetwork(nn.Module):
-    """Tumour logit = `gain` × mean of the FLAIR channel; the mask is what is brighter than 0.5."""
+    """Tumour logit = `gain` × mean of the FLAIR channel; the mask is what is brighter than 0.5.
+
+    Each pixel's evidence is so `gain` × its FLAIR value.
+    """
 
     def __init__(self, gain: float, decoder: bool):
         super().__init__()
@@ -25,6 +28,9 @@ class PlainNetwork(nn.Module):
         tumor = self.gain * images[:, 0].mean(dim=(1, 2))
         mask_logits = 20 * (images[:, :1] - 0.5) if self.decoder else None
         return Output(torch.stack([torch.zeros_like(tumor), tumor], dim=1), mask_logits)
+
+    def explain(self, images: Tensor) -> tuple[Output, Tensor]:
+        return self(images), self.gain * images[:, 0]
 
 
 @pytest.fixture
