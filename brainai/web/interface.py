@@ -10,7 +10,7 @@ from gradio.helpers import Examples
 
 from brainai.data.images import decode
 from brainai.errors import DataError
-from brainai.inference.classifier import SPOKEN
+from brainai.inference.sequences import SPOKEN
 from brainai.model.folder import ModelInfo
 from brainai.web.endpoints import AS_UPLOADED, Predict, Upload, predict_endpoint, uploaded
 from brainai.web.figures import browser_shows, draw_slice, grey_copy

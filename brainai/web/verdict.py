@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 from brainai import DISCLAIMER
-from brainai.inference.classifier import SPOKEN, Prediction
+from brainai.inference.classifier import Prediction
+from brainai.inference.sequences import SPOKEN
 from brainai.model.folder import ModelInfo
 
 HEADLINES = {
