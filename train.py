@@ -72,7 +72,10 @@ def open_network(config: TrainConfig, accelerator: Accelerator) -> BrainNet:
                 )
         else:
             network = build_network(
-                config.architecture, pretrained=config.pretrained, decoder=config.decoder
+                config.architecture,
+                pretrained=config.pretrained,
+                decoder=config.decoder,
+                drop_path=config.drop_path,
             )
     return share_batch_norm(network, accelerator).to(memory_format=torch.channels_last)
 

@@ -13,7 +13,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 NOISE_SIDE = 512  # side of the bank that noise is cut from
-AUGMENT_COLUMNS = 13
+CONTROL = 4  # control values a side, of fields that vary slowly over the picture
+MOVE, DROP, GREY, WARP, BIAS = (  # columns of the table
+    slice(0, 5),
+    slice(5, 7),
+    slice(7, 13),
+    slice(13, 13 + 2 * CONTROL**2),
+    slice(13 + 2 * CONTROL**2, 13 + 3 * CONTROL**2),
+)
+AUGMENT_COLUMNS = BIAS.stop
 
 
 @dataclass(frozen=True)
@@ -28,10 +36,14 @@ class Augmentation:
     """Largest change of size, as a part of 1."""
     shift: float = 0.08
     """Largest shift, as a part of the side."""
-    gamma: float = 0.35
+    warp: float = 0.03
+    """Largest local displacement, as a part of the side."""
+    gamma: float = 0.45
     """Largest change of the logarithm of gamma."""
     gain: float = 0.2
     """Largest change of brightness, as a part of 1."""
+    bias: float = 0.3
+    """Largest change of the logarithm of brightness from place to place."""
     noise: float = 0.05
     """Largest standard deviation of added noise, of a range of 1."""
     blur: float = 0.2
@@ -69,11 +81,11 @@ def augment(planes: Tensor, random: Tensor, how: Augmentation) -> tuple[Tensor, 
     Returns:
         Pictures `[N, C, H, W]` and masks `[N, 1, H, W]`, float32 in [0, 1].
     """
-    signed = random * 2 - 1
-    moved = _move(planes.float() / 255, random[:, 0] < how.flip, signed[:, 1:5], how)
-    images, masks = moved[:, :-1], moved[:, -1:]
-    images = drop_modalities(images, random[:, 5:7] < how.drop)
-    return _change_grey(images, random[:, 7:], how), masks
+    moved = _move(planes.float() / 255, random, how)
+    images, masks = moved[:, :-1], moved[:, -1:].clamp(0, 1)
+    images = drop_modalities(images, random[:, DROP] < how.drop)
+    images = images * _bias(random[:, BIAS], images.shape[-2:], how).to(images.device)
+    return _change_grey(images, random[:, GREY], how), masks
 
 
 def drop_modalities(images: Tensor, drop: Tensor) -> Tensor:
@@ -84,11 +96,12 @@ def drop_modalities(images: Tensor, drop: Tensor) -> Tensor:
     return torch.cat([flair, torch.where(drop[:, :, None, None], flair, images[:, 1:])], dim=1)
 
 
-def _move(planes: Tensor, flip: Tensor, signed: Tensor, how: Augmentation) -> Tensor:
-    """One affine map per slice for picture and mask together: rotation, scale, shift, flip."""
+def _move(planes: Tensor, random: Tensor, how: Augmentation) -> Tensor:
+    """One map per slice for picture and mask together: flip, rotation, scale, shift, warp."""
+    signed = random[:, MOVE][:, 1:] * 2 - 1
     angle = signed[:, 0] * math.radians(how.rotation)
     zoom = 1 / (1 + signed[:, 1] * how.scale)
-    mirror = torch.where(flip, -1.0, 1.0)
+    mirror = torch.where(random[:, 0] < how.flip, -1.0, 1.0)
     cos, sin = torch.cos(angle) * zoom, torch.sin(angle) * zoom
     shift_x, shift_y = signed[:, 2] * how.shift * 2, signed[:, 3] * how.shift * 2
     rows = [
@@ -97,7 +110,30 @@ def _move(planes: Tensor, flip: Tensor, signed: Tensor, how: Augmentation) -> Te
     ]
     theta = torch.stack(rows, dim=1).to(planes.device)
     grid = F.affine_grid(theta, list(planes.shape), align_corners=False)
+    bend = _field(random[:, WARP].view(-1, 2, CONTROL, CONTROL), planes.shape[-2:])
+    grid = grid + (bend * how.warp * 2).permute(0, 2, 3, 1).to(planes.device)
     return F.grid_sample(planes, grid, align_corners=False)
+
+
+def _bias(random: Tensor, size: tuple[int, int], how: Augmentation) -> Tensor:
+    """Brightness that varies slowly over a slice, as near a receiving coil, `[N, 1, H, W]`."""
+    return torch.exp(_field(random.view(-1, 1, CONTROL, CONTROL), size) * how.bias)
+
+
+def _field(random: Tensor, size: tuple[int, int]) -> Tensor:
+    """Uniform control values `[N, C, k, k]` in [0, 1) → a smooth field `[N, C, H, W]`, about ±1."""
+    height, width = size
+    rows, columns = (_spread(side).to(random.device) for side in (height, width))
+    return rows @ (random * 2 - 1) @ columns.T
+
+
+@cache
+def _spread(side: int) -> Tensor:
+    """Bicubic interpolation of `CONTROL` values to `side`, as a matrix: two small products are far
+    cheaper than interpolating every picture."""
+    return F.interpolate(
+        torch.eye(CONTROL)[None, None], size=(side, CONTROL), mode="bicubic", align_corners=True
+    )[0, 0]
 
 
 def _change_grey(images: Tensor, random: Tensor, how: Augmentation) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from brainai.errors import ConfigError
-from brainai.model.cam import class_evidence
+from brainai.model.cam import class_evidence, place
 
 DECODER_WIDTHS = (256, 128, 96, 64, 32)  # at strides 32, 16, 8, 4, 2
 GROUPS = ("early body", "late body", "head")
@@ -77,9 +77,17 @@ class BrainNet(nn.Module):
         return self._answer(images)[0]
 
     def explain(self, images: Tensor) -> tuple[Output, Tensor | None]:
-        """The same pass, and what each place adds to the decision: see `cam.class_evidence`."""
+        """The same pass, and each pixel's share in the class decision.
+
+        Returns:
+            The output, and `[N, H, W]` log-odds as of `cam.class_evidence`, or None with that.
+        """
         output, final = self._answer(images)
-        return output, class_evidence(self.classifier, final, output.logits)
+        evidence = class_evidence(self.classifier, final, output.logits)
+        if evidence is None:
+            return output, None
+        stride = self.classifier.feature_info[-1]["reduction"]
+        return output, place(evidence, stride, images.shape[-2:])
 
     def _answer(self, images: Tensor) -> tuple[Output, Tensor]:
         """The output, and the last feature map it came from."""
@@ -106,6 +114,7 @@ def build_network(
     *,
     pretrained: bool = False,
     decoder: bool = True,
+    drop_path: float = 0.0,
     pretrained_cfg: dict | None = None,
 ) -> BrainNet:
     """A network of two classes over three sequences.
@@ -113,6 +122,8 @@ def build_network(
     Args:
         architecture: a timm model name with feature maps at five strides, as the ResNets have.
         pretrained: start the body from timm's ImageNet weights (asks the Hub).
+        drop_path: stochastic depth while training (Huang et al. 2016,
+            https://arxiv.org/abs/1603.09382).
         pretrained_cfg: preprocessing and label names to store with the classifier.
     Raises:
         ConfigError: timm has no such architecture, or its weights cannot be fetched.
@@ -122,6 +133,7 @@ def build_network(
             architecture,
             pretrained=pretrained,
             num_classes=2,
+            **({"drop_path_rate": drop_path} if drop_path else {}),
             pretrained_cfg_overlay=pretrained_cfg,
         )
     except RuntimeError as error:

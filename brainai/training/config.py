@@ -50,6 +50,10 @@ class TrainConfig:
     """Train the mask decoder as well; --no-decoder trains the plain classifier."""
     mask_weight: float = 1.0
     """Weight of the mask loss beside the class loss."""
+    drop_path: float = 0.0
+    """Probability with which the body's last block is skipped; earlier ones less often."""
+    average: float = 0.0
+    """Decay per update of a running average of the weights, which then answers; 0 keeps none."""
     weight_decay: float = 0.05
     """Decay of AdamW; biases and norms have none."""
     warm_up: float = 0.25
@@ -85,6 +89,11 @@ class TrainConfig:
                 if s.epochs < 1 or s.batch_size < 2 or s.lr <= 0 or s.lr_spread < 1
             ),
         ]
+        problems += [
+            f"--{name.replace('_', '-')}: expected a part from 0 to below 1, found {value}"
+            for name, value in (("drop_path", self.drop_path), ("average", self.average))
+            if not 0 <= value < 1
+        ]
         if not 0 < self.warm_up < 1:
             problems.append(f"--warm-up: expected a part between 0 and 1, found {self.warm_up}")
         if problems:
@@ -117,10 +126,12 @@ PRESETS: dict[str, dict] = {
     # Nothing to keep in a random body: all of it trains from the first step, mostly at 64 pixels.
     "scratch": {
         "pretrained": False,
+        "drop_path": 0.1,
+        "average": 0.995,
         "stages": (
-            Stage(64, epochs=20, lr=1e-3, batch_size=64),
-            Stage(128, epochs=5, lr=5e-4, batch_size=32),
-            Stage(256, epochs=1, lr=2e-4, batch_size=16),
+            Stage(64, epochs=16, lr=1e-3, batch_size=64),
+            Stage(128, epochs=12, lr=6e-4, batch_size=32),
+            Stage(256, epochs=4, lr=3e-4, batch_size=16),
         ),
     },
     # The whole recipe in seconds, for a first look and for tests.

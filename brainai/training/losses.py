@@ -6,6 +6,8 @@ from torch.nn import functional as F
 
 from brainai.model.network import Output
 
+SMOOTH = 1e-3  # of the slice's pixels
+
 
 def slice_losses(
     output: Output, labels: Tensor, masks: Tensor, has_mask: Tensor, mask_weight: float
@@ -29,12 +31,13 @@ def slice_losses(
 def mask_loss(logits: Tensor, masks: Tensor) -> Tensor:
     """Cross-entropy plus soft Dice loss per slice, `[N]`.
 
-    The Dice part counts only where there is tumour: without any it has no meaning.
+    `SMOOTH` gives the Dice part a meaning without tumour too: falsely outlined pixels cost as much
+    as missed ones, and a lesion of a few pixels does not decide everything.
     Source: Milletari et al. 2016, https://arxiv.org/abs/1606.04797
     """
     entropy = F.binary_cross_entropy_with_logits(logits, masks, reduction="none").mean((1, 2, 3))
     probability = torch.sigmoid(logits)
     overlap = (probability * masks).sum((1, 2, 3))
     extent = probability.sum((1, 2, 3)) + masks.sum((1, 2, 3))
-    dice_loss = 1 - (2 * overlap + 1) / (extent + 1)
-    return entropy + torch.where(masks.amax((1, 2, 3)) > 0, dice_loss, 0.0)
+    smooth = SMOOTH * masks[0].numel()
+    return entropy + 1 - (2 * overlap + smooth) / (extent + smooth)

@@ -12,6 +12,7 @@ from accelerate.utils import gather_object
 from torch import Tensor
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from brainai.data.augment import augment, random_table, to_input
@@ -37,6 +38,7 @@ class Fitting:
     optimizer: torch.optim.Optimizer
     schedule: OneCycleLR
     updates: int  # per epoch
+    average: AveragedModel | None  # of the weights; where there is one, it answers
 
 
 def open_stage(
@@ -54,6 +56,11 @@ def open_stage(
     groups = parameter_groups(network, stage.lr, stage.lr_spread, config.weight_decay)
     check_splits(store, config.data, stage.batch_size)
     updates = len(rows_of(store, "train")) // stage.batch_size
+    average = None
+    if config.average:
+        average = AveragedModel(
+            network, multi_avg_fn=get_ema_multi_avg_fn(config.average), use_buffers=True
+        )
     wrapped, optimizer = accelerator.prepare(network, AdamW(groups, fused=True))
     schedule = OneCycleLR(
         optimizer.optimizer,
@@ -61,7 +68,7 @@ def open_stage(
         total_steps=stage.epochs * updates,
         pct_start=config.warm_up,
     )
-    return Fitting(stage, store, wrapped, optimizer, schedule, updates)
+    return Fitting(stage, store, wrapped, optimizer, schedule, updates, average)
 
 
 def fit_stage(
@@ -85,6 +92,8 @@ def fit_stage(
         fitting.schedule.load_state_dict(saved["schedule"])
         if accelerator.scaler is not None:
             accelerator.scaler.load_state_dict(saved["scaler"])
+        if fitting.average is not None:
+            fitting.average.load_state_dict(saved["average"])
     labels = np.array([record.label for record in fitting.store.records])
     while progress.epoch < fitting.stage.epochs:
         started = time.perf_counter()
@@ -123,6 +132,8 @@ def train_epoch(
     )
     for batch in augmented_batches(accelerator, fitting, config, progress):
         total += train_step(accelerator, fitting, config, *batch)
+        if fitting.average is not None:
+            fitting.average.update_parameters(fitting.network)
         bar.update(fitting.stage.batch_size)
     bar.close()
     loss = float(accelerator.reduce(total, reduction="mean")) / fitting.updates
@@ -178,21 +189,28 @@ def train_step(
     return loss.detach()
 
 
+def answering(accelerator: Accelerator, fitting: Fitting) -> torch.nn.Module:
+    """The network that is measured and kept: the running average where there is one."""
+    if fitting.average is not None:
+        return fitting.average.module
+    return accelerator.unwrap_model(fitting.network)
+
+
 @torch.inference_mode()
 def predict_split(
     accelerator: Accelerator, fitting: Fitting, split: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Row and tumour probability, from FLAIR alone, of every slice of a split once, `[N]` each."""
-    fitting.network.eval()
+    network = answering(accelerator, fitting).eval()  # no collective calls: parts are uneven
     rows = rows_of(fitting.store, split)
     batches = split_batches(
         rows, fitting.stage.batch_size, accelerator.process_index, accelerator.num_processes
     )
-    network = accelerator.unwrap_model(fitting.network)  # no collective calls: parts are uneven
     device = accelerator.device
     found = []
     for batch in open_loader(fitting.store, batches, on_gpu=device.type == "cuda"):
-        output = network(to_input(batch["planes"][:, :1].to(device), MEAN, STD))
+        with accelerator.autocast():
+            output = network(to_input(batch["planes"][:, :1].to(device), MEAN, STD))
         probability = output.logits.float().softmax(1)[:, 1]
         found += zip(batch["row"].tolist(), probability.tolist(), strict=True)
     everything = sorted(gather_object(found))
@@ -222,12 +240,13 @@ def close_epoch(
     if accelerator.is_main_process:
         log_epoch(config.out, figures)
         if better:
-            save_best(config.out, network)
+            save_best(config.out, answering(accelerator, fitting))
         state = {
             "network": network.state_dict(),
             "optimizer": fitting.optimizer.optimizer.state_dict(),
             "schedule": fitting.schedule.state_dict(),
             "scaler": accelerator.scaler.state_dict() if accelerator.scaler else None,
+            "average": fitting.average.state_dict() if fitting.average else None,
         }
         save_checkpoint(config, after, state)
     accelerator.print(

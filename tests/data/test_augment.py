@@ -1,10 +1,13 @@
 """Augmentation: picture and mask move together, each slice in its own, repeatable way."""
 
+import math
+
 import pytest
 import torch
 
 from brainai.data.augment import (
     AUGMENT_COLUMNS,
+    BIAS,
     Augmentation,
     augment,
     drop_modalities,
@@ -14,7 +17,7 @@ from brainai.data.augment import (
 from brainai.data.images import MEAN, STD
 
 NOTHING = Augmentation(
-    flip=0, rotation=0, scale=0, shift=0, gamma=0, gain=0, noise=0, blur=0, drop=0
+    flip=0, rotation=0, scale=0, shift=0, warp=0, gamma=0, gain=0, bias=0, noise=0, blur=0, drop=0
 )
 
 
@@ -40,7 +43,7 @@ def test_flip_mirrors_left_and_right_and_leaves_top_and_bottom() -> None:
     assert masks[0, 0, 8, 8] == pytest.approx(0)
 
 
-@pytest.mark.parametrize("change", ["rotation", "scale", "shift"])
+@pytest.mark.parametrize("change", ["rotation", "scale", "shift", "warp"])
 def test_picture_and_mask_move_together(change: str) -> None:
     how = Augmentation(**{**vars(NOTHING), change: getattr(Augmentation(), change)})
     images, masks = augment(corner_square(), torch.full((1, AUGMENT_COLUMNS), 0.9), how)
@@ -58,12 +61,22 @@ def test_a_largest_shift_moves_by_its_part_of_the_side() -> None:
 
 
 def test_grey_changes_leave_the_mask_alone_and_stay_in_range() -> None:
-    how = Augmentation(flip=0, rotation=0, scale=0, shift=0, blur=1)
+    how = Augmentation(flip=0, rotation=0, scale=0, shift=0, warp=0, blur=1)
     images, masks = augment(corner_square(), torch.full((1, AUGMENT_COLUMNS), 0.95), how)
     assert torch.allclose(masks, corner_square()[:, 1:] / 255, atol=1e-5)
     assert images.min() >= 0
     assert images.max() <= 1
     assert not torch.allclose(images, masks, atol=0.01)
+
+
+def test_bias_brightens_one_side_and_darkens_the_other() -> None:
+    how = Augmentation(**{**vars(NOTHING), "bias": 0.5})
+    random = torch.full((1, AUGMENT_COLUMNS), 0.5)
+    random[0, BIAS] = torch.tensor([0.0, 0.25, 0.75, 1.0]).repeat(4)  # rising from left to right
+    images, masks = augment(torch.full((1, 2, 32, 32), 100, dtype=torch.uint8), random, how)
+    assert images[0, 0, 16, 0] == pytest.approx(100 / 255 * math.exp(-0.5), abs=2e-3)
+    assert images[0, 0, 16, 31] == pytest.approx(100 / 255 * math.exp(0.5), abs=2e-3)
+    assert torch.allclose(masks, torch.tensor(100 / 255))
 
 
 def test_dropped_sequences_become_flair_and_flair_never_drops() -> None:

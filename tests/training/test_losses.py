@@ -12,14 +12,17 @@ from brainai.training.losses import mask_loss, slice_losses
 def test_an_undecided_mask_costs_ln2_and_its_dice() -> None:
     logits = torch.zeros(1, 1, 2, 2)  # probability one half everywhere
     masks = torch.tensor([[[[1.0, 0.0], [0.0, 0.0]]]])
-    # overlap 0.5, extent 2 + 1; Dice loss 1 - (2 * 0.5 + 1) / (3 + 1) = 0.5
-    assert mask_loss(logits, masks).item() == pytest.approx(math.log(2) + 0.5)
+    # overlap 0.5, extent 2 + 1, smoothed by a thousandth of 4 pixels:
+    # Dice loss 1 - (2 * 0.5 + 0.004) / (3 + 0.004) = 2 / 3.004
+    assert mask_loss(logits, masks).item() == pytest.approx(math.log(2) + 2 / 3.004)
 
 
-def test_dice_does_not_count_where_there_is_no_tumour() -> None:
-    assert mask_loss(torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 2, 2)).item() == pytest.approx(
-        math.log(2)
-    )
+def test_a_false_outline_costs_dice_where_there_is_no_tumour() -> None:
+    no_tumor = torch.zeros(1, 1, 2, 2)
+    # overlap 0, extent 2: Dice loss 1 - 0.004 / 2.004 = 2 / 2.004
+    undecided = mask_loss(torch.zeros(1, 1, 2, 2), no_tumor).item()
+    assert undecided == pytest.approx(math.log(2) + 2 / 2.004)
+    assert mask_loss(torch.full((1, 1, 2, 2), -20.0), no_tumor).item() == pytest.approx(0, abs=1e-5)
 
 
 def test_an_unknown_mask_trains_the_class_alone() -> None:
@@ -28,8 +31,8 @@ def test_an_unknown_mask_trains_the_class_alone() -> None:
         output, torch.tensor([1, 1]), torch.ones(2, 1, 2, 2), torch.tensor([True, False]), 1.0
     )
     assert losses[1].item() == pytest.approx(math.log(2))
-    # known mask: + ln 2 + Dice loss 1 - (2 * 2 + 1) / (2 + 4 + 1) = 2 / 7
-    assert losses[0].item() == pytest.approx(2 * math.log(2) + 2 / 7)
+    # known mask: + ln 2 + Dice loss 1 - (2 * 2 + 0.004) / (2 + 4 + 0.004) = 2 / 6.004
+    assert losses[0].item() == pytest.approx(2 * math.log(2) + 2 / 6.004)
 
 
 def test_without_a_decoder_only_the_class_counts() -> None:
