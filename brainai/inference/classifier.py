@@ -49,7 +49,7 @@ class Forward(NamedTuple):
 
     probabilities: np.ndarray  # of tumour, [N] float
     masks: np.ndarray | None  # each pixel's probability, [N, S, S] float; None without a decoder
-    heatmaps: np.ndarray | None  # [N, h, w] float in [0, 1]; None unless asked for and possible
+    heatmaps: np.ndarray | None  # [N, S, S] float in [0, 1]; None unless asked for and possible
 
 
 class Classifier:

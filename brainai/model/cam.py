@@ -8,6 +8,7 @@ Source: Zhou et al. 2016, https://arxiv.org/abs/1512.04150
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 TOLERANCE = 0.01  # of the strongest evidence: rounding stays far below, another head far above
 SPOT = 1 / 16  # of the picture: a lesion about a quarter of the brain's width across
@@ -37,8 +38,21 @@ def class_evidence(classifier: nn.Module, features: Tensor, logits: Tensor) -> T
     return evidence if exact.all() else None
 
 
+def place(evidence: Tensor, stride: int, size: tuple[int, int]) -> Tensor:
+    """Evidence of places `[N, h, w]` → of pixels `[N, H, W]`, bilinear between the places.
+
+    Where strided convolutions are of odd width and padded alike on both sides, as in the ResNets,
+    place i has its middle on pixel `stride * i`. Enlarged as a picture is, the map would lie half a
+    place too far right and down. Beyond the last place evidence fades, as there is none to come.
+    """
+    reach = [length * stride + 1 for length in evidence.shape[-2:]]
+    framed = F.pad(evidence[:, None], (0, 1, 0, 1))
+    pixels = F.interpolate(framed, size=reach, mode="bilinear", align_corners=True)
+    return pixels[:, 0, : size[0], : size[1]]
+
+
 def heat(evidence: Tensor, temperature: float = 1.0) -> Tensor:
-    """Evidence `[N, h, w]` in log-odds → heat in [0, 1], on a scale that no other place moves.
+    """Evidence in log-odds → heat in [0, 1], on a scale that no other place moves.
 
     A spot of a sixteenth of the picture, all like this place, would by itself bring a probability
     of one half to p: heat is 2p - 1, and 0 where it would lower it. Stretched to each slice's own
