@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import torch
 from accelerate import Accelerator
@@ -20,9 +20,11 @@ from accelerate.utils import set_seed
 
 from brainai.data.dataset import read_info
 from brainai.errors import BrainAIError, ConfigError
+from brainai.evaluation.calibration import fit_score_weights
 from brainai.evaluation.report import table, write_report
 from brainai.evaluation.score import describe, score_split, slice_loader
 from brainai.hub.card import model_card
+from brainai.model.answer import has_fast_bfloat16
 from brainai.model.folder import ModelInfo, load_model, write_model
 from brainai.model.network import BrainNet, build_network
 from brainai.training.checkpoints import (
@@ -44,8 +46,8 @@ def open_accelerator(config: TrainConfig) -> Accelerator:
     cpu = config.cpu or not torch.cuda.is_available()
     precision = config.mixed_precision
     if precision == "auto":
-        fast = getattr(torch.cpu, "get_capabilities", dict)().get("avx512_bf16") if cpu else True
-        precision = "bf16" if fast and (cpu or torch.cuda.is_bf16_supported()) else "no"
+        fast = has_fast_bfloat16() if cpu else torch.cuda.is_bf16_supported()
+        precision = "bf16" if fast else "no"
     accelerator = Accelerator(
         cpu=cpu,
         mixed_precision=precision,
@@ -97,7 +99,7 @@ def train(config: TrainConfig, accelerator: Accelerator, network: BrainNet) -> N
 
 
 def publish(config: TrainConfig, network: BrainNet) -> None:
-    """Write the model folder, score on `test` just what was written, and write the report."""
+    """Fit on `valid`, write the model folder, and report on `test` just what was written."""
     load_best(config.out, network)
     info = ModelInfo(
         architecture=config.architecture,
@@ -107,6 +109,7 @@ def publish(config: TrainConfig, network: BrainNet) -> None:
         git_revision=git_revision(),
         training=config.recipe(),
     )
+    info = replace(info, score_weights=fit_score_weights(network, info, config.data))
     folder = config.out / "model"
     write_model(folder, network, info)
     published, info = load_model(folder)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,10 +14,14 @@ import torch
 from safetensors.torch import load_file
 from toy import write_dataset
 
+from brainai.training.checkpoints import load_checkpoint
+from brainai.training.config import parse_config
+
 ROOT = Path(__file__).parents[1]
 SHORT = [
     "--preset", "smoke", "--cpu", "--mixed-precision", "no",
     "--stages.1.epochs", "2", "--stages.2.epochs", "1", "--stages.2.image-size", "32",
+    "--average", "0.8", "--drop-path", "0.1",
 ]  # fmt: skip
 
 
@@ -152,6 +157,27 @@ def test_resuming_with_other_options_is_refused(dataset_folder: Path, whole_run:
     assert done.returncode == 2
     assert "another seed" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_a_stage_that_has_not_begun_may_be_changed_on_resuming(
+    dataset_folder: Path, whole_run: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(whole_run, out)
+    # Every stage of this run has begun: one more epoch of the last would be another schedule …
+    done = run(command(dataset_folder, out, *SHORT, "--resume", "--stages.2.epochs", "2"))
+    assert done.returncode == 2
+    assert "another stages" in done.stderr
+    # … but where the run stands before it, that stage is still open.
+    saved = torch.load(out / "checkpoints" / "last.pt", weights_only=True)
+    saved["progress"] |= {"stage": 2, "epoch": 0}
+    torch.save(saved, out / "checkpoints" / "last.pt")
+    config = parse_config(
+        ["--data", str(dataset_folder), "--out", str(out), *SHORT, "--stages.2.epochs", "2"]
+    )
+    progress, _ = load_checkpoint(config)
+    assert (progress.stage, progress.epoch) == (2, 0)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The cohort scorer: one network over one split of a dataset folder, in float32."""
+"""The cohort scorer: one network over one split of a dataset folder, as the app would answer."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,11 +9,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from brainai import __version__
-from brainai.data.augment import to_input
 from brainai.data.dataset import MODALITIES, SPLITS, read_info, read_records
 from brainai.data.store import Store, open_store
 from brainai.errors import ConfigError, DataError
 from brainai.evaluation.metrics import UNKNOWN, SliceScores
+from brainai.model.answer import answer
 from brainai.model.folder import ModelInfo
 from brainai.model.network import BrainNet
 
@@ -59,7 +59,6 @@ def score_split(
     return SliceScores.from_records(records, np.concatenate(probabilities), np.concatenate(masks))
 
 
-@torch.inference_mode()
 def score_batch(
     network: BrainNet, info: ModelInfo, planes: Tensor, channels: list[int]
 ) -> tuple[Tensor, Tensor]:
@@ -75,13 +74,12 @@ def score_batch(
     images, truth = planes[:, :-1], planes[:, -1] >= INSIDE
     if images.shape[1] > 1:
         images = images[:, channels]
-    logits, mask_logits = network(to_input(images, info.mean, info.std))
-    probability = torch.softmax(logits.double() / info.temperature, dim=1)[:, 1]
-    if mask_logits is None:
-        return probability, torch.full((len(planes), 3), UNKNOWN)
-    claimed = mask_logits[:, 0] > 0
+    found = answer(network, info, images)
+    if found.mask_logits is None:
+        return found.probabilities, torch.full((len(planes), 3), UNKNOWN)
+    claimed = found.mask_logits > 0
     counts = [truth & claimed, ~truth & claimed, truth & ~claimed]
-    return probability, torch.stack([pixels.sum(dim=(1, 2)) for pixels in counts], dim=1)
+    return found.probabilities, torch.stack([pixels.sum(dim=(1, 2)) for pixels in counts], dim=1)
 
 
 def choose_device(name: str | torch.device | None) -> torch.device:

@@ -40,6 +40,7 @@ class ModelInfo:
     label_names: tuple[str, ...] = LABEL_NAMES
     modalities: tuple[str, ...] = MODALITIES
     decoder: bool = True
+    score_weights: tuple[float, float, float] = (1.0, 0.0, 0.0)  # see `answer.combine`
     temperature: float = 1.0
     threshold: float = 0.5  # the operating point, a probability
     name: str = "brainai-resnet50"

@@ -50,6 +50,8 @@ def save_checkpoint(config: TrainConfig, progress: Progress, state: dict) -> Non
 def load_checkpoint(config: TrainConfig) -> tuple[Progress, dict] | None:
     """The last checkpoint, or None where the run has not finished an epoch.
 
+    Stages that have not begun may be asked for anew: longer, shorter, or none.
+
     Raises:
         ConfigError: it was made with another configuration or data set.
     """
@@ -58,7 +60,10 @@ def load_checkpoint(config: TrainConfig) -> tuple[Progress, dict] | None:
         return None
     saved = torch.load(path, map_location="cpu", weights_only=True)
     progress, found = Progress(**saved.pop("progress")), saved.pop("identity")
-    asked = identity(config)
+    begun = progress.stage + (progress.epoch > 0)
+    asked, found = (
+        whole | {"stages": whole["stages"][:begun]} for whole in (identity(config), found)
+    )
     changed = sorted(k for k in asked | found if asked.get(k) != found.get(k))
     if changed:
         raise ConfigError(

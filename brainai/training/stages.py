@@ -112,6 +112,8 @@ def fit_stage(
         progress = close_epoch(accelerator, network, config, fitting, progress, figures)
     accelerator.unwrap_model(fitting.network, keep_fp32_wrapper=False)
     accelerator.free_memory(fitting.network, fitting.optimizer)
+    # Else `prepare` would hand it back as it is, and the next stage would run in float32.
+    network.__dict__.pop("_is_accelerate_prepared", None)
     later = config.stages[progress.stage + 1 :]
     # The published network answers at the last size: weights of smaller ones do not compete.
     same_size = bool(later) and later[0].image_size == fitting.stage.image_size
@@ -123,6 +125,8 @@ def train_epoch(
 ) -> float:
     """One pass over the train split; its mean loss."""
     fitting.network.train()
+    # Which blocks are skipped is drawn from torch's own generator: no checkpoint holds its state.
+    torch.manual_seed(epoch_seed(config.seed, progress.stage, progress.epoch))
     total = torch.zeros((), device=accelerator.device)
     bar = tqdm(
         total=fitting.updates * fitting.stage.batch_size,

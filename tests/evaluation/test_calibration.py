@@ -1,0 +1,50 @@
+"""What is fitted on `valid`."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from toy import write_dataset
+
+from brainai.data.store import open_store
+from brainai.evaluation.calibration import fit_score_weights
+from brainai.model.answer import answer
+from brainai.model.folder import ModelInfo
+from brainai.model.network import Output, build_network
+
+INFO = ModelInfo(image_size=32, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+
+
+class BrightMask(nn.Module):
+    """Outlines what stands out, as the discs of the toy data set do; its class score is noise."""
+
+    def __init__(self, decoder: bool = True):
+        super().__init__()
+        self.decoder = nn.Identity() if decoder else None
+
+    def forward(self, images: torch.Tensor) -> Output:
+        torch.manual_seed(0)
+        stands_out = images[:, :1] - 2 * images.mean((1, 2, 3), keepdim=True)
+        return Output(torch.randn(len(images), 2), 20 * stands_out)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_dataset(tmp_path_factory.mktemp("toy"))
+
+
+def test_what_tells_tumour_apart_gets_the_weight(folder: Path) -> None:
+    weights = fit_score_weights(BrightMask(), INFO, folder)
+    assert weights[1] > 5 * abs(weights[0])
+    store = open_store(folder, 32)
+    images = torch.from_numpy(store.read(range(len(store.records))))[:, :1]
+    found = answer(BrightMask(), replace(INFO, score_weights=weights), images)
+    says = (found.probabilities > 0.5).tolist()
+    assert says == [record.label == 1 for record in store.records]
+
+
+def test_without_a_decoder_nothing_is_fitted(folder: Path) -> None:
+    plain = build_network("test_resnet", decoder=False)
+    assert fit_score_weights(plain, INFO, folder) == (1.0, 0.0, 0.0)

@@ -1,0 +1,61 @@
+"""Stages: what must hold from one to the next."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+
+from brainai.model.network import build_network
+from brainai.training.checkpoints import Progress
+from brainai.training.config import parse_config
+from brainai.training.stages import answering, fit_stage, open_stage
+
+
+@pytest.fixture(autouse=True)
+def own_state() -> Iterator[None]:
+    """Accelerate keeps its state for the life of a process, as if no second test came."""
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture
+def config(dataset_folder: Path, tmp_path: Path):
+    """Two stages at 32 pixels, with a running average."""
+    (tmp_path / "run").mkdir()
+    return parse_config(
+        ["--preset", "smoke", "--data", str(dataset_folder), "--out", str(tmp_path / "run"),
+         "--stages.1.epochs", "1", "--average", "0.5"]
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_every_stage_runs_in_the_precision_asked_for(config) -> None:
+    accelerator = Accelerator(cpu=True, mixed_precision="bf16")
+    network = build_network("test_resnet")
+    stage, found = Progress(), []
+    network.decoder.mask.register_forward_hook(lambda module, inputs, output: found.append(output))
+    for _ in range(2):
+        stage = fit_stage(accelerator, network, config, stage)
+        assert {output.dtype for output in found} == {torch.bfloat16}
+        found.clear()
+
+
+def test_the_average_answers_and_follows_the_weights_by_its_decay(config) -> None:
+    accelerator = Accelerator(cpu=True, mixed_precision="no")
+    network = build_network("test_resnet")
+    fitting = open_stage(accelerator, network, config, 1)
+    bias, averaged = network.decoder.mask.bias, answering(accelerator, fitting).decoder.mask.bias
+    for value in (8.0, 0.0):  # the first update copies; 8, then half of 8 and half of 0
+        bias.data.fill_(value)
+        fitting.average.update_parameters(fitting.network)
+    assert averaged.item() == pytest.approx(4.0)
+
+
+def test_without_an_average_the_network_itself_answers(config) -> None:
+    accelerator = Accelerator(cpu=True, mixed_precision="no")
+    network = build_network("test_resnet")
+    plain = type(config)(**{**vars(config), "average": 0.0})
+    assert answering(accelerator, open_stage(accelerator, network, plain, 1)) is network
