@@ -10,10 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from brainai.inference.classifier import Classifier, Prediction
+    from brainai.inference.classifier import Classifier, Prediction, ScanPrediction
 
 __version__ = "0.1.0"
-__all__ = ["Classifier", "Prediction", "__version__"]
+__all__ = ["Classifier", "Prediction", "ScanPrediction", "__version__"]
 
 DISCLAIMER = (
     "For research and teaching only. BrainAI is not a medical device: "
@@ -22,6 +22,6 @@ DISCLAIMER = (
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("Classifier", "Prediction"):
+    if name in ("Classifier", "Prediction", "ScanPrediction"):
         return getattr(import_module("brainai.inference.classifier"), name)
     raise AttributeError(f"module 'brainai' has no attribute {name!r}")

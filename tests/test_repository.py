@@ -21,7 +21,7 @@ ALLOWED = {
     "accelerate": ("brainai/training/", "train.py"),
     "huggingface_hub": ("brainai/hub/", "brainai/model/folder.py"),
     "timm": ("brainai/model/",),
-    "SimpleITK": ("brainai/data/volumes.py",),
+    "SimpleITK": ("brainai/data/volumes.py", "brainai/data/dicom.py"),
 }
 DOWNSTREAM = {  # a package and those that may not know of it
     "brainai.web": ("data", "model", "training", "evaluation", "inference", "hub"),

@@ -78,10 +78,15 @@ def square(pixels: np.ndarray) -> np.ndarray:
 
 def resize(pixels: np.ndarray, size: int) -> np.ndarray:
     """`[S, S]` float32 → `[size, size]`, bilinear, averaged where it shrinks."""
-    if pixels.shape == (size, size):
+    return stretch(pixels, size, size)
+
+
+def stretch(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """`[H, W]` → `[height, width]` float32, bilinear, averaged where it shrinks."""
+    if pixels.shape == (height, width):
         return pixels.astype(np.float32)
     image = Image.fromarray(np.ascontiguousarray(pixels, np.float32))
-    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
+    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
 
 
 def prepare_slice(pixels: np.ndarray, size: int) -> np.ndarray:

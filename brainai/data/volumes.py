@@ -1,24 +1,42 @@
-"""One scan file → `Volume`: voxels in one orientation, whatever its header says. The only user of
-SimpleITK.
+"""One scan file → `Volume`: voxels in one orientation, whatever its header says; and a mask back
+into the file's own geometry. With `dicom.py`, the only user of SimpleITK.
 
 Orientation is LPS: x grows to the patient's left, y to the back, z to the head. A slice is shown
 as `voxels[:, :, k].T`, `[H, W]`: front of the head up, patient's right on the left of the picture.
 """
 
-import gzip
-import math
-import struct
-import zlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
+from brainai.data.headers import check_metaimage, check_nifti, check_size, damaged
 from brainai.errors import DataError
 
-NIFTI_HEADER_BYTES = 348
+MASK_SUFFIXES = (".nii.gz", ".nii", ".mha")
 GRID_TOLERANCE_MM = 0.01  # headers round; a hundredth of a voxel moves nothing
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where the voxels of a volume lie, and how its file orders them: enough to write a mask that
+    lies over the file in any viewer. Fields as in `Volume`."""
+
+    shape: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    origin_mm: tuple[float, float, float]
+    direction: tuple[float, ...]
+    stored_axes: str
+
+    def heights_mm(self) -> np.ndarray:
+        """How high the middle of each slice lies, `[Z]` float, mm towards the head by the header's
+        coordinates."""
+        towards_head = np.reshape(self.direction, (3, 3))[2] * self.spacing_mm
+        middle = (np.array(self.shape[:2]) - 1) / 2
+        start = self.origin_mm[2] + towards_head[:2] @ middle
+        return start + towards_head[2] * np.arange(self.shape[2])
 
 
 @dataclass(frozen=True)
@@ -31,6 +49,7 @@ class Volume:
     direction: nine numbers, row by row: columns are the axes of x, y, z.
     stored_axes: the orientation in the file, three letters such as "RAS".
     header_text: what the header says in words (description, names, history), "" where nothing.
+    note: what the reader chose among several things, fit for a visitor; "" where nothing.
     """
 
     voxels: np.ndarray
@@ -39,6 +58,14 @@ class Volume:
     direction: tuple[float, ...]
     stored_axes: str = "LPS"
     header_text: str = ""
+    note: str = ""
+
+    @property
+    def grid(self) -> Grid:
+        """The place of the voxels, without them."""
+        return Grid(
+            self.voxels.shape, self.spacing_mm, self.origin_mm, self.direction, self.stored_axes
+        )
 
     def has_grid_of(self, other: "Volume") -> bool:
         """True where both have their voxels at the same places."""
@@ -55,29 +82,70 @@ class Volume:
 def use_one_thread() -> None:
     """Keep SimpleITK to one thread: where each core has its own worker, more only disturb."""
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+
+
+def keep_quiet() -> None:
+    """No warnings of SimpleITK on stderr: they quote file names and headers, which name people."""
     sitk.ProcessObject.GlobalWarningDisplayOff()
 
 
-def read_volume(path: Path) -> Volume:
+def read_volume(path: Path, called: str | None = None) -> Volume:
     """A NIfTI or MetaImage file as a volume in LPS orientation.
 
+    Args:
+        called: what errors call the file; its path if not given.
     Raises:
-        DataError: damaged, cut short, or no single three-dimensional volume of numbers.
+        DataError: damaged, cut short, too large, or no single three-dimensional volume of numbers.
     """
-    header_text = _check_nifti(path) if _is_nifti(path) else _metaimage_text(path)
+    keep_quiet()
+    called = called or str(path)
+    is_nifti = path.name.lower().endswith((".nii", ".nii.gz"))
+    header_text = check_nifti(path, called) if is_nifti else check_metaimage(path, called)
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO("NiftiImageIO" if is_nifti else "MetaImageIO")
+    reader.SetFileName(str(path))
     try:
-        image = sitk.ReadImage(str(path))
+        reader.ReadImageInformation()
+        check_size(reader.GetSize(), reader.GetNumberOfComponents(), called)
+        image = reader.Execute()
     except RuntimeError as error:
-        raise _damaged(path, "SimpleITK cannot read it") from error
-    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
+        raise damaged(called, "SimpleITK cannot read it") from error
+    if image.GetDimension() == 4:
         image = image[:, :, :, 0]
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        raise DataError(
-            f"{path}: expected one volume of three dimensions, found size {image.GetSize()} with "
-            f"{image.GetNumberOfComponentsPerPixel()} numbers per voxel. Export one sequence."
-        )
+    return from_image(image, header_text)
+
+
+def from_image(image: sitk.Image, header_text: str = "", note: str = "") -> Volume:
+    """An image in any orientation as a volume in LPS; voxels that are no numbers become 0."""
     axes = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(image.GetDirection())
-    return _to_volume(sitk.DICOMOrient(image, "LPS"), axes, header_text)
+    return _to_volume(sitk.DICOMOrient(image, "LPS"), axes, header_text, note)
+
+
+def write_mask(path: Path, mask: np.ndarray, grid: Grid) -> None:
+    """Write a mask over the file that `grid` comes from, aside first and then renamed.
+
+    The file has the orientation, the number of voxels and the places of that file, and no text.
+
+    Args:
+        path: ends in .nii.gz, .nii or .mha.
+        mask: `[X, Y, Z]` bool in LPS, of the grid's shape; written as 0 and 1, uint8.
+    Raises:
+        DataError: another ending, or a place that cannot be written to.
+    """
+    suffix = next((s for s in MASK_SUFFIXES if path.name.lower().endswith(s)), None)
+    if suffix is None:
+        raise DataError(f"{path}: expected a name that ends in {', '.join(MASK_SUFFIXES)}.")
+    volume = Volume(mask.astype(np.uint8), grid.spacing_mm, grid.origin_mm, grid.direction)
+    partial = path.with_name(f".{path.name}.partial{suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image = sitk.DICOMOrient(_to_image(volume), grid.stored_axes)
+        sitk.WriteImage(image, str(partial), useCompression=True)
+        os.replace(partial, path)
+    except (OSError, RuntimeError) as error:
+        if partial.exists():
+            partial.unlink()
+        raise DataError(f"{path}: expected a place to write the mask to, found none.") from error
 
 
 def resample(volume: Volume, grid: Volume) -> Volume:
@@ -88,16 +156,15 @@ def resample(volume: Volume, grid: Volume) -> Volume:
         sitk.Cast(_to_image(volume), sitk.sitkFloat32), _to_image(grid), sitk.Transform(),
         sitk.sitkLinear, 0.0,
     )  # fmt: skip
-    return _to_volume(resampled, volume.stored_axes, volume.header_text)
+    return _to_volume(resampled, volume.stored_axes, volume.header_text, volume.note)
 
 
-def _to_volume(image: sitk.Image, axes: str, header_text: str) -> Volume:
+def _to_volume(image: sitk.Image, axes: str, header_text: str, note: str) -> Volume:
     voxels = sitk.GetArrayFromImage(image).transpose(2, 1, 0)
     if np.issubdtype(voxels.dtype, np.floating):
         voxels = np.nan_to_num(voxels, nan=0.0, posinf=0.0, neginf=0.0)
-    return Volume(
-        voxels, image.GetSpacing(), image.GetOrigin(), image.GetDirection(), axes, header_text
-    )
+    place = image.GetSpacing(), image.GetOrigin(), image.GetDirection()
+    return Volume(voxels, *place, axes, header_text, note)
 
 
 def _to_image(volume: Volume) -> sitk.Image:
@@ -106,65 +173,3 @@ def _to_image(volume: Volume) -> sitk.Image:
     image.SetOrigin(volume.origin_mm)
     image.SetDirection(volume.direction)
     return image
-
-
-def _is_nifti(path: Path) -> bool:
-    return path.name.lower().endswith((".nii", ".nii.gz"))
-
-
-def _check_nifti(path: Path) -> str:
-    """Check that a NIfTI file is whole, which its library does not; give the text of its header.
-
-    Text stands in fixed fields and, in files that AFNI wrote, in an extension before the voxels.
-    """
-    try:
-        content = path.read_bytes()
-        if content[:2] == b"\x1f\x8b":
-            content = gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
-        raise _damaged(path, "its compressed data break off or are changed") from error
-    try:
-        start, end = _voxel_bytes(content)
-    except (struct.error, ValueError, OverflowError) as error:
-        raise _damaged(path, "it does not begin with a NIfTI header") from error
-    if len(content) < end:
-        raise _damaged(path, f"it should hold {end} bytes and holds {len(content)}")
-    fields = (content[4:32], content[148:252], content[328:344], content[348:start])
-    return "\n".join(_text(field) for field in fields if field.strip(b"\0"))
-
-
-def _voxel_bytes(content: bytes) -> tuple[int, int]:
-    """First byte of the voxels and first byte after them, by a NIfTI-1 header.
-
-    Raises:
-        struct.error, ValueError, OverflowError: no such header.
-    """
-    order = "<" if content[:4] == struct.pack("<i", NIFTI_HEADER_BYTES) else ">"
-    if struct.unpack(order + "i", content[:4])[0] != NIFTI_HEADER_BYTES:
-        raise ValueError("not the size of a NIfTI-1 header")
-    rank, *sizes = struct.unpack(order + "8h", content[40:56])
-    (bits,) = struct.unpack(order + "h", content[72:74])
-    (offset,) = struct.unpack(order + "f", content[108:112])
-    if not 1 <= rank <= 7 or min(sizes[:rank]) < 1 or bits < 1 or not 348 <= offset < 2**31:
-        raise ValueError("impossible sizes")
-    return int(offset), int(offset) + math.prod(sizes[:rank]) * bits // 8
-
-
-def _metaimage_text(path: Path) -> str:
-    """The header of a MetaImage file, which is text and stands before the voxels."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(4096)
-    except OSError as error:
-        raise _damaged(path, "it cannot be opened") from error
-    return _text(start.split(b"ElementDataFile")[0])
-
-
-def _text(field: bytes) -> str:
-    return field.replace(b"\0", b" ").decode("latin-1").strip()
-
-
-def _damaged(path: Path, found: str) -> DataError:
-    return DataError(
-        f"{path}: expected a whole scan file, found a damaged one: {found}. Copy it again."
-    )

@@ -11,13 +11,18 @@ import torch
 from brainai.data.augment import to_input
 from brainai.data.images import ImageSource, restore
 from brainai.errors import DataError
-from brainai.inference.sequences import stack_sequences
+from brainai.inference.scan import Progress, ScanPrediction, judge_scan
+from brainai.inference.sequences import (
+    MASK_LEVEL,
+    ScanSource,
+    open_sequences,
+    stack_sequences,
+)
 from brainai.model.cam import heat
 from brainai.model.folder import ModelInfo, load_model
 from brainai.model.network import BrainNet
 
 TUMOR = 1  # class index
-MASK_LEVEL = 0.5  # a pixel belongs to the mask from this probability on
 
 Item: TypeAlias = ImageSource | Mapping[str, ImageSource | None]
 
@@ -102,6 +107,29 @@ class Classifier:
             chunk = enumerate(items[start : start + batch_size], start)
             answers += self._answer([self._prepare_nth(n, item, len(items)) for n, item in chunk])
         return answers
+
+    def predict_scan(
+        self,
+        flair: ScanSource,
+        t1c: ScanSource | None = None,
+        t2: ScanSource | None = None,
+        progress: Progress | None = None,
+        batch_size: int = 16,
+    ) -> ScanPrediction:
+        """Answer for a whole scan, slice by slice and together.
+
+        Args:
+            flair: a NIfTI or MetaImage file, the folder of a DICOM series, a zip file of it, or a
+                `Volume`. It may be stored in any orientation; its slices are judged axially.
+            t1c, t2: other sequences of the same examination, where there are any; they are
+                resampled onto FLAIR's voxels by their headers.
+            progress: called with slices done and slices to do after each batch.
+            batch_size: slices in one forward pass; bounds the memory.
+        Raises:
+            DataError: a scan cannot be judged; the message is fit for a visitor.
+        """
+        volumes = open_sequences({"flair": flair, "t1c": t1c, "t2": t2}, self.info.modalities)
+        return judge_scan(self._forward, self.info, volumes, progress, batch_size)
 
     def _prepare_nth(self, index: int, item: Item, count: int) -> tuple[np.ndarray, int, int]:
         sources = item if isinstance(item, Mapping) else {"flair": item}

@@ -1,14 +1,22 @@
-"""The sequences of one slice, as the network takes them together."""
+"""FLAIR, T1c and T2 brought together, of one slice and of one examination."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
 from brainai.data.dataset import MODALITIES
 from brainai.data.images import ImageSource, decode, prepare_slice
+from brainai.data.scans import read_scan
+from brainai.data.volumes import Volume, resample
 from brainai.errors import DataError
 
+MASK_LEVEL = 0.5  # a pixel belongs to the mask from this probability on
 SPOKEN = {"flair": "FLAIR", "t1c": "T1c", "t2": "T2"}
+MAX_PIXEL_MM = 2.5  # larger ones within an axial slice are the thickness of other slices
+
+ScanSource: TypeAlias = str | Path | Volume
 
 
 def stack_sequences(
@@ -40,6 +48,53 @@ def stack_sequences(
     prepared = {name: prepare_slice(plane, size) for name, plane in pixels.items()}
     planes = np.stack([prepared.get(name, prepared["flair"]) for name in MODALITIES])
     return planes, *pixels["flair"].shape
+
+
+def open_sequences(
+    sources: Mapping[str, ScanSource | None], modalities: tuple[str, ...]
+) -> dict[str, Volume]:
+    """The sequences of one examination, all on FLAIR's voxels.
+
+    Raises:
+        DataError: FLAIR is missing, the model does not know a sequence, one lies elsewhere, or a
+            scan cannot be judged; the message is fit for a visitor.
+    """
+    given = {name: sources[name] for name in MODALITIES if sources.get(name) is not None}
+    if "flair" not in given:
+        raise DataError("FLAIR is missing: bring the FLAIR scan, the others only add to it.")
+    for name in given:
+        if name not in modalities:
+            raise DataError(f"This model was not trained on {SPOKEN[name]}: leave it out.")
+    volumes: dict[str, Volume] = {}
+    for name, source in given.items():
+        volume = source if isinstance(source, Volume) else _read(source, name)
+        if name == "flair":
+            _check_axial(volume)
+        else:
+            volume = resample(volume, volumes["flair"])
+            if not volume.voxels.any():
+                raise DataError(
+                    f"{SPOKEN[name]} does not overlap FLAIR by its header: bring sequences of one "
+                    "examination, or FLAIR alone."
+                )
+        volumes[name] = volume
+    return volumes
+
+
+def _read(source: str | Path, name: str) -> Volume:
+    return read_scan(source, SPOKEN[name], expect_flair=name == "flair")
+
+
+def _check_axial(volume: Volume) -> None:
+    """Raises DataError where axial slices would be cut across thick slices of another direction."""
+    x, y, _ = volume.spacing_mm
+    if max(x, y) > MAX_PIXEL_MM:
+        way = "sagittal" if x > y else "coronal"
+        raise DataError(
+            f"FLAIR: expected axial slices with pixels of at most {MAX_PIXEL_MM} mm, found "
+            f"{x:.1f} × {y:.1f} mm, as in a scan of thick {way} slices. "
+            "Bring an axial or a 3D scan."
+        )
 
 
 def _size(pixels: np.ndarray) -> str:

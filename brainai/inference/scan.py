@@ -1,0 +1,241 @@
+"""The answer for a whole scan: every slice judged, and put together in the scan's own geometry."""
+
+import csv
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from brainai.data.images import restore, stretch
+from brainai.data.volumes import Grid, Volume, write_mask
+from brainai.errors import DataError
+from brainai.inference.sequences import MASK_LEVEL, SPOKEN, stack_sequences
+from brainai.model.folder import ModelInfo
+
+HEAD_CM2 = 10.0  # a slice with less of the head in it is not judged: scalp, or the tip of the brain
+HEAD_LEVEL = 0.1  # of the scan's brightness: what differs more from the background is head
+SUPPORT_MM = 5.0  # neighbouring slices that agree on a tumour must span this
+CSV_COLUMNS = ("index", "position_mm", "probability", "label", "area_cm2")
+
+Progress: TypeAlias = Callable[[int, int], object]
+
+
+@dataclass(frozen=True, eq=False)
+class ScanPrediction:
+    """The answer for a scan of Z slices, lowest first.
+
+    Attributes:
+        label: "Tumor" where `probability` reaches `threshold`, else "No Tumor"; of the whole scan.
+        probability: of tumour, in [0, 1]: the highest level that neighbouring slices hold together
+            over at least 5 mm, two at least (`whole_scan`). One slice alone never decides: false
+            alarms of single slices would add up over a scan.
+        threshold: the model's operating point, a probability.
+        slices: probability of each slice, `[Z]` float; NaN where a slice shows next to nothing of
+            the head and is not judged.
+        slice_labels: "Tumor", "No Tumor", or "" where not judged, one per slice.
+        mask: where the network sees tumour, `[X, Y, Z]` bool in LPS on FLAIR's own voxels; an
+            estimate of extent, drawn whatever the labels are. None if the model has no decoder.
+        volume_ml: of the mask; None without one.
+        areas_cm2: of the mask in each slice, `[Z]` float; None without one.
+        grid: where the voxels lie, and how FLAIR's file orders them.
+        notes: what was chosen on the way, a sentence each, fit for a visitor.
+    """
+
+    label: str
+    probability: float
+    threshold: float
+    slices: np.ndarray
+    slice_labels: tuple[str, ...]
+    mask: np.ndarray | None
+    volume_ml: float | None
+    areas_cm2: np.ndarray | None
+    grid: Grid
+    notes: tuple[str, ...] = ()
+
+    def save_mask(self, path: str | Path) -> None:
+        """Write the mask (.nii.gz, .nii or .mha) with orientation and voxels of FLAIR's own file,
+        so that it lies over that file in any viewer. The file appears whole or not at all.
+
+        Raises:
+            DataError: there is no mask, or no place to write to.
+        """
+        if self.mask is None:
+            raise DataError("This model has no decoder, so there is no mask to save.")
+        write_mask(Path(path), self.mask, self.grid)
+
+    def rows(self) -> Iterator[dict[str, int | float | str | None]]:
+        """One record per slice, lowest first; None for what was not judged. Keys: index (from 0),
+        position_mm (of its middle, towards the head), probability, label, area_cm2."""
+        heights = self.grid.heights_mm()
+        for index, probability in enumerate(self.slices):
+            area = None if self.areas_cm2 is None else round(float(self.areas_cm2[index]), 4)
+            judged = not math.isnan(probability)
+            values = (
+                index,
+                round(float(heights[index]), 3),
+                round(float(probability), 6) if judged else None,
+                self.slice_labels[index] or None,
+                area if judged else None,
+            )
+            yield dict(zip(CSV_COLUMNS, values, strict=True))
+
+    def write_csv(self, path: str | Path) -> None:
+        """Write `rows` as a table; empty where a slice is not judged. Whole or not at all.
+
+        Raises:
+            DataError: there is no place to write to.
+        """
+        path = Path(path)
+        partial = path.with_name(f".{path.name}.partial")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, CSV_COLUMNS)
+                writer.writeheader()
+                writer.writerows(self.rows())
+            os.replace(partial, path)
+        except OSError as error:
+            raise DataError(
+                f"{path}: expected a place to write the table to, found none."
+            ) from error
+
+
+def judge_scan(
+    forward: Callable,
+    info: ModelInfo,
+    volumes: Mapping[str, Volume],
+    progress: Progress | None = None,
+    batch_size: int = 16,
+) -> ScanPrediction:
+    """Judge every slice that shows the head, batch by batch, and put the answers together.
+
+    Args:
+        forward: prepared slices `[N, 3, S, S]` float32 in [0, 1] → an object with `probabilities`
+            `[N]` and `masks` `[N, S, S]`, or None.
+        volumes: of `open_sequences`.
+        progress: called with slices done and slices to do after each batch; what it returns is
+            ignored.
+    Raises:
+        DataError: no slice shows enough of a head.
+    """
+    flair = volumes["flair"]
+    width, height, count = flair.voxels.shape
+    judged = np.flatnonzero(head_areas(flair) >= HEAD_CM2)
+    if len(judged) == 0:
+        raise DataError(
+            "FLAIR: expected a scan of a head, found no slice with enough of one in it. "
+            "Bring the whole scan as the scanner made it."
+        )
+    probabilities = np.full(count, np.nan)
+    mask = None
+    for start in range(0, len(judged), batch_size):
+        batch = judged[start : start + batch_size]
+        prepared = [_prepare(volumes, index, info) for index in batch]
+        found = forward(np.stack([planes for planes, _, _ in prepared]))
+        probabilities[batch] = found.probabilities
+        if found.masks is not None:
+            if mask is None:
+                mask = np.zeros((count, height, width), bool).transpose(2, 1, 0)
+            for index, plane, (_, *drawn) in zip(batch, found.masks, prepared, strict=True):
+                levels = stretch(restore(plane, *drawn), height, width)
+                mask[:, :, index] = (levels >= MASK_LEVEL).T
+        if progress is not None:
+            progress(start + len(batch), len(judged))
+    return _put_together(probabilities, mask, volumes, info)
+
+
+def whole_scan(probabilities: np.ndarray, step_mm: float) -> float:
+    """The scan's probability from its slices': the highest level that neighbouring slices hold
+    together, that is the largest, over all runs of neighbours, of the smallest in the run.
+
+    So the scan is "Tumor" exactly where a run of neighbouring slices all are. A run spans 5 mm, and
+    two slices at least: a tumour of any size that the network can find reaches over that, while
+    most false alarms are a vessel or an artefact on one slice, and 150 slices have many chances
+    for one. Shorter runs count only where no longer one was judged.
+
+    Args:
+        probabilities: `[Z]` float, NaN where not judged; at least one is a number.
+        step_mm: distance of the slices.
+    """
+    run = min(max(2, math.ceil(SUPPORT_MM / step_mm - 1e-6)), len(probabilities))
+    for length in range(run, 0, -1):
+        held = np.lib.stride_tricks.sliding_window_view(probabilities, length).min(axis=1)
+        if not np.isnan(held).all():
+            return float(np.nanmax(held))
+    raise ValueError("no slice was judged")
+
+
+def head_areas(volume: Volume) -> np.ndarray:
+    """How much of the head each slice shows, `[Z]` float, cm².
+
+    Head is what differs from the background in the corners of the scan, by one level for all
+    slices: on its own, a slice of mere noise above the head would look full.
+    """
+    voxels = volume.voxels
+    margin_x, margin_y = (max(1, length // 20) for length in voxels.shape[:2])
+    corners = [
+        voxels[x, y]
+        for x in (slice(margin_x), slice(-margin_x, None))
+        for y in (slice(margin_y), slice(-margin_y, None))
+    ]
+    background = np.float32(np.median(np.concatenate([c.reshape(-1) for c in corners])))
+    sample = np.abs(voxels[::4, ::4].astype(np.float32) - background)
+    level = HEAD_LEVEL * np.percentile(sample, 99)
+    counts = [
+        np.count_nonzero(np.abs(voxels[:, :, k].astype(np.float32) - background) > level)
+        for k in range(voxels.shape[2])
+    ]
+    return np.array(counts) * _pixel_cm2(volume)
+
+
+def _prepare(volumes: Mapping[str, Volume], index: int, info: ModelInfo) -> tuple:
+    """One slice as the network sees it, and its H and W in square pixels."""
+    x, y, _ = volumes["flair"].spacing_mm
+    width, height, _ = volumes["flair"].voxels.shape
+    height, width = round(height * y / min(x, y)), round(width * x / min(x, y))
+    planes = {name: volume.voxels[:, :, index].T for name, volume in volumes.items()}
+    return stack_sequences(
+        {
+            name: stretch(plane, height, width)
+            for name, plane in planes.items()
+            # Where another sequence does not reach, FLAIR stands in for it.
+            if name == "flair" or plane.min() < plane.max()
+        },
+        info.image_size,
+        info.modalities,
+    )
+
+
+def _put_together(
+    probabilities: np.ndarray,
+    mask: np.ndarray | None,
+    volumes: Mapping[str, Volume],
+    info: ModelInfo,
+) -> ScanPrediction:
+    flair = volumes["flair"]
+    probability = whole_scan(probabilities, flair.spacing_mm[2])
+    areas = None if mask is None else mask.sum(axis=(0, 1)) * _pixel_cm2(flair)
+    no_tumor, tumor = info.label_names
+    return ScanPrediction(
+        label=tumor if probability >= info.threshold else no_tumor,
+        probability=probability,
+        threshold=info.threshold,
+        slices=probabilities,
+        slice_labels=tuple(
+            "" if math.isnan(p) else tumor if p >= info.threshold else no_tumor
+            for p in probabilities
+        ),
+        mask=mask,
+        volume_ml=None if areas is None else float(areas.sum() * flair.spacing_mm[2] / 10),
+        areas_cm2=areas,
+        grid=flair.grid,
+        notes=tuple(f"{SPOKEN[name]}: {v.note}" for name, v in volumes.items() if v.note),
+    )
+
+
+def _pixel_cm2(volume: Volume) -> float:
+    return volume.spacing_mm[0] * volume.spacing_mm[1] / 100

@@ -1,0 +1,167 @@
+"""What a person may bring as a scan: files, folders and zip files; what is refused, and how."""
+
+import gzip
+import os
+import zipfile
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from dicom_files import PLANTED, write_series
+from scans import SHAPE, brain, write_scan
+
+from brainai.data import scans as reading
+from brainai.data.scans import is_scan, read_scan
+from brainai.errors import DataError
+
+
+def pack(archive: Path, folder: Path, inside: str = "PLANTED/") -> Path:
+    """A zip file of a folder's files."""
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        for path in folder.iterdir():
+            packed.write(path, inside + path.name)
+    return archive
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where temporary files go."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [("a.nii", True), ("a.NII.GZ", True), ("a.mha", True), ("a.mhd", True), ("a.zip", True),
+     ("a.dcm", True), ("a.png", False), ("a.gz", False), ("", True)],
+)  # fmt: skip
+def test_scans_are_told_from_pictures_by_name(tmp_path: Path, name: str, answer: bool) -> None:
+    assert is_scan(tmp_path / name) is answer
+
+
+def test_a_zip_file_gives_what_its_folder_gives_and_leaves_nothing(
+    tmp_path: Path, scratch: Path
+) -> None:
+    folder = write_series(tmp_path / "series", brain())
+    volume = read_scan(pack(tmp_path / "series.zip", folder))
+    np.testing.assert_array_equal(volume.voxels, brain())
+    assert list(scratch.iterdir()) == []
+
+
+def test_names_in_a_zip_file_lead_nowhere(tmp_path: Path, scratch: Path) -> None:
+    folder = write_series(tmp_path / "series", brain())
+    archive = pack(tmp_path / "series.zip", folder, inside="../../outside_")
+    before = set(tmp_path.rglob("*"))
+    np.testing.assert_array_equal(read_scan(archive).voxels, brain())
+    assert set(tmp_path.rglob("*")) == before
+
+
+def test_a_zip_file_that_unpacks_to_too_much_is_refused(
+    tmp_path: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MAX_UNPACKED_BYTES", 5_000_000)
+    archive = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name in "abc":
+            packed.writestr(name, bytes(2_000_000))
+    with pytest.raises(DataError, match="at most 5 MB"):
+        read_scan(archive)
+    assert list(scratch.iterdir()) == []
+
+
+def test_too_many_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MAX_FILES", 5)
+    folder = write_series(tmp_path / "series", brain())  # 6 files
+    for place in (folder, pack(tmp_path / "series.zip", folder)):
+        with pytest.raises(DataError, match="at most 5 files"):
+            read_scan(place)
+
+
+def test_a_damaged_zip_file_is_refused_without_the_names_inside(tmp_path: Path) -> None:
+    archive = pack(tmp_path / "series.zip", write_series(tmp_path / "series", brain()))
+    content = bytearray(archive.read_bytes())
+    content[400:600] = bytes(200)
+    damaged = tmp_path / "damaged.zip"
+    for case in (bytes(content), bytes(content[:3000]), b"", b"PK"):
+        damaged.write_bytes(case)
+        with pytest.raises(DataError, match="whole zip file") as caught:
+            read_scan(damaged)
+        assert PLANTED[0] not in str(caught.value)
+        assert caught.value.__suppress_context__
+
+
+def test_a_locked_zip_file_is_refused(tmp_path: Path) -> None:
+    archive = pack(tmp_path / "series.zip", write_series(tmp_path / "series", brain()))
+    content = archive.read_bytes()
+    for mark, at in ((b"PK\3\4", 6), (b"PK\1\2", 8)):  # bit 0 of the flags means: encrypted
+        parts = content.split(mark)
+        parts[1:] = [part[: at - 4] + b"\1" + part[at - 3 :] for part in parts[1:]]
+        content = mark.join(parts)
+    archive.write_bytes(content)
+    with pytest.raises(DataError, match="password"):
+        read_scan(archive)
+
+
+def test_a_zip_file_of_nifti_says_to_bring_the_file(tmp_path: Path) -> None:
+    write_scan(tmp_path / "series" / "a.nii.gz", brain())
+    with pytest.raises(DataError, match="Bring the one file itself"):
+        read_scan(pack(tmp_path / "a.zip", tmp_path / "series"))
+
+
+@pytest.mark.parametrize("name", ["PLANTED.nii.gz", "PLANTED.mha", "PLANTED.txt", "PLANTED.dcm"])
+def test_no_path_is_named_in_a_refusal(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    for content in (None, b"hello"):
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(DataError, match="FLAIR: expected") as caught:
+            read_scan(path, "FLAIR")
+        assert "PLANTED" not in str(caught.value)
+        assert str(tmp_path) not in str(caught.value)
+
+
+def test_several_volumes_in_one_nifti_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "scan.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(np.zeros((*SHAPE, 3), np.int16), np.eye(4)), path)
+    with pytest.raises(DataError, match=r"found 3 volumes in one file\. Save the one"):
+        read_scan(path, "FLAIR")
+
+
+def test_a_single_volume_with_a_fourth_axis_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "scan.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(brain()[..., None], np.diag([-1, -1, 1, 1])), path)
+    np.testing.assert_array_equal(read_scan(path).voxels, brain())
+
+
+def test_a_small_packed_file_that_claims_to_be_huge_is_refused_unread(tmp_path: Path) -> None:
+    path = write_scan(tmp_path / "scan.nii", brain())
+    content = bytearray(path.read_bytes())
+    content[42:48] = np.array([2000, 2000, 2000], "<i2").tobytes()
+    packed = tmp_path / "scan.nii.gz"
+    packed.write_bytes(gzip.compress(bytes(content)))
+    with pytest.raises(DataError, match="at most 100 million voxels, found 2000 × 2000 × 2000"):
+        read_scan(packed, "FLAIR")
+
+
+def test_a_metaimage_reads_its_voxels_from_beside_it_and_from_nowhere_else(tmp_path: Path) -> None:
+    header = write_scan(tmp_path / "scan.mhd", brain())
+    np.testing.assert_array_equal(read_scan(header).voxels, brain())
+    text = header.read_text()
+    (tmp_path / "raw.bin").write_bytes(brain().tobytes())
+    (tmp_path / "deeper").mkdir()
+    for place in (tmp_path / "raw.bin", "../raw.bin", "LIST", "%03d.bin 1 6 1"):
+        other = tmp_path / "deeper" / "scan.mhd"
+        other.write_text(text.replace("scan.raw", str(place)))
+        assert str(place) in other.read_text()
+        with pytest.raises(DataError, match="in it or beside it"):
+            read_scan(other, "FLAIR")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no links there")
+def test_a_link_to_nowhere_in_a_folder_is_left_out(tmp_path: Path) -> None:
+    folder = write_series(tmp_path / "series", brain())
+    (folder / "gone.dcm").symlink_to(tmp_path / "nowhere")
+    np.testing.assert_array_equal(read_scan(folder).voxels, brain())
