@@ -1,5 +1,6 @@
 """DICOM series for tests, written from a volume, with a patient's name planted in every header."""
 
+import locale
 from pathlib import Path
 
 import numpy as np
@@ -50,9 +51,19 @@ def write_series(
         header |= {name[1:].replace("_", "|"): value for name, value in tags.items()}
         for key, value in header.items():
             image.SetMetaData(key, value)
+        # Files in another order than slices, as scanners and archives name them.
+        write_dicom(folder / f"{PLANTED[0]}_{(7 * (first + k)) % 101:03d}.dcm", image)
+    return folder
+
+
+def write_dicom(path: Path, image: sitk.Image) -> None:
+    """Write an image with its header entries; GDCM's writer leaves the process in locale "C", in
+    which Python takes text files for ASCII, so the locale is put back."""
+    before = locale.setlocale(locale.LC_ALL)
+    try:
         writer = sitk.ImageFileWriter()
         writer.KeepOriginalImageUIDOn()
-        # Files in another order than slices, as scanners and archives name them.
-        writer.SetFileName(str(folder / f"{PLANTED[0]}_{(7 * (first + k)) % 101:03d}.dcm"))
+        writer.SetFileName(str(path))
         writer.Execute(image)
-    return folder
+    finally:
+        locale.setlocale(locale.LC_ALL, before)

@@ -1,11 +1,12 @@
 """DICOM series: the same volume as NIfTI, what is refused, and that no patient is ever named."""
 
+import locale
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from dicom_files import PLANTED, write_series
+from dicom_files import PLANTED, write_dicom, write_series
 from scans import SHAPE, brain, write_scan
 
 from brainai.data.scans import read_scan
@@ -155,7 +156,7 @@ def test_colour_pictures_are_refused(tmp_path: Path) -> None:
     for k in range(5):
         image = sitk.GetImageFromArray(np.full((32, 32, 3), k, np.uint8), isVector=True)
         image.SetMetaData("0010|0010", PLANTED[0])
-        sitk.WriteImage(image, str(tmp_path / f"{k}.dcm"))
+        write_dicom(tmp_path / f"{k}.dcm", image)
     refusal(tmp_path, "colour")
 
 
@@ -164,7 +165,7 @@ def test_several_pictures_in_one_file_are_refused(tmp_path: Path) -> None:
     image.SetMetaData("0008|0060", "MR")
     image.SetMetaData("0010|0010", PLANTED[0])
     path = tmp_path / "enhanced.dcm"
-    sitk.WriteImage(image, str(path))
+    write_dicom(path, image)
     refusal(path, "multi-frame")
 
 
@@ -184,6 +185,13 @@ def test_pictures_without_a_place_are_refused(tmp_path: Path) -> None:
 def test_a_folder_without_dicom_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing")
     refusal(tmp_path, "no DICOM file")
+
+
+def test_reading_leaves_the_locale_alone(tmp_path: Path) -> None:
+    folder = write_series(tmp_path / "series", brain())
+    before = locale.setlocale(locale.LC_ALL)
+    read_scan(folder)
+    assert locale.setlocale(locale.LC_ALL) == before
 
 
 def test_no_name_date_or_id_reaches_a_volume_or_the_terminal(

@@ -1,0 +1,120 @@
+"""`python -m brainai.inference --flair FILE [--t1c FILE] [--t2 FILE] [--out DIR]`: judge a slice,
+or a scan."""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+from tqdm import tqdm
+
+from brainai import DISCLAIMER, __version__
+from brainai.data.scans import is_scan
+from brainai.errors import BrainAIError, ConfigError
+from brainai.inference.classifier import Classifier, Prediction
+from brainai.inference.scan import ScanPrediction
+
+DIGITS = 6  # of a probability
+MASK_FILE, TABLE_FILE = "mask.nii.gz", "slices.csv"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Is there tumour on this slice, or in this scan? For research and teaching only."""
+
+    flair: Path | None = None
+    """a picture of one slice; or a NIfTI or MetaImage file, folder or zip of a DICOM series"""
+    t1c: Path | None = None
+    """the same slice or examination in T1 with contrast"""
+    t2: Path | None = None
+    """the same slice or examination in T2"""
+    model: str = "weights"
+    """model folder"""
+    out: Path | None = None
+    """folder for mask.nii.gz and slices.csv of a scan"""
+    json: bool = False
+    """print JSON"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line: 0, or 2 after one line that says what to mend."""
+    options = tyro.cli(Options, args=arguments, prog="python -m brainai.inference")
+    try:
+        print(answer(options))
+    except BrainAIError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def answer(options: Options) -> str:
+    """What is printed, after the files of `--out` are written."""
+    if options.flair is None:
+        raise ConfigError("--flair is missing: bring FLAIR, the other sequences only add to it.")
+    sources = {"flair": options.flair, "t1c": options.t1c, "t2": options.t2}
+    scan = is_scan(options.flair)
+    if options.out is not None and not scan:
+        raise ConfigError("--out is for scans: leave it out for a picture of one slice.")
+    classifier = Classifier.load(options.model)
+    if scan:
+        with tqdm(desc="slices", disable=None, leave=False) as bar:
+            found = classifier.predict_scan(**sources, progress=lambda *at: _show(bar, *at))
+        files = _write(found, options.out)
+    else:
+        found, files = classifier.predict(**sources), []
+    if options.json:
+        return json.dumps(to_json(found, classifier), indent=2)
+    return "\n".join([*_lines(found), *(f"wrote {path}" for path in files), DISCLAIMER])
+
+
+def to_json(found: Prediction | ScanPrediction, classifier: Classifier) -> dict[str, Any]:
+    """The answer in plain types; keys as docs/api.md has them, and of a scan its slices besides."""
+    values = {
+        "label": found.label,
+        "probability": round(found.probability, DIGITS),
+        "threshold": found.threshold,
+        "model": {"id": classifier.info.name, "revision": classifier.info.revision},
+        "version": __version__,
+        "disclaimer": DISCLAIMER,
+    }
+    if isinstance(found, ScanPrediction):
+        values |= {
+            "volume_ml": None if found.volume_ml is None else round(found.volume_ml, 3),
+            "notes": list(found.notes),
+            "slices": list(found.rows()),
+        }
+    return values
+
+
+def _lines(found: Prediction | ScanPrediction) -> list[str]:
+    verdict = f"{found.label}: probability {found.probability:.3f}, threshold {found.threshold:g}"
+    if isinstance(found, Prediction):
+        return [verdict]
+    judged = [label for label in found.slice_labels if label]
+    tumor = int((found.slices >= found.threshold).sum())  # NaN, not judged, is no tumour
+    lines = [verdict, f"{tumor} of {len(judged)} slices judged show tumour"]
+    if found.volume_ml is not None:
+        lines.append(f"outlined: {found.volume_ml:.1f} mL")
+    return [*lines, *found.notes]
+
+
+def _write(found: ScanPrediction, out: Path | None) -> list[Path]:
+    if out is None:
+        return []
+    files = [out / TABLE_FILE]
+    found.write_csv(files[0])
+    if found.mask is not None:
+        files.append(out / MASK_FILE)
+        found.save_mask(files[1])
+    return files
+
+
+def _show(bar: tqdm, done: int, total: int) -> None:
+    bar.total = total
+    bar.update(done - bar.n)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""`python -m brainai.inference`: what it prints, what it writes, and how it refuses."""
+
+import csv
+import json
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from PIL import Image
+
+from brainai import DISCLAIMER
+from brainai.inference.__main__ import main
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> str:
+    path = tmp_path / "slice.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64)).astype(np.uint8)).save(path)
+    return str(path)
+
+
+@pytest.fixture
+def scan(tmp_path: Path) -> str:
+    voxels = np.zeros((64, 64, 4), np.int16)
+    voxels[10:54, 10:54, 1:] = np.random.default_rng(0).integers(50, 300, (44, 44, 3))
+    nibabel.save(nibabel.Nifti1Image(voxels, np.diag([-1, -1, 5, 1])), tmp_path / "flair.nii.gz")
+    return str(tmp_path / "flair.nii.gz")
+
+
+def test_a_picture_is_answered_in_a_line(model_folder, picture, capsys) -> None:
+    assert main(["--flair", picture, "--model", str(model_folder)]) == 0
+    verdict, disclaimer = capsys.readouterr().out.strip().splitlines()
+    assert verdict.split(":")[0] in ("Tumor", "No Tumor")
+    assert disclaimer == DISCLAIMER
+
+
+def test_json_of_a_picture_can_be_read_back(model_folder, picture, capsys) -> None:
+    assert main(["--flair", picture, "--t2", picture, "--model", str(model_folder), "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert 0 <= values["probability"] <= 1
+    assert values["disclaimer"] == DISCLAIMER
+    assert "slices" not in values
+
+
+def test_a_scan_leaves_its_mask_and_table(model_folder, scan, tmp_path, capsys) -> None:
+    out = tmp_path / "out"
+    assert main(["--flair", scan, "--model", str(model_folder), "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "of 3 slices judged" in printed
+    assert printed.strip().endswith(DISCLAIMER)
+    assert sorted(path.name for path in out.iterdir()) == ["mask.nii.gz", "slices.csv"]
+    assert nibabel.load(out / "mask.nii.gz").shape == (64, 64, 4)
+    assert len(list(csv.DictReader((out / "slices.csv").open()))) == 4
+
+
+def test_json_of_a_scan_has_its_slices(model_folder, scan, capsys) -> None:
+    assert main(["--flair", scan, "--model", str(model_folder), "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["slices"][0]["probability"] is None
+    assert [row["position_mm"] for row in values["slices"]] == [0, 5, 10, 15]
+    assert values["volume_ml"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "--flair is missing"),
+        (["--t1c", "t1c.nii.gz"], "--flair is missing"),
+        (["--flair", "slice.png", "--out", "out"], "--out is for scans"),
+        (["--flair", "nowhere.nii.gz"], "found nothing at the place named"),
+        (["--flair", "slice.png", "--model", "nowhere"], "not a model folder"),
+    ],
+)
+def test_refusals_are_one_line_and_status_2(model_folder, capsys, arguments, words) -> None:
+    if "--model" not in arguments:
+        arguments = [*arguments, "--model", str(model_folder)]
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert words in err
+    assert len(err.strip().splitlines()) == 1
