@@ -83,7 +83,7 @@ class BrainNet(nn.Module):
             The output, and `[N, H, W]` log-odds as of `cam.class_evidence`, or None with that.
         """
         output, final = self._answer(images)
-        evidence = class_evidence(self.classifier, final, output.logits)
+        evidence = class_evidence(self.classifier, final)
         if evidence is None:
             return output, None
         stride = self.classifier.feature_info[-1]["reduction"]

@@ -1,0 +1,88 @@
+"""Prediction.heatmap: right way up, not mirrored, in the picture's own pixels, on one scale."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from brainai import Classifier
+from brainai.data.images import decode
+from brainai.model.folder import ModelInfo
+from brainai.model.network import build_network
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+LESION = (slice(113, 134), slice(162, 189))  # well inside the tumour of tumor_temporal.png
+
+
+def bright_band(height: int, width: int) -> np.ndarray:
+    pixels = np.zeros((height, width), np.uint8)
+    pixels[height * 3 // 4 :, : width // 4] = 200
+    return pixels
+
+
+@pytest.mark.parametrize(("height", "width"), [(48, 96), (96, 48), (64, 64)])
+@pytest.mark.parametrize("turned", [(1, 1), (-1, 1), (1, -1)])
+def test_heat_lies_on_the_picture_as_it_was_given(plain, height, width, turned):
+    # Evidence is 16 ln 3 on the bright corner: heat 1/2 there (tests/model/test_cam.py), else 0.
+    classifier, _ = plain(gain=16 * math.log(3))
+    pixels = bright_band(height, width)[:: turned[0], :: turned[1]]
+    heatmap = classifier.predict(pixels.copy()).heatmap
+    assert heatmap.shape == (height, width)
+    assert heatmap.dtype == np.float32
+    upright = heatmap[:: turned[0], :: turned[1]]
+    assert upright[-6, 6] == pytest.approx(0.5, abs=1e-3)  # the middle of the corner
+    assert upright[: height // 2].max() == 0
+    assert upright[:, width // 2 :].max() == 0
+
+
+def test_heat_follows_the_temperature_and_evidence_against_tumor_leaves_none(plain):
+    cooled, _ = plain(gain=32 * math.log(3), temperature=2.0)
+    assert cooled.predict(bright_band(64, 64)).heatmap.max() == pytest.approx(0.5, abs=1e-3)
+    against, _ = plain(gain=-50.0)
+    assert against.predict(bright_band(64, 64)).heatmap.max() == 0
+
+
+def test_only_answers_about_slices_pay_for_heat(plain):
+    classifier, _ = plain()
+    planes = np.zeros((2, 3, 32, 32), np.float32)
+    assert classifier._forward(planes).heatmaps is None
+    assert classifier._forward(planes, heatmaps=True).heatmaps.shape == (2, 32, 32)
+
+
+def test_a_head_that_allows_no_exact_map_gives_none():
+    torch.manual_seed(0)
+    network = build_network("test_convnext", decoder=False)
+    info = ModelInfo(architecture="test_convnext", image_size=64, decoder=False)
+    assert Classifier(network, info).predict(bright_band(64, 64)).heatmap is None
+
+
+def tells_where(classifier: Classifier) -> bool:
+    """Whether heat lies on a phantom's lesion, not on its mirror image, and on no other phantom."""
+    pixels = decode(EXAMPLES / "tumor_temporal.png")
+    given = classifier.predict(pixels).heatmap
+    mirrored = classifier.predict(pixels[:, ::-1].copy()).heatmap[:, ::-1]
+    on_lesion = all(
+        heatmap[LESION].mean() > max(0.2, 1.5 * heatmap[:, ::-1][LESION].mean())
+        for heatmap in (given, mirrored)
+    )
+    others = [classifier.predict(file).heatmap for file in EXAMPLES.glob("no_tumor_*.png")]
+    return on_lesion and max(heatmap.mean() for heatmap in others) < 0.05
+
+
+def test_the_committed_weights_tell_where():
+    assert tells_where(Classifier.load(ROOT / "weights", device="cpu"))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_weights_do_not(seed):
+    torch.manual_seed(seed)
+    network = build_network("resnet18", decoder=False)
+    classifier = Classifier(network, ModelInfo(architecture="resnet18", image_size=128))
+    assert not tells_where(classifier)
+    # Nor in a loud voice, for or against: it is the place that is missing, not the strength.
+    for factor in (1000, -1):
+        network.classifier.get_classifier().weight.data *= factor
+        assert not tells_where(classifier)
