@@ -1,43 +1,64 @@
-"""Pictures on the page: the slice with the tumour outlined, and copies that a browser can show."""
+"""Pictures on the page: slice, outline and heat map as layers; copies that a browser can show."""
 
 import numpy as np
+from matplotlib import colormaps
 from PIL import Image, ImageFilter
 
 from brainai.data.images import decode, window
 from brainai.errors import DataError
 
 OUTLINE = (255, 176, 0)  # amber: stands out from grey, and for colour-blind eyes too
+CASING = (0, 0, 0)  # beside the amber, which alone would be lost in the heat map
 SHOWN_SIDE = 640  # pixels of the longer side, however large the slice is
 BROWSER_FORMATS = {"PNG", "JPEG", "GIF", "WEBP", "BMP"}
 THICKNESS = 5  # odd: the filter's side; draws about half of it inside and half outside
+HEAT_COLOURS = colormaps["magma"]  # even steps for the eye, and for colour-blind eyes
+HEAT_OPACITY = 0.75  # at most: the slice is to be seen below
+OPAQUE_FROM = 0.5  # heat of that opacity; weaker heat is clearer, none is clear
 
 
-def draw_slice(pixels: np.ndarray, mask: np.ndarray | None = None) -> Image.Image:
-    """A slice in its grey window, `SHOWN_SIDE` long, with the border of the mask drawn over it.
+def draw_slice(pixels: np.ndarray) -> Image.Image:
+    """A slice in its grey window, `SHOWN_SIDE` long, of its own proportions, mode "L".
 
     Args:
         pixels: `[H, W]` raw grey levels, as `brainai.data.images.decode` gives them.
-        mask: `[H, W]` bool, or None for no outline.
-    Returns:
-        RGB picture of the slice's own proportions.
     """
-    size = shown_size(*pixels.shape)
     grey = Image.fromarray(np.round(window(pixels) * 255).astype(np.uint8))
-    picture = grey.resize(size, Image.Resampling.BICUBIC).convert("RGB")
-    if mask is not None:
-        picture.paste(OUTLINE, mask=border(mask, size))
+    return grey.resize(shown_size(*pixels.shape), Image.Resampling.BICUBIC)
+
+
+def draw_outline(mask: np.ndarray) -> Image.Image:
+    """The border of a mask `[H, W]` bool, to lie over the slice; "RGBA", clear elsewhere."""
+    size = shown_size(*mask.shape)
+    picture = Image.new("RGBA", size)
+    picture.paste(CASING, mask=border(mask, size, THICKNESS + 4))
+    picture.paste(OUTLINE, mask=border(mask, size))
     return picture
 
 
-def border(mask: np.ndarray, size: tuple[int, int]) -> Image.Image:
+def draw_heat(heatmap: np.ndarray) -> Image.Image:
+    """A heat map `[H, W]` float in [0, 1], to lie over the slice; "RGBA", clear where it is 0."""
+    large = Image.fromarray(heatmap).resize(shown_size(*heatmap.shape), Image.Resampling.BILINEAR)
+    return Image.fromarray(heat_colours(np.asarray(large)))
+
+
+def heat_colours(heat: np.ndarray) -> np.ndarray:
+    """Heat in [0, 1], of any shape → red, green, blue and opacity, `[..., 4]` uint8."""
+    colours = HEAT_COLOURS(heat, bytes=True)
+    opacity = HEAT_OPACITY * np.clip(heat / OPAQUE_FROM, 0, 1)
+    colours[..., 3] = np.round(opacity * 255)
+    return colours
+
+
+def border(mask: np.ndarray, size: tuple[int, int], thickness: int = THICKNESS) -> Image.Image:
     """The outline of a mask `[H, W]` bool on a picture of `size` (width, height), mode "L"."""
     smooth = Image.fromarray(mask.astype(np.uint8) * 255).resize(size, Image.Resampling.BILINEAR)
     solid = smooth.point(lambda value: 255 * (value >= 128))
     # Without the frame a tumour that touches the picture's edge would have no border there.
     framed = Image.new("L", (size[0] + 2, size[1] + 2))
     framed.paste(solid, (1, 1))
-    outer = np.asarray(framed.filter(ImageFilter.MaxFilter(THICKNESS)))
-    inner = np.asarray(framed.filter(ImageFilter.MinFilter(THICKNESS)))
+    outer = np.asarray(framed.filter(ImageFilter.MaxFilter(thickness)))
+    inner = np.asarray(framed.filter(ImageFilter.MinFilter(thickness)))
     return Image.fromarray((outer - inner)[1:-1, 1:-1])
 
 

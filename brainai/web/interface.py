@@ -13,9 +13,10 @@ from brainai.errors import DataError
 from brainai.inference.sequences import SPOKEN
 from brainai.model.folder import ModelInfo
 from brainai.web.endpoints import AS_UPLOADED, Predict, Upload, predict_endpoint, uploaded
-from brainai.web.figures import browser_shows, draw_slice, grey_copy
+from brainai.web.figures import browser_shows, grey_copy
 from brainai.web.style import CSS, theme
 from brainai.web.verdict import answer_card, refusal_card, waiting_card
+from brainai.web.views import slice_figure
 
 MAX_FILE_SIZE = "20mb"
 MAX_WAITING = 32  # requests in the queue
@@ -45,10 +46,14 @@ that names a person. Programs reach the same network through “Use via API” b
 
 PLACEHOLDER = "# Drop a FLAIR slice here\nor click to choose, or paste\nPNG, JPEG or TIFF"
 
-SCROLL_TO_ANSWER = (
-    "() => document.getElementById('answer')"
-    "?.scrollIntoView({block: 'nearest', behavior: 'smooth'})"
-)
+# What a visitor chose to see over one slice is shown over the next; the browser alone knows it.
+SHOW_ANSWER = """() => {
+    const answer = document.getElementById("answer");
+    const chosen = answer.querySelector(`input[value="${answer.dataset.view}"]`);
+    if (chosen) chosen.checked = true;
+    answer.onchange = event => { answer.dataset.view = event.target.value; };
+    answer.scrollIntoView({block: "nearest", behavior: "smooth"});
+}"""
 
 
 def build_page(predict: Predict, info: ModelInfo, examples: Sequence[str | Path] = ()) -> gr.Blocks:
@@ -120,14 +125,14 @@ def _card(predict: Predict, info: ModelInfo, files: dict[str, str | None]) -> st
     try:
         prediction = predict(**files)
         outlined = prediction.mask if prediction.label == info.label_names[1] else None
-        picture = draw_slice(decode(files["flair"]), outlined)
+        figure = slice_figure(decode(files["flair"]), outlined, prediction.heatmap)
     except DataError as error:
         return refusal_card(str(error))
     except Exception:
         # Raised, it would leave an old answer beside a new picture, as if it were its own.
         logging.getLogger(__name__).exception("a slice could not be answered")
         return refusal_card("Something went wrong here, not with your picture. Try again.")
-    return answer_card(prediction, info, picture, sequences)
+    return answer_card(prediction, info, figure, sequences)
 
 
 def _shown(file: str | None) -> Any:
@@ -193,4 +198,4 @@ def _connect(answer: Any, inputs: list[gr.Image], card: gr.HTML, shown: Examples
     asked = [gr.on([*(i.upload for i in inputs), *(i.clear for i in others)], **ask)]
     asked += [start(**forget).then(**ask) for start in starts]
     for event in asked:
-        event.then(None, js=SCROLL_TO_ANSWER)
+        event.then(None, js=SHOW_ANSWER)

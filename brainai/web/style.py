@@ -31,11 +31,33 @@ CSS = """
 .card .bars > div:first-child .bar b { background: #d97706; }
 .card .bar i { position: absolute; top: -4px; bottom: -4px; width: 2px;
   background: var(--body-text-color); }
-.card .threshold, .card footer p, .card figcaption { font-size: .875rem;
+.card .threshold, .card footer p, .card figcaption p { font-size: .875rem;
   color: var(--body-text-color-subdued); }
 .card figure { margin: 14px 0 12px; text-align: center; }
-.card figure img { display: block; margin: 0 auto 8px; max-height: 360px; max-width: 100%;
-  border-radius: 10px; background: #000; }
+.card .layers { display: grid; grid-template-columns: minmax(0, max-content);
+  justify-content: center; margin-bottom: 8px; }
+.card .layers img { grid-area: 1 / 1; display: block; margin: 0; max-height: 360px;
+  max-width: 100%; border-radius: 10px; }
+.card .layers img.slice { background: #000; }
+.card .layers img:not(.slice) { pointer-events: none; }
+.card figure:has([value="outline"]:checked) .heat,
+.card figure:has([value="heat"]:checked) .outline,
+.card figure:has([value="neither"]:checked) :is(.heat, .outline) { display: none; }
+.card fieldset { margin: 0 0 10px; padding: 0; border: 0; min-width: 0; }
+.card legend { margin: 0 auto; padding: 0 0 4px; font-size: .875rem;
+  color: var(--body-text-color-subdued); }
+.card fieldset div { display: inline-flex; flex-wrap: wrap; padding: 3px; border-radius: 10px;
+  border: 1px solid var(--border-color-primary); background: var(--background-fill-secondary); }
+.card fieldset label { cursor: pointer; }
+.card fieldset input { position: absolute; opacity: 0; pointer-events: none; }
+.card fieldset span { display: block; padding: 4px 12px; border-radius: 7px; font-size: .875rem;
+  white-space: nowrap; }
+.card fieldset :checked + span { background: var(--block-background-fill); font-weight: 600;
+  box-shadow: 0 0 0 1px var(--border-color-primary); }
+.card fieldset :focus-visible + span { outline: 2px solid var(--color-accent); }
+.card .legend { display: flex; justify-content: center; align-items: center; gap: 8px;
+  margin: 0 0 8px; font-size: .875rem; white-space: nowrap; color: var(--body-text-color-subdued); }
+.card .legend i { width: 110px; height: 12px; border-radius: 6px; background-color: #777; }
 .card footer { border-top: 1px solid var(--border-color-primary); margin-top: 12px;
   padding-top: 10px; }
 .card footer .notice { font-weight: 600; color: var(--body-text-color); }
@@ -54,6 +76,7 @@ footer .divider:last-child { display: none !important; }
 @media (max-width: 480px) {
   .card { padding: 16px 14px 10px; }
   .card .bars > div { grid-template-columns: 4.9em 1fr 5.2em; gap: 8px; }
+  .card fieldset span { padding: 6px 8px; }
 }
 """
 

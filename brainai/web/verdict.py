@@ -1,12 +1,7 @@
 """The answer in words: HTML of the card that the page shows."""
 
-import base64
-import io
 from collections.abc import Sequence
 from html import escape
-
-import numpy as np
-from PIL import Image
 
 from brainai import DISCLAIMER
 from brainai.inference.classifier import Prediction
@@ -34,9 +29,9 @@ def refusal_card(sentence: str) -> str:
 
 
 def answer_card(
-    prediction: Prediction, info: ModelInfo, picture: Image.Image, sequences: Sequence[str]
+    prediction: Prediction, info: ModelInfo, figure: str, sequences: Sequence[str]
 ) -> str:
-    """Verdict, both probabilities, the outlined slice, and what the answer came from."""
+    """Verdict, both probabilities, the slice (HTML), and what the answer came from."""
     tumor = prediction.label == info.label_names[1]
     source = " + ".join(SPOKEN[name] for name in sequences)
     threshold = escape(percent(prediction.threshold))
@@ -46,7 +41,7 @@ def answer_card(
         f"<h2>{HEADLINES[prediction.label]}</h2>"
         + _bars(prediction, info)
         + f'<p class="threshold">The answer is “Tumor” from {threshold} on, '
-        "the tick on the bar.</p>" + _figure(prediction, picture, tumor),
+        f"the tick on the bar.</p>{figure}",
         f"<p>From {source} · {escape(info.name)}{revision}</p>",
     )
 
@@ -58,17 +53,6 @@ def percent(probability: float) -> str:
     if probability > 0.999:
         return "> 99.9 %"
     return f"{100 * probability:.1f} %"
-
-
-def area_sentence(mask: np.ndarray) -> str:
-    """Size of the outlined area in words."""
-    share = mask.mean()
-    if share == 0:
-        return "The network could not outline it."
-    size = "under 0.1" if share < 0.001 else f"{100 * share:.1f}"
-    return (
-        f"Outlined: {size} % of the picture. An estimate of the tumour's extent, not a measurement."
-    )
 
 
 def _bars(prediction: Prediction, info: ModelInfo) -> str:
@@ -87,20 +71,6 @@ def _bar(name: str, probability: float, tick: str) -> str:
         f"<div><dt>{escape(name)}</dt>"
         f'<dd class="bar" aria-hidden="true"><b style="width:{100 * probability:.2f}%"></b>'
         f"{tick}</dd><dd>{escape(percent(probability))}</dd></div>"
-    )
-
-
-def _figure(prediction: Prediction, picture: Image.Image, tumor: bool) -> str:
-    outlined = tumor and prediction.mask is not None
-    caption = area_sentence(prediction.mask) if outlined else "The slice as the network saw it."
-    alt = "The slice with the network's outline of tumour." if outlined else "The slice."
-    # Inside the page, not as a file: nothing of a visitor's slice is written to disk for it.
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    data = base64.b64encode(buffer.getvalue()).decode()
-    return (
-        f'<figure><img alt="{alt}" src="data:image/png;base64,{data}">'
-        f"<figcaption>{caption}</figcaption></figure>"
     )
 
 

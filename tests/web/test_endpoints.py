@@ -14,7 +14,7 @@ from brainai.model.folder import ModelInfo
 from brainai.web.endpoints import predict_endpoint, to_json, uploaded
 
 INFO = ModelInfo(name="brainai-resnet50", revision="0123456789ab")
-ANSWER = Prediction("Tumor", probability=0.87654321, threshold=0.4, mask=None)
+ANSWER = Prediction("Tumor", probability=0.87654321, threshold=0.4, mask=None, heatmap=None)
 
 
 def keys(value: object) -> list[str]:

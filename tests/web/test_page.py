@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 from toy_heads import head
 
+from brainai.inference.classifier import Prediction
+from brainai.web.interface import build_page, launch
+
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -73,7 +76,7 @@ def test_an_uploaded_slice_is_answered_without_a_second_click(visit, running, sa
     page.wait_for_selector(ANSWERED)
     probability = running.classifier.predict(file).probability
     assert probability_shown(page) == f"{100 * probability:.1f} %"
-    shown = page.locator("#answer figure img")
+    shown = page.locator("#answer img.slice")
     assert shown.evaluate("image => image.complete && image.naturalWidth") > 0
 
 
@@ -159,8 +162,6 @@ def test_the_api_is_one_click_away(visit):
 
 
 def test_page_works_without_examples(browser, running):
-    from brainai.web.interface import build_page, launch
-
     page = build_page(running.classifier.predict, running.classifier.info)
     _, url, _ = launch(page, prevent_thread_lock=True, quiet=True)
     try:
@@ -169,6 +170,51 @@ def test_page_works_without_examples(browser, running):
         visitor.goto(url)
         visitor.wait_for_selector("#answer .card.waiting", timeout=60_000)
         assert visitor.locator("#examples").count() == 0
+        visitor.close()
+    finally:
+        page.close()
+
+
+def shown(page) -> list[str]:
+    """What is to be seen over the slice."""
+    kinds = ("outline", "heat")
+    return [kind for kind in kinds if page.locator(f"#answer img.{kind}:visible").count()]
+
+
+def test_outline_and_heat_map_are_switched_in_the_browser_and_the_choice_stays(browser, running):
+    everywhere = np.ones((96, 80), bool)
+    answers = []
+
+    def predict(**_) -> Prediction:
+        answers.append(Prediction("Tumor", 0.9, 0.5, everywhere, everywhere.astype(np.float32)))
+        return answers[-1]
+
+    page = build_page(predict, running.classifier.info, running.examples)
+    _, url, _ = launch(page, prevent_thread_lock=True, quiet=True)
+    try:
+        visitor = browser.new_page(viewport={"width": 390, "height": 844}, is_mobile=True)
+        visitor.set_default_timeout(60_000)
+        visitor.goto(url)
+        visitor.locator("#examples .gallery-item").first.click()
+        visitor.wait_for_selector(".card.tumor")
+        assert shown(visitor) == ["outline"]
+        for name, expected in [
+            ("Both", ["outline", "heat"]),
+            ("Neither", []),
+            ("Heat map", ["heat"]),
+        ]:
+            visitor.get_by_text(name, exact=True).click()
+            assert shown(visitor) == expected
+            assert visitor.locator("#answer .legend").is_visible() == ("heat" in expected)
+            assert visitor.evaluate("document.documentElement.scrollWidth") == 390
+        assert len(answers) == 1
+        before = visitor.locator("#answer img.slice").get_attribute("src")
+        visitor.locator("#examples .gallery-item").nth(1).click()
+        visitor.wait_for_function(
+            "src => document.querySelector('#answer img.slice').src !== src", arg=before
+        )
+        visitor.wait_for_selector("#answer [value=heat]:checked", state="attached")
+        assert shown(visitor) == ["heat"]
         visitor.close()
     finally:
         page.close()

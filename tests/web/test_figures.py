@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from PIL import Image
 from toy_heads import head
 
 from brainai.data.images import prepare_slice
@@ -11,33 +10,48 @@ from brainai.web.figures import (
     SHOWN_SIDE,
     border,
     browser_shows,
+    draw_heat,
+    draw_outline,
     draw_slice,
     grey_copy,
+    heat_colours,
 )
-
-
-def outlined(picture: Image.Image) -> np.ndarray:
-    return (np.asarray(picture) == OUTLINE).all(axis=2)
 
 
 def test_picture_keeps_the_proportions_of_the_slice():
     assert draw_slice(head(height=96, width=48)).size == (SHOWN_SIDE // 2, SHOWN_SIDE)
 
 
-def test_without_a_mask_the_picture_is_grey():
-    pixels = np.asarray(draw_slice(head()))
-    assert np.ptp(pixels, axis=2).max() == 0
-    assert pixels.max() == 255
+def test_slice_is_drawn_in_its_whole_grey_range():
+    picture = draw_slice(head())
+    assert picture.mode == "L"
+    assert picture.getextrema() == (0, 255)
 
 
 def test_outline_runs_round_the_mask_and_neither_inside_nor_outside():
     mask = np.zeros((64, 64), bool)
     mask[16:48, 16:48] = True  # on the page, ten times larger: 160 to 480
-    drawn = outlined(draw_slice(head(height=64, width=64), mask))
+    pixels = np.asarray(draw_outline(mask))
+    drawn = (pixels == (*OUTLINE, 255)).all(axis=2)
     assert drawn[320, 157:163].any()
     assert drawn[157:163, 320].any()
-    assert not drawn[180:460, 180:460].any()
-    assert not drawn[:140].any()
+    assert not pixels[180:460, 180:460, 3].any()
+    assert not pixels[:140, :, 3].any()
+
+
+def test_heat_lies_where_it_is_and_slice_shows_through():
+    heatmap = np.zeros((64, 32), np.float32)
+    heatmap[:16, 24:] = 1.0  # the upper right corner
+    opacity = np.asarray(draw_heat(heatmap))[..., 3]
+    assert opacity.shape == (640, 320)
+    assert opacity[:150, 250:].min() == 191  # 0.75 of 255
+    assert opacity[180:].max() == opacity[:, :220].max() == 0
+
+
+def test_weaker_heat_is_clearer_and_darker():
+    colours = heat_colours(np.array([0.0, 0.25, 0.5, 1.0], np.float32)).astype(int)
+    assert colours[:, 3].tolist() == [0, 96, 191, 191]
+    assert (np.diff(colours[:, :3].sum(axis=1)) > 0).all()
 
 
 def test_outline_is_closed_at_the_edge_of_the_picture():

@@ -1,0 +1,94 @@
+"""The slice on the card: what lies over it, what there is to choose, and the words for it."""
+
+import base64
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from toy_heads import head
+
+from brainai.inference.classifier import Prediction
+from brainai.model.folder import ModelInfo
+from brainai.web.interface import page_answer
+from brainai.web.views import area_sentence, slice_figure
+
+SLICE = head(height=100, width=50)
+MASK = np.zeros((100, 50), bool)
+MASK[:20, :10] = True
+HEAT = np.zeros((100, 50), np.float32)
+HEAT[:50, :25] = 0.8
+
+
+def layers(html: str) -> dict[str, Image.Image]:
+    found = re.findall(r'<img class="(\w+)" [^>]*src="data:image/png;base64,([^"]+)"', html)
+    return {kind: Image.open(io.BytesIO(base64.b64decode(data))) for kind, data in found}
+
+
+def views(html: str) -> list[str]:
+    return re.findall(r'type="radio" name="view" value="(\w+)"', html)
+
+
+def test_layers_are_of_one_size_and_only_the_slice_is_solid():
+    found = layers(slice_figure(SLICE, MASK, HEAT))
+    assert {kind: picture.size for kind, picture in found.items()} == {
+        "slice": (320, 640),
+        "heat": (320, 640),
+        "outline": (320, 640),
+    }
+    assert found["slice"].mode == "L"
+    for kind in ("heat", "outline"):
+        opacity = np.asarray(found[kind])[..., 3]
+        assert opacity[:128, :64].any()  # where the mask is, 6.4 times larger
+        assert not opacity[400:, 200:].any()
+
+
+@pytest.mark.parametrize(
+    ("mask", "heatmap", "offered"),
+    [
+        (MASK, HEAT, ["outline", "heat", "both", "neither"]),
+        (None, HEAT, ["heat", "neither"]),
+        (np.zeros_like(MASK), HEAT, ["heat", "neither"]),
+        (MASK, None, ["outline", "neither"]),
+        (None, None, []),
+    ],
+)
+def test_only_what_there_is_can_be_chosen_and_the_first_is(mask, heatmap, offered):
+    html = slice_figure(SLICE, mask, heatmap)
+    assert views(html) == offered
+    assert html.count("checked") == bool(offered)
+    assert ("<legend>Over the slice</legend>" in html) == bool(offered)
+
+
+def test_each_is_said_to_be_for_its_own_purpose():
+    html = slice_figure(SLICE, MASK, HEAT)
+    assert "Outlined: 4.0 % of the picture. An estimate of the tumour's extent" in html
+    assert "The heat map is for the decision" in html
+    assert "It is no outline." in html
+    assert "no evidence" in html
+
+
+def test_a_network_without_a_heat_map_says_so():
+    html = slice_figure(SLICE, MASK)
+    assert "No heat map" in html
+    assert "legend heat" not in html
+
+
+@pytest.mark.parametrize(("label", "outlined"), [("Tumor", True), ("No Tumor", False)])
+def test_the_page_outlines_only_what_it_calls_tumour(uploads, label, outlined):
+    file = uploads / "slice.png"
+    Image.fromarray(SLICE).save(file)
+    answer = page_answer(lambda **_: Prediction(label, 0.5, 0.5, MASK, HEAT), ModelInfo())
+    card = answer({"path": str(file)})[0]
+    assert ("outline" in layers(card)) == ("Outlined" in card) == outlined
+    assert "heat" in layers(card)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "sentence"), [(0, "could not outline"), (1, "under 0.1 %"), (50, "5.0 %")]
+)
+def test_area_sentence(pixels, sentence):
+    mask = np.zeros(1000 if pixels == 50 else 2000, bool)
+    mask[:pixels] = True
+    assert sentence in area_sentence(mask)
