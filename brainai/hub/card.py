@@ -20,8 +20,9 @@ SOURCES = {
     "phantom": "simulated studies (`python -m brainai.data.phantom`)",
     "folders": "folders of pictures, one per class",
 }
+GLIOMA = {"lgg", "brats", "phantom"}
 NO_HEALTHY_PERSON = (
-    "Every patient had a glioma: “no tumor” means a tumour-free slice of such a patient, "
+    "Every real patient had a glioma: “no tumor” means a tumour-free slice of such a patient, "
     "not a healthy brain."
 )
 
@@ -55,7 +56,9 @@ prediction = Classifier.load("this folder").predict("slice.png")
 ```
 
 timm alone gives the same class scores:
-`timm.create_model("local-dir:this folder", pretrained=True)`.
+`timm.create_model("local-dir:this folder", pretrained=True)`. The probability that this package
+gives joins them with the evidence of the mask, by `score_weights` in brainai.json, fitted on
+patients of `valid`.
 
 ## Training data
 
@@ -95,7 +98,7 @@ def model_card(info: ModelInfo, report: dict) -> str:
         git_revision=info.git_revision or "of no commit",
         dataset_hash=info.dataset_hash[:16],
         sources="\n".join(f"- {SOURCES.get(name, name)}" for name in report["source"]),
-        healthy=NO_HEALTHY_PERSON if set(report["source"]) <= {"lgg", "brats"} else "",
+        healthy=NO_HEALTHY_PERSON if set(report["source"]) <= GLIOMA else "",
         table=figure_table(report),
         threshold=info.threshold,
     )

@@ -8,7 +8,6 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import torch
 
-from brainai.data.augment import to_input
 from brainai.data.images import ImageSource, restore
 from brainai.errors import DataError
 from brainai.inference.scan import Progress, ScanPrediction, judge_scan
@@ -18,11 +17,10 @@ from brainai.inference.sequences import (
     open_sequences,
     stack_sequences,
 )
+from brainai.model.answer import answer
 from brainai.model.cam import heat
 from brainai.model.folder import ModelInfo, load_model
 from brainai.model.network import BrainNet
-
-TUMOR = 1  # class index
 
 Item: TypeAlias = ImageSource | Mapping[str, ImageSource | None]
 
@@ -37,9 +35,10 @@ class Prediction:
         threshold: the model's operating point, a probability.
         mask: where the network sees tumour, `[H, W]` bool at the size of the picture given; an
             estimate of extent, drawn whatever the label is. None if the model has no decoder.
-        heatmap: what spoke for "Tumor" in the class decision, `[H, W]` float32 in [0, 1], 1 the
-            most; coarse, and no outline. The scale is the same for every slice (`cam.heat`), so a
-            slice without evidence stays near 0. None if the model's head allows no exact map.
+        heatmap: what spoke for "Tumor" in the class score, `[H, W]` float32 in [0, 1], 1 the
+            most; coarse, and no outline. The probability joins this score with the mask's. The
+            scale is the same for every slice (`cam.heat`), so a slice without evidence stays near
+            0. None if the model's head allows no exact map.
     """
 
     label: str
@@ -63,7 +62,7 @@ class Classifier:
     def __init__(self, network: BrainNet, info: ModelInfo, device: str | torch.device = "cpu"):
         self.info = info
         self.device = torch.device(device)
-        self._network = network.to(self.device).eval()
+        self._network = network.to(self.device, memory_format=torch.channels_last).eval()
 
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device | None = None) -> "Classifier":
@@ -147,19 +146,14 @@ class Classifier:
     @torch.inference_mode()
     def _forward(self, planes: np.ndarray, *, heatmaps: bool = False) -> Forward:
         """One pass over prepared slices, `[N, 3, S, S]` in [0, 1]."""
-        images = to_input(torch.from_numpy(planes), self.info.mean, self.info.std).to(self.device)
-        if heatmaps:
-            output, evidence = self._network.explain(images)
-        else:
-            output, evidence = self._network(images), None
-        scores = output.logits.float() / self.info.temperature
-        probabilities = scores.softmax(dim=1)[:, TUMOR].cpu().numpy()
-        masks = output.mask_logits
-        if masks is not None:
-            masks = masks[:, 0].float().sigmoid().cpu().numpy()
-        if evidence is not None:
-            evidence = heat(evidence.float(), self.info.temperature).cpu().numpy()
-        return Forward(probabilities, masks, evidence)
+        images = torch.from_numpy(planes).to(self.device)
+        found = answer(self._network, self.info, images, explain=heatmaps)
+        masks, evidence = found.mask_logits, found.evidence
+        return Forward(
+            found.probabilities.cpu().numpy(),
+            None if masks is None else masks.sigmoid().cpu().numpy(),
+            None if evidence is None else heat(evidence, self.info.temperature).cpu().numpy(),
+        )
 
     def _prediction(self, found: Forward, index: int, height: int, width: int) -> Prediction:
         """The answer for one of the slices, its maps as large as the picture given."""

@@ -76,8 +76,8 @@ def _words(mask: np.ndarray | None, heatmap: np.ndarray | None) -> str:
         sentences.append("No heat map: this network does not decide place by place.")
     else:
         sentences.append(
-            "The heat map is for the decision: it shows what spoke for “Tumor”, coarsely. "
-            "It is no outline."
+            "The heat map is for the decision: it shows, coarsely, what spoke for “Tumor” in the "
+            "class score, which the probability joins with the outline’s. It is no outline."
         )
     return "".join(f"<p>{sentence}</p>" for sentence in sentences)
 
