@@ -131,7 +131,7 @@ PRESETS: dict[str, dict] = {
         "stages": (
             Stage(64, epochs=16, lr=1e-3, batch_size=64),
             Stage(128, epochs=12, lr=6e-4, batch_size=32),
-            Stage(256, epochs=3, lr=3e-4, batch_size=16),
+            Stage(256, epochs=2, lr=3e-4, batch_size=16),
         ),
     },
     # The whole recipe in seconds, for a first look and for tests.
