@@ -109,7 +109,7 @@ def judge_scan(
     info: ModelInfo,
     volumes: Mapping[str, Volume],
     progress: Progress | None = None,
-    batch_size: int = 16,
+    batch_size: int = 8,
 ) -> ScanPrediction:
     """Judge every slice that shows the head, batch by batch, and put the answers together.
 
