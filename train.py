@@ -20,7 +20,7 @@ from accelerate.utils import set_seed
 
 from brainai.data.dataset import read_info
 from brainai.errors import BrainAIError, ConfigError
-from brainai.evaluation.calibration import fit_score_weights
+from brainai.evaluation.calibration import fit_mask_bias, fit_score_weights
 from brainai.evaluation.report import table, write_report
 from brainai.evaluation.score import describe, score_split, slice_loader
 from brainai.hub.card import model_card
@@ -109,6 +109,7 @@ def publish(config: TrainConfig, network: BrainNet) -> None:
         git_revision=git_revision(),
         training=config.recipe(),
     )
+    fit_mask_bias(network, info, config.data)
     info = replace(info, score_weights=fit_score_weights(network, info, config.data))
     folder = config.out / "model"
     write_model(folder, network, info)

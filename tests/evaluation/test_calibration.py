@@ -9,7 +9,7 @@ from torch import nn
 from toy import write_dataset
 
 from brainai.data.store import open_store
-from brainai.evaluation.calibration import fit_score_weights
+from brainai.evaluation.calibration import fit_mask_bias, fit_score_weights
 from brainai.model.answer import answer
 from brainai.model.folder import ModelInfo
 from brainai.model.network import Output, build_network
@@ -17,17 +17,26 @@ from brainai.model.network import Output, build_network
 INFO = ModelInfo(image_size=32, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
 
+class Decoder(nn.Module):
+    """As much of a decoder as is fitted: the bias of its last layer."""
+
+    def __init__(self, bias: float):
+        super().__init__()
+        self.mask = nn.Conv2d(1, 1, 1)
+        nn.init.constant_(self.mask.bias, bias)
+
+
 class BrightMask(nn.Module):
     """Outlines what stands out, as the discs of the toy data set do; its class score is noise."""
 
-    def __init__(self, decoder: bool = True):
+    def __init__(self, bias: float = 0.0):
         super().__init__()
-        self.decoder = nn.Identity() if decoder else None
+        self.decoder = Decoder(bias)
 
     def forward(self, images: torch.Tensor) -> Output:
         torch.manual_seed(0)
         stands_out = images[:, :1] - 2 * images.mean((1, 2, 3), keepdim=True)
-        return Output(torch.randn(len(images), 2), 20 * stands_out)
+        return Output(torch.randn(len(images), 2), 20 * stands_out + self.decoder.mask.bias)
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +57,19 @@ def test_what_tells_tumour_apart_gets_the_weight(folder: Path) -> None:
 def test_without_a_decoder_nothing_is_fitted(folder: Path) -> None:
     plain = build_network("test_resnet", decoder=False)
     assert fit_score_weights(plain, INFO, folder) == (1.0, 0.0, 0.0)
+
+
+def test_masks_that_come_out_too_small_are_widened(folder: Path) -> None:
+    timid = BrightMask(bias=-9.0)
+    shift = fit_mask_bias(timid, INFO, folder)
+    assert shift > 0
+    assert timid.decoder.mask.bias.item() == pytest.approx(-9 + shift)
+
+
+def test_masks_that_come_out_too_large_are_narrowed(folder: Path) -> None:
+    bold = BrightMask(bias=9.0)
+    assert fit_mask_bias(bold, INFO, folder) < 0
+
+
+def test_without_a_decoder_no_mask_is_moved(folder: Path) -> None:
+    assert fit_mask_bias(build_network("test_resnet", decoder=False), INFO, folder) == 0

@@ -11,6 +11,7 @@ from PIL import Image
 import brainai
 from brainai import Classifier
 from brainai.errors import DataError, WeightsError
+from brainai.model.answer import has_fast_bfloat16
 from brainai.model.folder import load_model
 
 
@@ -163,8 +164,8 @@ def test_load_gives_the_networks_own_scores(model_folder):
     images = (planes - torch.tensor(info.mean).view(1, 3, 1, 1)) / torch.tensor(info.std).view(
         1, 3, 1, 1
     )
-    with torch.inference_mode():
-        expected = network(images).logits.softmax(dim=1)[0, 1].item()
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=has_fast_bfloat16()):
+        expected = network(images).logits.float().softmax(dim=1)[0, 1].item()
     assert prediction.probability == pytest.approx(expected, abs=1e-6)
     assert prediction.mask.shape == (64, 64)
 
