@@ -18,7 +18,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 
-from brainai.data.dataset import read_info
+from brainai.data.dataset import read_info, source_names
 from brainai.errors import BrainAIError, ConfigError
 from brainai.evaluation.calibration import fit_mask_bias, fit_score_weights
 from brainai.evaluation.report import table, write_report
@@ -107,7 +107,7 @@ def publish(config: TrainConfig, network: BrainNet) -> None:
         decoder=config.decoder,
         dataset_hash=read_info(config.data)["content_hash"],
         git_revision=git_revision(),
-        training=config.recipe(),
+        training=config.recipe() | {"sources": source_names(config.data)},
     )
     fit_mask_bias(network, info, config.data)
     info = replace(info, score_weights=fit_score_weights(network, info, config.data))

@@ -150,3 +150,8 @@ def read_info(folder: str | Path) -> dict:
             "update brainai."
         )
     return info
+
+
+def source_names(folder: str | Path) -> list[str]:
+    """Where the slices of a dataset folder come from, such as `["brats", "lgg"]`."""
+    return sorted({record.source for record in read_records(folder)})

@@ -89,6 +89,7 @@ def model_card(info: ModelInfo, report: dict) -> str:
     Args:
         report: the content of report.json, as `build_report` makes it.
     """
+    sources = info.training.get("sources", list(report["source"]))
     return CARD.format(
         name=info.name,
         disclaimer=DISCLAIMER,
@@ -97,8 +98,8 @@ def model_card(info: ModelInfo, report: dict) -> str:
         revision=info.revision,
         git_revision=info.git_revision or "of no commit",
         dataset_hash=info.dataset_hash[:16],
-        sources="\n".join(f"- {SOURCES.get(name, name)}" for name in report["source"]),
-        healthy=NO_HEALTHY_PERSON if set(report["source"]) <= GLIOMA else "",
+        sources="\n".join(f"- {SOURCES.get(name, name)}" for name in sources),
+        healthy=NO_HEALTHY_PERSON if set(sources) <= GLIOMA else "",
         table=figure_table(report),
         threshold=info.threshold,
     )
