@@ -134,6 +134,12 @@ PRESETS: dict[str, dict] = {
             Stage(256, epochs=2, lr=3e-4, batch_size=16),
         ),
     },
+    # On from a model folder, with --init-from: what it knows at small sizes need not be learnt anew.
+    "further": {
+        "pretrained": False,
+        "average": 0.995,
+        "stages": (Stage(256, epochs=8, lr=3e-4, batch_size=16),),
+    },
     # The whole recipe in seconds, for a first look and for tests.
     "smoke": {
         "pretrained": False,

@@ -45,7 +45,7 @@ def test_help_names_every_field(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_an_unknown_preset_names_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match=r"default, scratch, smoke, found 'quick'"):
+    with pytest.raises(ConfigError, match=r"default, scratch, further, smoke, found 'quick'"):
         parse_config(["--preset", "quick"])
 
 
