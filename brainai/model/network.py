@@ -93,12 +93,17 @@ class BrainNet(nn.Module):
         """The output, and the last feature map it came from."""
         if self.decoder is None:
             final = self.classifier.forward_features(images)
-            return Output(self.classifier.forward_head(final), None), final
+            return Output(self._score(final), None), final
         final, features = self.classifier.forward_intermediates(images)
-        logits = self.classifier.forward_head(final)
         mask_logits = self.decoder(features)
         size = images.shape[-2:]
-        return Output(logits, F.interpolate(mask_logits, size=size, mode="bilinear")), final
+        mask_logits = F.interpolate(mask_logits, size=size, mode="bilinear")
+        return Output(self._score(final), mask_logits), final
+
+    def _score(self, final: Tensor) -> Tensor:
+        """Class logits in float32 always: bfloat16 has eight bits, and slices would tie."""
+        with torch.autocast(final.device.type, enabled=False):
+            return self.classifier.forward_head(final.float())
 
     def train(self, mode: bool = True) -> "BrainNet":
         """A frozen body stays in eval mode: its batch-norm statistics must not move."""

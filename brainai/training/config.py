@@ -134,7 +134,7 @@ PRESETS: dict[str, dict] = {
             Stage(256, epochs=2, lr=3e-4, batch_size=16),
         ),
     },
-    # On from a model folder, with --init-from: what it knows at small sizes need not be learnt anew.
+    # On from a model folder (--init-from): what it learnt at small sizes it knows.
     "further": {
         "pretrained": False,
         "average": 0.995,
