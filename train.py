@@ -66,7 +66,7 @@ def open_network(config: TrainConfig, accelerator: Accelerator) -> BrainNet:
     set_seed(config.seed)
     with accelerator.main_process_first():
         if config.init_from is not None:
-            network, _ = load_model(config.init_from)
+            network, _ = load_model(config.init_from, drop_path=config.drop_path)
             if (network.decoder is not None) != config.decoder:
                 raise ConfigError(
                     f"{config.init_from} was made with decoder={network.decoder is not None}: "

@@ -81,7 +81,7 @@ def _unpack(archive: Path, folder: Path, called: str) -> None:
                 raise _too_many(called)
             for number, member in enumerate(members):
                 if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                    raise NotImplementedError
+                    raise zipfile.BadZipFile
                 suffix = next((s for s in FILES if member.filename.lower().endswith(s)), "")
                 with packed.open(member) as source:
                     room -= _copy(source, folder / f"{number:05d}{suffix}", room, called)

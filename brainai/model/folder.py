@@ -86,15 +86,17 @@ def write_model(
     os.replace(partial, folder)
 
 
-def load_model(folder: str | Path) -> tuple[BrainNet, ModelInfo]:
+def load_model(folder: str | Path, *, drop_path: float = 0.0) -> tuple[BrainNet, ModelInfo]:
     """Network in eval mode, and its info, from a model folder.
 
+    Args:
+        drop_path: stochastic depth, where it is to be trained further; see `build_network`.
     Raises:
         WeightsError: the folder or a file is missing, damaged, of another kind or too new.
     """
     folder = Path(folder)
     info = read_info(folder)
-    network = build_network(info.architecture, decoder=info.decoder)
+    network = build_network(info.architecture, decoder=info.decoder, drop_path=drop_path)
     _load_part(network.classifier, folder / "model.safetensors")
     if network.decoder is not None:
         _load_part(network.decoder, folder / "decoder.safetensors")

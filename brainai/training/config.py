@@ -123,7 +123,7 @@ PRESETS: dict[str, dict] = {
             Stage(256, epochs=4, lr=2e-4, lr_spread=30, batch_size=32),
         )
     },
-    # Nothing to keep in a random body: all of it trains from the first step, mostly at 64 pixels.
+    # Nothing to keep in a random body: all of it trains at once, mostly on small pictures.
     "scratch": {
         "pretrained": False,
         "drop_path": 0.1,

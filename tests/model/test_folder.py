@@ -88,3 +88,15 @@ def test_a_newer_format_asks_for_an_update(model_folder: Path, tmp_path: Path) -
     (folder / "brainai.json").write_text(json.dumps(info | {"format_version": 99}))
     with pytest.raises(WeightsError, match="update brainai"):
         load_model(folder)
+
+
+def test_a_network_to_train_further_may_skip_blocks_and_answers_the_same(
+    model_folder: Path,
+) -> None:
+    plain, _ = load_model(model_folder)
+    skipping, _ = load_model(model_folder, drop_path=0.5)
+    rates = [getattr(module, "drop_prob", 0.0) for module in skipping.modules()]
+    assert max(rates) == pytest.approx(0.5)
+    images = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        assert torch.equal(plain(images).logits, skipping(images).logits)
