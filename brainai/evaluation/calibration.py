@@ -77,9 +77,14 @@ def fit_score_weights(
 def _answers(
     network: BrainNet, info: ModelInfo, dataset_folder: str | Path, batch_size: int = 16
 ) -> Iterator[tuple[list[SliceRecord], Answer, torch.Tensor]]:
-    """Records, answers and true masks `[n, S, S]` bool of `valid`, batch by batch."""
+    """Records, answers and true masks `[n, S, S]` bool of `valid`, batch by batch.
+
+    Of real patients where there are any: what is fitted on phantoms suits phantoms.
+    """
     store = open_store(dataset_folder, info.image_size)
     rows = split_rows(store, "valid", dataset_folder)
+    real = [row for row in rows if store.records[row].source != "phantom"]
+    rows = real or rows
     device = choose_device(None)
     network = network.to(device, memory_format=torch.channels_last).eval()
     for start in range(0, len(rows), batch_size):

@@ -50,6 +50,8 @@ class TrainConfig:
     """Train the mask decoder as well; --no-decoder trains the plain classifier."""
     mask_weight: float = 1.0
     """Weight of the mask loss beside the class loss."""
+    slices_per_case: int = 0
+    """Slices of a case in an epoch, others in the next; 0 takes all of every case."""
     drop_path: float = 0.0
     """Probability with which the body's last block is skipped; earlier ones less often."""
     average: float = 0.0
@@ -94,6 +96,10 @@ class TrainConfig:
             for name, value in (("drop_path", self.drop_path), ("average", self.average))
             if not 0 <= value < 1
         ]
+        if self.slices_per_case < 0:
+            problems.append(
+                f"--slices-per-case: expected 0 (all) or more, found {self.slices_per_case}"
+            )
         if not 0 < self.warm_up < 1:
             problems.append(f"--warm-up: expected a part between 0 and 1, found {self.warm_up}")
         if problems:
@@ -137,8 +143,14 @@ PRESETS: dict[str, dict] = {
     # On from a model folder (--init-from): what it learnt at small sizes it knows.
     "further": {
         "pretrained": False,
+        "drop_path": 0.1,
         "average": 0.995,
-        "stages": (Stage(256, epochs=8, lr=3e-4, batch_size=16),),
+        "slices_per_case": 60,
+        "augmentation": Augmentation(drop=0.7),
+        "stages": (
+            Stage(128, epochs=20, lr=6e-4, batch_size=32),
+            Stage(256, epochs=13, lr=3e-4, batch_size=16),
+        ),
     },
     # The whole recipe in seconds, for a first look and for tests.
     "smoke": {

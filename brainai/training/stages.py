@@ -22,7 +22,13 @@ from brainai.data.store import Store, open_store
 from brainai.errors import BrainAIError, DataError
 from brainai.evaluation.metrics import slice_figures
 from brainai.model.network import BrainNet, parameter_groups, set_trainable
-from brainai.training.batches import epoch_seed, open_loader, split_batches, train_batches
+from brainai.training.batches import (
+    epoch_seed,
+    open_loader,
+    some_of_each_case,
+    split_batches,
+    train_batches,
+)
 from brainai.training.checkpoints import Progress, log_epoch, save_best, save_checkpoint
 from brainai.training.config import Stage, TrainConfig
 from brainai.training.losses import slice_losses
@@ -54,8 +60,9 @@ def open_stage(
         store = open_store(config.data, stage.image_size, progress=accelerator.is_main_process)
     set_trainable(network, stage.train)
     groups = parameter_groups(network, stage.lr, stage.lr_spread, config.weight_decay)
-    check_splits(store, config.data, stage.batch_size)
-    updates = len(rows_of(store, "train")) // stage.batch_size
+    rows = epoch_rows(store, config.slices_per_case, seed=0)
+    check_splits(store, config.data, stage.batch_size, len(rows))
+    updates = len(rows) // stage.batch_size
     average = None
     if config.average:
         average = AveragedModel(
@@ -156,7 +163,7 @@ def augmented_batches(
     seed = epoch_seed(config.seed, progress.stage, progress.epoch)
     random = random_table(len(fitting.store.records), seed)
     batches = train_batches(
-        rows_of(fitting.store, "train"),
+        epoch_rows(fitting.store, config.slices_per_case, seed),
         fitting.stage.batch_size,
         seed,
         accelerator.process_index,
@@ -261,15 +268,22 @@ def close_epoch(
     return after
 
 
-def check_splits(store: Store, data: Path, batch_size: int) -> None:
+def check_splits(store: Store, data: Path, batch_size: int, an_epoch: int) -> None:
     """Raises DataError where a run would break later: no full batch, or nothing to measure on."""
-    found = {split: len(rows_of(store, split)) for split in SPLITS}
+    found = {split: len(rows_of(store, split)) for split in SPLITS} | {"train": an_epoch}
     if found["train"] < batch_size or not found["valid"] or not found["test"]:
         raise DataError(
             f"{data}: expected at least one batch of {batch_size} slices to train on, and slices "
             f"of other patients in valid and test; found {found}. Prepare more patients, or lower "
             "the batch size."
         )
+
+
+def epoch_rows(store: Store, slices_per_case: int, seed: int) -> np.ndarray:
+    """Rows to train on in one epoch; their number is the same in all."""
+    rows = np.array(rows_of(store, "train"))
+    cases = [store.records[row].case_id for row in rows]
+    return rows[some_of_each_case(cases, slices_per_case, seed)]
 
 
 def rows_of(store: Store, split: str) -> list[int]:

@@ -1,5 +1,6 @@
 """What is fitted on `valid`."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import torch
 from torch import nn
 from toy import write_dataset
 
+from brainai.data.dataset import SliceRecord, read_records, write_records
 from brainai.data.store import open_store
 from brainai.evaluation.calibration import fit_mask_bias, fit_score_weights
 from brainai.model.answer import answer
@@ -73,3 +75,21 @@ def test_masks_that_come_out_too_large_are_narrowed(folder: Path) -> None:
 
 def test_without_a_decoder_no_mask_is_moved(folder: Path) -> None:
     assert fit_mask_bias(build_network("test_resnet", decoder=False), INFO, folder) == 0
+
+
+def test_phantoms_count_only_where_there_is_no_real_patient(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path)
+    real = read_records(folder)
+    alone = fit_score_weights(BrightMask(), INFO, folder)
+    contrary = [
+        replace(r, source="phantom", patient_id=f"phantom {r.patient_id}", label=1 - r.label)
+        for r in real
+    ]
+
+    def fit(records: list[SliceRecord]) -> tuple[float, float, float]:
+        write_records(folder / "metadata.csv", records)
+        shutil.rmtree(folder / ".store")
+        return fit_score_weights(BrightMask(), INFO, folder)
+
+    assert fit([*real, *contrary]) == alone
+    assert fit(contrary)[1] == pytest.approx(-alone[1], rel=0.05)

@@ -2,7 +2,12 @@
 
 import numpy as np
 
-from brainai.training.batches import epoch_seed, split_batches, train_batches
+from brainai.training.batches import (
+    epoch_seed,
+    some_of_each_case,
+    split_batches,
+    train_batches,
+)
 
 
 def test_two_processes_share_the_very_batches_of_one() -> None:
@@ -31,3 +36,13 @@ def test_a_split_of_odd_size_is_predicted_once_in_all_processes_together() -> No
     rows = list(range(30, 41))  # 11
     parts = [batch for rank in (0, 1) for batch in split_batches(rows, 3, rank, 2)]
     assert sorted(int(row) for part in parts for row in part) == rows
+
+
+def test_no_case_gives_an_epoch_more_than_its_share_and_all_have_their_turn() -> None:
+    cases = ["thin"] * 10 + ["thick"] * 3
+    epochs = [some_of_each_case(cases, 4, seed).tolist() for seed in range(30)]
+    for rows in epochs:
+        assert len(rows) == len(set(rows)) == 4 + 3
+        assert rows[-3:] == [10, 11, 12]
+    assert {row for rows in epochs for row in rows} == set(range(13))
+    assert some_of_each_case(cases, 0, seed=1).tolist() == list(range(13))

@@ -8,6 +8,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
+from brainai.errors import DataError
 from brainai.model.network import build_network
 from brainai.training.checkpoints import Progress
 from brainai.training.config import parse_config
@@ -59,3 +60,17 @@ def test_without_an_average_the_network_itself_answers(config) -> None:
     network = build_network("test_resnet")
     plain = type(config)(**{**vars(config), "average": 0.0})
     assert answering(accelerator, open_stage(accelerator, network, plain, 1)) is network
+
+
+def test_an_epoch_of_some_slices_of_each_case_has_that_many_updates(config) -> None:
+    accelerator = Accelerator(cpu=True, mixed_precision="no")
+    some = type(config)(**{**vars(config), "slices_per_case": 6})
+    fitting = open_stage(accelerator, build_network("test_resnet"), some, 1)
+    assert fitting.updates == 2  # 6 patients of 8 slices: 36 in batches of 16
+
+
+def test_too_few_slices_of_each_case_for_one_batch_are_refused(config) -> None:
+    accelerator = Accelerator(cpu=True, mixed_precision="no")
+    few = type(config)(**{**vars(config), "slices_per_case": 2})
+    with pytest.raises(DataError, match="at least one batch of 16 slices"):
+        open_stage(accelerator, build_network("test_resnet"), few, 1)
