@@ -20,9 +20,11 @@ from accelerate.utils import set_seed
 
 from brainai.data.dataset import read_info, source_names
 from brainai.errors import BrainAIError, ConfigError
+from brainai.evaluation.baselines import score_baselines
 from brainai.evaluation.calibration import fit_mask_bias, fit_score_weights
-from brainai.evaluation.report import table, write_report
+from brainai.evaluation.report import write_report
 from brainai.evaluation.score import describe, score_split, slice_loader
+from brainai.evaluation.text import table
 from brainai.hub.card import model_card
 from brainai.model.answer import has_fast_bfloat16
 from brainai.model.folder import ModelInfo, load_model, write_model
@@ -114,14 +116,14 @@ def publish(config: TrainConfig, network: BrainNet) -> None:
     folder = config.out / "model"
     write_model(folder, network, info)
     published, info = load_model(folder)
-    scores = score_split(published, info, config.data, "test")
     report = write_report(
         config.out,
-        scores,
+        score_split(published, info, config.data, "test"),
         threshold=info.threshold,
         about=describe(info, config.data, "test", ("flair",)) | {"command": "train.py"},
         load_slice=slice_loader(config.data, info.image_size),
         history=read_history(config.out),
+        baselines=score_baselines(config.data, "test", info.image_size),
     )
     shutil.copy(config.out / "report.json", folder)
     (folder / "README.md").write_text(model_card(info, report))

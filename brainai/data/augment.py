@@ -14,14 +14,17 @@ from torch.nn import functional as F
 
 NOISE_SIDE = 512  # side of the bank that noise is cut from
 CONTROL = 4  # control values a side, of fields that vary slowly over the picture
-MOVE, DROP, GREY, WARP, BIAS = (  # columns of the table
+HEAD_LEVEL = 20  # of 255: what is brighter is head
+RIM = 1 / 32  # of the side: how far around a lesion its surroundings go with it
+MOVE, DROP, GREY, WARP, BIAS, LEND = (  # columns of the table
     slice(0, 5),
     slice(5, 7),
     slice(7, 13),
     slice(13, 13 + 2 * CONTROL**2),
     slice(13 + 2 * CONTROL**2, 13 + 3 * CONTROL**2),
+    slice(13 + 3 * CONTROL**2, 15 + 3 * CONTROL**2),
 )
-AUGMENT_COLUMNS = BIAS.stop
+AUGMENT_COLUMNS = LEND.stop
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class Augmentation:
     """Probability of a 3×3 blur."""
     drop: float = 0.5
     """Probability with which T1c and T2 are each replaced by FLAIR."""
+    lend: float = 0.4
+    """Probability with which another slice lends its tumour, or covers one by its own tissue."""
 
 
 def random_table(count: int, seed: int) -> Tensor:
@@ -86,6 +91,46 @@ def augment(planes: Tensor, random: Tensor, how: Augmentation) -> tuple[Tensor, 
     images = drop_modalities(images, random[:, DROP] < how.drop)
     images = images * _bias(random[:, BIAS], images.shape[-2:], how).to(images.device)
     return _change_grey(images, random[:, GREY], how), masks
+
+
+def lend_lesions(planes: Tensor, labels: Tensor, lent: Tensor) -> tuple[Tensor, Tensor]:
+    """Tumours laid into other slices, and covered by tissue of other slices.
+
+    Where the lender shows tumour, that goes over with a rim of its surroundings; where it shows
+    none, its tissue covers the tumour of the slice. So brain and tumour of a patient come apart,
+    and a seam says nothing about the label. Only where both show head, and in the brightness of
+    the borrower. After CarveMix (Zhang et al. 2023, https://arxiv.org/abs/2108.06883), which only
+    adds.
+
+    Args:
+        planes, lent: `[N, C + 1, H, W]` uint8, the mask last.
+        labels: `[N]` int64.
+    Returns:
+        New planes and labels.
+    """
+    own, others = planes.float(), lent.float()
+    lends, has = (_shows_tumor(p)[:, None, None, None] for p in (others, own))
+    carried = torch.where(lends, others[:, -1:], torch.where(has, own[:, -1:], 0.0)) / 255
+    rim = max(1, round(RIM * planes.shape[-1]))
+    heads = [_widen((p[:, :1] > HEAD_LEVEL).float(), rim) for p in (own, others)]
+    # The mean over three pixels makes a soft seam.
+    region = F.avg_pool2d(_widen(carried, rim) * heads[0] * heads[1], 3, stride=1, padding=1)
+    bright = [
+        (p[:, :-1] * head).sum((2, 3), keepdim=True) / head.sum((2, 3), keepdim=True).clamp(min=1)
+        for p, head in zip((own, others), heads, strict=True)
+    ]
+    others[:, :-1] *= bright[0] / bright[1].clamp(min=1)
+    mixed = torch.lerp(own, others, region).round().clamp(0, 255).to(torch.uint8)
+    changed = (lends | has).flatten()
+    return mixed, torch.where(changed, _shows_tumor(mixed).long(), labels)
+
+
+def _shows_tumor(planes: Tensor) -> Tensor:
+    return (planes[:, -1] > 127).flatten(1).any(dim=1)
+
+
+def _widen(region: Tensor, by: int) -> Tensor:
+    return F.max_pool2d(region, 2 * by + 1, stride=1, padding=by)
 
 
 def drop_modalities(images: Tensor, drop: Tensor) -> Tensor:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from brainai.data.dataset import MODALITIES, SPLITS
 from brainai.errors import BrainAIError
-from brainai.evaluation.report import build_report, table, write_report
+from brainai.evaluation.baselines import score_baselines
+from brainai.evaluation.report import build_report, write_report
 from brainai.evaluation.score import describe, score_split, slice_loader
+from brainai.evaluation.text import table
 from brainai.model.folder import load_model
 
 
@@ -67,12 +69,17 @@ def evaluate(options: argparse.Namespace, command: str) -> dict:
         device=options.device,
     )
     about = describe(info, options.data, options.split, modalities) | {"command": command}
+    baselines = score_baselines(options.data, options.split, info.image_size)
     if options.out is None:
-        report = build_report(scores, info.threshold, about)
+        report = build_report(scores, info.threshold, about, baselines)
     else:
-        loader = slice_loader(options.data, info.image_size)
         report = write_report(
-            options.out, scores, threshold=info.threshold, about=about, load_slice=loader
+            options.out,
+            scores,
+            threshold=info.threshold,
+            about=about,
+            load_slice=slice_loader(options.data, info.image_size),
+            baselines=baselines,
         )
     print(table(report))
     missing = len(scores) - about["slices_with_all_modalities"]

@@ -6,16 +6,22 @@ percentile interval: Efron 1979). A patient enters every measure only through su
 the table of wins between patients, so that thousands of resamples are a few matrix products.
 """
 
+import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from brainai.evaluation.metrics import (
+    BINS,
     Counts,
     SliceScores,
+    brier,
     count,
     cross_entropy,
     dice,
+    equal_mass_bins,
+    excess,
     ratio,
     sensitivity,
     specificity,
@@ -25,12 +31,15 @@ from brainai.evaluation.metrics import (
 RESAMPLES = 2000
 SEED = 0
 LEVEL = 95  # percent
+SIZES = (1, 50, 200, 500, 2000, math.inf)  # borders, pixels of tumour on a slice
 FIGURE_NAMES = {
     "dice": "Dice of slices (F1)",
     "auroc": "AUROC of slices",
     "sensitivity": "Sensitivity",
     "specificity": "Specificity",
     "mask_dice": "Dice of masks, mean of patients",
+    "ece": "Calibration error (ECE)",
+    "brier": "Brier score",
     "loss": "Cross-entropy",
 }
 
@@ -42,6 +51,8 @@ class PatientSums:
     counts: Counts  # of slices, at one threshold
     wins: np.ndarray  # `[P, P]`: how often a positive slice of row beats a negative one of column
     loss: np.ndarray  # summed over slices
+    brier: np.ndarray  # summed over slices
+    excess: np.ndarray  # `[P, BINS]`: probability less truth, summed over slices of a bin
     slices: np.ndarray
     mask_slices: np.ndarray  # slices whose mask was scored
     mask_dice: np.ndarray  # over all scored slices of the patient; NaN where undefined
@@ -66,6 +77,8 @@ def sum_by_patient(scores: SliceScores, threshold: float) -> PatientSums:
         ),
         wins=_wins_between(row, label, scores.probability, len(patients)),
         loss=add(cross_entropy(label, scores.probability)),
+        brier=add(brier(label, scores.probability)),
+        excess=_excess_in_bins(row, label, scores.probability, len(patients)),
         slices=add(np.ones(len(scores))),
         mask_slices=add(scored),
         mask_dice=dice(mask_tp, mask_fp, mask_fn),
@@ -80,6 +93,15 @@ def _wins_between(
     for column in range(patients):
         beaten = wins(positive, probability[~label & (row == column)])
         table[:, column] = np.bincount(positive_row, weights=beaten, minlength=patients)
+    return table
+
+
+def _excess_in_bins(
+    row: np.ndarray, label: np.ndarray, probability: np.ndarray, patients: int
+) -> np.ndarray:
+    """The bins are those of all slices, for every resample alike."""
+    table = np.zeros((patients, BINS))
+    np.add.at(table, (row, equal_mass_bins(probability)), excess(label, probability))
     return table
 
 
@@ -100,6 +122,8 @@ def measure(sums: PatientSums, times: np.ndarray) -> dict[str, np.ndarray]:
         "sensitivity": sensitivity(tp, fn),
         "specificity": specificity(tn, fp),
         "mask_dice": ratio(times @ np.where(defined, sums.mask_dice, 0), times @ defined),
+        "ece": ratio(np.abs(times @ sums.excess).sum(axis=1), times @ sums.slices),
+        "brier": ratio(times @ sums.brier, times @ sums.slices),
         "loss": ratio(times @ sums.loss, times @ sums.slices),
     }
 
@@ -160,3 +184,20 @@ def summarise(
         names = getattr(scores, key)
         summary[key] = {str(name): group(scores.take(names == name)) for name in np.unique(names)}
     return summary
+
+
+def summarise_by_size(
+    scores: SliceScores, threshold: float, *, resamples: int = RESAMPLES, seed: int = SEED
+) -> dict[str, dict]:
+    """Sensitivity among slices with so many pixels of tumour: `{"50 to 199": figure, …}`.
+
+    Pixels are those of the data set's pictures; sizes without a slice are left out.
+    """
+    found = {}
+    for low, high in pairwise(SIZES):
+        chosen = (scores.label == 1) & (scores.tumor_pixels >= low) & (scores.tumor_pixels < high)
+        if chosen.any():
+            group = summarise_group(scores.take(chosen), threshold, resamples=resamples, seed=seed)
+            name = f"{low:g} to {high - 1:g}" if math.isfinite(high) else f"{low:g} or more"
+            found[name] = group["figures"]["sensitivity"]
+    return found

@@ -15,6 +15,7 @@ from brainai.errors import DataError
 
 UNKNOWN = -1  # of a mask count: no outline is known, or the network has no decoder
 MAX_CERTAINTY = 1 - 1e-7  # keeps the cross-entropy of a certain, wrong answer finite
+BINS = 10  # of about equally many slices, for the calibration error
 
 
 class Counts(NamedTuple):
@@ -41,6 +42,7 @@ class SliceScores:
     label: np.ndarray  # int, 1 = tumour
     probability: np.ndarray  # float64 in [0, 1], of tumour
     tumor_pixels: np.ndarray  # int, of the data set's masks; -1 = unknown
+    uncalibrated: np.ndarray  # float64 in [0, 1], of the classifier alone, as it was trained
     mask_tp: np.ndarray  # int, pixels at the resolution of the network; UNKNOWN where not scored
     mask_fp: np.ndarray
     mask_fn: np.ndarray
@@ -73,6 +75,7 @@ class SliceScores:
         records: Sequence[SliceRecord],
         probability: np.ndarray,
         mask_counts: np.ndarray | None = None,
+        uncalibrated: np.ndarray | None = None,
     ) -> "SliceScores":
         """Scores of the slices of a data set.
 
@@ -80,6 +83,7 @@ class SliceScores:
             probability: `[N]`, in the order of the records.
             mask_counts: `[N, 3]` int (tp, fp, fn) in pixels; None for a network without a decoder.
                 Rows of slices without a known outline are ignored.
+            uncalibrated: `[N]`; None where the probability is all there is.
         """
         if mask_counts is None:
             mask_counts = np.full((len(records), 3), UNKNOWN)
@@ -93,6 +97,9 @@ class SliceScores:
             label=np.array([record.label for record in records], np.int64),
             probability=np.asarray(probability, np.float64),
             tumor_pixels=np.array([record.tumor_pixels for record in records], np.int64),
+            uncalibrated=np.asarray(
+                probability if uncalibrated is None else uncalibrated, np.float64
+            ),
             mask_tp=masks[:, 0],
             mask_fp=masks[:, 1],
             mask_fn=masks[:, 2],
@@ -156,6 +163,34 @@ def cross_entropy(label: np.ndarray, probability: np.ndarray) -> np.ndarray:
     label, probability = np.asarray(label, bool), np.asarray(probability, np.float64)
     of_truth = np.where(label, probability, 1 - probability)
     return -np.log(np.clip(of_truth, 1 - MAX_CERTAINTY, MAX_CERTAINTY))
+
+
+def brier(label: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """Squared error of each slice's probability, `[N]`; the Brier score is its mean."""
+    return (np.asarray(probability, np.float64) - np.asarray(label, bool)) ** 2
+
+
+def equal_mass_bins(probability: np.ndarray, bins: int = BINS) -> np.ndarray:
+    """The bin of each slice, `[N]` int from 0: bins of about equally many slices, ties together.
+
+    Source: Nixon et al. 2019, https://arxiv.org/abs/1904.01685
+    """
+    edges = np.quantile(probability, np.linspace(0, 1, bins + 1)[1:-1]) if len(probability) else []
+    return np.searchsorted(edges, probability, side="right")
+
+
+def excess(label: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """How much each slice's probability exceeds the truth, `[N]`: summed in a bin, its error."""
+    return np.asarray(probability, np.float64) - np.asarray(label, bool)
+
+
+def calibration_error(label: np.ndarray, probability: np.ndarray, bins: int = BINS) -> float:
+    """Expected calibration error: mean distance of probability and frequency over equal-mass bins.
+
+    Source: Guo et al. 2017, https://arxiv.org/abs/1706.04599
+    """
+    by_bin = np.bincount(equal_mass_bins(probability, bins), weights=excess(label, probability))
+    return float(ratio(np.abs(by_bin).sum(), len(label)))
 
 
 def sweep(label: np.ndarray, probability: np.ndarray) -> Counts:

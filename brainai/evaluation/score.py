@@ -13,7 +13,7 @@ from brainai.data.dataset import MODALITIES, SPLITS, read_info, read_records
 from brainai.data.store import Store, open_store
 from brainai.errors import ConfigError, DataError
 from brainai.evaluation.metrics import UNKNOWN, SliceScores
-from brainai.model.answer import answer
+from brainai.model.answer import Answer, answer
 from brainai.model.folder import ModelInfo
 from brainai.model.network import BrainNet
 
@@ -47,39 +47,42 @@ def score_split(
     rows = split_rows(store, split, dataset_folder)
     device = choose_device(device)
     network = network.to(device, memory_format=torch.channels_last).eval()
-    probabilities, masks = [], []
+    probabilities, uncalibrated, masks = [], [], []
     with tqdm(total=len(rows), desc=f"score {split}", unit="slice", disable=not progress) as bar:
         for start in range(0, len(rows), batch_size):
             planes = torch.from_numpy(store.read(rows[start : start + batch_size]))
-            probability, mask = score_batch(network, info, planes.to(device), channels)
-            probabilities.append(probability.cpu().numpy())
+            found, mask = score_batch(network, info, planes.to(device), channels)
+            probabilities.append(found.probabilities.cpu().numpy())
+            uncalibrated.append(torch.sigmoid(found.class_scores).cpu().numpy())
             masks.append(mask.cpu().numpy())
             bar.update(len(planes))
     records = [store.records[row] for row in rows]
-    return SliceScores.from_records(records, np.concatenate(probabilities), np.concatenate(masks))
+    return SliceScores.from_records(
+        records, *map(np.concatenate, (probabilities, masks, uncalibrated))
+    )
 
 
 def score_batch(
     network: BrainNet, info: ModelInfo, planes: Tensor, channels: list[int]
-) -> tuple[Tensor, Tensor]:
-    """Probabilities and mask counts of a batch.
+) -> tuple[Answer, Tensor]:
+    """The answer for a batch, and its mask counts.
 
     Args:
         planes: `[n, C + 1, S, S]` uint8 as the store gives them, C = 1 or 3, the mask last.
         channels: the stored channel that each of the three of the input is read from.
 
     Returns:
-        `[n]` float64, and `[n, 3]` int64 (tp, fp, fn) in pixels of S × S, UNKNOWN without decoder.
+        The answer, and `[n, 3]` int64 (tp, fp, fn) in pixels of S × S, UNKNOWN without decoder.
     """
     images, truth = planes[:, :-1], planes[:, -1] >= INSIDE
     if images.shape[1] > 1:
         images = images[:, channels]
     found = answer(network, info, images)
     if found.mask_logits is None:
-        return found.probabilities, torch.full((len(planes), 3), UNKNOWN)
+        return found, torch.full((len(planes), 3), UNKNOWN)
     claimed = found.mask_logits > 0
     counts = [truth & claimed, ~truth & claimed, truth & ~claimed]
-    return found.probabilities, torch.stack([pixels.sum(dim=(1, 2)) for pixels in counts], dim=1)
+    return found, torch.stack([pixels.sum(dim=(1, 2)) for pixels in counts], dim=1)
 
 
 def choose_device(name: str | torch.device | None) -> torch.device:

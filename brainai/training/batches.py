@@ -12,7 +12,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from brainai.data.dataset import SliceRecord
 from brainai.data.store import Store
+
+LEVEL_REACH = 0.1  # how far a lender may lie from a slice, as a part of all slices by level
 
 
 def epoch_seed(seed: int, stage: int, epoch: int) -> int:
@@ -56,6 +59,31 @@ def some_of_each_case(cases: Sequence[str], most: int, seed: int) -> np.ndarray:
     return np.sort(np.array(chosen, np.intp))
 
 
+def draw_lenders(
+    records: Sequence[SliceRecord], rows: Sequence[int], random: Tensor, chance: float
+) -> Tensor:
+    """For every slice the row of the one that lends to it in this epoch (`lend_lesions`), or -1.
+
+    Lenders are of the same source and lie at about the same level of the head.
+
+    Args:
+        rows: slices that may lend and be lent to.
+        random: two columns of the epoch's table, `[N, 2]`: whether, and which.
+    Returns:
+        `[N]` int64.
+    """
+    lenders = torch.full((len(records),), -1)
+    known = [row for row in rows if records[row].has_mask]
+    levels = {row: records[row].slice_index / records[row].slice_count for row in known}
+    for source in {records[row].source for row in known}:
+        own = [row for row in known if records[row].source == source]
+        order, places = torch.tensor(sorted(own, key=levels.get)), torch.arange(len(own))
+        moved = (random[order, 1] * 2 - 1) * LEVEL_REACH * len(own)
+        lender = order[(places + moved.round().long()).clamp(0, len(own) - 1)]
+        lenders[order] = torch.where(random[order, 0] < chance, lender, -1)
+    return lenders
+
+
 def split_batches(
     rows: Sequence[int], batch_size: int, rank: int = 0, world: int = 1
 ) -> list[np.ndarray]:
@@ -67,27 +95,38 @@ def split_batches(
 class _Rows(Dataset):
     """A store as torch reads it: a whole batch at a time."""
 
-    def __init__(self, store: Store):
+    def __init__(self, store: Store, lenders: Tensor | None):
         self.store = store
+        self.lenders = lenders
         self.labels = np.array([r.label for r in store.records])
         self.has_mask = np.array([r.has_mask for r in store.records])
 
     def __getitems__(self, rows: Sequence[int]) -> dict[str, Tensor]:
-        return {
+        batch = {
             "row": torch.as_tensor(np.asarray(rows)),
             "planes": torch.from_numpy(self.store.read(rows)),
             "label": torch.from_numpy(self.labels[rows]),
             "has_mask": torch.from_numpy(self.has_mask[rows]),
         }
+        if self.lenders is not None:
+            lender = self.lenders[batch["row"]]
+            batch["borrows"] = lender >= 0
+            batch["lent"] = torch.from_numpy(self.store.read(lender[lender >= 0].tolist()))
+        return batch
 
 
-def open_loader(store: Store, batches: list[np.ndarray], *, on_gpu: bool) -> DataLoader:
+def open_loader(
+    store: Store, batches: list[np.ndarray], *, on_gpu: bool, lenders: Tensor | None = None
+) -> DataLoader:
     """Batches as dicts: row `[n]`, planes `[n, C + 1, S, S]` uint8, label `[n]`, has_mask `[n]`.
+
+    Where `lenders` of `draw_lenders` are given, also borrows `[n]` bool, and lent, the lenders'
+    planes of those that do.
 
     On a GPU two workers read ahead; on a CPU they would only take cores from the network.
     """
     return DataLoader(
-        _Rows(store),
+        _Rows(store, lenders),
         batch_sampler=batches,
         collate_fn=lambda batch: batch,
         num_workers=2 if on_gpu else 0,

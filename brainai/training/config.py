@@ -148,8 +148,8 @@ PRESETS: dict[str, dict] = {
         "slices_per_case": 60,
         "augmentation": Augmentation(drop=0.7),
         "stages": (
-            Stage(128, epochs=20, lr=6e-4, batch_size=32),
-            Stage(256, epochs=13, lr=3e-4, batch_size=16),
+            Stage(128, epochs=14, lr=6e-4, batch_size=32),
+            Stage(256, epochs=8, lr=3e-4, batch_size=16),
         ),
     },
     # The whole recipe in seconds, for a first look and for tests.

@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from brainai.data.augment import augment, random_table, to_input
+from brainai.data.augment import LEND, augment, lend_lesions, random_table, to_input
 from brainai.data.dataset import SPLITS
 from brainai.data.images import MEAN, STD
 from brainai.data.store import Store, open_store
@@ -23,6 +23,7 @@ from brainai.errors import BrainAIError, DataError
 from brainai.evaluation.metrics import slice_figures
 from brainai.model.network import BrainNet, parameter_groups, set_trainable
 from brainai.training.batches import (
+    draw_lenders,
     epoch_seed,
     open_loader,
     some_of_each_case,
@@ -170,11 +171,21 @@ def augmented_batches(
         accelerator.num_processes,
     )
     device = accelerator.device
-    for batch in open_loader(fitting.store, batches, on_gpu=device.type == "cuda"):
-        planes = batch["planes"].to(device, non_blocking=True)
+    lenders = draw_lenders(
+        fitting.store.records,
+        rows_of(fitting.store, "train"),
+        random[:, LEND],
+        config.augmentation.lend,
+    )
+    for batch in open_loader(fitting.store, batches, on_gpu=device.type == "cuda", lenders=lenders):
+        planes, labels, lent, borrows = (
+            batch[key].to(device, non_blocking=True)
+            for key in ("planes", "label", "lent", "borrows")
+        )
+        if len(lent):
+            planes[borrows], labels[borrows] = lend_lesions(planes[borrows], labels[borrows], lent)
         images, masks = augment(planes, random[batch["row"]].to(device), config.augmentation)
-        inputs = to_input(images, MEAN, STD)
-        yield inputs, batch["label"].to(device), masks, batch["has_mask"].to(device)
+        yield to_input(images, MEAN, STD), labels, masks, batch["has_mask"].to(device)
 
 
 def train_step(

@@ -11,6 +11,7 @@ from brainai.data.augment import (
     Augmentation,
     augment,
     drop_modalities,
+    lend_lesions,
     random_table,
     to_input,
 )
@@ -98,3 +99,58 @@ def test_input_is_normalised_per_channel() -> None:
     assert inputs.shape == (1, 3, 4, 4)
     # (1 - 0.485) / 0.229 = 2.249, (1 - 0.456) / 0.224 = 2.429, (1 - 0.406) / 0.225 = 2.64
     assert inputs[0, :, 0, 0].tolist() == pytest.approx([2.2489, 2.4286, 2.64], abs=1e-4)
+
+
+def head(level: int, spot: tuple[slice, slice] | None = None, bright: int = 250) -> torch.Tensor:
+    """A head of one grey level that fills the middle, with or without a spot of tumour:
+    `[1, 2, 64, 64]` uint8."""
+    planes = torch.zeros(1, 2, 64, 64, dtype=torch.uint8)
+    planes[0, 0, 8:56, 8:56] = level
+    if spot is not None:
+        planes[0, 0][spot], planes[0, 1][spot] = bright, 255
+    return planes
+
+
+LEFT, RIGHT = (slice(20, 30), slice(14, 24)), (slice(20, 30), slice(40, 50))
+
+
+def test_a_tumour_is_lent_with_its_mask_and_the_label_follows() -> None:
+    planes, labels = lend_lesions(head(100), torch.tensor([0]), head(100, LEFT))
+    assert labels.tolist() == [1]
+    assert (planes[0, 1][LEFT] == 255).all()
+    assert (planes[0, 0][LEFT] > 220).all()
+    assert planes[0, 1].count_nonzero() < 1.5 * 100  # nothing but the spot and a soft seam
+    assert (planes[0, 0, 40:56, 8:56] == 100).all()
+
+
+def test_a_slice_keeps_its_own_tumour_beside_the_lent_one() -> None:
+    planes, labels = lend_lesions(head(100, RIGHT), torch.tensor([1]), head(100, LEFT))
+    assert labels.tolist() == [1]
+    assert (planes[0, 1][LEFT] == 255).all()
+    assert (planes[0, 1][RIGHT] == 255).all()
+
+
+def test_healthy_tissue_covers_a_tumour_and_the_label_follows() -> None:
+    planes, labels = lend_lesions(head(100, LEFT), torch.tensor([1]), head(100))
+    assert labels.tolist() == [0]
+    assert not planes[0, 1].any()
+    assert planes[0, 0].max() < 110
+
+
+def test_what_is_lent_takes_the_brightness_of_the_borrower() -> None:
+    planes, _ = lend_lesions(head(50, LEFT), torch.tensor([1]), head(200))
+    assert planes[0, 0][LEFT].float().mean() == pytest.approx(50, rel=0.2)
+
+
+def test_nothing_is_laid_outside_the_head() -> None:
+    lent = head(100)
+    lent[0, :, 0:4, 0:4] = 255  # tumour where the borrower is dark
+    planes, labels = lend_lesions(head(100), torch.tensor([0]), lent)
+    assert labels.tolist() == [0]
+    assert not planes[0, :, 0:4, 0:4].any()
+
+
+def test_two_slices_without_tumour_leave_each_other_alone() -> None:
+    planes, labels = lend_lesions(head(100), torch.tensor([1]), head(200))
+    assert torch.equal(planes, head(100))
+    assert labels.tolist() == [1]  # tumour too small for its mask to show: the label stays

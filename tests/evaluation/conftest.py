@@ -55,6 +55,7 @@ def make_scores() -> Callable[..., SliceScores]:
             "label": label,
             "probability": probability,
             "tumor_pixels": [-1] * size,
+            "uncalibrated": probability,
             "mask_tp": [-1] * size,
             "mask_fp": [-1] * size,
             "mask_fn": [-1] * size,

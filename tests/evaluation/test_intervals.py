@@ -108,3 +108,11 @@ def test_groups_by_source_and_site_hold_their_own_slices(cohort):
 def test_the_same_seed_gives_the_same_interval(cohort):
     first, second = (summarise_group(cohort, 0.5, resamples=99, seed=7) for _ in range(2))
     assert first == second
+
+
+def test_calibration_error_and_brier_score_equal_the_plain_ones(cohort):
+    figures = summarise_group(cohort, 0.5, resamples=200)["figures"]
+    plain = metrics.calibration_error(cohort.label, cohort.probability)
+    assert figures["ece"]["value"] == pytest.approx(plain)
+    squared = [(p - y) ** 2 for p, y in zip(cohort.probability, cohort.label, strict=True)]
+    assert figures["brier"]["value"] == pytest.approx(sum(squared) / 120)

@@ -117,3 +117,26 @@ def test_fields_of_unequal_length_are_refused(make_scores):
 def test_a_label_beyond_two_classes_is_refused(make_scores):
     with pytest.raises(DataError, match="0 or 1"):
         make_scores([0, 2], [0.1, 0.9])
+
+
+def test_calibration_error_is_the_mean_distance_over_equal_bins():
+    # Two bins of two. 0.2 and 0.4 say 0.6, one is tumour: off by 0.4. 0.8 and 0.9 say 1.7, both
+    # are: off by 0.3. (0.4 + 0.3) / 4 slices.
+    found = metrics.calibration_error([0, 1, 1, 1], [0.2, 0.4, 0.8, 0.9], bins=2)
+    assert found == pytest.approx(0.175)
+
+
+def test_errors_of_both_signs_in_one_bin_cancel():
+    assert metrics.calibration_error([0, 1], [0.5, 0.5], bins=1) == 0
+
+
+def test_equal_probabilities_share_a_bin():
+    assert len(set(metrics.equal_mass_bins(np.full(40, 0.3)).tolist())) == 1
+
+
+def test_calibration_error_of_nothing_is_undefined():
+    assert math.isnan(metrics.calibration_error([], []))
+
+
+def test_brier_by_hand():
+    np.testing.assert_allclose(metrics.brier([1, 0], [0.75, 0.5]), [0.0625, 0.25])

@@ -1,13 +1,16 @@
 """report.json, report.md and the figures."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from brainai.evaluation.cohort_figures import draw_mask_dice, draw_reliability
 from brainai.evaluation.figures import draw_curves, draw_learning_curves, draw_top_losses
-from brainai.evaluation.report import build_report, table, write_report
+from brainai.evaluation.report import build_report, write_report
+from brainai.evaluation.text import table
 
 ABOUT = {"model": "m", "dataset_hash": "abc", "split": "test", "command": "c", "version": "0"}
 
@@ -50,7 +53,14 @@ def test_a_whole_report_is_written_and_read_back(tmp_path, cohort):
     assert report["about"] == ABOUT
     assert report["n_patients"] == 12
     drawn = sorted(path.name for path in (tmp_path / "out/figures").iterdir())
-    assert drawn == ["confusion.png", "learning_curves.png", "roc_pr.png", "top_losses.png"]
+    assert drawn == [
+        "confusion.png",
+        "learning_curves.png",
+        "mask_dice.png",
+        "reliability.png",
+        "roc_pr.png",
+        "top_losses.png",
+    ]
     text = (tmp_path / "out/report.md").read_text()
     for name in drawn:
         assert f"(figures/{name})" in text
@@ -59,10 +69,11 @@ def test_a_whole_report_is_written_and_read_back(tmp_path, cohort):
     assert not list((tmp_path / "out").rglob("*.partial"))
 
 
-def test_without_pictures_and_history_only_two_figures_are_drawn(tmp_path, cohort):
-    write_report(tmp_path, cohort, threshold=0.5, about=ABOUT, load_slice=None, history=None)
+def test_only_what_there_is_data_for_is_drawn(tmp_path, make_scores):
+    scores = make_scores([0, 1], [0.1, 0.9])
+    write_report(tmp_path, scores, threshold=0.5, about=ABOUT, load_slice=None, history=None)
     drawn = sorted(path.name for path in (tmp_path / "figures").iterdir())
-    assert drawn == ["confusion.png", "roc_pr.png"]
+    assert drawn == ["confusion.png", "reliability.png", "roc_pr.png"]
     assert "top_losses" not in (tmp_path / "report.md").read_text()
 
 
@@ -124,3 +135,50 @@ def test_a_report_is_never_half_written(tmp_path, cohort, monkeypatch):
     with pytest.raises(pytest.fail.Exception):
         write_report(tmp_path, cohort, threshold=0.1, about=ABOUT)
     assert (tmp_path / "report.json").read_text() == before
+
+
+def test_the_report_compares_with_the_baselines_source_by_source(tmp_path, cohort):
+    blind = replace(cohort, probability=np.full(120, 0.5))
+    report = write_report(
+        tmp_path, cohort, threshold=0.5, about=ABOUT, baselines={"position": blind}
+    )
+    for group in ("all", "lgg", "brats"):
+        assert report["baselines"]["position"][group]["auroc"]["value"] == 0.5
+    text = (tmp_path / "report.md").read_text()
+    assert "| position | 0.500 (0.500 to 0.500) |" in text
+    assert "AUROC of position alone: all 0.500, brats 0.500, lgg 0.500" in table(report)
+
+
+def test_calibration_is_told_before_and_after(tmp_path, make_scores):
+    scores = make_scores([0, 0, 1, 1], [0.0, 0.0, 1.0, 1.0], uncalibrated=[0.25] * 4)
+    report = write_report(tmp_path, scores, threshold=0.5, about=ABOUT)
+    # Before: all say 0.25, half are tumour. Brier: (2 × 0.25² + 2 × 0.75²) / 4.
+    before = report["before_calibration"]["all"]
+    assert (before["ece"]["value"], before["brier"]["value"]) == (0.25, 0.3125)
+    assert report["all"]["figures"]["ece"]["value"] == 0
+    assert "| all | 0.250 (– to –) | 0.000 (– to –) |" in (tmp_path / "report.md").read_text()
+
+
+def test_sensitivity_is_told_by_size_of_tumour(make_scores):
+    scores = make_scores(
+        [1, 1, 1, 1, 0], [0.1, 0.9, 0.9, 0.9, 0.9], tumor_pixels=[49, 50, 199, 5000, 0]
+    )
+    sizes = build_report(scores, 0.5, ABOUT)["size"]
+    found = {name: (figure["value"], figure["n_slices"]) for name, figure in sizes.items()}
+    assert found == {"1 to 49": (0, 1), "50 to 199": (1, 2), "2000 or more": (1, 1)}
+
+
+def test_masks_are_drawn_patient_by_patient(cohort):
+    axes = draw_mask_dice(cohort).axes[0]
+    assert sum(len(line.get_xdata()) for line in axes.lines if line.get_linestyle() == "None") == 12
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert labels == [f"{name}: mean 0.800, median 0.800" for name in ("brats", "lgg")]
+
+
+def test_reliability_draws_before_and_after_with_their_errors(make_scores):
+    scores = make_scores([0, 0, 1, 1], [0.0, 0.0, 1.0, 1.0], uncalibrated=[0.25] * 4)
+    legend = draw_reliability(scores).axes[0].get_legend().get_texts()
+    assert [text.get_text() for text in legend] == [
+        "before calibration: ECE 0.250",
+        "after calibration: ECE 0.000",
+    ]

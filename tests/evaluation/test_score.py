@@ -70,8 +70,15 @@ def test_temperature_softens_the_probability():
     planes = torch.zeros(1, 2, 32, 32, dtype=torch.uint8)
     planes[0, 0, 8:16, 8:16] = 255
     info = ModelInfo(image_size=32, mean=INFO.mean, std=INFO.std, temperature=2.0)
-    probability, _ = score_batch(BrightNet(), info, planes, channels=[0, 0, 0])
-    assert probability.item() == pytest.approx(sigmoid(1.5))
+    found, _ = score_batch(BrightNet(), info, planes, channels=[0, 0, 0])
+    assert found.probabilities.item() == pytest.approx(sigmoid(1.5))
+
+
+def test_the_classifier_alone_is_kept_beside_the_calibrated_probability(dataset):
+    info = ModelInfo(image_size=32, mean=INFO.mean, std=INFO.std, score_weights=(0.5, 0.0, 1.0))
+    scores = score_split(BrightNet(), info, dataset, "test", device="cpu", progress=False)
+    assert scores.probability == pytest.approx([sigmoid(0.5 * 3 + 1)] * 3)
+    assert scores.uncalibrated == pytest.approx([sigmoid(3)] * 3)
 
 
 def test_a_network_without_a_decoder_has_no_mask_counts():

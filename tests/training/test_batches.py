@@ -1,8 +1,13 @@
 """Order and sharing of batches."""
 
+from dataclasses import dataclass
+
 import numpy as np
+import pytest
+import torch
 
 from brainai.training.batches import (
+    draw_lenders,
     epoch_seed,
     some_of_each_case,
     split_batches,
@@ -46,3 +51,39 @@ def test_no_case_gives_an_epoch_more_than_its_share_and_all_have_their_turn() ->
         assert rows[-3:] == [10, 11, 12]
     assert {row for rows in epochs for row in rows} == set(range(13))
     assert some_of_each_case(cases, 0, seed=1).tolist() == list(range(13))
+
+
+@dataclass(frozen=True)
+class Slice:
+    """As much of a record as says who may lend to whom."""
+
+    slice_index: int
+    source: str = "lgg"
+    has_mask: bool = True
+    slice_count: int = 100
+
+
+def test_lenders_lie_at_the_same_level_of_the_same_source() -> None:
+    records = [Slice(index, source) for index in range(100) for source in ("lgg", "brats")]
+    random = torch.rand(200, 2, generator=torch.Generator().manual_seed(0))
+    lenders = draw_lenders(records, range(200), random, chance=1.0)
+    assert (lenders >= 0).all()
+    for own, lender in zip(records, lenders.tolist(), strict=True):
+        assert records[lender].source == own.source
+        assert abs(records[lender].slice_index - own.slice_index) <= 10
+    assert len(set(lenders.tolist())) > 50
+
+
+def test_as_many_borrow_as_chance_says_and_only_where_masks_are_known() -> None:
+    records = [Slice(0, has_mask=index % 2 == 0) for index in range(1000)]
+    random = torch.rand(1000, 2, generator=torch.Generator().manual_seed(0))
+    lenders = draw_lenders(records, range(500), random, chance=0.4)
+    borrows = (lenders >= 0).nonzero().flatten()
+    assert len(borrows) / 250 == pytest.approx(0.4, abs=0.08)
+    assert {row % 2 for row in [*borrows.tolist(), *lenders[borrows].tolist()]} == {0}
+    assert max(borrows.max(), lenders.max()) < 500
+
+
+def test_without_masks_nobody_lends() -> None:
+    records = [Slice(0, has_mask=False)] * 5
+    assert draw_lenders(records, range(5), torch.zeros(5, 2), chance=1.0).tolist() == [-1] * 5
