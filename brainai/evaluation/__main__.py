@@ -8,6 +8,7 @@ from pathlib import Path
 from brainai.data.dataset import MODALITIES, SPLITS
 from brainai.errors import BrainAIError
 from brainai.evaluation.baselines import score_baselines
+from brainai.evaluation.phantoms import score_phantoms
 from brainai.evaluation.report import build_report, write_report
 from brainai.evaluation.score import describe, score_split, slice_loader
 from brainai.evaluation.text import table
@@ -44,6 +45,14 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--batch-size", type=_positive, default=16, help="slices at a time (default: 16)"
     )
+    options.add_argument(
+        "--phantoms",
+        type=int,
+        default=0,
+        metavar="N",
+        help="also measure specificity on N simulated people without a tumour, with white-matter "
+        "spots, and with plaques (about 10 s each; default: none)",
+    )
     options.add_argument("--device", help="such as cpu or cuda (default: the GPU if there is one)")
     return options
 
@@ -70,8 +79,11 @@ def evaluate(options: argparse.Namespace, command: str) -> dict:
     )
     about = describe(info, options.data, options.split, modalities) | {"command": command}
     baselines = score_baselines(options.data, options.split, info.image_size)
+    phantoms = {}
+    if options.phantoms:
+        phantoms = score_phantoms(network, info, options.phantoms, device=options.device)
     if options.out is None:
-        report = build_report(scores, info.threshold, about, baselines)
+        report = build_report(scores, info.threshold, about, baselines, phantoms)
     else:
         report = write_report(
             options.out,
@@ -80,6 +92,7 @@ def evaluate(options: argparse.Namespace, command: str) -> dict:
             about=about,
             load_slice=slice_loader(options.data, info.image_size),
             baselines=baselines,
+            phantoms=phantoms,
         )
     print(table(report))
     missing = len(scores) - about["slices_with_all_modalities"]

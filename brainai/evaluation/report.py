@@ -34,6 +34,7 @@ def write_report(
     load_slice: Callable[[str], np.ndarray] | None = None,
     history: list[dict] | None = None,
     baselines: Mapping[str, SliceScores] | None = None,
+    phantoms: Mapping[str, dict] | None = None,
 ) -> dict:
     """Write report.json, report.md and figures/ into a folder, made if need be.
 
@@ -45,13 +46,14 @@ def write_report(
             no figure of the top losses.
         history: one dict per epoch, see `figures.draw_learning_curves`.
         baselines: of `baselines.score_baselines`, to compare with.
+        phantoms: of `phantoms.score_phantoms`.
 
     Returns:
         What report.json holds, undefined figures as None.
     """
     out = Path(out)
     (out / "figures").mkdir(parents=True, exist_ok=True)
-    report = build_report(scores, threshold, about, baselines)
+    report = build_report(scores, threshold, about, baselines, phantoms)
     drawn = _draw(out / "figures", scores, report, load_slice, history)
     _write(out / "report.md", markdown(report, drawn))
     _write(out / "report.json", json.dumps(report, indent=2, allow_nan=False) + "\n")
@@ -63,6 +65,7 @@ def build_report(
     threshold: float,
     about: dict,
     baselines: Mapping[str, SliceScores] | None = None,
+    phantoms: Mapping[str, dict] | None = None,
 ) -> dict:
     """The content of report.json: about, threshold, how intervals were made, and the figures."""
     before = summarise(replace(scores, probability=scores.uncalibrated), threshold)
@@ -88,6 +91,7 @@ def build_report(
                 name: _only(summarise(found, 0.5), BASELINE_FIGURES)
                 for name, found in (baselines or {}).items()
             },
+            "phantoms": dict(phantoms or {}),
         }
     )
 

@@ -46,6 +46,9 @@ def table(report: dict) -> str:
     for name, groups in report["baselines"].items():
         values = (f"{group} {_number(of['auroc']['value'])}" for group, of in groups.items())
         lines.append(f"  AUROC of {name} alone: " + ", ".join(values))
+    for kind, figure in report["phantoms"].items():
+        people = f"{figure['n_patients']} simulated people, {kind}"
+        lines.append(f"  specificity ({people}): {_with_interval(figure)}")
     return "\n".join(lines)
 
 
@@ -70,6 +73,7 @@ def markdown(report: dict, figure_files: list[str]) -> str:
         _baseline_section(report),
         _calibration_section(report),
         _size_section(report),
+        _phantom_section(report),
         _how(report),
         *(
             f"## {FIGURE_FILES[name]}\n\n![{FIGURE_FILES[name]}](figures/{name})"
@@ -149,6 +153,23 @@ def _size_section(report: dict) -> str:
         for size, figure in report["size"].items()
     ]
     return "## By size of tumour\n\n" + "\n".join(rows) if report["size"] else ""
+
+
+def _phantom_section(report: dict) -> str:
+    rows = ["| simulated people without a tumour | slices | specificity |", "|---|---|---|"]
+    rows += [
+        f"| {kind} ({figure['n_patients']}) | {figure['n_slices']:,} | {_with_interval(figure)} |"
+        for kind, figure in report["phantoms"].items()
+    ]
+    if not report["phantoms"]:
+        return ""
+    return (
+        "## Without a tumour\n\n"
+        + "\n".join(rows)
+        + (
+            "\n\nNo data set here holds a healthy person, or one with another disease: phantoms stand in."
+        )
+    )
 
 
 def _with_interval(figure: dict) -> str:

@@ -145,11 +145,11 @@ PRESETS: dict[str, dict] = {
         "pretrained": False,
         "drop_path": 0.1,
         "average": 0.995,
-        "slices_per_case": 60,
+        "slices_per_case": 80,
         "augmentation": Augmentation(drop=0.7),
         "stages": (
-            Stage(128, epochs=14, lr=6e-4, batch_size=32),
-            Stage(256, epochs=8, lr=3e-4, batch_size=16),
+            Stage(128, epochs=13, lr=6e-4, batch_size=32),
+            Stage(256, epochs=7, lr=3e-4, batch_size=16),
         ),
     },
     # The whole recipe in seconds, for a first look and for tests.

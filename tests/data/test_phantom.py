@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from brainai.data.images import decode
 from brainai.data.phantom import Phantom, simulate, write_studies
@@ -14,6 +15,7 @@ from brainai.data.phantom.__main__ import main
 from brainai.data.phantom.fields import Field, spline_basis
 from brainai.data.phantom.files import EXAMPLES, write_study
 from brainai.data.phantom.lesion import NEVER, _travel
+from brainai.data.phantom.plaques import Plaques, draw_plaques
 from brainai.data.phantom.signal import (
     INDEX,
     draw_protocol,
@@ -23,7 +25,7 @@ from brainai.data.phantom.signal import (
     spin_echo,
     tissue_signals,
 )
-from brainai.data.phantom.template import _tissue_maps
+from brainai.data.phantom.template import _tissue_maps, load_template
 from brainai.data.volumes import read_volume
 from brainai.errors import ConfigError, DataError
 
@@ -146,6 +148,35 @@ def test_tumour_looks_like_one(with_lesion: Phantom, without_lesion: Phantom) ->
     brain = without_lesion.volumes["t1c"] > 0
     assert flair[oedema].mean() > 1.2 * without_lesion.volumes["flair"][oedema].mean()
     assert t1c[rim].mean() > 1.2 * without_lesion.volumes["t1c"][brain].mean()
+
+
+def test_plaques_are_bright_many_small_and_no_tumour(without_lesion: Phantom) -> None:
+    plaques = simulate(3, lesion=False, plaques=True, spacing_mm=(2.0, 2.0, 4.0))
+    plain = simulate(3, lesion=False, spacing_mm=(2.0, 2.0, 4.0))
+    assert not plaques.mask.any()
+    brain = plain.volumes["flair"] > 0
+    white = np.median(plain.volumes["flair"][brain])
+    brighter = plaques.volumes["flair"] - plain.volumes["flair"] > 0.3 * white
+    labels, count = ndimage.label(brighter)
+    assert count >= 6
+    largest_ml = np.bincount(labels.ravel())[1:].max() * 16 / 1000
+    assert largest_ml < 3
+    assert np.array_equal(plaques.volumes["flair"] > 0, brain)  # the same person
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_most_plaques_point_away_from_the_ventricles(with_lesion: Phantom, seed: int) -> None:
+    template = load_template()
+    plaques = draw_plaques(template, np.random.default_rng(seed))
+    distance = template.ventricles.at(plaques.centres.T.astype(np.float32))
+    assert (distance < 9.5).mean() > 0.4
+    assert np.linalg.norm(plaques.axes, axis=1) == pytest.approx(np.ones(len(plaques.axes)))
+
+
+def test_a_plaque_is_as_long_and_as_wide_as_it_says() -> None:
+    one = Plaques(np.zeros((1, 3)), np.array([[0.0, 1, 0]]), np.array([2.0]), np.array([2.0]))
+    points = np.array([[0, 1.3, 2.7, 0, 0], [0, 0, 0, 3.3, 4.7], [0] * 5], np.float32)
+    assert (one.at(points) > 0.5).tolist() == [True, True, False, True, False]
 
 
 def test_stripped_brain_lies_in_exact_zeros(with_lesion: Phantom, with_skull: Phantom) -> None:

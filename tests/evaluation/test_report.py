@@ -182,3 +182,15 @@ def test_reliability_draws_before_and_after_with_their_errors(make_scores):
         "before calibration: ECE 0.250",
         "after calibration: ECE 0.000",
     ]
+
+
+def test_specificity_on_phantoms_stands_in_report_and_table(tmp_path, cohort):
+    figure = {"value": 0.9, "low": 0.8, "high": 1.0, "n_patients": 4, "n_slices": 80}
+    report = write_report(
+        tmp_path, cohort, threshold=0.5, about=ABOUT, phantoms={"with plaques": figure}
+    )
+    assert report["phantoms"] == {"with plaques": figure}
+    assert "specificity (4 simulated people, with plaques): 0.900 (0.800 to 1.000)" in table(report)
+    assert (
+        "| with plaques (4) | 80 | 0.900 (0.800 to 1.000) |" in (tmp_path / "report.md").read_text()
+    )

@@ -9,6 +9,7 @@ from scipy import ndimage
 from brainai.data.phantom.fields import ramp, spline_basis
 from brainai.data.phantom.head import draw_head
 from brainai.data.phantom.lesion import grow
+from brainai.data.phantom.plaques import draw_plaques
 from brainai.data.phantom.signal import INDEX, draw_protocol, receive, tissue_signals
 from brainai.data.phantom.template import load_template
 from brainai.data.phantom.tissues import LABELS, Patient, compose, draw_patient
@@ -66,12 +67,13 @@ def simulate(
     fov_mm: float = 240.0,
     range_mm: tuple[float, float] = HEAD_MM,
     spots: float = 0.4,
+    plaques: bool = False,
     centre_mm: tuple[float, float, float] | None = None,
     style: str | None = None,
     radius_mm: float | None = None,
 ) -> Phantom:
     """A study of FLAIR, T1c and T2, the same for the same arguments, and of the same person and
-    scanner with and without lesion, skull or spots.
+    scanner with and without lesion, skull, spots or plaques.
 
     Args:
         lesion: with a tumour.
@@ -80,17 +82,19 @@ def simulate(
         fov_mm: width and height of the pictures.
         range_mm: lowest and highest level, from the middle of the brain.
         spots: bright spots of white matter that are no tumour, 0 to 1.
+        plaques: with plaques as in multiple sclerosis, which are no tumour either.
         centre_mm, style, radius_mm: of the tumour, see `grow`; drawn where not given.
     Raises:
         DataError: nilearn, whose template the anatomy comes from, is not installed.
         ConfigError: spacing, field of view or range give no voxels.
     """
     axes = _axes(spacing_mm, fov_mm, range_mm)
-    draw = [np.random.default_rng([seed, part]) for part in range(7)]
+    draw = [np.random.default_rng([seed, part]) for part in range(8)]
     template = load_template()
     tumour = grow(template, draw[0], centre_mm, style, radius_mm) if lesion else None
     head = draw_head(draw[1]) if skull else None
-    patient = draw_patient(template, tumour, head, spots, draw[2])
+    sclerosis = draw_plaques(template, draw[7]) if plaques else None
+    patient = draw_patient(template, tumour, head, spots, sclerosis, draw[2])
     warp = draw_warp(template, tumour, draw[3], mass=draw[4].uniform(0.3, 1.0))
     scanner = _draw_scanner(draw[5])
     image = partial(_image_slice, patient, warp, scanner, axes, spacing_mm[2], rng=draw[6])

@@ -7,6 +7,7 @@ import numpy as np
 from brainai.data.phantom.fields import Field, ramp, smooth_noise
 from brainai.data.phantom.head import HeadShape, add_head
 from brainai.data.phantom.lesion import Lesion
+from brainai.data.phantom.plaques import Plaques
 from brainai.data.phantom.signal import INDEX, NAMES
 from brainai.data.phantom.template import Template
 from brainai.data.phantom.vessels import vessel_fields
@@ -34,6 +35,7 @@ class Patient:
     wrinkles: Field
     spots: Field
     spot_level: float
+    plaques: Plaques | None
     softness: float  # width of the outer border of oedema, mm
 
 
@@ -42,6 +44,7 @@ def draw_patient(
     lesion: Lesion | None,
     head: HeadShape | None,
     spots: float,
+    plaques: Plaques | None,
     rng: np.random.Generator,
 ) -> Patient:
     """One person's details; `spots` from 0 (none) to 1 (many)."""
@@ -56,6 +59,7 @@ def draw_patient(
         sulci=rng.uniform(0.36, 0.7),
         wrinkles=grid.with_values(smooth_noise(grid.values.shape, 3, rng)),
         spots=grid.with_values(smooth_noise(grid.values.shape, 1.1, rng)),
+        plaques=plaques,
         spot_level=3.4 - 1.4 * spots * rng.uniform(0, 1) + (0 if spots > 0 else np.inf),
         softness=rng.uniform(1.5, 6),
     )
@@ -78,6 +82,10 @@ def compose(patient: Patient, points: np.ndarray) -> tuple[np.ndarray, np.ndarra
     parts[INDEX["grey"]] = brain - white
     parts[INDEX["fluid"]] = 1 - brain
     _add_spots(parts, patient, points)
+    if patient.plaques is not None:
+        in_white = ramp(parts[INDEX["white"]], 0.5, 0.8)
+        # As wet as oedema, and so as bright.
+        _replace(parts, "oedema", patient.plaques.at(points) * in_white)
     _add_vessels(parts, patient, points)
     labels = np.zeros((len(LABELS), points.shape[1]), np.float32)
     if patient.lesion is not None:

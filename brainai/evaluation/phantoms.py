@@ -1,0 +1,97 @@
+"""Specificity on simulated people without a tumour: do bright spots alone make one?
+
+No data set here holds a healthy person, or one with another disease: "no tumour" means a
+tumour-free slice of a patient. Simulated people stand in, as far as they can.
+"""
+
+import numpy as np
+import torch
+
+from brainai.data import phantom
+from brainai.data.images import prepare_slice
+from brainai.evaluation.intervals import summarise_group
+from brainai.evaluation.metrics import UNKNOWN, SliceScores
+from brainai.evaluation.score import choose_device
+from brainai.model.answer import answer
+from brainai.model.folder import ModelInfo
+from brainai.model.network import BrainNet
+
+KINDS = {
+    "no bright spots": {"spots": 0.0},
+    "many white-matter spots": {"spots": 1.0},
+    "plaques as in multiple sclerosis": {"plaques": True},
+}
+SPACING_MM = (1.0, 1.0, 4.0)
+LEVELS_MM = (-44.0, 60.0)  # from the cerebellum to below the vertex
+
+
+def score_phantoms(
+    network: BrainNet,
+    info: ModelInfo,
+    studies: int,
+    *,
+    seed: int = 0,
+    device: str | torch.device | None = None,
+    spacing_mm: tuple[float, float, float] = SPACING_MM,
+) -> dict[str, dict]:
+    """Specificity, FLAIR alone, on slices of people of each of `KINDS`.
+
+    The same people in each kind, every second one with skull and scalp.
+
+    Args:
+        studies: simulated people.
+    Returns:
+        `{kind: figure}` as of `summarise_group`, a person counting as a patient.
+    Raises:
+        DataError: nilearn, whose template the anatomy comes from, is not installed.
+        ConfigError: the machine has no such device.
+    """
+    device = choose_device(device)
+    network = network.to(device, memory_format=torch.channels_last).eval()
+    found = {}
+    for kind, options in KINDS.items():
+        probabilities = [
+            _judge(network, info, device, seed + number, number % 2 == 1, options, spacing_mm)
+            for number in range(studies)
+        ]
+        found[kind] = _specificity(probabilities, info.threshold)
+    return found
+
+
+def _judge(
+    network: BrainNet,
+    info: ModelInfo,
+    device: torch.device,
+    seed: int,
+    skull: bool,
+    options: dict,
+    spacing_mm: tuple[float, float, float],
+) -> np.ndarray:
+    """Probability of tumour of each slice of one person, `[Z]`."""
+    study = phantom.simulate(
+        seed, lesion=False, skull=skull, spacing_mm=spacing_mm, range_mm=LEVELS_MM, **options
+    )
+    flair = study.volumes["flair"]
+    slices = [prepare_slice(flair[:, :, k].T, info.image_size) for k in range(flair.shape[2])]
+    images = torch.from_numpy(np.stack(slices)[:, None]).to(device)
+    return answer(network, info, images).probabilities.cpu().numpy()
+
+
+def _specificity(probabilities: list[np.ndarray], threshold: float) -> dict:
+    people = np.repeat(np.arange(len(probabilities)), [len(own) for own in probabilities])
+    probability = np.concatenate(probabilities)
+    none, unknown = np.zeros(len(people), int), np.full(len(people), UNKNOWN)
+    scores = SliceScores(
+        file_name=np.array([f"{number:06d}" for number in range(len(people))]),
+        patient_id=people.astype(str),
+        source=np.full(len(people), "phantom"),
+        site=np.full(len(people), "phantom"),
+        label=none,
+        probability=probability,
+        tumor_pixels=none,
+        uncalibrated=probability,
+        mask_tp=unknown,
+        mask_fp=unknown,
+        mask_fn=unknown,
+    )
+    return summarise_group(scores, threshold)["figures"]["specificity"]
