@@ -163,13 +163,10 @@ def _phantom_section(report: dict) -> str:
     ]
     if not report["phantoms"]:
         return ""
-    return (
-        "## Without a tumour\n\n"
-        + "\n".join(rows)
-        + (
-            "\n\nNo data set here holds a healthy person, or one with another disease: phantoms stand in."
-        )
+    words = (
+        "No data set here holds a healthy person, or one with another disease: phantoms stand in."
     )
+    return "## Without a tumour\n\n" + "\n".join(rows) + f"\n\n{words}"
 
 
 def _with_interval(figure: dict) -> str:
