@@ -7,7 +7,7 @@ the table of wins between patients, so that thousands of resamples are a few mat
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -184,6 +184,26 @@ def summarise(
         names = getattr(scores, key)
         summary[key] = {str(name): group(scores.take(names == name)) for name in np.unique(names)}
     return summary
+
+
+def summarise_hits(
+    scores: SliceScores, *, resamples: int = RESAMPLES, seed: int = SEED
+) -> dict[str, dict]:
+    """Share of slices with an outlined tumour on which the strongest pixel lies in it:
+    `{"mask": figure, "heat map": figure}`, without what no slice has."""
+    found = {}
+    for name, hits in {"mask": scores.mask_hit, "heat map": scores.heat_hit}.items():
+        known = hits >= 0
+        if known.any():
+            # A hit is a slice found: the figure is a sensitivity, with its interval.
+            hit = replace(
+                scores.take(known),
+                label=np.ones(known.sum(), np.int64),
+                probability=hits[known].astype(np.float64),
+            )
+            group = summarise_group(hit, 0.5, resamples=resamples, seed=seed)
+            found[name] = group["figures"]["sensitivity"]
+    return found
 
 
 def summarise_by_size(

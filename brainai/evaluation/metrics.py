@@ -46,6 +46,8 @@ class SliceScores:
     mask_tp: np.ndarray  # int, pixels at the resolution of the network; UNKNOWN where not scored
     mask_fp: np.ndarray
     mask_fn: np.ndarray
+    mask_hit: np.ndarray  # int: 1 where the strongest pixel of the mask lies in the tumour, 0 where
+    heat_hit: np.ndarray  # not, UNKNOWN without a tumour or such a map; and so of the heat map
 
     def __post_init__(self) -> None:
         lengths = {field.name: len(getattr(self, field.name)) for field in fields(self)}
@@ -76,6 +78,7 @@ class SliceScores:
         probability: np.ndarray,
         mask_counts: np.ndarray | None = None,
         uncalibrated: np.ndarray | None = None,
+        hits: np.ndarray | None = None,
     ) -> "SliceScores":
         """Scores of the slices of a data set.
 
@@ -84,10 +87,13 @@ class SliceScores:
             mask_counts: `[N, 3]` int (tp, fp, fn) in pixels; None for a network without a decoder.
                 Rows of slices without a known outline are ignored.
             uncalibrated: `[N]`; None where the probability is all there is.
+            hits: `[N, 2]` int, of mask and heat map; None where there is neither.
         """
         if mask_counts is None:
             mask_counts = np.full((len(records), 3), UNKNOWN)
         known = np.array([record.has_mask for record in records], bool)
+        if hits is None:
+            hits = np.full((len(records), 2), UNKNOWN)
         masks = np.where(known[:, None], mask_counts, UNKNOWN).astype(np.int64)
         return cls(
             file_name=np.array([record.file_name for record in records], str),
@@ -103,6 +109,8 @@ class SliceScores:
             mask_tp=masks[:, 0],
             mask_fp=masks[:, 1],
             mask_fn=masks[:, 2],
+            mask_hit=np.asarray(hits, np.int64)[:, 0],
+            heat_hit=np.asarray(hits, np.int64)[:, 1],
         )
 
 

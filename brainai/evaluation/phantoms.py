@@ -93,5 +93,7 @@ def _specificity(probabilities: list[np.ndarray], threshold: float) -> dict:
         mask_tp=unknown,
         mask_fp=unknown,
         mask_fn=unknown,
+        mask_hit=unknown,
+        heat_hit=unknown,
     )
     return summarise_group(scores, threshold)["figures"]["specificity"]

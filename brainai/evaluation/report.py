@@ -16,6 +16,7 @@ from brainai.evaluation.intervals import (
     SEED,
     summarise,
     summarise_by_size,
+    summarise_hits,
 )
 from brainai.evaluation.metrics import SliceScores, average_precision
 from brainai.evaluation.text import markdown
@@ -87,6 +88,7 @@ def build_report(
             **summarise(scores, threshold),
             "before_calibration": _only(before, CALIBRATION_FIGURES),
             "size": summarise_by_size(scores, threshold),
+            "hits": summarise_hits(scores),
             "baselines": {
                 name: _only(summarise(found, 0.5), BASELINE_FIGURES)
                 for name, found in (baselines or {}).items()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,11 +14,20 @@ from brainai.data.dataset import MODALITIES, SPLITS, read_info, read_records
 from brainai.data.store import Store, open_store
 from brainai.errors import ConfigError, DataError
 from brainai.evaluation.metrics import UNKNOWN, SliceScores
-from brainai.model.answer import Answer, answer
+from brainai.model.answer import answer
 from brainai.model.folder import ModelInfo
 from brainai.model.network import BrainNet
 
 INSIDE = 128  # a stored mask, 0 to 255, is tumour from here on
+
+
+class ScoredBatch(NamedTuple):
+    """Of n slices, in the order that `SliceScores.from_records` takes them."""
+
+    probabilities: Tensor  # [n] float64, of tumour
+    mask_counts: Tensor  # [n, 3] int64: tp, fp, fn in pixels of S × S; UNKNOWN without decoder
+    uncalibrated: Tensor  # [n] float64, of the classifier alone
+    hits: Tensor  # [n, 2] int64, `pointing_hits` of mask and heat map
 
 
 def score_split(
@@ -47,42 +57,59 @@ def score_split(
     rows = split_rows(store, split, dataset_folder)
     device = choose_device(device)
     network = network.to(device, memory_format=torch.channels_last).eval()
-    probabilities, uncalibrated, masks = [], [], []
+    parts = []
     with tqdm(total=len(rows), desc=f"score {split}", unit="slice", disable=not progress) as bar:
         for start in range(0, len(rows), batch_size):
             planes = torch.from_numpy(store.read(rows[start : start + batch_size]))
-            found, mask = score_batch(network, info, planes.to(device), channels)
-            probabilities.append(found.probabilities.cpu().numpy())
-            uncalibrated.append(torch.sigmoid(found.class_scores).cpu().numpy())
-            masks.append(mask.cpu().numpy())
+            scored = score_batch(network, info, planes.to(device), channels)
+            parts.append([values.cpu().numpy() for values in scored])
             bar.update(len(planes))
     records = [store.records[row] for row in rows]
-    return SliceScores.from_records(
-        records, *map(np.concatenate, (probabilities, masks, uncalibrated))
-    )
+    return SliceScores.from_records(records, *map(np.concatenate, zip(*parts, strict=True)))
 
 
 def score_batch(
     network: BrainNet, info: ModelInfo, planes: Tensor, channels: list[int]
-) -> tuple[Answer, Tensor]:
-    """The answer for a batch, and its mask counts.
+) -> ScoredBatch:
+    """What the network says of a batch, beside the truth.
 
     Args:
         planes: `[n, C + 1, S, S]` uint8 as the store gives them, C = 1 or 3, the mask last.
         channels: the stored channel that each of the three of the input is read from.
-
-    Returns:
-        The answer, and `[n, 3]` int64 (tp, fp, fn) in pixels of S × S, UNKNOWN without decoder.
     """
     images, truth = planes[:, :-1], planes[:, -1] >= INSIDE
     if images.shape[1] > 1:
         images = images[:, channels]
-    found = answer(network, info, images)
-    if found.mask_logits is None:
-        return found, torch.full((len(planes), 3), UNKNOWN)
-    claimed = found.mask_logits > 0
-    counts = [truth & claimed, ~truth & claimed, truth & ~claimed]
-    return found, torch.stack([pixels.sum(dim=(1, 2)) for pixels in counts], dim=1)
+    found = answer(network, info, images, explain=True)
+    hits = [pointing_hits(maps, truth) for maps in (found.mask_logits, found.evidence)]
+    mask_counts = torch.full((len(planes), 3), UNKNOWN)
+    if found.mask_logits is not None:
+        claimed = found.mask_logits > 0
+        counts = [truth & claimed, ~truth & claimed, truth & ~claimed]
+        mask_counts = torch.stack([pixels.sum(dim=(1, 2)) for pixels in counts], dim=1)
+    return ScoredBatch(
+        found.probabilities,
+        mask_counts,
+        torch.sigmoid(found.class_scores),
+        torch.stack(hits, dim=1),
+    )
+
+
+def pointing_hits(maps: Tensor | None, truth: Tensor) -> Tensor:
+    """Whether the strongest pixel of a map lies in the tumour: 1, 0, or UNKNOWN without either.
+
+    The pointing game of Zhang et al. 2018, https://doi.org/10.1007/s11263-017-1059-x
+
+    Args:
+        maps: `[n, S, S]`, or None. truth: `[n, S, S]` bool.
+    Returns:
+        `[n]` int64.
+    """
+    if maps is None:
+        return torch.full((len(truth),), UNKNOWN)
+    strongest = maps.flatten(1).argmax(dim=1, keepdim=True)
+    hit = truth.flatten(1).gather(1, strongest)[:, 0].long()
+    return torch.where(truth.flatten(1).any(dim=1), hit, UNKNOWN)
 
 
 def choose_device(name: str | torch.device | None) -> torch.device:

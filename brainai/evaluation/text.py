@@ -46,6 +46,10 @@ def table(report: dict) -> str:
     for name, groups in report["baselines"].items():
         values = (f"{group} {_number(of['auroc']['value'])}" for group, of in groups.items())
         lines.append(f"  AUROC of {name} alone: " + ", ".join(values))
+    for name, figure in report["hits"].items():
+        lines.append(
+            f"  strongest pixel of the {name} lies in the tumour: {_with_interval(figure)}"
+        )
     for kind, figure in report["phantoms"].items():
         people = f"{figure['n_patients']} simulated people, {kind}"
         lines.append(f"  specificity ({people}): {_with_interval(figure)}")
@@ -73,6 +77,7 @@ def markdown(report: dict, figure_files: list[str]) -> str:
         _baseline_section(report),
         _calibration_section(report),
         _size_section(report),
+        _hit_section(report),
         _phantom_section(report),
         _how(report),
         *(
@@ -153,6 +158,21 @@ def _size_section(report: dict) -> str:
         for size, figure in report["size"].items()
     ]
     return "## By size of tumour\n\n" + "\n".join(rows) if report["size"] else ""
+
+
+def _hit_section(report: dict) -> str:
+    rows = ["| map | slices with tumour | hits |", "|---|---|---|"]
+    rows += [
+        f"| {name} | {figure['n_slices']:,} | {_with_interval(figure)} |"
+        for name, figure in report["hits"].items()
+    ]
+    if not report["hits"]:
+        return ""
+    return (
+        "## Does it point at the tumour?\n\n"
+        + "\n".join(rows)
+        + ("\n\nA hit: the strongest pixel of the map lies in the tumour.")
+    )
 
 
 def _phantom_section(report: dict) -> str:

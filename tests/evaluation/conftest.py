@@ -59,6 +59,8 @@ def make_scores() -> Callable[..., SliceScores]:
             "mask_tp": [-1] * size,
             "mask_fp": [-1] * size,
             "mask_fn": [-1] * size,
+            "mask_hit": [-1] * size,
+            "heat_hit": [-1] * size,
         }
         return SliceScores(**{name: np.array(v) for name, v in (fields | other).items()})
 

@@ -12,6 +12,7 @@ from brainai.evaluation.intervals import (
     sum_by_patient,
     summarise,
     summarise_group,
+    summarise_hits,
 )
 
 
@@ -116,3 +117,13 @@ def test_calibration_error_and_brier_score_equal_the_plain_ones(cohort):
     assert figures["ece"]["value"] == pytest.approx(plain)
     squared = [(p - y) ** 2 for p, y in zip(cohort.probability, cohort.label, strict=True)]
     assert figures["brier"]["value"] == pytest.approx(sum(squared) / 120)
+
+
+def test_hits_are_shares_of_the_slices_where_a_tumour_is_known(make_scores):
+    scores = make_scores(
+        [1, 1, 1, 0], [0.9] * 4, patient=["a", "a", "b", "b"], mask_hit=[1, 1, 0, -1]
+    )
+    hits = summarise_hits(scores)
+    assert set(hits) == {"mask"}  # no heat map was scored
+    assert hits["mask"]["value"] == pytest.approx(2 / 3)
+    assert (hits["mask"]["n_patients"], hits["mask"]["n_slices"]) == (2, 3)

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from brainai.errors import ConfigError, DataError
-from brainai.evaluation.score import score_batch, score_split, slice_loader
+from brainai.evaluation.score import pointing_hits, score_batch, score_split, slice_loader
 from brainai.model.folder import ModelInfo
 from brainai.model.network import Output
 
@@ -24,6 +24,10 @@ class BrightNet(nn.Module):
         tumor = images[:, 0].amax((1, 2)) + 2 * images[:, 1].amax((1, 2))
         logits = torch.stack([torch.zeros_like(tumor), tumor], dim=1)
         return Output(logits, images[:, :1] - 0.5 if self.decoder else None)
+
+    def explain(self, images: torch.Tensor) -> tuple[Output, torch.Tensor]:
+        """Evidence where FLAIR is darkest."""
+        return self(images), -images[:, 0]
 
 
 def sigmoid(value: float) -> float:
@@ -70,7 +74,7 @@ def test_temperature_softens_the_probability():
     planes = torch.zeros(1, 2, 32, 32, dtype=torch.uint8)
     planes[0, 0, 8:16, 8:16] = 255
     info = ModelInfo(image_size=32, mean=INFO.mean, std=INFO.std, temperature=2.0)
-    found, _ = score_batch(BrightNet(), info, planes, channels=[0, 0, 0])
+    found = score_batch(BrightNet(), info, planes, channels=[0, 0, 0])
     assert found.probabilities.item() == pytest.approx(sigmoid(1.5))
 
 
@@ -83,8 +87,18 @@ def test_the_classifier_alone_is_kept_beside_the_calibrated_probability(dataset)
 
 def test_a_network_without_a_decoder_has_no_mask_counts():
     planes = torch.zeros(2, 2, 32, 32, dtype=torch.uint8)
-    _, counts = score_batch(BrightNet(decoder=False), INFO, planes, channels=[0, 0, 0])
-    assert counts.tolist() == [[-1, -1, -1]] * 2
+    found = score_batch(BrightNet(decoder=False), INFO, planes, channels=[0, 0, 0])
+    assert found.mask_counts.tolist() == [[-1, -1, -1]] * 2
+    assert found.hits[:, 0].tolist() == [-1, -1]
+
+
+def test_a_map_hits_where_its_strongest_pixel_lies_in_the_tumour():
+    truth = torch.zeros(3, 4, 4, dtype=torch.bool)
+    truth[0, 1, 2] = truth[1, 3, 3] = True  # nothing on the third
+    maps = torch.zeros(3, 4, 4)
+    maps[:, 1, 2] = 5.0
+    assert pointing_hits(maps, truth).tolist() == [1, 0, -1]
+    assert pointing_hits(None, truth).tolist() == [-1, -1, -1]
 
 
 def test_the_loader_of_pictures_finds_a_slice_by_name(dataset):
