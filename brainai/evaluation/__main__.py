@@ -33,7 +33,11 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m brainai.evaluation",
         description="Score a model on one split of a prepared data set.",
     )
-    options.add_argument("--model", default="weights", help="model folder (default: weights)")
+    options.add_argument(
+        "--model",
+        default="weights",
+        help="model folder, or one of a timm classifier of two classes (default: weights)",
+    )
     options.add_argument("--data", type=Path, required=True, help="dataset folder")
     options.add_argument("--split", default="test", help=f"{', '.join(SPLITS)} (default: test)")
     options.add_argument("--out", type=Path, help="folder for report.json, report.md and figures")

@@ -25,6 +25,7 @@ from brainai.data.dataset import LABEL_NAMES, MODALITIES
 from brainai.data.images import MEAN, STD
 from brainai.errors import WeightsError
 from brainai.model.network import BrainNet, build_network
+from brainai.model.others import is_timm_folder, load_timm_folder
 
 FORMAT_VERSION = 1
 
@@ -87,14 +88,18 @@ def write_model(
 
 
 def load_model(folder: str | Path, *, drop_path: float = 0.0) -> tuple[BrainNet, ModelInfo]:
-    """Network in eval mode, and its info, from a model folder.
+    """Network in eval mode, and its info, from a model folder, or from a timm classifier's.
 
     Args:
-        drop_path: stochastic depth, where it is to be trained further; see `build_network`.
+        drop_path: stochastic depth, where it is to be trained further; see `build_network`. Not
+            for a classifier of others.
     Raises:
         WeightsError: the folder or a file is missing, damaged, of another kind or too new.
     """
     folder = Path(folder)
+    if is_timm_folder(folder):
+        network, values = load_timm_folder(folder)
+        return network.eval(), ModelInfo(**values, revision=_digest(folder))
     info = read_info(folder)
     network = build_network(info.architecture, decoder=info.decoder, drop_path=drop_path)
     _load_part(network.classifier, folder / "model.safetensors")

@@ -1,0 +1,77 @@
+"""Classifiers of others, as timm writes them."""
+
+import json
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from timm.models import save_for_hf
+
+from brainai.errors import WeightsError
+from brainai.model.folder import load_model
+
+
+def write(folder: Path, *, classes: int = 2, names: tuple[str, ...] | None = None) -> Path:
+    torch.manual_seed(0)
+    model = timm.create_model("test_vit", num_classes=classes)
+    folder.mkdir()
+    config = {"label_names": list(names)} if names else None
+    save_for_hf(model, folder, model_config=config, safe_serialization=True)
+    return folder
+
+
+def test_its_scores_are_timms_own_and_its_preprocessing_is_kept(tmp_path: Path) -> None:
+    folder = write(tmp_path / "theirs")
+    network, info = load_model(folder)
+    alone = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
+    images = torch.randn(2, 3, info.image_size, info.image_size)
+    with torch.inference_mode():
+        output = network(images)
+        assert torch.equal(output.logits, alone(images))
+    assert output.mask_logits is None
+    assert info.image_size == alone.pretrained_cfg["input_size"][1]
+    assert info.mean == tuple(alone.pretrained_cfg["mean"])
+    assert (info.name, info.decoder, len(info.revision)) == ("theirs", False, 12)
+    assert info.score_weights == (1.0, 0.0, 0.0)
+
+
+def test_other_than_two_classes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"expected two classes.*found 4 classes"):
+        load_model(write(tmp_path / "theirs", classes=4))
+
+
+@pytest.mark.parametrize("names", [("tumor", "no_tumor"), ("Brain Tumour", "healthy")])
+def test_tumour_as_the_first_class_is_refused(tmp_path: Path, names: tuple[str, str]) -> None:
+    with pytest.raises(WeightsError, match="expected tumour as the second class"):
+        load_model(write(tmp_path / "theirs", names=names))
+
+
+@pytest.mark.parametrize("names", [("no tumor", "tumor"), ("no", "yes"), ("notumor", "glioma")])
+def test_other_names_are_taken_in_their_order(tmp_path: Path, names: tuple[str, str]) -> None:
+    load_model(write(tmp_path / "theirs", names=names))
+
+
+def test_a_pickle_is_never_loaded(tmp_path: Path) -> None:
+    folder = write(tmp_path / "theirs")
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'touch /tmp/x'\ntR.")
+    with pytest.raises(WeightsError, match=r"has no model\.safetensors.*pickle"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("broken", ["config.json", "model.safetensors"])
+def test_a_damaged_file_is_one_sentence(tmp_path: Path, broken: str) -> None:
+    folder = write(tmp_path / "theirs")
+    content = (folder / broken).read_bytes()
+    (folder / broken).write_bytes(content[: len(content) // 2])
+    with pytest.raises(WeightsError, match="cannot be loaded as a timm model"):
+        load_model(folder)
+
+
+def test_an_unknown_architecture_is_one_sentence(tmp_path: Path) -> None:
+    folder = write(tmp_path / "theirs")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"architecture": "net9000"}))
+    with pytest.raises(WeightsError, match="cannot be loaded as a timm model"):
+        load_model(folder)
