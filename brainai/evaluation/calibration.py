@@ -20,7 +20,8 @@ SHIFTS = np.arange(-2, 2.01, 0.25)  # of mask logits
 
 def fit_mask_bias(network: BrainNet, info: ModelInfo, dataset_folder: str | Path) -> float:
     """Move the mask's logits so that the mean Dice of the patients of `valid` is highest, FLAIR
-    alone: training leaves masks too small or too large.
+    alone: training leaves masks too small or too large. Every source counts alike, since each
+    outlines in its own way, and the larger one would decide for all.
 
     Returns:
         What was added to the bias of the decoder's last layer; 0 without a decoder, or without a
@@ -30,7 +31,7 @@ def fit_mask_bias(network: BrainNet, info: ModelInfo, dataset_folder: str | Path
     """
     if network.decoder is None:
         return 0.0
-    counts: dict[str, np.ndarray] = {}  # of a patient, `[shifts, 3]`: tp, fp, fn
+    counts: dict[tuple[str, str], np.ndarray] = {}  # of source and patient, `[shifts, 3]`
     for records, found, truth in _answers(network, info, dataset_folder):
         for record, logits, inside in zip(records, found.mask_logits, truth, strict=True):
             if record.has_mask:
@@ -39,11 +40,15 @@ def fit_mask_bias(network: BrainNet, info: ModelInfo, dataset_folder: str | Path
                     [int(part.sum()) for part in (inside & c, ~inside & c, inside & ~c)]
                     for c in claimed
                 ]
-                counts[record.patient_id] = counts.get(record.patient_id, 0) + np.array(pixels)
-    sums = [patient for patient in counts.values() if (patient[0, 0] + patient[0, 2]) > 0]
-    if not sums:
+                whose = record.source, record.patient_id
+                counts[whose] = counts.get(whose, 0) + np.array(pixels)
+    dices: dict[str, list[np.ndarray]] = {}  # of each source, one of every shift for each patient
+    for (source, _), (tp, fp, fn) in ((whose, patient.T) for whose, patient in counts.items()):
+        if tp[0] + fn[0] > 0:
+            dices.setdefault(source, []).append(dice(tp, fp, fn))
+    if not dices:
         return 0.0
-    mean_dice = np.mean([dice(*patient.T) for patient in sums], axis=0)
+    mean_dice = np.mean([np.mean(patients, axis=0) for patients in dices.values()], axis=0)
     shift = float(SHIFTS[mean_dice.argmax()])
     with torch.no_grad():
         network.decoder.mask.bias += shift

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image, ImageFilter
 from torch import nn
 from toy import write_dataset
 
@@ -71,6 +72,22 @@ def test_masks_that_come_out_too_small_are_widened(folder: Path) -> None:
 def test_masks_that_come_out_too_large_are_narrowed(folder: Path) -> None:
     bold = BrightMask(bias=9.0)
     assert fit_mask_bias(bold, INFO, folder) < 0
+
+
+def test_every_source_counts_alike_however_many_patients_it_has(tmp_path: Path) -> None:
+    """Two patients outlined as they look, one outlined far too wide: the wide one has half the say,
+    and masks are widened further than the two would have it."""
+    folder = write_dataset(tmp_path)
+    records = read_records(folder)
+    wide = []
+    for record in records:
+        if record.case_id == "valid0" and record.label:
+            mask = Image.open(folder / record.mask_file_name)
+            mask.filter(ImageFilter.MaxFilter(9)).save(folder / record.mask_file_name)
+        wide.append(replace(record, source="wide") if record.case_id == "valid0" else record)
+    of_one = fit_mask_bias(BrightMask(bias=-4.0), INFO, folder)
+    write_records(folder / "metadata.csv", wide)
+    assert fit_mask_bias(BrightMask(bias=-4.0), INFO, folder) > of_one
 
 
 def test_without_a_decoder_no_mask_is_moved(folder: Path) -> None:
