@@ -134,10 +134,12 @@ PRESETS: dict[str, dict] = {
         "pretrained": False,
         "drop_path": 0.1,
         "average": 0.995,
+        "slices_per_case": 80,
+        "augmentation": Augmentation(drop=0.7),
         "stages": (
             Stage(64, epochs=16, lr=1e-3, batch_size=64),
-            Stage(128, epochs=12, lr=6e-4, batch_size=32),
-            Stage(256, epochs=2, lr=3e-4, batch_size=16),
+            Stage(128, epochs=40, lr=6e-4, batch_size=32),
+            Stage(256, epochs=7, lr=3e-4, batch_size=16),
         ),
     },
     # On from a model folder (--init-from): what it learnt at small sizes it knows.

@@ -17,6 +17,9 @@ EXAMPLES = ROOT / "examples"
 LESION = (slice(113, 134), slice(162, 189))  # well inside the tumour of tumor_temporal.png
 
 
+AROUND = (slice(85, 165), slice(140, 210))  # with all of it, and a sixth of the head
+
+
 def bright_band(height: int, width: int) -> np.ndarray:
     pixels = np.zeros((height, width), np.uint8)
     pixels[height * 3 // 4 :, : width // 4] = 200
@@ -74,6 +77,34 @@ def tells_where(classifier: Classifier) -> bool:
 
 def test_the_committed_weights_tell_where():
     assert tells_where(Classifier.load(ROOT / "weights", device="cpu"))
+
+
+def outlines_the_lesion(classifier: Classifier) -> bool:
+    """Whether the mask fills the middle of a phantom's lesion and lies around it, on the mirror
+    image too, and next to nothing is outlined on other phantoms."""
+    pixels = decode(EXAMPLES / "tumor_temporal.png")
+    given = classifier.predict(pixels).mask
+    mirrored = classifier.predict(pixels[:, ::-1].copy()).mask[:, ::-1]
+    on_lesion = all(
+        mask[LESION].mean() > 0.9 and mask[AROUND].sum() > 0.95 * mask.sum()
+        for mask in (given, mirrored)
+    )
+    others = [classifier.predict(file).mask for file in EXAMPLES.glob("no_tumor_*.png")]
+    return on_lesion and max(mask.mean() for mask in others) < 0.01
+
+
+def test_the_committed_weights_outline_the_lesion():
+    assert outlines_the_lesion(Classifier.load(ROOT / "weights", device="cpu"))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_weights_outline_no_lesion(seed):
+    torch.manual_seed(seed)
+    network = build_network("resnet18")
+    classifier = Classifier(network, ModelInfo(architecture="resnet18", image_size=128))
+    assert not outlines_the_lesion(classifier)
+    network.decoder.mask.weight.data *= -1
+    assert not outlines_the_lesion(classifier)
 
 
 @pytest.mark.parametrize("seed", range(3))
