@@ -19,6 +19,7 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 
 from brainai.data.dataset import read_info, source_names
+from brainai.data.images import MEAN
 from brainai.errors import BrainAIError, ConfigError
 from brainai.evaluation.baselines import score_baselines
 from brainai.evaluation.calibration import fit_mask_bias, fit_score_weights
@@ -68,12 +69,8 @@ def open_network(config: TrainConfig, accelerator: Accelerator) -> BrainNet:
     set_seed(config.seed)
     with accelerator.main_process_first():
         if config.init_from is not None:
-            network, _ = load_model(config.init_from, drop_path=config.drop_path)
-            if (network.decoder is not None) != config.decoder:
-                raise ConfigError(
-                    f"{config.init_from} was made with decoder={network.decoder is not None}: "
-                    "use --decoder or --no-decoder accordingly."
-                )
+            network, info = load_model(config.init_from, drop_path=config.drop_path)
+            check_start(config, info)
         else:
             network = build_network(
                 config.architecture,
@@ -82,6 +79,14 @@ def open_network(config: TrainConfig, accelerator: Accelerator) -> BrainNet:
                 drop_path=config.drop_path,
             )
     return share_batch_norm(network, accelerator).to(memory_format=torch.channels_last)
+
+
+def check_start(config: TrainConfig, info: ModelInfo) -> None:
+    """Raises ConfigError where the network of `--init-from` is another than the one asked for."""
+    asked = {"architecture": config.architecture, "decoder": config.decoder, "mean": MEAN}
+    found = {name: getattr(info, name) for name in asked}
+    if found != asked:
+        raise ConfigError(f"{config.init_from}: expected {asked}, found {found}.")
 
 
 def train(config: TrainConfig, accelerator: Accelerator, network: BrainNet) -> None:

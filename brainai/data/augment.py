@@ -98,15 +98,14 @@ def lend_lesions(planes: Tensor, labels: Tensor, lent: Tensor) -> tuple[Tensor, 
 
     Where the lender shows tumour, that goes over with a rim of its surroundings; where it shows
     none, its tissue covers the tumour of the slice. So brain and tumour of a patient come apart,
-    and a seam says nothing about the label. Only where both show head, and in the brightness of
-    the borrower. After CarveMix (Zhang et al. 2023, https://arxiv.org/abs/2108.06883), which only
-    adds.
+    and a seam alone does not make a tumour. Only where both show head, and in the brightness of the
+    borrower. After CarveMix (Zhang et al. 2023, https://arxiv.org/abs/2108.06883), which only adds.
 
     Args:
         planes, lent: `[N, C + 1, H, W]` uint8, the mask last.
         labels: `[N]` int64.
     Returns:
-        New planes and labels.
+        New planes and labels; tumour of one pixel makes a slice positive.
     """
     own, others = planes.float(), lent.float()
     lends, has = (_shows_tumor(p)[:, None, None, None] for p in (others, own))
@@ -121,8 +120,9 @@ def lend_lesions(planes: Tensor, labels: Tensor, lent: Tensor) -> tuple[Tensor, 
     ]
     others[:, :-1] *= bright[0] / bright[1].clamp(min=1)
     mixed = torch.lerp(own, others, region).round().clamp(0, 255).to(torch.uint8)
-    changed = (lends | has).flatten()
-    return mixed, torch.where(changed, _shows_tumor(mixed).long(), labels)
+    # Where the slice's own tumour is too small for its mask to show, its label stays.
+    kept = labels.bool() & ~has.flatten()
+    return mixed, (_shows_tumor(mixed) | kept).long()
 
 
 def _shows_tumor(planes: Tensor) -> Tensor:

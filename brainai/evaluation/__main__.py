@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument(
         "--phantoms",
-        type=int,
+        type=_positive,
         default=0,
         metavar="N",
         help="also measure specificity on N simulated people without a tumour, with white-matter "

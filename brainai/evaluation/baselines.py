@@ -1,4 +1,4 @@
-"""Two baselines that see no lesion, fitted on `train`: does the network see more than the position?
+"""Two baselines that look for no lesion, fitted on `train`: does the network see more than they?
 
 A tumour lies more often in the middle of a scan than at its ends, so the place of a slice alone
 tells much; a network is worth its weights only as far as it does better.
@@ -17,7 +17,7 @@ from brainai.evaluation.score import split_rows
 
 BASELINES = {  # name: how many of the columns of `features` it sees
     "position": 1,
-    "position, brain area, mean intensity": 3,
+    "position, head area, mean grey level": 3,
 }
 HEAD_LEVEL = 26  # of 255: what is brighter is head
 STRIDE = 4  # of the pixels that are read: areas and means need no more
@@ -32,12 +32,13 @@ def score_baselines(dataset_folder: str | Path, split: str, size: int) -> dict[s
     Args:
         size: of the pictures looked at, pixels; one whose store is there costs least.
     Returns:
-        Scores by the name of the baseline; empty where `train` holds one class only.
+        Scores by the name of the baseline; empty where `train` does not hold both classes.
     Raises:
-        ConfigError: an unknown split. DataError: it, or `train`, has no slices.
+        ConfigError: an unknown split. DataError: it has no slices.
     """
     store = open_store(dataset_folder, size, progress=False)
-    train, rows = (split_rows(store, name, dataset_folder) for name in ("train", split))
+    rows = split_rows(store, split, dataset_folder)
+    train = np.flatnonzero([record.split == "train" for record in store.records])
     labels = np.array([store.records[row].label for row in train])
     if len(set(labels)) < 2:
         return {}

@@ -43,7 +43,8 @@ def fit_mask_bias(network: BrainNet, info: ModelInfo, dataset_folder: str | Path
                 whose = record.source, record.patient_id
                 counts[whose] = counts.get(whose, 0) + np.array(pixels)
     dices: dict[str, list[np.ndarray]] = {}  # of each source, one of every shift for each patient
-    for (source, _), (tp, fp, fn) in ((whose, patient.T) for whose, patient in counts.items()):
+    for (source, _), patient in counts.items():
+        tp, fp, fn = patient.T
         if tp[0] + fn[0] > 0:
             dices.setdefault(source, []).append(dice(tp, fp, fn))
     if not dices:

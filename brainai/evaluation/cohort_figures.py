@@ -25,8 +25,8 @@ def draw_reliability(scores: SliceScores) -> Figure:
     above, below = figure.subplots(2, 1, height_ratios=(4, 1), sharex=True)
     above.plot((0, 1), (0, 1), color="0.6", linewidth=1, linestyle=(0, (1, 3)), zorder=0)
     kinds = {
-        "before": (scores.uncalibrated, VERMILION, "s", "--"),
-        "after": (scores.probability, BLUE, "o", "-"),
+        "class alone, as trained": (scores.uncalibrated, VERMILION, "s", "--"),
+        "as given": (scores.probability, BLUE, "o", "-"),
     }
     for name, (probability, colour, marker, style) in kinds.items():
         bins = equal_mass_bins(probability)
@@ -35,7 +35,7 @@ def draw_reliability(scores: SliceScores) -> Figure:
             for values in (probability, scores.label)
         )
         error = calibration_error(scores.label, probability)
-        label = f"{name} calibration: ECE {error:.3f}"
+        label = f"{name}: ECE {error:.3f}"
         above.plot(said, found, color=colour, marker=marker, linestyle=style, label=label)
         below.hist(
             probability, bins=np.linspace(0, 1, 21), histtype="step", color=colour, linestyle=style
@@ -61,10 +61,10 @@ def draw_sensitivity_by_size(sizes: dict[str, dict]) -> Figure:
         axes.bar(place, value, color=BLUE, width=0.6)
         if low is not None and not math.isnan(low):
             axes.plot((place, place), (low, high), color=ORANGE, linewidth=3)
-        axes.text(place, 0.03, f"{group['n_slices']:,}", ha="center", color="white", fontsize=9)
-    axes.set_xticks(range(len(sizes)), sizes)
+    names = [f"{name}\n{group['n_slices']:,} slices" for name, group in sizes.items()]
+    axes.set_xticks(range(len(sizes)), names, fontsize=8)
     axes.set(xlabel="Pixels of tumour on the slice", ylabel="Sensitivity", ylim=(0, 1.02))
-    axes.set_title("Slices found, by size of tumour (number of slices below)", fontsize=10)
+    axes.set_title("Slices found, by size of tumour", fontsize=10)
     axes.grid(axis="y", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
     return figure

@@ -13,7 +13,7 @@ import numpy as np
 from brainai.data.dataset import SliceRecord
 from brainai.errors import DataError
 
-UNKNOWN = -1  # of a mask count: no outline is known, or the network has no decoder
+UNKNOWN = -1  # of a mask count or hit: no outline is known, or the network has no such map
 MAX_CERTAINTY = 1 - 1e-7  # keeps the cross-entropy of a certain, wrong answer finite
 BINS = 10  # of about equally many slices, for the calibration error
 
@@ -46,8 +46,8 @@ class SliceScores:
     mask_tp: np.ndarray  # int, pixels at the resolution of the network; UNKNOWN where not scored
     mask_fp: np.ndarray
     mask_fn: np.ndarray
-    mask_hit: np.ndarray  # int: 1 where the strongest pixel of the mask lies in the tumour, 0 where
-    heat_hit: np.ndarray  # not, UNKNOWN without a tumour or such a map; and so of the heat map
+    mask_hit: np.ndarray  # int, 1 where the strongest pixel of the mask lies in the tumour, else 0
+    heat_hit: np.ndarray  # int, the same of the heat map; UNKNOWN without a tumour
 
     def __post_init__(self) -> None:
         lengths = {field.name: len(getattr(self, field.name)) for field in fields(self)}

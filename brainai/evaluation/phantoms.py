@@ -1,7 +1,7 @@
 """Specificity on simulated people without a tumour: do bright spots alone make one?
 
-No data set here holds a healthy person, or one with another disease: "no tumour" means a
-tumour-free slice of a patient. Simulated people stand in, as far as they can.
+BraTS and LGG hold no healthy person, nor one with another disease: "no tumour" means a tumour-free
+slice of a patient there. Simulated people stand in, as far as they can.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ from brainai.model.network import BrainNet
 KINDS = {
     "no bright spots": {"spots": 0.0},
     "many white-matter spots": {"spots": 1.0},
-    "plaques as in multiple sclerosis": {"plaques": True},
+    "plaques as in multiple sclerosis": {"spots": 0.0, "plaques": True},
 }
 SPACING_MM = (1.0, 1.0, 4.0)
 LEVELS_MM = (-44.0, 60.0)  # from the cerebellum to below the vertex

@@ -23,7 +23,7 @@ from brainai.evaluation.text import markdown
 
 FORMAT_VERSION = 1
 CALIBRATION_FIGURES = ("ece", "brier")
-BASELINE_FIGURES = ("auroc", "dice")
+BASELINE_FIGURES = ("auroc",)
 
 
 def write_report(

@@ -82,7 +82,7 @@ def score_batch(
         images = images[:, channels]
     found = answer(network, info, images, explain=True)
     hits = [pointing_hits(maps, truth) for maps in (found.mask_logits, found.evidence)]
-    mask_counts = torch.full((len(planes), 3), UNKNOWN)
+    mask_counts = torch.full((len(planes), 3), UNKNOWN, device=truth.device)
     if found.mask_logits is not None:
         claimed = found.mask_logits > 0
         counts = [truth & claimed, ~truth & claimed, truth & ~claimed]
@@ -106,7 +106,7 @@ def pointing_hits(maps: Tensor | None, truth: Tensor) -> Tensor:
         `[n]` int64.
     """
     if maps is None:
-        return torch.full((len(truth),), UNKNOWN)
+        return torch.full((len(truth),), UNKNOWN, device=truth.device)
     strongest = maps.flatten(1).argmax(dim=1, keepdim=True)
     hit = truth.flatten(1).gather(1, strongest)[:, 0].long()
     return torch.where(truth.flatten(1).any(dim=1), hit, UNKNOWN)

@@ -129,8 +129,8 @@ def _baseline_section(report: dict) -> str:
         for name, of in compared.items()
     ]
     return (
-        "## Does it see more than the position?\n\n" + "\n".join(rows) + "\n\n"
-        "The baselines are logistic regressions of each source, fitted on `train`."
+        "## Does it see more than the baselines?\n\n" + "\n".join(rows) + "\n\n"
+        "The baselines look for no lesion: logistic regressions of each source, fitted on `train`."
     )
 
 
@@ -146,8 +146,10 @@ def _calibration_section(report: dict) -> str:
         rows.append(f"| {group} | {' | '.join(cells)} |")
     return (
         "## Calibration\n\n" + "\n".join(rows) + "\n\n"
-        "Before: the classifier’s softmax, as it was trained. After: the probability that is "
-        "given, fitted on `valid`. ECE over bins of about equally many slices."
+        "Before: the softmax of the classifier alone, as it was trained. After: the probability as "
+        "it is given, class and mask joined by what was fitted on `valid`. ECE is over bins of "
+        "about equally many slices; a sum of distances, it is larger in resamples, so that its "
+        "interval lies too high."
     )
 
 
@@ -184,7 +186,8 @@ def _phantom_section(report: dict) -> str:
     if not report["phantoms"]:
         return ""
     words = (
-        "No data set here holds a healthy person, or one with another disease: phantoms stand in."
+        "Phantoms stand in for healthy people and for other diseases, as far as they can: weights "
+        "that were trained on phantoms know their kind."
     )
     return "## Without a tumour\n\n" + "\n".join(rows) + f"\n\n{words}"
 

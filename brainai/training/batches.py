@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from brainai.data.dataset import SliceRecord
 from brainai.data.store import Store
 
-LEVEL_REACH = 0.1  # how far a lender may lie from a slice, as a part of all slices by level
+LEVEL_REACH = 0.1  # how far up or down a lender may lie, as a part of all slices of its kind
 
 
 def epoch_seed(seed: int, stage: int, epoch: int) -> int:
@@ -38,23 +38,27 @@ def train_batches(
     return list(whole[:, rank * share : (rank + 1) * share])
 
 
-def some_of_each_case(cases: Sequence[str], most: int, seed: int) -> np.ndarray:
-    """Rows of an epoch, `most` of each case at random, all of them where `most` is 0.
+def rows_of(records: Sequence[SliceRecord], split: str) -> list[int]:
+    """Rows of the slices of a split."""
+    return [row for row, record in enumerate(records) if record.split == split]
 
-    Neighbouring slices of a thin scan look alike: taking some gives more epochs in the same time,
-    and a scan of 155 slices no more say than one of 60.
+
+def epoch_rows(records: Sequence[SliceRecord], slices_per_case: int, seed: int) -> np.ndarray:
+    """Rows of the train split to train on in one epoch; their number is the same in all.
+
+    Neighbouring slices of a thin scan look alike: taking some of them, drawn anew for each epoch,
+    gives more epochs in the same time, and less say to the thinnest scans.
 
     Args:
-        cases: the case of each row.
-    Returns:
-        Indices into `cases`, ascending.
+        slices_per_case: at most so many of each case; 0 takes all.
     """
-    order = np.random.default_rng(seed).permutation(len(cases))
+    rows = np.random.default_rng(seed).permutation(np.array(rows_of(records, "train"), np.intp))
     taken: Counter[str] = Counter()
     chosen = []
-    for row in order:
-        if not most or taken[cases[row]] < most:
-            taken[cases[row]] += 1
+    for row in rows:
+        case = records[row].case_id
+        if not slices_per_case or taken[case] < slices_per_case:
+            taken[case] += 1
             chosen.append(row)
     return np.sort(np.array(chosen, np.intp))
 
@@ -64,7 +68,8 @@ def draw_lenders(
 ) -> Tensor:
     """For every slice the row of the one that lends to it in this epoch (`lend_lesions`), or -1.
 
-    Lenders are of the same source and lie at about the same level of the head.
+    Lenders are of the same source, have the same sequences, and lie at about the same level of the
+    head.
 
     Args:
         rows: slices that may lend and be lent to.
@@ -75,8 +80,9 @@ def draw_lenders(
     lenders = torch.full((len(records),), -1)
     known = [row for row in rows if records[row].has_mask]
     levels = {row: records[row].slice_index / records[row].slice_count for row in known}
-    for source in {records[row].source for row in known}:
-        own = [row for row in known if records[row].source == source]
+    kinds = {row: (records[row].source, records[row].modalities) for row in known}
+    for kind in set(kinds.values()):
+        own = [row for row in known if kinds[row] == kind]
         order, places = torch.tensor(sorted(own, key=levels.get)), torch.arange(len(own))
         moved = (random[order, 1] * 2 - 1) * LEVEL_REACH * len(own)
         lender = order[(places + moved.round().long()).clamp(0, len(own) - 1)]

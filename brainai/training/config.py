@@ -51,7 +51,7 @@ class TrainConfig:
     mask_weight: float = 1.0
     """Weight of the mask loss beside the class loss."""
     slices_per_case: int = 0
-    """Slices of a case in an epoch, others in the next; 0 takes all of every case."""
+    """At most so many slices of a case in an epoch, drawn anew for each; 0 takes all."""
     drop_path: float = 0.0
     """Probability with which the body's last block is skipped; earlier ones less often."""
     average: float = 0.0

@@ -24,9 +24,10 @@ from brainai.evaluation.metrics import slice_figures
 from brainai.model.network import BrainNet, parameter_groups, set_trainable
 from brainai.training.batches import (
     draw_lenders,
+    epoch_rows,
     epoch_seed,
     open_loader,
-    some_of_each_case,
+    rows_of,
     split_batches,
     train_batches,
 )
@@ -61,7 +62,7 @@ def open_stage(
         store = open_store(config.data, stage.image_size, progress=accelerator.is_main_process)
     set_trainable(network, stage.train)
     groups = parameter_groups(network, stage.lr, stage.lr_spread, config.weight_decay)
-    rows = epoch_rows(store, config.slices_per_case, seed=0)
+    rows = epoch_rows(store.records, config.slices_per_case, seed=0)
     check_splits(store, config.data, stage.batch_size, len(rows))
     updates = len(rows) // stage.batch_size
     average = None
@@ -164,7 +165,7 @@ def augmented_batches(
     seed = epoch_seed(config.seed, progress.stage, progress.epoch)
     random = random_table(len(fitting.store.records), seed)
     batches = train_batches(
-        epoch_rows(fitting.store, config.slices_per_case, seed),
+        epoch_rows(fitting.store.records, config.slices_per_case, seed),
         fitting.stage.batch_size,
         seed,
         accelerator.process_index,
@@ -173,7 +174,7 @@ def augmented_batches(
     device = accelerator.device
     lenders = draw_lenders(
         fitting.store.records,
-        rows_of(fitting.store, "train"),
+        rows_of(fitting.store.records, "train"),
         random[:, LEND],
         config.augmentation.lend,
     )
@@ -224,7 +225,7 @@ def predict_split(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Row and tumour probability, from FLAIR alone, of every slice of a split once, `[N]` each."""
     network = answering(accelerator, fitting).eval()  # no collective calls: parts are uneven
-    rows = rows_of(fitting.store, split)
+    rows = rows_of(fitting.store.records, split)
     batches = split_batches(
         rows, fitting.stage.batch_size, accelerator.process_index, accelerator.num_processes
     )
@@ -279,24 +280,14 @@ def close_epoch(
     return after
 
 
-def check_splits(store: Store, data: Path, batch_size: int, an_epoch: int) -> None:
+def check_splits(store: Store, data: Path, batch_size: int, epoch_slices: int) -> None:
     """Raises DataError where a run would break later: no full batch, or nothing to measure on."""
-    found = {split: len(rows_of(store, split)) for split in SPLITS} | {"train": an_epoch}
+    found = {split: len(rows_of(store.records, split)) for split in SPLITS} | {
+        "train": epoch_slices
+    }
     if found["train"] < batch_size or not found["valid"] or not found["test"]:
         raise DataError(
-            f"{data}: expected at least one batch of {batch_size} slices to train on, and slices "
-            f"of other patients in valid and test; found {found}. Prepare more patients, or lower "
-            "the batch size."
+            f"{data}: expected at least one batch of {batch_size} slices to train on in an epoch, "
+            f"and slices of other patients in valid and test; found {found}. Prepare more "
+            "patients, lower the batch size, or raise --slices-per-case."
         )
-
-
-def epoch_rows(store: Store, slices_per_case: int, seed: int) -> np.ndarray:
-    """Rows to train on in one epoch; their number is the same in all."""
-    rows = np.array(rows_of(store, "train"))
-    cases = [store.records[row].case_id for row in rows]
-    return rows[some_of_each_case(cases, slices_per_case, seed)]
-
-
-def rows_of(store: Store, split: str) -> list[int]:
-    """Rows of a store that belong to a split."""
-    return [row for row, record in enumerate(store.records) if record.split == split]

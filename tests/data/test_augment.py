@@ -150,6 +150,13 @@ def test_nothing_is_laid_outside_the_head() -> None:
     assert not planes[0, :, 0:4, 0:4].any()
 
 
+def test_a_label_whose_tumour_its_mask_does_not_show_stays() -> None:
+    lent = head(100)
+    lent[0, :, 0:4, 0:4] = 255  # tumour that cannot be laid anywhere
+    _, labels = lend_lesions(head(100), torch.tensor([1]), lent)
+    assert labels.tolist() == [1]
+
+
 def test_two_slices_without_tumour_leave_each_other_alone() -> None:
     planes, labels = lend_lesions(head(100), torch.tensor([1]), head(200))
     assert torch.equal(planes, head(100))

@@ -168,9 +168,14 @@ def test_plaques_are_bright_many_small_and_no_tumour(without_lesion: Phantom) ->
 def test_most_plaques_point_away_from_the_ventricles(with_lesion: Phantom, seed: int) -> None:
     template = load_template()
     plaques = draw_plaques(template, np.random.default_rng(seed))
-    distance = template.ventricles.at(plaques.centres.T.astype(np.float32))
-    assert (distance < 9.5).mean() > 0.4
+    centres = plaques.centres.T.astype(np.float32)
+    at_wall = template.ventricles.at(centres) < 9.5
+    assert at_wall.mean() > 0.4
     assert np.linalg.norm(plaques.axes, axis=1) == pytest.approx(np.ones(len(plaques.axes)))
+    # One step of 1 mm along the axis leads away from the ventricles, as far as a step can.
+    step = (plaques.centres + plaques.axes).T.astype(np.float32)
+    away = template.ventricles.at(step) - template.ventricles.at(centres)
+    assert np.median(away[at_wall]) > 0.6
 
 
 def test_a_plaque_is_as_long_and_as_wide_as_it_says() -> None:

@@ -179,8 +179,8 @@ def test_reliability_draws_before_and_after_with_their_errors(make_scores):
     scores = make_scores([0, 0, 1, 1], [0.0, 0.0, 1.0, 1.0], uncalibrated=[0.25] * 4)
     legend = draw_reliability(scores).axes[0].get_legend().get_texts()
     assert [text.get_text() for text in legend] == [
-        "before calibration: ECE 0.250",
-        "after calibration: ECE 0.000",
+        "class alone, as trained: ECE 0.250",
+        "as given: ECE 0.000",
     ]
 
 

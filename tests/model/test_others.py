@@ -1,6 +1,7 @@
 """Classifiers of others, as timm writes them."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,9 @@ def test_other_than_two_classes_are_refused(tmp_path: Path) -> None:
         load_model(write(tmp_path / "theirs", classes=4))
 
 
-@pytest.mark.parametrize("names", [("tumor", "no_tumor"), ("Brain Tumour", "healthy")])
+@pytest.mark.parametrize(
+    "names", [("tumor", "no_tumor"), ("Brain Tumour", "healthy"), ("tumor", "tumor-free")]
+)
 def test_tumour_as_the_first_class_is_refused(tmp_path: Path, names: tuple[str, str]) -> None:
     with pytest.raises(WeightsError, match="expected tumour as the second class"):
         load_model(write(tmp_path / "theirs", names=names))
@@ -53,10 +56,21 @@ def test_other_names_are_taken_in_their_order(tmp_path: Path, names: tuple[str, 
 
 
 def test_a_pickle_is_never_loaded(tmp_path: Path) -> None:
-    folder = write(tmp_path / "theirs")
+    folder, opened = write(tmp_path / "theirs"), tmp_path / "opened"
+    (folder / "pytorch_model.bin").write_bytes(f"cos\nsystem\n(S'touch {opened}'\ntR.".encode())
+    load_model(folder)
+    assert not opened.exists()
     (folder / "model.safetensors").unlink()
-    (folder / "pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'touch /tmp/x'\ntR.")
     with pytest.raises(WeightsError, match=r"has no model\.safetensors.*pickle"):
+        load_model(folder)
+
+
+def test_what_is_left_of_a_folder_of_ours_is_none_of_others(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(model_folder, tmp_path / "m")
+    (folder / "brainai.json").unlink()
+    with pytest.raises(WeightsError, match=r"has no brainai\.json"):
         load_model(folder)
 
 

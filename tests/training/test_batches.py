@@ -8,8 +8,8 @@ import torch
 
 from brainai.training.batches import (
     draw_lenders,
+    epoch_rows,
     epoch_seed,
-    some_of_each_case,
     split_batches,
     train_batches,
 )
@@ -43,33 +43,44 @@ def test_a_split_of_odd_size_is_predicted_once_in_all_processes_together() -> No
     assert sorted(int(row) for part in parts for row in part) == rows
 
 
-def test_no_case_gives_an_epoch_more_than_its_share_and_all_have_their_turn() -> None:
-    cases = ["thin"] * 10 + ["thick"] * 3
-    epochs = [some_of_each_case(cases, 4, seed).tolist() for seed in range(30)]
-    for rows in epochs:
-        assert len(rows) == len(set(rows)) == 4 + 3
-        assert rows[-3:] == [10, 11, 12]
-    assert {row for rows in epochs for row in rows} == set(range(13))
-    assert some_of_each_case(cases, 0, seed=1).tolist() == list(range(13))
-
-
 @dataclass(frozen=True)
 class Slice:
-    """As much of a record as says who may lend to whom."""
+    """As much of a record as says who may lend to whom, and who trains."""
 
     slice_index: int
     source: str = "lgg"
     has_mask: bool = True
     slice_count: int = 100
+    modalities: tuple[str, ...] = ("flair",)
+    case_id: str = ""
+    split: str = "train"
 
 
-def test_lenders_lie_at_the_same_level_of_the_same_source() -> None:
-    records = [Slice(index, source) for index in range(100) for source in ("lgg", "brats")]
-    random = torch.rand(200, 2, generator=torch.Generator().manual_seed(0))
-    lenders = draw_lenders(records, range(200), random, chance=1.0)
+def test_no_case_gives_an_epoch_more_than_its_share_and_all_have_their_turn() -> None:
+    records = [Slice(i, case_id="thin") for i in range(10)]
+    records += [Slice(i, case_id="thick") for i in range(3)]
+    records += [Slice(i, case_id="other", split="test") for i in range(3)]
+    epochs = [epoch_rows(records, 4, seed).tolist() for seed in range(30)]
+    for rows in epochs:
+        assert len(rows) == len(set(rows)) == 4 + 3
+        assert rows[-3:] == [10, 11, 12]
+    assert {row for rows in epochs for row in rows} == set(range(13))
+    assert epoch_rows(records, 0, seed=1).tolist() == list(range(13))
+
+
+def test_lenders_lie_at_the_same_level_of_the_same_source_and_sequences() -> None:
+    kinds = (("lgg", ("flair",)), ("brats", ("flair",)), ("brats", ("flair", "t1c", "t2")))
+    records = [
+        Slice(index, source, modalities=sequences)
+        for index in range(100)
+        for source, sequences in kinds
+    ]
+    random = torch.rand(300, 2, generator=torch.Generator().manual_seed(0))
+    lenders = draw_lenders(records, range(300), random, chance=1.0)
     assert (lenders >= 0).all()
     for own, lender in zip(records, lenders.tolist(), strict=True):
         assert records[lender].source == own.source
+        assert records[lender].modalities == own.modalities
         assert abs(records[lender].slice_index - own.slice_index) <= 10
     assert len(set(lenders.tolist())) > 50
 

@@ -72,5 +72,7 @@ def test_an_epoch_of_some_slices_of_each_case_has_that_many_updates(config) -> N
 def test_too_few_slices_of_each_case_for_one_batch_are_refused(config) -> None:
     accelerator = Accelerator(cpu=True, mixed_precision="no")
     few = type(config)(**{**vars(config), "slices_per_case": 2})
-    with pytest.raises(DataError, match="at least one batch of 16 slices"):
+    with pytest.raises(
+        DataError, match=r"at least one batch of 16 slices.*raise --slices-per-case"
+    ):
         open_stage(accelerator, build_network("test_resnet"), few, 1)
