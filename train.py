@@ -19,8 +19,7 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 
 from brainai.data.dataset import read_info, source_names
-from brainai.data.images import MEAN
-from brainai.errors import BrainAIError, ConfigError
+from brainai.errors import BrainAIError
 from brainai.evaluation.baselines import score_baselines
 from brainai.evaluation.calibration import fit_mask_bias, fit_score_weights
 from brainai.evaluation.report import write_report
@@ -38,7 +37,7 @@ from brainai.training.checkpoints import (
     read_history,
     write_config,
 )
-from brainai.training.config import TrainConfig, parse_config
+from brainai.training.config import TrainConfig, check_start, parse_config
 from brainai.training.distributed import check_processes, share_batch_norm
 from brainai.training.lr_finder import find_learning_rate
 from brainai.training.stages import fit_stage
@@ -79,14 +78,6 @@ def open_network(config: TrainConfig, accelerator: Accelerator) -> BrainNet:
                 drop_path=config.drop_path,
             )
     return share_batch_norm(network, accelerator).to(memory_format=torch.channels_last)
-
-
-def check_start(config: TrainConfig, info: ModelInfo) -> None:
-    """Raises ConfigError where the network of `--init-from` is another than the one asked for."""
-    asked = {"architecture": config.architecture, "decoder": config.decoder, "mean": MEAN}
-    found = {name: getattr(info, name) for name in asked}
-    if found != asked:
-        raise ConfigError(f"{config.init_from}: expected {asked}, found {found}.")
 
 
 def train(config: TrainConfig, accelerator: Accelerator, network: BrainNet) -> None:

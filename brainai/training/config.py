@@ -9,7 +9,9 @@ from typing import Literal
 import tyro
 
 from brainai.data.augment import Augmentation
+from brainai.data.images import MEAN
 from brainai.errors import ConfigError
+from brainai.model.folder import ModelInfo
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,14 @@ class TrainConfig:
         places = ("data", "out", "init_from", "resume", "find_lr", "log_with", "cpu")
         values = {k: v for k, v in asdict(self).items() if k not in places}
         return json.loads(json.dumps(values))
+
+
+def check_start(config: TrainConfig, info: ModelInfo) -> None:
+    """Raises ConfigError where the network of `--init-from` is another than the one asked for."""
+    asked = {"architecture": config.architecture, "decoder": config.decoder, "mean": MEAN}
+    found = {name: getattr(info, name) for name in asked}
+    if found != asked:
+        raise ConfigError(f"{config.init_from}: expected {asked}, found {found}.")
 
 
 PRESETS: dict[str, dict] = {

@@ -5,7 +5,8 @@ from dataclasses import fields
 import pytest
 
 from brainai.errors import ConfigError
-from brainai.training.config import PRESETS, Stage, TrainConfig, parse_config
+from brainai.model.folder import ModelInfo
+from brainai.training.config import PRESETS, Stage, TrainConfig, check_start, parse_config
 
 
 def test_every_preset_grows_its_pictures_and_parses() -> None:
@@ -61,3 +62,18 @@ def test_all_problems_of_a_configuration_are_told_at_once() -> None:
 def test_the_recipe_holds_no_place_on_a_machine() -> None:
     config = parse_config(["--preset", "smoke", "--data", "/somewhere/d", "--out", "/elsewhere/o"])
     assert "where" not in str(config.recipe())
+
+
+@pytest.mark.parametrize(
+    ("other", "word"),
+    [
+        ({"architecture": "resnet18"}, "resnet18"),
+        ({"decoder": False}, "False"),
+        ({"mean": (0.5, 0.5, 0.5)}, "0.5"),
+    ],
+)
+def test_another_network_to_start_from_is_refused_before_training(other: dict, word: str) -> None:
+    config = parse_config(["--preset", "scratch", "--data", "d", "--out", "o", "--init-from", "m"])
+    check_start(config, ModelInfo())
+    with pytest.raises(ConfigError, match=f"m: expected .*, found .*{word}"):
+        check_start(config, ModelInfo(**other))
