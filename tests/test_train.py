@@ -70,7 +70,8 @@ def test_the_smoke_preset_learns_and_publishes(dataset_folder: Path, tmp_path: P
         "report.json",
     }  # fmt: skip
     assert {path.name for path in (out / "figures").iterdir()} == {
-        "confusion.png", "learning_curves.png", "roc_pr.png", "top_losses.png",
+        "confusion.png", "learning_curves.png", "mask_dice.png", "reliability.png", "roc_pr.png",
+        "sizes.png", "top_losses.png",
     }  # fmt: skip
     assert [(line["stage"], line["image_size"]) for line in history(out)] == (
         [(0, 32)] + 4 * [(1, 32)] + 4 * [(2, 64)]
@@ -137,9 +138,11 @@ def test_two_processes_give_what_one_gives(
     assert json.loads((whole_run / "config.json").read_text())["processes"] == 1
     one, two = history(whole_run), history(out)
     assert len(one) == len(two) == 4  # one writer
-    for alone, together in zip(one, two, strict=True):
+    # The same slices, changed alike: the first epoch, of the head alone, differs by 1e-5. Rounding
+    # grows from there: 2e-4, 2e-4, 2e-3 of a loss of 2 in the epochs that follow.
+    for alone, together, allowed in zip(one, two, (1e-4, 2e-3, 2e-3, 6e-3), strict=True):
         for key in ("train_loss", "loss", "auroc"):
-            assert together[key] == pytest.approx(alone[key], abs=2e-3), key
+            assert together[key] == pytest.approx(alone[key], abs=allowed), key
     expected = load_file(whole_run / "checkpoints" / "best.safetensors")
     found = load_file(out / "checkpoints" / "best.safetensors")
     one, two = (

@@ -81,7 +81,7 @@ def augment(planes: Tensor, random: Tensor, how: Augmentation) -> tuple[Tensor, 
     """Augmented pictures and masks.
 
     Args:
-        planes: `[N, C + 1, H, W]` uint8, the mask last.
+        planes: `[N, C + 1, H, W]` uint8 or float from 0 to 255, the mask last.
         random: rows of `random_table` for these slices, `[N, AUGMENT_COLUMNS]`.
     Returns:
         Pictures `[N, C, H, W]` and masks `[N, 1, H, W]`, float32 in [0, 1].
@@ -102,10 +102,10 @@ def lend_lesions(planes: Tensor, labels: Tensor, lent: Tensor) -> tuple[Tensor, 
     borrower. After CarveMix (Zhang et al. 2023, https://arxiv.org/abs/2108.06883), which only adds.
 
     Args:
-        planes, lent: `[N, C + 1, H, W]` uint8, the mask last.
+        planes, lent: `[N, C + 1, H, W]` uint8 or float from 0 to 255, the mask last.
         labels: `[N]` int64.
     Returns:
-        New planes and labels; tumour of one pixel makes a slice positive.
+        New planes, float32, and labels; tumour of one pixel makes a slice positive.
     """
     own, others = planes.float(), lent.float()
     lends, has = (_shows_tumor(p)[:, None, None, None] for p in (others, own))
@@ -119,7 +119,8 @@ def lend_lesions(planes: Tensor, labels: Tensor, lent: Tensor) -> tuple[Tensor, 
         for p, head in zip((own, others), heads, strict=True)
     ]
     others[:, :-1] *= bright[0] / bright[1].clamp(min=1)
-    mixed = torch.lerp(own, others, region).round().clamp(0, 255).to(torch.uint8)
+    # Not rounded: sums in other batches differ in the last digit, which rounding would enlarge.
+    mixed = torch.lerp(own, others, region).clamp(0, 255)
     # Where the slice's own tumour is too small for its mask to show, its label stays.
     kept = labels.bool() & ~has.flatten()
     return mixed, (_shows_tumor(mixed) | kept).long()

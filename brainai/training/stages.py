@@ -183,6 +183,7 @@ def augmented_batches(
             batch[key].to(device, non_blocking=True)
             for key in ("planes", "label", "lent", "borrows")
         )
+        planes = planes.float()
         if len(lent):
             planes[borrows], labels[borrows] = lend_lesions(planes[borrows], labels[borrows], lent)
         images, masks = augment(planes, random[batch["row"]].to(device), config.augmentation)
