@@ -114,7 +114,7 @@ def _group_table(groups: dict) -> str:
 
 
 def _baseline_section(report: dict) -> str:
-    """The network beside baselines that see no lesion."""
+    """The network beside baselines that look for no lesion."""
     if not report["baselines"]:
         return ""
     groups = {"all": report["all"], **report["source"]}
@@ -173,7 +173,7 @@ def _hit_section(report: dict) -> str:
     return (
         "## Does it point at the tumour?\n\n"
         + "\n".join(rows)
-        + ("\n\nA hit: the strongest pixel of the map lies in the tumour.")
+        + "\n\nA hit: the strongest pixel of the map lies in the tumour."
     )
 
 
