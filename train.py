@@ -10,9 +10,8 @@
 
 import json
 import os
-import shutil
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import torch
 from accelerate import Accelerator
@@ -20,14 +19,8 @@ from accelerate.utils import set_seed
 
 from brainai.data.dataset import read_info, source_names
 from brainai.errors import BrainAIError
-from brainai.evaluation.baselines import score_baselines
-from brainai.evaluation.calibration import fit_mask_bias, fit_score_weights
-from brainai.evaluation.report import write_report
-from brainai.evaluation.score import describe, score_split, slice_loader
-from brainai.evaluation.text import table
-from brainai.hub.card import model_card
 from brainai.model.answer import has_fast_bfloat16
-from brainai.model.folder import ModelInfo, load_model, write_model
+from brainai.model.folder import ModelInfo, load_model
 from brainai.model.network import BrainNet, build_network
 from brainai.training.checkpoints import (
     Progress,
@@ -39,6 +32,7 @@ from brainai.training.checkpoints import (
 )
 from brainai.training.config import TrainConfig, check_start, parse_config
 from brainai.training.distributed import check_processes, share_batch_norm
+from brainai.training.finish import finish
 from brainai.training.lr_finder import find_learning_rate
 from brainai.training.stages import fit_stage
 
@@ -97,7 +91,7 @@ def train(config: TrainConfig, accelerator: Accelerator, network: BrainNet) -> N
 
 
 def publish(config: TrainConfig, network: BrainNet) -> None:
-    """Fit on `valid`, write the model folder, and report on `test` just what was written."""
+    """The best weights, finished: fitted on `valid`, written, and reported on `test`."""
     load_best(config.out, network)
     info = ModelInfo(
         architecture=config.architecture,
@@ -107,23 +101,15 @@ def publish(config: TrainConfig, network: BrainNet) -> None:
         git_revision=git_revision(),
         training=config.recipe() | {"sources": source_names(config.data)},
     )
-    fit_mask_bias(network, info, config.data)
-    info = replace(info, score_weights=fit_score_weights(network, info, config.data))
-    folder = config.out / "model"
-    write_model(folder, network, info)
-    published, info = load_model(folder)
-    report = write_report(
+    folder = finish(
+        network,
+        info,
+        config.data,
         config.out,
-        score_split(published, info, config.data, "test"),
-        threshold=info.threshold,
-        about=describe(info, config.data, "test", ("flair",)) | {"command": "train.py"},
-        load_slice=slice_loader(config.data, info.image_size),
+        scope_steps=config.scope_steps,
+        command="train.py",
         history=read_history(config.out),
-        baselines=score_baselines(config.data, "test", info.image_size),
     )
-    shutil.copy(config.out / "report.json", folder)
-    (folder / "README.md").write_text(model_card(info, report))
-    print(table(report))
     print(f"model folder: {folder}")
 
 

@@ -14,6 +14,18 @@ class DataError(BrainAIError):
     """A scan, picture or data set is not what is needed."""
 
 
+class OutOfScope(DataError):
+    """What was brought can be read, but is nothing that the network may judge.
+
+    Attributes:
+        reason: a few words, such as "colour picture".
+    """
+
+    def __init__(self, message: str, reason: str):
+        super().__init__(message)
+        self.reason = reason
+
+
 class WeightsError(BrainAIError):
     """A model folder is missing, damaged or of another kind."""
 

@@ -11,8 +11,8 @@ import pytest
 import timm
 import torch
 
-from brainai.hub.card import figure_table
-from brainai.model.folder import load_model
+from brainai.hub.card import figures, model_card
+from brainai.model.folder import load_model, read_info
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted([*(ROOT / "brainai").rglob("*.py"), ROOT / "app.py", ROOT / "train.py"])
@@ -111,9 +111,18 @@ def test_every_example_has_its_source() -> None:
 
 
 def test_the_figures_of_readme_and_card_are_those_of_the_report() -> None:
-    table = figure_table(json.loads((ROOT / "weights" / "report.json").read_text()))
-    for document in ("README.md", "weights/README.md"):
-        assert table in (ROOT / document).read_text(), f"{document} has other figures"
+    report = json.loads((ROOT / "weights" / "report.json").read_text())
+    assert figures(report) in (ROOT / "README.md").read_text()
+    card = (ROOT / "weights" / "README.md").read_text()
+    assert card == model_card(read_info(ROOT / "weights"), report)
+
+
+def test_no_other_figure_stands_in_the_readme() -> None:
+    """Decimals of two digits or more outside what code wrote and outside of code."""
+    report = json.loads((ROOT / "weights" / "report.json").read_text())
+    text = (ROOT / "README.md").read_text().replace(figures(report), "")
+    text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    assert re.findall(r"\b0\.\d{2,}\b|\d+(?:\.\d+)? ?%", text) == []
 
 
 def test_the_committed_weights_answer_and_name_themselves() -> None:

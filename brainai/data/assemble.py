@@ -12,7 +12,7 @@ from pathlib import Path
 from brainai.data.dataset import FORMAT_VERSION, SPLITS, SliceRecord, assign_split, write_records
 from brainai.data.identity import join_persons
 from brainai.data.parts import Part
-from brainai.errors import DataError
+from brainai.errors import ConfigError, DataError
 
 MAX_LINES = 40
 
@@ -31,18 +31,29 @@ class Assembled:
     content_hash: str
 
 
-def assemble(parts: Sequence[Part], same_patient: Iterable[Sequence[str]] = ()) -> Assembled:
+def assemble(
+    parts: Sequence[Part],
+    same_patient: Iterable[Sequence[str]] = (),
+    test_sites: Sequence[str] = (),
+) -> Assembled:
     """Join persons, give every slice its patient and split, and hash the whole.
 
     Args:
         same_patient: groups of names that are known to be one person.
+        test_sites: where there are any, their patients alone are `test`, and those that would have
+            been train instead: how well does a training do at a site it never saw?
+    Raises:
+        ConfigError: no slice is of such a site.
     """
     person = join_persons([part.names for part in parts] + [tuple(g) for g in same_patient])
     records, lines, cases = [], [], defaultdict(list)
+    held_out = _patients_of(parts, person, test_sites)
     for part in sorted(parts, key=lambda part: part.case_id):
         patient = person[part.names[0]]
         cases[patient].append(part)
         split = assign_split(patient)
+        if test_sites and (patient in held_out or split == "test"):
+            split = "test" if patient in held_out else "train"
         mine = [replace(record, patient_id=patient, split=split) for record in part.slices]
         records += mine
         lines.append(json.dumps([part.digest, [asdict(record) for record in mine]]))
@@ -52,6 +63,22 @@ def assemble(parts: Sequence[Part], same_patient: Iterable[Sequence[str]] = ()) 
         if len({part.names[0] for part in found}) > 1
     }
     return Assembled(records, joined, sha256("\n".join(lines).encode()).hexdigest())
+
+
+def _patients_of(
+    parts: Sequence[Part], person: dict[str, str], test_sites: Sequence[str]
+) -> set[str]:
+    sites = {record.site for part in parts for record in part.slices}
+    unknown = sorted(set(test_sites) - sites)
+    if unknown:
+        raise ConfigError(
+            f"--test-site: expected one of {', '.join(sorted(sites))}, found {', '.join(unknown)}."
+        )
+    return {
+        person[part.names[0]]
+        for part in parts
+        if any(record.site in test_sites for record in part.slices)
+    }
 
 
 def write_assembled(out: Path, assembled: Assembled, options: dict) -> None:

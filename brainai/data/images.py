@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from brainai.errors import DataError
+from brainai.errors import DataError, OutOfScope
 
 ImageSource: TypeAlias = str | Path | bytes | Image.Image | np.ndarray
 
@@ -31,7 +31,8 @@ def decode(source: ImageSource) -> np.ndarray:
     8, 16 and 32 bit, float, palette and transparent pictures keep their full depth.
 
     Raises:
-        DataError: no picture, several frames, a colour picture, too large, too small, or flat.
+        OutOfScope: several frames, a colour picture, or a flat one.
+        DataError: no picture, too large or too small.
     """
     pixels = _grey(source) if isinstance(source, np.ndarray) else _decode_image(_open(source))
     height, width = pixels.shape
@@ -44,7 +45,7 @@ def decode(source: ImageSource) -> np.ndarray:
         raise _too_large(width, height)
     finite = np.isfinite(pixels)
     if not finite.any() or np.ptp(pixels[finite]) == 0:
-        raise DataError("The picture is empty: every pixel has the same value.")
+        raise OutOfScope("The picture is empty: every pixel has the same value.", "empty picture")
     return np.where(finite, pixels, pixels[finite].min()).astype(np.float32)
 
 
@@ -121,7 +122,8 @@ def _open(source: str | Path | bytes | Image.Image) -> Image.Image:
 def _decode_image(image: Image.Image) -> np.ndarray:
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
-        raise DataError(f"The file holds {frames} frames: save the one slice that you mean.")
+        held = f"file holds {frames} frames"
+        raise OutOfScope(f"The {held}: save the one slice that you mean.", held)
     try:
         image = ImageOps.exif_transpose(image)
         if image.mode in ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "RGBa", "La"):
@@ -149,7 +151,7 @@ def _grey(pixels: np.ndarray) -> np.ndarray:
         return channels[..., 0]
     spread = np.ptp(channels, axis=2).mean() * (255 / _full_scale(pixels))
     if spread > COLOUR_TOLERANCE:
-        raise DataError("This is a colour picture: bring a grey FLAIR slice.")
+        raise OutOfScope("This is a colour picture: bring a grey FLAIR slice.", "colour picture")
     return channels.mean(axis=2)
 
 

@@ -39,6 +39,7 @@ class PrepareOptions:
     positive: str | None = None
     same_patient: str | None = None
     phantoms: int = 24
+    test_sites: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def prepare(
 
     Raises:
         DataError: bad cases (all of them in one message, unless `skip_bad`), or no case at all.
-        ConfigError: the folder was begun with other options.
+        ConfigError: the folder was begun with other options, or a test site is not there.
     """
     cases = []
     for source, root in options.sources:
@@ -79,7 +80,7 @@ def prepare(
             "Or go on without the bad ones: --skip-bad."
         )
     parts = [read_part(case.case_id, out) for case in cases if case.case_id not in bad]
-    assembled = assemble(parts, same_patient)
+    assembled = assemble(parts, same_patient, options.test_sites)
     named = tuple((source, Path(root).name) for source, root in options.sources)
     write_assembled(out, assembled, asdict(replace(options, sources=named)))
     return Outcome(assembled, bad)
@@ -167,6 +168,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         help="CSV of known persons: one a row, all their names")  # fmt: skip
     parser.add_argument("--phantoms", type=int, default=24,
         help="studies to simulate where the --root of --source phantom is empty")  # fmt: skip
+    parser.add_argument("--test-site", action="append", default=[], metavar="SITE",
+        help="test on the patients of this site alone; repeat for several")  # fmt: skip
     given = parser.parse_args(arguments)
     if len(given.source) != len(given.root):
         parser.error("each --source needs its own --root")
@@ -183,7 +186,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for source, root in zip(given.source, given.root, strict=True)
     )
     options = PrepareOptions(
-        sources, given.min_tumor_pixels, given.positive, given.same_patient, given.phantoms
+        sources,
+        given.min_tumor_pixels,
+        given.positive,
+        given.same_patient,
+        given.phantoms,
+        tuple(given.test_site),
     )
     try:
         outcome = prepare(options, given.out, given.workers, given.skip_bad)

@@ -9,10 +9,12 @@ from brainai.data.dataset import MODALITIES, SPLITS
 from brainai.errors import BrainAIError
 from brainai.evaluation.baselines import score_baselines
 from brainai.evaluation.phantoms import score_phantoms
-from brainai.evaluation.report import build_report, write_report
+from brainai.evaluation.report import build_report, other_points, read_report, write_report
+from brainai.evaluation.scope_rates import measure_scope
 from brainai.evaluation.score import describe, score_split, slice_loader
 from brainai.evaluation.text import table
-from brainai.model.folder import load_model
+from brainai.hub.pull import fetch_model
+from brainai.model.folder import load_model, load_scope
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,7 +38,8 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--model",
         default="weights",
-        help="model folder, or one of a timm classifier of two classes (default: weights)",
+        help="model folder or Hub id (owner/name@revision), ours or that of a timm classifier "
+        "of two classes (default: weights)",
     )
     options.add_argument("--data", type=Path, required=True, help="dataset folder")
     options.add_argument("--split", default="test", help=f"{', '.join(SPLITS)} (default: test)")
@@ -57,6 +60,13 @@ def parser() -> argparse.ArgumentParser:
         help="also measure specificity on N simulated people without a tumour, with white-matter "
         "spots, and with plaques (about 10 s each; default: none)",
     )
+    options.add_argument(
+        "--beside",
+        nargs="+",
+        default=[],
+        metavar="REPORT",
+        help="report.json of other trainings to stand beside, such as those that left out a site",
+    )
     options.add_argument("--device", help="such as cpu or cuda (default: the GPU if there is one)")
     return options
 
@@ -70,7 +80,8 @@ def _positive(text: str) -> int:
 
 def evaluate(options: argparse.Namespace, command: str) -> dict:
     """Load, score, print and write; the content of report.json."""
-    network, info = load_model(options.model)
+    folder = fetch_model(options.model)
+    network, info = load_model(folder)
     modalities = tuple(options.modalities.lower().split("+"))
     scores = score_split(
         network,
@@ -86,18 +97,22 @@ def evaluate(options: argparse.Namespace, command: str) -> dict:
     phantoms = {}
     if options.phantoms:
         phantoms = score_phantoms(network, info, options.phantoms, device=options.device)
+    measured = {
+        "threshold": info.threshold,
+        "about": about,
+        "baselines": baselines,
+        "phantoms": phantoms,
+        "points": other_points(info),
+        "others": [read_report(path) for path in options.beside],
+        "scope": measure_scope(
+            load_scope(folder), options.data, options.split, image_size=info.image_size
+        ),
+    }
     if options.out is None:
-        report = build_report(scores, info.threshold, about, baselines, phantoms)
+        report = build_report(scores, **measured)
     else:
-        report = write_report(
-            options.out,
-            scores,
-            threshold=info.threshold,
-            about=about,
-            load_slice=slice_loader(options.data, info.image_size),
-            baselines=baselines,
-            phantoms=phantoms,
-        )
+        load_slice = slice_loader(options.data, info.image_size)
+        report = write_report(options.out, scores, **measured, load_slice=load_slice)
     print(table(report))
     missing = len(scores) - about["slices_with_all_modalities"]
     if missing:

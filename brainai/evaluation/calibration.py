@@ -1,6 +1,11 @@
-"""What is fitted on the patients of `valid`, after training and before anything is published."""
+"""What is fitted on the patients of `valid`, after training and before anything is published.
+
+Real patients where there are any: what is fitted on phantoms suits phantoms. Every source counts
+alike, since each outlines in its own way, and the larger one would decide for all.
+"""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +16,56 @@ from brainai.data.dataset import SliceRecord
 from brainai.data.store import open_store
 from brainai.evaluation.metrics import dice
 from brainai.evaluation.score import INSIDE, choose_device, split_rows
-from brainai.model.answer import Answer, answer
+from brainai.model.answer import Answer, answer, combine
 from brainai.model.folder import ModelInfo
 from brainai.model.network import BrainNet
 
 SHIFTS = np.arange(-2, 2.01, 0.25)  # of mask logits
+SENSITIVITY = 0.95  # at least, at the operating point
+OPERATING_POINT = f"sensitivity of at least {SENSITIVITY:.0%} on held-out patients"
+
+
+@dataclass(frozen=True)
+class ValidScores:
+    """What the network says of the N slices of `valid`, from FLAIR alone; arrays `[N]`."""
+
+    label: np.ndarray  # int, 1 = tumour
+    weight: np.ndarray  # float64: every source weighs alike, 1 a slice on the average
+    class_score: np.ndarray  # float64, log-odds
+    mask_score: np.ndarray | None  # float64; None without a decoder
+
+    def log_odds(self, info: ModelInfo) -> np.ndarray:
+        """Class and mask joined, before the temperature."""
+        masks = None if self.mask_score is None else torch.from_numpy(self.mask_score)
+        return combine(torch.from_numpy(self.class_score), masks, info.score_weights).numpy()
+
+
+def calibrate(network: BrainNet, info: ModelInfo, dataset_folder: str | Path) -> ModelInfo:
+    """Fit all that makes a label of the network's scores; the mask's bias within the network.
+
+    Returns:
+        Info with score weights, temperature, threshold and the Youden point; the defaults where
+        `valid` holds one class only.
+    Raises:
+        DataError: no data set, or `valid` is empty.
+    """
+    fit_mask_bias(network, info, dataset_folder)
+    valid = score_valid(network, info, dataset_folder)
+    if len(set(valid.label.tolist())) < 2:
+        return info
+    info = replace(info, score_weights=fit_score_weights(valid))
+    scores = valid.log_odds(info)
+    info = replace(info, temperature=fit_temperature(scores, valid))
+    probability = 1 / (1 + np.exp(-scores / info.temperature))
+    sensitive, youden = find_thresholds(probability, valid)
+    return replace(
+        info, threshold=sensitive, youden_threshold=youden, operating_point=OPERATING_POINT
+    )
 
 
 def fit_mask_bias(network: BrainNet, info: ModelInfo, dataset_folder: str | Path) -> float:
     """Move the mask's logits so that the mean Dice of the patients of `valid` is highest, FLAIR
-    alone: training leaves masks too small or too large. Every source counts alike, since each
-    outlines in its own way, and the larger one would decide for all.
+    alone: training leaves masks too small or too large.
 
     Returns:
         What was added to the bias of the decoder's last layer; 0 without a decoder, or without a
@@ -56,37 +100,67 @@ def fit_mask_bias(network: BrainNet, info: ModelInfo, dataset_folder: str | Path
     return shift
 
 
-def fit_score_weights(
-    network: BrainNet, info: ModelInfo, dataset_folder: str | Path
-) -> tuple[float, float, float]:
-    """How class and mask count together: logistic regression on `valid`, FLAIR alone.
+def score_valid(network: BrainNet, info: ModelInfo, dataset_folder: str | Path) -> ValidScores:
+    """Scores of the slices of `valid`, FLAIR alone."""
+    records: list[SliceRecord] = []
+    classes, masks = [], []
+    for batch, found, _ in _answers(network, info, dataset_folder):
+        records += batch
+        classes.append(found.class_scores.cpu().numpy())
+        if found.mask_scores is not None:
+            masks.append(found.mask_scores.cpu().numpy())
+    _, source, slices = np.unique(
+        [record.source for record in records], return_inverse=True, return_counts=True
+    )
+    return ValidScores(
+        label=np.array([record.label for record in records]),
+        weight=(len(records) / len(slices) / slices)[source],
+        class_score=np.concatenate(classes),
+        mask_score=np.concatenate(masks) if masks else None,
+    )
 
-    Returns:
-        Weights for `answer.combine`; those of the class alone without a decoder, or where `valid`
-        holds one class only.
-    Raises:
-        DataError: no data set, or `valid` is empty.
-    """
-    if network.decoder is None:
+
+def fit_score_weights(valid: ValidScores) -> tuple[float, float, float]:
+    """How class and mask count together, for `answer.combine`: logistic regression. Without a
+    decoder the class counts alone."""
+    if valid.mask_score is None:
         return ModelInfo.score_weights
-    labels, scores = [], []
-    for records, found, _ in _answers(network, info, dataset_folder):
-        labels += [record.label for record in records]
-        scores.append(torch.stack([found.class_scores, found.mask_scores], dim=1).cpu())
-    if len(set(labels)) < 2:
-        return ModelInfo.score_weights
-    fitted = LogisticRegression().fit(torch.cat(scores).numpy(), labels)
+    both = np.stack([valid.class_score, valid.mask_score], axis=1)
+    fitted = LogisticRegression().fit(both, valid.label, sample_weight=valid.weight)
     of_class, of_mask = fitted.coef_[0].tolist()
     return round(of_class, 4), round(of_mask, 4), round(float(fitted.intercept_[0]), 4)
+
+
+def fit_temperature(scores: np.ndarray, valid: ValidScores) -> float:
+    """What log-odds `[N]` are divided by so that cross-entropy is lowest (Guo et al. 2017,
+    https://arxiv.org/abs/1706.04599); 1 where they say nothing or the contrary."""
+    fitted = LogisticRegression(C=np.inf, fit_intercept=False)
+    slope = fitted.fit(scores[:, None], valid.label, sample_weight=valid.weight).coef_.item()
+    return round(1 / slope, 4) if slope > 0.01 else 1.0
+
+
+def find_thresholds(probability: np.ndarray, valid: ValidScores) -> tuple[float, float]:
+    """The highest threshold at which `SENSITIVITY` is reached, and the Youden point: where
+    sensitivity + specificity is highest (Youden 1950,
+    https://doi.org/10.1002/1097-0142(1950)3:1<32::AID-CNCR2820030106>3.0.CO;2-3)."""
+    order = np.argsort(-probability, kind="stable")
+    label, weight = valid.label[order] == 1, valid.weight[order]
+    sensitivity = np.cumsum(weight * label) / (weight * label).sum()
+    false = np.cumsum(weight * ~label) / (weight * ~label).sum()
+    probability = probability[order]
+    # Only the last of equal probabilities is a threshold; it lies half-way to the next lower one.
+    last = np.append(np.diff(probability) != 0, True)
+    levels = (probability + np.append(probability[1:], 0)) / 2
+    levels, sensitivity, false = levels[last], sensitivity[last], false[last]
+    sensitive = levels[np.argmax(sensitivity >= SENSITIVITY - 1e-9)]
+    youden = levels[np.argmax(sensitivity - false)]
+    return round(float(sensitive), 6), round(float(youden), 6)
 
 
 def _answers(
     network: BrainNet, info: ModelInfo, dataset_folder: str | Path, batch_size: int = 16
 ) -> Iterator[tuple[list[SliceRecord], Answer, torch.Tensor]]:
-    """Records, answers and true masks `[n, S, S]` bool of `valid`, batch by batch.
-
-    Of real patients where there are any: what is fitted on phantoms suits phantoms.
-    """
+    """Records, answers and true masks `[n, S, S]` bool of `valid`, batch by batch."""
     store = open_store(dataset_folder, info.image_size)
     rows = split_rows(store, "valid", dataset_folder)
     real = [row for row in rows if store.records[row].source != "phantom"]

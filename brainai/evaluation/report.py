@@ -3,12 +3,13 @@
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from brainai.errors import DataError
 from brainai.evaluation import cohort_figures, figures
 from brainai.evaluation.intervals import (
     LEVEL,
@@ -19,7 +20,9 @@ from brainai.evaluation.intervals import (
     summarise_hits,
 )
 from brainai.evaluation.metrics import SliceScores, average_precision
+from brainai.evaluation.sections import POINT_NAMES
 from brainai.evaluation.text import markdown
+from brainai.model.folder import ModelInfo
 
 FORMAT_VERSION = 1
 CALIBRATION_FIGURES = ("ece", "brier")
@@ -36,6 +39,9 @@ def write_report(
     history: list[dict] | None = None,
     baselines: Mapping[str, SliceScores] | None = None,
     phantoms: Mapping[str, dict] | None = None,
+    points: Mapping[str, float] | None = None,
+    scope: Mapping[str, dict] | None = None,
+    others: Sequence[dict] = (),
 ) -> dict:
     """Write report.json, report.md and figures/ into a folder, made if need be.
 
@@ -48,13 +54,17 @@ def write_report(
         history: one dict per epoch, see `figures.draw_learning_curves`.
         baselines: of `baselines.score_baselines`, to compare with.
         phantoms: of `phantoms.score_phantoms`.
+        points: other thresholds to tell the figures at, by name; see `other_points`.
+        scope: of `scope_rates.measure_scope`.
+        others: reports of other trainings to stand beside this one, such as those that left out a
+            site each.
 
     Returns:
         What report.json holds, undefined figures as None.
     """
     out = Path(out)
     (out / "figures").mkdir(parents=True, exist_ok=True)
-    report = build_report(scores, threshold, about, baselines, phantoms)
+    report = build_report(scores, threshold, about, baselines, phantoms, points, scope, others)
     drawn = _draw(out / "figures", scores, report, load_slice, history)
     _write(out / "report.md", markdown(report, drawn))
     _write(out / "report.json", json.dumps(report, indent=2, allow_nan=False) + "\n")
@@ -67,6 +77,9 @@ def build_report(
     about: dict,
     baselines: Mapping[str, SliceScores] | None = None,
     phantoms: Mapping[str, dict] | None = None,
+    points: Mapping[str, float] | None = None,
+    scope: Mapping[str, dict] | None = None,
+    others: Sequence[dict] = (),
 ) -> dict:
     """The content of report.json: about, threshold, how intervals were made, and the figures."""
     before = summarise(replace(scores, probability=scores.uncalibrated), threshold)
@@ -94,8 +107,40 @@ def build_report(
                 for name, found in (baselines or {}).items()
             },
             "phantoms": dict(phantoms or {}),
+            "points": {
+                name: {"threshold": level, **_only(summarise(scores, level), POINT_NAMES)}
+                for name, level in (points or {}).items()
+            },
+            "scope": dict(scope or {}),
+            "others": [
+                {"about": other["about"], "figures": other["all"]["figures"]} for other in others
+            ],
         }
     )
+
+
+def read_report(path: str | Path) -> dict:
+    """The content of a report.json.
+
+    Raises:
+        DataError: it is missing or none.
+    """
+    try:
+        report = json.loads(Path(path).read_text())
+        report["about"]["sites"], report["all"]["figures"]["auroc"]["value"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise DataError(
+            f"{path}: expected a report.json of this version, found none. Evaluate again."
+        ) from error
+    return report
+
+
+def other_points(info: ModelInfo) -> dict[str, float]:
+    """Thresholds beside the operating point, to tell the figures at."""
+    points = {"probability of one half": 0.5}
+    if info.youden_threshold is not None:
+        points["Youden point"] = info.youden_threshold
+    return points
 
 
 def _only(summary: dict, names: tuple[str, ...]) -> dict:

@@ -171,8 +171,10 @@ def describe(info: ModelInfo, data: Path, split: str, modalities: tuple[str, ...
     return {
         "model": info.name,
         "model_revision": info.revision,
+        "operating_point": info.operating_point,
         "dataset_hash": read_info(data)["content_hash"],
         "split": split,
+        "sites": "+".join(sorted({record.site for record in chosen})),
         "modalities": "+".join(modalities),
         "slices_with_all_modalities": sum(set(modalities) <= set(r.modalities) for r in chosen),
         "image_size": info.image_size,

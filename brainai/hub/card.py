@@ -1,6 +1,15 @@
 """The model card: README.md of a model folder, its figures taken from report.json."""
 
 from brainai import DISCLAIMER
+from brainai.evaluation.intervals import LEVEL
+from brainai.evaluation.sections import (
+    calibration_section,
+    operating_point,
+    phantom_section,
+    point_section,
+    scope_section,
+    size_section,
+)
 from brainai.model.folder import ModelInfo
 
 SHOWN = {
@@ -9,7 +18,9 @@ SHOWN = {
     "sensitivity": "Sensitivity",
     "specificity": "Specificity",
     "mask_dice": "Dice of masks, mean over patients",
+    "ece": "Calibration error (ECE)",
 }
+SECTIONS = (point_section, calibration_section, scope_section, phantom_section, size_section)
 
 SOURCES = {
     "lgg": "LGG MRI Segmentation (TCGA-LGG; Buda et al. 2019, "
@@ -57,8 +68,8 @@ prediction = Classifier.load("this folder").predict("slice.png")
 
 timm alone gives the same class scores:
 `timm.create_model("local-dir:this folder", pretrained=True)`. The probability that this package
-gives joins them with the evidence of the mask, by `score_weights` in brainai.json, fitted on
-patients of `valid`.
+gives joins them with the evidence of the mask, by `score_weights` in brainai.json. These, the
+temperature, the threshold and what cannot be judged were fitted on patients of `valid`.
 
 ## Training data
 
@@ -68,18 +79,17 @@ Split by patient; the images are not part of this folder. {healthy}
 
 ## Figures on held-out patients
 
-{table}
+{figures}
 
-95 % intervals from resampling patients; a slice is called tumour from probability {threshold:.2f}
-on. Made by `train.py`, or again by
-`python -m brainai.evaluation --model FOLDER --data DATASET --split test`; the whole of it stands in
-report.json.
+Made by `{command}`; the whole of it stands in report.json.
+
+{sections}
 
 ## Limits
 
-Not for diagnosis or treatment. Not tested on children, on other lesions (stroke, multiple
-sclerosis, metastases) or on healthy persons, and not on views other than axial. Small lesions are
-missed most.
+Not for diagnosis or treatment. Not tested on children, on other lesions of real people (stroke,
+multiple sclerosis, metastases) or on healthy persons, and not on views other than axial. Small
+lesions are missed most.
 """
 
 
@@ -100,13 +110,15 @@ def model_card(info: ModelInfo, report: dict) -> str:
         dataset_hash=info.dataset_hash[:16],
         sources="\n".join(f"- {SOURCES.get(name, name)}" for name in sources),
         healthy=NO_HEALTHY_PERSON if set(sources) <= GLIOMA else "",
-        table=figure_table(report),
-        threshold=info.threshold,
+        figures=figures(report),
+        command=report["about"]["command"],
+        sections="\n\n".join(part(report) for part in SECTIONS if part(report)),
     )
 
 
-def figure_table(report: dict) -> str:
-    """The figures of all slices and of every source as a Markdown table."""
+def figures(report: dict) -> str:
+    """What a slice is called tumour from, and the figures of all slices and of every source as a
+    Markdown table."""
     groups = {"all": report["all"], **report["source"]}
     lines = [
         "| data | patients | slices | figure | value | 95 % interval |",
@@ -125,4 +137,7 @@ def figure_table(report: dict) -> str:
                     f"| {group} | {figure['n_patients']} | {figure['n_slices']:,} | {title} | "
                     f"{figure['value']:.3f} | {interval} |"
                 )
-    return "\n".join(lines)
+    return "\n".join(lines) + (
+        f"\n\n{LEVEL} % intervals from resampling patients. A slice is called tumour from "
+        f"probability {report['threshold']:.3f} on: {operating_point(report)}."
+    )

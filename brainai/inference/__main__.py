@@ -73,13 +73,16 @@ def to_json(found: Prediction | ScanPrediction, classifier: Classifier) -> dict[
     """The answer in plain types; keys as docs/api.md has them, and of a scan its slices besides."""
     values = {
         "label": found.label,
-        "probability": round(found.probability, DIGITS),
+        "probability": None if found.probability is None else round(found.probability, DIGITS),
         "threshold": found.threshold,
+        "operating_point": classifier.info.operating_point,
         "model": {"id": classifier.info.name, "revision": classifier.info.revision},
         "version": __version__,
         "disclaimer": DISCLAIMER,
     }
-    if isinstance(found, ScanPrediction):
+    if isinstance(found, Prediction):
+        values["reason"] = found.reason
+    else:
         values |= {
             "volume_ml": None if found.volume_ml is None else round(found.volume_ml, 3),
             "notes": list(found.notes),
@@ -89,6 +92,8 @@ def to_json(found: Prediction | ScanPrediction, classifier: Classifier) -> dict[
 
 
 def _lines(found: Prediction | ScanPrediction) -> list[str]:
+    if found.probability is None:
+        return [f"{found.label}: {found.reason}"]
     verdict = f"{found.label}: probability {found.probability:.3f}, threshold {found.threshold:g}"
     if isinstance(found, Prediction):
         return [verdict]

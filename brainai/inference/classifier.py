@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from brainai.data.images import ImageSource, restore
-from brainai.errors import DataError
+from brainai.errors import DataError, OutOfScope
 from brainai.inference.scan import Progress, ScanPrediction, judge_scan
 from brainai.inference.sequences import (
     MASK_LEVEL,
@@ -19,10 +19,12 @@ from brainai.inference.sequences import (
 )
 from brainai.model.answer import answer
 from brainai.model.cam import heat
-from brainai.model.folder import ModelInfo, load_model
+from brainai.model.folder import ModelInfo, load_model, load_scope
 from brainai.model.network import BrainNet
+from brainai.model.scope import Scope, refusals
 
 Item: TypeAlias = ImageSource | Mapping[str, ImageSource | None]
+CANNOT_JUDGE = "Cannot judge"
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +32,9 @@ class Prediction:
     """The answer for one slice.
 
     Attributes:
-        label: "Tumor" from `threshold` on, else "No Tumor".
-        probability: of tumour, in [0, 1].
+        label: "Tumor" from `threshold` on, else "No Tumor"; "Cannot judge" with a `reason`.
+        probability: of tumour, in [0, 1], calibrated; None where the slice cannot be judged, and so
+            are mask and heatmap.
         threshold: the model's operating point, a probability.
         mask: where the network sees tumour, `[H, W]` bool at the size of the picture given; an
             estimate of extent, drawn whatever the label is. None if the model has no decoder.
@@ -39,13 +42,23 @@ class Prediction:
             most; coarse, and no outline. The probability joins this score with the mask's. The
             scale is the same for every slice (`cam.heat`), so a slice without evidence stays near
             0. None if the model's head allows no exact map.
+        reason: why it cannot be judged, in a few words such as "colour picture"; else None.
     """
 
     label: str
-    probability: float
+    probability: float | None
     threshold: float
     mask: np.ndarray | None
     heatmap: np.ndarray | None
+    reason: str | None = None
+
+
+class Prepared(NamedTuple):
+    """A slice as the network sees it, `[3, S, S]` float32 in [0, 1], and its own size."""
+
+    planes: np.ndarray
+    height: int
+    width: int
 
 
 class Forward(NamedTuple):
@@ -59,9 +72,16 @@ class Forward(NamedTuple):
 class Classifier:
     """A loaded model that answers for slices. It keeps nothing between calls."""
 
-    def __init__(self, network: BrainNet, info: ModelInfo, device: str | torch.device = "cpu"):
+    def __init__(
+        self,
+        network: BrainNet,
+        info: ModelInfo,
+        device: str | torch.device = "cpu",
+        scope: Scope | None = None,
+    ):
         self.info = info
         self.device = torch.device(device)
+        self._scope = None if scope is None else scope.to(self.device)
         self._network = network.to(self.device, memory_format=torch.channels_last).eval()
 
     @classmethod
@@ -72,7 +92,8 @@ class Classifier:
             WeightsError: the folder is missing, damaged or of another kind.
         """
         network, info = load_model(folder)
-        return cls(network, info, device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        return cls(network, info, device, load_scope(folder))
 
     def predict(
         self,
@@ -86,7 +107,9 @@ class Classifier:
             flair: path, bytes of a file, PIL image, or array `[H, W]` of any grey levels.
             t1c, t2: the same slice in the other sequences, of the same size, where there are any.
         Raises:
-            DataError: a picture cannot be judged; the message is fit for a visitor.
+            DataError: a file cannot be read, or the sequences do not fit together; the message is
+                fit for a visitor. A picture that can be read and is no FLAIR slice raises nothing:
+                its label is "Cannot judge".
         """
         return self.predict_batch([{"flair": flair, "t1c": t1c, "t2": t2}])[0]
 
@@ -97,7 +120,7 @@ class Classifier:
             items: FLAIR slices, or mappings with the keys flair, t1c and t2.
             batch_size: slices in one forward pass; bounds the memory.
         Raises:
-            DataError: at the first slice that cannot be judged; it says which. No answer is given
+            DataError: at the first slice that cannot be read; it says which. No answer is given
                 then: ask slice by slice to go on without the bad ones.
         """
         items = list(items)
@@ -126,23 +149,35 @@ class Classifier:
             batch_size: slices in one forward pass; bounds the memory: at 256 pixels, 16 take
                 about 130 MB more than 8.
         Raises:
+            OutOfScope: most of its slices are no axial FLAIR slices.
             DataError: a scan cannot be judged; the message is fit for a visitor.
         """
         volumes = open_sequences({"flair": flair, "t1c": t1c, "t2": t2}, self.info.modalities)
-        return judge_scan(self._forward, self.info, volumes, progress, batch_size)
+        return judge_scan(self._forward, self._refusals, self.info, volumes, progress, batch_size)
 
-    def _prepare_nth(self, index: int, item: Item, count: int) -> tuple[np.ndarray, int, int]:
+    def _prepare_nth(self, index: int, item: Item, count: int) -> Prepared | str:
+        """The slice, or in a few words why it cannot be judged."""
         sources = item if isinstance(item, Mapping) else {"flair": item}
         try:
-            return stack_sequences(sources, self.info.image_size, self.info.modalities)
+            found = Prepared(*stack_sequences(sources, self.info.image_size, self.info.modalities))
+        except OutOfScope as error:
+            return error.reason
         except DataError as error:
             if count == 1:
                 raise
             raise DataError(f"Slice {index + 1} of {count}: {error}") from error
+        return self._refusals(found.planes[None])[0] or found
 
-    def _answer(self, slices: list[tuple[np.ndarray, int, int]]) -> list[Prediction]:
-        found = self._forward(np.stack([planes for planes, _, _ in slices]), heatmaps=True)
-        return [self._prediction(found, i, h, w) for i, (_, h, w) in enumerate(slices)]
+    def _answer(self, slices: list[Prepared | str]) -> list[Prediction]:
+        """The answers for prepared slices, and for the reasons among them why there is none."""
+        judged = [one for one in slices if isinstance(one, Prepared)]
+        found = (
+            self._forward(np.stack([p.planes for p in judged]), heatmaps=True) if judged else None
+        )
+        answers = iter(self._prediction(found, i, p.height, p.width) for i, p in enumerate(judged))
+        return [
+            next(answers) if isinstance(one, Prepared) else self._refusal(one) for one in slices
+        ]
 
     @torch.inference_mode()
     def _forward(self, planes: np.ndarray, *, heatmaps: bool = False) -> Forward:
@@ -170,3 +205,10 @@ class Classifier:
             mask=None if mask is None else mask >= MASK_LEVEL,
             heatmap=heatmap,
         )
+
+    def _refusals(self, planes: np.ndarray) -> list[str | None]:
+        """Why prepared slices, `[N, 3, S, S]` in [0, 1], cannot be judged; None where they can."""
+        return refusals(torch.from_numpy(planes[:, :1]).to(self.device), self._scope)
+
+    def _refusal(self, reason: str) -> Prediction:
+        return Prediction(CANNOT_JUDGE, None, self.info.threshold, None, None, reason)

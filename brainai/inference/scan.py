@@ -3,6 +3,7 @@
 import csv
 import math
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,14 @@ import numpy as np
 
 from brainai.data.images import restore, stretch
 from brainai.data.volumes import Grid, Volume, write_mask
-from brainai.errors import DataError
+from brainai.errors import DataError, OutOfScope
 from brainai.inference.sequences import MASK_LEVEL, SPOKEN, stack_sequences
 from brainai.model.folder import ModelInfo
 
 HEAD_CM2 = 10.0  # a slice with less of the head in it is not judged: scalp, or the tip of the brain
 HEAD_LEVEL = 0.1  # of the scan's brightness: what differs more from the background is head
 SUPPORT_MM = 5.0  # neighbouring slices that agree on a tumour must span this
+SCOPE_SLICES = 16  # of the scan, evenly spread: are they axial FLAIR slices at all?
 CSV_COLUMNS = ("index", "position_mm", "probability", "label", "area_cm2")
 
 Progress: TypeAlias = Callable[[int, int], object]
@@ -106,6 +108,7 @@ class ScanPrediction:
 
 def judge_scan(
     forward: Callable,
+    refuse: Callable[[np.ndarray], list[str | None]],
     info: ModelInfo,
     volumes: Mapping[str, Volume],
     progress: Progress | None = None,
@@ -116,10 +119,12 @@ def judge_scan(
     Args:
         forward: prepared slices `[N, 3, S, S]` float32 in [0, 1] → an object with `probabilities`
             `[N]` and `masks` `[N, S, S]`, or None.
+        refuse: prepared slices → why each cannot be judged, or None where it can.
         volumes: of `open_sequences`.
         progress: called with slices done and slices to do after each batch; what it returns is
             ignored.
     Raises:
+        OutOfScope: most of its slices cannot be judged.
         DataError: no slice shows enough of a head.
     """
     flair = volumes["flair"]
@@ -130,6 +135,7 @@ def judge_scan(
             "FLAIR: expected a scan of a head, found no slice with enough of one in it. "
             "Bring the whole scan as the scanner made it."
         )
+    _check_scope(refuse, info, flair, judged)
     probabilities = np.full(count, np.nan)
     mask = None
     for start in range(0, len(judged), batch_size):
@@ -146,6 +152,26 @@ def judge_scan(
         if progress is not None:
             progress(start + len(batch), len(judged))
     return _put_together(probabilities, mask, volumes, info)
+
+
+def _check_scope(
+    refuse: Callable[[np.ndarray], list[str | None]],
+    info: ModelInfo,
+    flair: Volume,
+    judged: np.ndarray,
+) -> None:
+    """Raises OutOfScope where most of some slices are refused; single ones, at the ends of a scan
+    for instance, are not, since tumour there must not be passed over."""
+    chosen = judged[np.linspace(0, len(judged) - 1, min(SCOPE_SLICES, len(judged))).astype(int)]
+    reasons = refuse(np.stack([_prepare({"flair": flair}, k, info)[0] for k in chosen]))
+    refused = Counter(reason for reason in reasons if reason is not None)
+    if refused.total() > len(chosen) / 2:
+        reason = refused.most_common(1)[0][0]
+        raise OutOfScope(
+            f"FLAIR: expected axial FLAIR slices of a brain; {refused.total()} of {len(chosen)} "
+            f"slices tried are none ({reason}). Bring the FLAIR scan.",
+            reason,
+        )
 
 
 def whole_scan(probabilities: np.ndarray, step_mm: float) -> float:

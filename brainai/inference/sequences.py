@@ -10,7 +10,7 @@ from brainai.data.dataset import MODALITIES
 from brainai.data.images import ImageSource, decode, prepare_slice
 from brainai.data.scans import read_scan
 from brainai.data.volumes import Volume, resample
-from brainai.errors import DataError
+from brainai.errors import DataError, OutOfScope
 
 MASK_LEVEL = 0.5  # a pixel belongs to the mask from this probability on
 SPOKEN = {"flair": "FLAIR", "t1c": "T1c", "t2": "T2"}
@@ -27,6 +27,7 @@ def stack_sequences(
     Channels are FLAIR, T1c, T2; a missing sequence is replaced by FLAIR, as in training.
 
     Raises:
+        OutOfScope: one of them can be read, and is nothing to be judged.
         DataError: no FLAIR, a sequence the model does not know, or sequences of different sizes.
     """
     unknown = set(sources) - set(MODALITIES)
@@ -36,7 +37,9 @@ def stack_sequences(
         )
     if sources.get("flair") is None:
         raise DataError("FLAIR is missing: the other sequences only add to a FLAIR slice.")
-    pixels = {name: decode(sources[name]) for name in MODALITIES if sources.get(name) is not None}
+    pixels = {
+        name: _decode(sources[name], name) for name in MODALITIES if sources.get(name) is not None
+    }
     for name, plane in pixels.items():
         if name not in modalities:
             raise DataError(f"This model was not trained on {SPOKEN[name]}: leave it out.")
@@ -79,6 +82,16 @@ def open_sequences(
                 )
         volumes[name] = volume
     return volumes
+
+
+def _decode(source: ImageSource, name: str) -> np.ndarray:
+    try:
+        return decode(source)
+    except OutOfScope as error:
+        if name == "flair":
+            raise
+        spoken = SPOKEN[name]
+        raise OutOfScope(f"{spoken}: {error}", f"{spoken}: {error.reason}") from error
 
 
 def _read(source: str | Path, name: str) -> Volume:

@@ -2,6 +2,7 @@
 
     config.json, model.safetensors   as timm writes them: timm alone loads the classifier
     decoder.safetensors              the mask's decoder, where there is one
+    scope.safetensors                what may be judged at all (`Scope`), where that was fitted
     brainai.json                     `ModelInfo`
     report.json, README.md           figures on `test`, and the model card
 
@@ -26,6 +27,7 @@ from brainai.data.images import MEAN, STD
 from brainai.errors import WeightsError
 from brainai.model.network import BrainNet, build_network
 from brainai.model.others import is_timm_folder, load_timm_folder
+from brainai.model.scope import Scope
 
 FORMAT_VERSION = 1
 
@@ -43,22 +45,31 @@ class ModelInfo:
     decoder: bool = True
     score_weights: tuple[float, float, float] = (1.0, 0.0, 0.0)  # see `answer.combine`
     temperature: float = 1.0
-    threshold: float = 0.5  # the operating point, a probability
+    threshold: float = 0.5  # a probability: from here on the label is "Tumor"
+    operating_point: str = "probability of one half"  # what the threshold was chosen for
+    youden_threshold: float | None = None  # where sensitivity + specificity were highest
     name: str = "brainai-resnet50"
-    revision: str = ""  # of the weights: the first 12 digits of their hash
-    dataset_hash: str = ""
+    revision: str = ""  # 12 digits of a hash of all that an answer follows from
+    dataset_hash: str = ""  # of what it was trained on
+    calibration_hash: str = ""  # of what threshold, temperature and scope were fitted on
     git_revision: str = ""
     training: dict = field(default_factory=dict)  # the resolved configuration
     format_version: int = FORMAT_VERSION
 
 
 def write_model(
-    folder: str | Path, network: BrainNet, info: ModelInfo, *, half: bool = True
+    folder: str | Path,
+    network: BrainNet,
+    info: ModelInfo,
+    scope: Scope | None = None,
+    *,
+    half: bool = True,
 ) -> None:
     """Write a model folder, aside first and then renamed over what was there.
 
     Args:
-        half: store tensors in half precision; they are read back as float32.
+        scope: what may be judged at all.
+        half: store the network in half precision; it is read back as float32.
     """
     folder = Path(folder)
     partial = folder.with_name(f".{folder.name}.partial")
@@ -81,7 +92,9 @@ def write_model(
     )
     if network.decoder is not None:
         save_file(network.decoder.state_dict(), partial / "decoder.safetensors")
-    info = replace(info, revision=_digest(partial))
+    if scope is not None:
+        save_file(scope.state_dict(), partial / "scope.safetensors")
+    info = replace(info, revision=_digest(partial, info))
     _write_json(partial / "brainai.json", asdict(info))
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(partial, folder)
@@ -99,13 +112,28 @@ def load_model(folder: str | Path, *, drop_path: float = 0.0) -> tuple[BrainNet,
     folder = Path(folder)
     if is_timm_folder(folder):
         network, values = load_timm_folder(folder)
-        return network.eval(), ModelInfo(**values, revision=_digest(folder))
+        info = ModelInfo(**values)
+        return network.eval(), replace(info, revision=_digest(folder, info))
     info = read_info(folder)
     network = build_network(info.architecture, decoder=info.decoder, drop_path=drop_path)
     _load_part(network.classifier, folder / "model.safetensors")
     if network.decoder is not None:
         _load_part(network.decoder, folder / "decoder.safetensors")
     return network.eval(), info
+
+
+def load_scope(folder: str | Path) -> Scope | None:
+    """What tells the slices that may be judged; None where the folder holds none.
+
+    Raises:
+        WeightsError: scope.safetensors is damaged or of another kind.
+    """
+    path = Path(folder) / "scope.safetensors"
+    if not path.is_file():
+        return None
+    scope = Scope()
+    _load_part(scope, path)
+    return scope.eval()
 
 
 def read_info(folder: str | Path) -> ModelInfo:
@@ -157,9 +185,10 @@ def _portable(network: BrainNet, half: bool) -> BrainNet:
     return network.half() if half else network
 
 
-def _digest(folder: Path) -> str:
-    """The first 12 digits of the SHA-256 of the weights."""
-    digest = hashlib.sha256()
+def _digest(folder: Path, info: ModelInfo) -> str:
+    """12 digits of the SHA-256 of the weights and of what was fitted to them."""
+    fitted = info.score_weights, info.temperature, info.threshold
+    digest = hashlib.sha256(json.dumps(fitted).encode())
     for path in sorted(folder.glob("*.safetensors")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]

@@ -62,6 +62,8 @@ class TrainConfig:
     """Decay of AdamW; biases and norms have none."""
     warm_up: float = 0.25
     """Part of a stage in which the learning rate rises."""
+    scope_steps: int = 1500
+    """Updates of the small network that says what cannot be judged; 0 trains none."""
     clip_norm: float = 1.0
     """Largest norm of the gradient."""
     seed: int = 0
@@ -114,7 +116,7 @@ class TrainConfig:
 
     def recipe(self) -> dict:
         """What is written beside checkpoints and compared on resuming; paths of no machine."""
-        places = ("data", "out", "init_from", "resume", "find_lr", "log_with", "cpu")
+        places = ("data", "out", "init_from", "resume", "find_lr", "log_with", "cpu", "scope_steps")
         values = {k: v for k, v in asdict(self).items() if k not in places}
         return json.loads(json.dumps(values))
 
@@ -168,6 +170,7 @@ PRESETS: dict[str, dict] = {
     "smoke": {
         "pretrained": False,
         "architecture": "test_resnet",
+        "scope_steps": 30,
         "stages": (
             Stage(32, epochs=1, lr=3e-3, train="head", batch_size=16),
             Stage(32, epochs=4, lr=3e-3, lr_spread=3, batch_size=16),

@@ -15,7 +15,7 @@ from brainai.errors import DataError
 from brainai.inference.classifier import Prediction
 from brainai.model.folder import ModelInfo
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 DIGITS = 6  # of a probability
 
 # Gradio's own preprocessing would open the file: it fails on a damaged one before any sentence of
@@ -28,14 +28,20 @@ Upload: TypeAlias = Mapping[str, Any] | None
 
 def to_json(prediction: Prediction, info: ModelInfo) -> dict:
     """The answer for one slice, of plain types only."""
-    probability = round(prediction.probability, DIGITS)
-    no_tumor, tumor = info.label_names
+    probability, both = prediction.probability, None
+    if probability is not None:
+        probability = round(probability, DIGITS)
+        both = dict(
+            zip(info.label_names, (round(1 - probability, DIGITS), probability), strict=True)
+        )
     return {
         "format_version": FORMAT_VERSION,
         "label": prediction.label,
         "probability": probability,
-        "probabilities": {no_tumor: round(1 - probability, DIGITS), tumor: probability},
+        "probabilities": both,
         "threshold": prediction.threshold,
+        "operating_point": info.operating_point,
+        "reason": prediction.reason,
         "model": {"id": info.name, "revision": info.revision},
         "version": __version__,
         "disclaimer": DISCLAIMER,

@@ -15,7 +15,7 @@ from brainai.model.folder import ModelInfo
 from brainai.web.endpoints import AS_UPLOADED, Predict, Upload, predict_endpoint, uploaded
 from brainai.web.figures import browser_shows, grey_copy
 from brainai.web.style import CSS, theme
-from brainai.web.verdict import answer_card, refusal_card, waiting_card
+from brainai.web.verdict import answer_card, out_of_scope_card, refusal_card, waiting_card
 from brainai.web.views import slice_figure
 
 MAX_FILE_SIZE = "20mb"
@@ -124,6 +124,8 @@ def _card(predict: Predict, info: ModelInfo, files: dict[str, str | None]) -> st
         return waiting_card()
     try:
         prediction = predict(**files)
+        if prediction.reason is not None:
+            return out_of_scope_card(prediction.reason)
         outlined = prediction.mask if prediction.label == info.label_names[1] else None
         figure = slice_figure(decode(files["flair"]), outlined, prediction.heatmap)
     except DataError as error:

@@ -13,6 +13,8 @@ HEADLINES = {
     "No Tumor": "The network sees no tumour on this slice",
 }
 
+WANTED = "Bring one upright axial FLAIR slice of a brain, in grey."
+
 
 def waiting_card() -> str:
     """Before there is a picture."""
@@ -28,6 +30,11 @@ def refusal_card(sentence: str) -> str:
     return _card("refused", f"<h2>This cannot be judged</h2><p>{escape(sentence)}</p>")
 
 
+def out_of_scope_card(reason: str) -> str:
+    """“Cannot judge”: its reason of a few words, and what to bring instead."""
+    return refusal_card(f"The reason: {reason}. {WANTED}")
+
+
 def answer_card(
     prediction: Prediction, info: ModelInfo, figure: str, sequences: Sequence[str]
 ) -> str:
@@ -40,8 +47,8 @@ def answer_card(
         "tumor" if tumor else "clear",
         f"<h2>{HEADLINES[prediction.label]}</h2>"
         + _bars(prediction, info)
-        + f'<p class="threshold">The answer is “Tumor” from {threshold} on, '
-        f"the tick on the bar.</p>{figure}",
+        + f'<p class="threshold">The answer is “Tumor” from {threshold} on, the tick on the bar: '
+        f"the operating point, chosen for a {escape(info.operating_point)}.</p>{figure}",
         f"<p>From {source} · {escape(info.name)}{revision}</p>",
     )
 

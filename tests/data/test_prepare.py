@@ -118,6 +118,24 @@ def test_known_pairs_join_persons(raw: Path, tmp_path: Path) -> None:
     assert records_of(out, "BraTS2021_00001")[0].patient_id == "TCGA_CS_4941"
 
 
+def test_a_site_can_be_kept_for_the_test(tmp_path: Path, capsys) -> None:
+    for number in range(8):
+        write_lgg(tmp_path / "lgg", f"TCGA_{'DU' if number < 2 else 'CS'}_500{number}_19970222")
+    call = ["--source", "lgg", "--root", str(tmp_path / "lgg"), "--workers", "1"]
+    assert main([*call, "--out", str(tmp_path / "hashed")]) == 0
+    assert main([*call, "--out", str(tmp_path / "out"), "--test-site", "DU"]) == 0
+    hashed = {record.patient_id: record.split for record in read_records(tmp_path / "hashed")}
+    found = {record.patient_id: record.split for record in read_records(tmp_path / "out")}
+    for patient, split in hashed.items():
+        if "_DU_" in patient:
+            assert found[patient] == "test"
+        else:
+            assert found[patient] == ("train" if split == "test" else split)
+    capsys.readouterr()
+    assert main([*call, "--out", str(tmp_path / "none"), "--test-site", "XY"]) == 2
+    assert "expected one of CS, DU, found XY" in capsys.readouterr().err
+
+
 def test_time_points_are_cases_of_one_patient(tmp_path: Path) -> None:
     for point in ("000", "001"):
         name = f"BraTS-GLI-00005-{point}"

@@ -4,6 +4,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageFilter
@@ -12,7 +13,16 @@ from toy import write_dataset
 
 from brainai.data.dataset import SliceRecord, read_records, write_records
 from brainai.data.store import open_store
-from brainai.evaluation.calibration import fit_mask_bias, fit_score_weights
+from brainai.evaluation.calibration import (
+    OPERATING_POINT,
+    ValidScores,
+    calibrate,
+    find_thresholds,
+    fit_mask_bias,
+    fit_score_weights,
+    fit_temperature,
+    score_valid,
+)
 from brainai.model.answer import answer
 from brainai.model.folder import ModelInfo
 from brainai.model.network import Output, build_network
@@ -47,8 +57,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_dataset(tmp_path_factory.mktemp("toy"))
 
 
+def of_slices(label: list[int], weight: list[float] | None = None) -> ValidScores:
+    """Slices of which only label and weight matter."""
+    none = np.zeros(len(label))
+    return ValidScores(np.array(label), np.array(weight or [1.0] * len(label)), none, none)
+
+
 def test_what_tells_tumour_apart_gets_the_weight(folder: Path) -> None:
-    weights = fit_score_weights(BrightMask(), INFO, folder)
+    weights = fit_score_weights(score_valid(BrightMask(), INFO, folder))
     assert weights[1] > 5 * abs(weights[0])
     store = open_store(folder, 32)
     images = torch.from_numpy(store.read(range(len(store.records))))[:, :1]
@@ -59,7 +75,7 @@ def test_what_tells_tumour_apart_gets_the_weight(folder: Path) -> None:
 
 def test_without_a_decoder_nothing_is_fitted(folder: Path) -> None:
     plain = build_network("test_resnet", decoder=False)
-    assert fit_score_weights(plain, INFO, folder) == (1.0, 0.0, 0.0)
+    assert fit_score_weights(score_valid(plain, INFO, folder)) == (1.0, 0.0, 0.0)
 
 
 def test_masks_that_come_out_too_small_are_widened(folder: Path) -> None:
@@ -97,7 +113,7 @@ def test_without_a_decoder_no_mask_is_moved(folder: Path) -> None:
 def test_phantoms_count_only_where_there_is_no_real_patient(tmp_path: Path) -> None:
     folder = write_dataset(tmp_path)
     real = read_records(folder)
-    alone = fit_score_weights(BrightMask(), INFO, folder)
+    alone = fit_score_weights(score_valid(BrightMask(), INFO, folder))
     contrary = [
         replace(r, source="phantom", patient_id=f"phantom {r.patient_id}", label=1 - r.label)
         for r in real
@@ -106,7 +122,67 @@ def test_phantoms_count_only_where_there_is_no_real_patient(tmp_path: Path) -> N
     def fit(records: list[SliceRecord]) -> tuple[float, float, float]:
         write_records(folder / "metadata.csv", records)
         shutil.rmtree(folder / ".store")
-        return fit_score_weights(BrightMask(), INFO, folder)
+        return fit_score_weights(score_valid(BrightMask(), INFO, folder))
 
     assert fit([*real, *contrary]) == alone
     assert fit(contrary)[1] == pytest.approx(-alone[1], rel=0.05)
+
+
+def test_scores_of_twice_the_certainty_that_is_right_are_halved() -> None:
+    # Log-odds of ±2 ln 3 where three of four are right: ±ln 3 would be true, so T = 2.
+    score = np.array([2 * np.log(3)] * 4 + [-2 * np.log(3)] * 4)
+    assert fit_temperature(score, of_slices([1, 1, 1, 0, 0, 0, 0, 1])) == pytest.approx(2, rel=1e-3)
+
+
+def test_scores_that_say_the_contrary_keep_their_temperature() -> None:
+    assert fit_temperature(np.array([2.0, -2.0, 1.0, -1.0]), of_slices([0, 1, 0, 1])) == 1.0
+
+
+def test_the_operating_point_finds_95_of_100_and_no_more_than_it_must() -> None:
+    # Tumours at 0.99, 0.98, … 0.00; between 0.055 and 0.045 the 95th is found, at 0.05.
+    probability = np.append(np.arange(99, -1, -1) / 100, 0.045)
+    sensitive, _ = find_thresholds(probability, of_slices([1] * 100 + [0]))
+    assert sensitive == pytest.approx(0.0475)  # half-way from 0.05 to the next lower, 0.045
+
+
+def test_the_youden_point_lies_where_both_together_are_best() -> None:
+    # From 0.7 on two of three tumours and none of three others: 2/3. From 0.2 on 1 − 2/3.
+    probability = np.array([0.9, 0.7, 0.5, 0.3, 0.2, 0.1])
+    _, youden = find_thresholds(probability, of_slices([1, 1, 0, 0, 1, 0]))
+    assert youden == pytest.approx(0.6)
+
+
+def test_equal_probabilities_are_never_parted() -> None:
+    probability = np.array([0.8, 0.8, 0.8, 0.1])
+    sensitive, youden = find_thresholds(probability, of_slices([0, 1, 1, 0]))
+    assert sensitive == youden == pytest.approx(0.45)
+
+
+def test_a_small_source_has_the_say_of_a_large_one(folder: Path, tmp_path: Path) -> None:
+    own = write_dataset(tmp_path)
+    records = [
+        replace(r, source="other") if r.case_id == "valid0" else r for r in read_records(own)
+    ]
+    write_records(own / "metadata.csv", records)
+    valid = score_valid(BrightMask(), INFO, own)
+    assert valid.weight.sum() == pytest.approx(24)
+    assert sorted(set(valid.weight.tolist())) == pytest.approx([0.75, 1.5])  # of 16 slices, of 8
+
+
+def test_all_of_it_together_makes_the_label_right(folder: Path) -> None:
+    network = BrightMask(bias=-3.0)
+    info = calibrate(network, INFO, folder)
+    assert info.operating_point == OPERATING_POINT
+    assert 0 < info.threshold <= info.youden_threshold < 1
+    store = open_store(folder, 32)
+    images = torch.from_numpy(store.read(range(len(store.records))))[:, :1]
+    says = (answer(network, info, images).probabilities >= info.threshold).tolist()
+    assert says == [record.label == 1 for record in store.records]
+
+
+def test_one_class_alone_leaves_the_defaults(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path)
+    records = [replace(r, label=1) for r in read_records(folder)]
+    write_records(folder / "metadata.csv", records)
+    info = calibrate(BrightMask(), INFO, folder)
+    assert (info.threshold, info.operating_point) == (0.5, INFO.operating_point)

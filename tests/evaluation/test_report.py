@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from brainai.errors import DataError
 from brainai.evaluation.cohort_figures import draw_mask_dice, draw_reliability
 from brainai.evaluation.figures import draw_curves, draw_learning_curves, draw_top_losses
-from brainai.evaluation.report import build_report, write_report
+from brainai.evaluation.report import build_report, other_points, read_report, write_report
 from brainai.evaluation.text import table
+from brainai.model.folder import ModelInfo
 
 ABOUT = {"model": "m", "dataset_hash": "abc", "split": "test", "command": "c", "version": "0"}
 
@@ -194,3 +196,59 @@ def test_specificity_on_phantoms_stands_in_report_and_table(tmp_path, cohort):
     assert (
         "| with plaques (4) | 80 | 0.900 (0.800 to 1.000) |" in (tmp_path / "report.md").read_text()
     )
+
+
+def test_figures_at_other_thresholds_stand_beside_the_operating_point(tmp_path, make_scores):
+    scores = make_scores([0, 0, 1, 1], [0.1, 0.4, 0.3, 0.9])
+    info = ModelInfo(threshold=0.2, youden_threshold=0.35)
+    report = write_report(
+        tmp_path, scores, threshold=info.threshold, about=ABOUT, points=other_points(info)
+    )
+    # From 0.5 on: 0.9 alone. From 0.35 on: 0.4 and 0.9.
+    half, youden = report["points"]["probability of one half"], report["points"]["Youden point"]
+    assert (half["threshold"], youden["threshold"]) == (0.5, 0.35)
+    assert half["all"]["sensitivity"]["value"] == youden["all"]["sensitivity"]["value"] == 0.5
+    assert half["all"]["specificity"]["value"] == 1
+    assert youden["lgg"]["specificity"]["value"] == 0.5
+    text = (tmp_path / "report.md").read_text()
+    assert "| 0.200, operating point | all | 0.800 (– to –) | 1.000 (– to –) | 0.500" in text
+    assert "| 0.350, Youden point | lgg | 0.500 (– to –) | 0.500 (– to –) | 0.500" in text
+
+
+def test_what_the_threshold_was_chosen_for_is_told(tmp_path, cohort):
+    about = ABOUT | {"operating_point": "sensitivity of at least 95%"}
+    write_report(tmp_path, cohort, threshold=0.2, about=about)
+    assert (
+        "from probability 0.200 on: sensitivity of at least 95%."
+        in (tmp_path / "report.md").read_text()
+    )
+
+
+def test_what_was_refused_stands_in_report_and_table(tmp_path, cohort):
+    figure = {"value": 0.95, "low": 0.9, "high": 1.0, "n_patients": 20, "n_slices": 20}
+    scope = {"to keep": {"FLAIR of lgg": figure | {"value": 0.01}}, "to refuse": {"charts": figure}}
+    report = write_report(tmp_path, cohort, threshold=0.5, about=ABOUT, scope=scope)
+    assert report["scope"] == scope
+    text = (tmp_path / "report.md").read_text()
+    assert "| FLAIR of lgg | 20 | 20 | 0.010 (0.900 to 1.000) |" in text
+    assert "| charts | 20 | 20 | 0.950 (0.900 to 1.000) |" in text
+    assert "refused, to refuse:" in table(report)
+
+
+def test_other_trainings_stand_beside_this_one(tmp_path, cohort):
+    about = ABOUT | {"model_revision": "r2", "sites": "DU"}
+    write_report(tmp_path / "du", cohort, threshold=0.5, about=about)
+    other = read_report(tmp_path / "du" / "report.json")
+    report = write_report(tmp_path / "out", cohort, threshold=0.5, about=ABOUT, others=[other])
+    auroc = report["others"][0]["figures"]["auroc"]
+    assert auroc == report["all"]["figures"]["auroc"]
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert "| DU | m r2 | 12 | 120 |" in text
+    assert "another training on DU" in table(report)
+
+
+def test_a_report_that_is_none_is_told(tmp_path):
+    (tmp_path / "report.json").write_text("{}")
+    for path in (tmp_path / "report.json", tmp_path / "nowhere.json"):
+        with pytest.raises(DataError, match=r"expected a report\.json of this version"):
+            read_report(path)

@@ -13,6 +13,7 @@ from brainai import Classifier
 from brainai.errors import DataError, WeightsError
 from brainai.model.answer import has_fast_bfloat16
 from brainai.model.folder import load_model
+from brainai.model.scope import Scope
 
 
 def half_bright(height: int = 64, width: int = 64, level: int = 200) -> np.ndarray:
@@ -144,15 +145,74 @@ def test_a_sequence_that_the_model_never_saw_is_refused(plain):
         classifier.predict(half_bright(), t1c=half_bright())
 
 
-def test_damaged_and_animated_files_are_refused_in_one_sentence(plain):
+def test_a_damaged_file_is_refused_in_one_sentence(plain):
     classifier, _ = plain()
+    with pytest.raises(DataError, match="could not be read"):
+        classifier.predict(b"")
+
+
+def animated() -> bytes:
     buffer = io.BytesIO()
     frames = [Image.fromarray(half_bright(level=level)) for level in (100, 200)]
     frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
-    with pytest.raises(DataError, match="holds 2 frames"):
-        classifier.predict(buffer.getvalue())
-    with pytest.raises(DataError, match="could not be read"):
-        classifier.predict(b"")
+    return buffer.getvalue()
+
+
+def nearly_empty() -> np.ndarray:
+    pixels = np.zeros((64, 64), np.uint8)
+    pixels[30:34, 30:34] = 200
+    return pixels
+
+
+@pytest.mark.parametrize(
+    ("picture", "reason"),
+    [
+        (animated(), "file holds 2 frames"),
+        (np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8), "colour picture"),
+        (np.full((64, 64), 7, np.uint8), "empty picture"),
+        (nearly_empty(), "too little brain in the slice"),
+    ],
+)
+def test_a_picture_that_is_no_slice_is_answered_with_a_reason(plain, picture, reason):
+    classifier, network = plain(threshold=0.25)
+    prediction = classifier.predict(picture)
+    assert (prediction.label, prediction.reason) == ("Cannot judge", reason)
+    assert (prediction.probability, prediction.mask, prediction.heatmap) == (None, None, None)
+    assert prediction.threshold == 0.25
+    assert network.seen == []
+
+
+def test_another_sequence_that_cannot_be_judged_is_named(plain):
+    classifier, _ = plain()
+    colour = np.zeros((64, 64, 3), np.uint8)
+    colour[..., 0] = half_bright()
+    assert classifier.predict(half_bright(), t2=colour).reason == "T2: colour picture"
+
+
+def test_what_cannot_be_judged_keeps_its_place_in_a_batch(plain):
+    classifier, network = plain(gain=3.0)
+    good, other = half_bright(), half_bright(64, 128)
+    answers = classifier.predict_batch([animated(), good, nearly_empty(), other], batch_size=3)
+    assert [a.label == "Cannot judge" for a in answers] == [True, False, True, False]
+    assert answers[1].probability == classifier.predict(good).probability
+    assert answers[3].mask.shape == (64, 128)
+    assert [len(images) for images in network.seen[:2]] == [1, 1]
+
+
+class Strict(Scope):
+    """Refuses what is bright in the middle row."""
+
+    def judge(self, flair):
+        return ["bright" if plane[0, 16].mean() > 0.5 else None for plane in flair]
+
+
+def test_scope_looks_at_flair_alone_and_its_words_are_the_reason(plain):
+    strict = Classifier(plain()[1], plain()[0].info, scope=Strict())
+    below, middle = half_bright(), np.roll(half_bright(), -24, axis=0)
+    assert strict.predict(middle).reason == "bright"
+    assert strict.predict(below).reason is None
+    assert strict.predict(below, t1c=middle).reason is None
+    assert strict.predict(middle, t1c=below).reason == "bright"
 
 
 def test_load_gives_the_networks_own_scores(model_folder):

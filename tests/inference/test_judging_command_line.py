@@ -43,6 +43,18 @@ def test_json_of_a_picture_can_be_read_back(model_folder, picture, capsys) -> No
     assert "slices" not in values
 
 
+def test_a_picture_that_cannot_be_judged_is_an_answer_too(model_folder, tmp_path, capsys) -> None:
+    colour = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
+    Image.fromarray(colour).save(tmp_path / "colour.png")
+    call = ["--flair", str(tmp_path / "colour.png"), "--model", str(model_folder)]
+    assert main(call) == 0
+    assert capsys.readouterr().out.startswith("Cannot judge: colour picture\n")
+    assert main([*call, "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert (values["label"], values["reason"]) == ("Cannot judge", "colour picture")
+    assert values["probability"] is None
+
+
 def test_a_scan_leaves_its_mask_and_table(model_folder, scan, tmp_path, capsys) -> None:
     out = tmp_path / "out"
     assert main(["--flair", scan, "--model", str(model_folder), "--out", str(out)]) == 0

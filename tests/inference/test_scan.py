@@ -11,8 +11,10 @@ from dicom_files import PLANTED, write_series
 
 from brainai.data import volumes as volumes_module
 from brainai.data.volumes import Volume
-from brainai.errors import DataError
+from brainai.errors import DataError, OutOfScope
+from brainai.inference.classifier import Classifier
 from brainai.inference.scan import ScanPrediction, head_areas, whole_scan
+from brainai.model.scope import Scope
 
 SHAPE = (64, 48, 8)  # X, Y, Z in LPS
 BLOCK = (slice(20, 30), slice(10, 18), slice(3, 5))  # 10 × 8 voxels on slices 3 and 4
@@ -326,3 +328,26 @@ def test_places_that_cannot_hold_a_file_are_refused(tmp_path: Path, classifier) 
         answer.write_csv(tmp_path / "file" / "slices.csv")
     with pytest.raises(DataError, match="a name that ends in"):
         answer.save_mask(tmp_path / "mask.png")
+
+
+class Refuses(Scope):
+    """Calls so many of the slices it is shown T2."""
+
+    def __init__(self, count: int):
+        super().__init__()
+        self.count = count
+
+    def judge(self, flair):
+        return ["looks like T2" if n < self.count else None for n in range(len(flair))]
+
+
+@pytest.mark.parametrize("count", [3, 4])
+def test_a_scan_is_refused_where_most_of_its_slices_are(plain, count) -> None:
+    """Seven slices show head: three strange ones are let pass, as at the ends of a scan."""
+    open_to_all, network = plain(image_size=64)
+    scoped = Classifier(network, open_to_all.info, scope=Refuses(count))
+    if count == 3:
+        assert scoped.predict_scan(volume()).label in ("Tumor", "No Tumor")
+    else:
+        with pytest.raises(OutOfScope, match=r"4 of 7 slices tried are none \(looks like T2\)"):
+            scoped.predict_scan(volume())

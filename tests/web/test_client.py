@@ -107,17 +107,30 @@ def png(pixels: np.ndarray) -> bytes:
         ("words.txt", b"a letter", "could not be read"),
         ("drawing.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "could not be read"),
         ("page.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n", "could not be read"),
-        ("moving.gif", animated(), "holds 2 frames"),
-        ("photo.png", png(COLOUR), "colour picture"),
-        ("black.png", png(np.zeros((64, 64), np.uint8)), "every pixel has the same value"),
         ("small.png", png(GREY[40:60, 40:60]), "too small"),
         ("huge.png", png(np.zeros((8000, 8000), np.uint8)), "at most 32 million pixels"),
     ],
     ids=lambda value: value if isinstance(value, str) and "." in value else "",
 )
-def test_what_cannot_be_judged_gets_one_plain_sentence(client, tmp_path, name, content, words):
+def test_what_cannot_be_read_gets_one_plain_sentence(client, tmp_path, name, content, words):
     (tmp_path / name).write_bytes(content)
     assert words in refusal(client, tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("moving.gif", animated(), "file holds 2 frames"),
+        ("photo.png", png(COLOUR), "colour picture"),
+        ("black.png", png(np.zeros((64, 64), np.uint8)), "empty picture"),
+    ],
+    ids=lambda value: value if isinstance(value, str) and "." in value else "",
+)
+def test_what_is_no_slice_is_answered_with_the_reason(client, tmp_path, name, content, reason):
+    (tmp_path / name).write_bytes(content)
+    answer = ask(client, tmp_path / name)
+    assert (answer["label"], answer["probability"]) == ("Cannot judge", None)
+    assert answer["reason"] == reason
 
 
 def test_sequences_of_different_sizes_are_refused(client, save):

@@ -13,7 +13,11 @@ from brainai.inference.classifier import Prediction
 from brainai.model.folder import ModelInfo
 from brainai.web.endpoints import predict_endpoint, to_json, uploaded
 
-INFO = ModelInfo(name="brainai-resnet50", revision="0123456789ab")
+INFO = ModelInfo(
+    name="brainai-resnet50",
+    revision="0123456789ab",
+    operating_point="sensitivity of at least 95%",
+)
 ANSWER = Prediction("Tumor", probability=0.87654321, threshold=0.4, mask=None, heatmap=None)
 
 
@@ -25,15 +29,27 @@ def keys(value: object) -> list[str]:
 
 def test_form_of_the_answer():
     assert to_json(ANSWER, INFO) == {
-        "format_version": 1,
+        "format_version": 2,
         "label": "Tumor",
         "probability": 0.876543,
         "probabilities": {"No Tumor": 0.123457, "Tumor": 0.876543},
         "threshold": 0.4,
+        "operating_point": "sensitivity of at least 95%",
+        "reason": None,
         "model": {"id": "brainai-resnet50", "revision": "0123456789ab"},
         "version": __version__,
         "disclaimer": DISCLAIMER,
     }
+
+
+def test_what_cannot_be_judged_has_a_reason_and_no_probability():
+    refused = Prediction("Cannot judge", None, 0.4, None, None, reason="colour picture")
+    answer = to_json(refused, INFO)
+    assert (answer["label"], answer["reason"]) == ("Cannot judge", "colour picture")
+    assert answer["probability"] is None
+    assert answer["probabilities"] is None
+    assert answer["disclaimer"] == DISCLAIMER
+    assert json.loads(json.dumps(answer)) == answer
 
 
 def test_answer_is_plain_json_without_a_key_that_gradio_takes_for_a_file():

@@ -5,9 +5,15 @@ import pytest
 from brainai import DISCLAIMER
 from brainai.inference.classifier import Prediction
 from brainai.model.folder import ModelInfo
-from brainai.web.verdict import answer_card, percent, refusal_card, waiting_card
+from brainai.web.verdict import (
+    answer_card,
+    out_of_scope_card,
+    percent,
+    refusal_card,
+    waiting_card,
+)
 
-INFO = ModelInfo(threshold=0.4, revision="0123456789ab")
+INFO = ModelInfo(threshold=0.4, operating_point="sensitivity of 9 in 10", revision="0123456789ab")
 
 
 def card(label: str, probability: float) -> str:
@@ -29,6 +35,7 @@ def test_tumor_is_said_in_words_with_both_probabilities_and_the_slice():
     assert "75.0 %" in html
     assert "25.0 %" in html
     assert "from 40.0 % on" in html
+    assert "sensitivity of 9 in 10" in html
     assert "<figure>the slice</figure>" in html
 
 
@@ -40,6 +47,13 @@ def test_card_names_what_the_answer_came_from():
     html = card("Tumor", 0.75)
     assert "From FLAIR + T2" in html
     assert "0123456789ab" in html
+
+
+def test_what_cannot_be_judged_is_told_with_its_reason_and_what_to_bring():
+    html = out_of_scope_card("file holds 4 frames")
+    assert "This cannot be judged" in html
+    assert "file holds 4 frames" in html
+    assert "axial FLAIR slice" in html
 
 
 @pytest.mark.parametrize("html", [waiting_card(), refusal_card("No."), card("Tumor", 0.75)])

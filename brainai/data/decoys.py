@@ -1,0 +1,144 @@
+"""Pictures that are no upright axial FLAIR slice: what “Cannot judge” is fitted on.
+
+Cut and turned from the scans of a data set, or drawn with no scan at all. No torch in here.
+"""
+
+import io
+import string
+from collections.abc import Callable
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw, ImageFont
+
+from brainai.data.images import prepare_slice, stretch
+
+# Of a scan's height to the width of its slices: 155 mm over 240 mm in BraTS, about that in LGG.
+SCAN_HEIGHT = 0.65
+STACK = 12  # slices that make a case a stack that can be cut across
+
+
+def turn(plane: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """An axial slice upside down, mirrored top to bottom, or on its side: `[S, S]` → `[S, S]`."""
+    ways = (np.flipud, np.rot90, lambda p: np.rot90(p, 2), lambda p: np.rot90(p, 3))
+    return np.ascontiguousarray(ways[random.integers(len(ways))](plane))
+
+
+def cut(stack: np.ndarray, across: int, random: np.random.Generator) -> np.ndarray:
+    """A sagittal or coronal slice through a stack of axial ones, head up.
+
+    Args:
+        stack: `[Z, S, S]` uint8, lowest first.
+        across: the axis that is cut across: 2 gives a sagittal slice, 1 a coronal one.
+    Returns:
+        `[S, S]` float32 in [0, 1].
+    """
+    size = stack.shape[1]
+    place = int(size * random.uniform(0.3, 0.7))
+    plane = stack.take(place, axis=across)[::-1]
+    return prepare_slice(stretch(plane, round(SCAN_HEIGHT * size), size), size)
+
+
+def draw_noise(size: int, random: np.random.Generator) -> np.ndarray:
+    """Noise of any grain, from white to clouds, `[size, size]`."""
+    shape = (size, size)
+    white = random.normal(size=shape) if random.random() < 0.7 else random.random(shape) ** 4
+    rows, columns = np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None]
+    falling = np.maximum(np.hypot(rows, columns), 1 / size) ** -random.uniform(0, 2)
+    return np.fft.irfft2(np.fft.rfft2(white) * falling, s=shape)
+
+
+def draw_shapes(size: int, random: np.random.Generator) -> np.ndarray:
+    """Ellipses, boxes and lines over a slope, blurred or not, `[size, size]`."""
+    slope = np.add.outer(*(np.linspace(0, random.uniform(-90, 90), size) for _ in range(2))) + 128
+    picture = Image.fromarray(np.clip(slope, 0, 255).astype(np.uint8))
+    pen = ImageDraw.Draw(picture)
+    for _ in range(random.integers(1, 25)):
+        x, y = np.sort(random.uniform(-0.2, 1.2, (2, 2)) * size, axis=1)
+        draw = (pen.ellipse, pen.rectangle, pen.line)[random.integers(3)]
+        draw((x[0], y[0], x[1], y[1]), fill=int(random.integers(256)))
+    pixels = np.asarray(picture, np.float32) + random.normal(size=(size, size)) * random.uniform(
+        0, 8
+    )
+    return (
+        stretch(stretch(pixels, size // 3, size // 3), size, size)
+        if random.random() < 0.3
+        else pixels
+    )
+
+
+def draw_text(size: int, random: np.random.Generator) -> np.ndarray:
+    """A page of letters, dark on light or light on dark, `[size, size]`."""
+    page = Image.new("L", (size, size), 255)
+    pen, font = ImageDraw.Draw(page), ImageFont.load_default(random.uniform(0.03, 0.12) * size)
+    letters = np.array(list(string.ascii_letters + "    "))
+    for line in range(24):
+        text = "".join(random.choice(letters, random.integers(4, 60)))
+        pen.text((size * 0.05, line * font.size * 1.3), text, fill=0, font=font)
+    pixels = np.asarray(page, np.float32)
+    return 255 - pixels if random.random() < 0.3 else pixels
+
+
+def draw_chart(size: int, random: np.random.Generator) -> np.ndarray:
+    """Curves, bars or points between axes, `[size, size]`."""
+    figure = Figure(figsize=(4, 4), dpi=size / 4)
+    axes = figure.add_subplot()
+    x, y = np.arange(12), random.normal(size=(3, 12)).cumsum(axis=1)
+    kind = random.integers(3)
+    if kind == 0:
+        axes.plot(x, y.T, linewidth=random.uniform(0.5, 3))
+    elif kind == 1:
+        axes.bar(x, np.abs(y[0]))
+    else:
+        axes.scatter(*random.normal(size=(2, 60)))
+    axes.set_title("".join(random.choice(list(string.ascii_letters), 12)))
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return np.asarray(Image.open(file).convert("L"), np.float32)
+
+
+def shatter(plane: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """The pieces of a slice in another order, `[S, S]` → `[S, S]`: all of it, and no brain."""
+    parts = int(random.integers(2, 5))
+    side = len(plane) // parts
+    pieces = [
+        plane[y * side : (y + 1) * side, x * side : (x + 1) * side]
+        for y in range(parts)
+        for x in range(parts)
+    ]
+    order = random.permutation(len(pieces))
+    if (order == np.arange(len(pieces))).all():
+        order = order[::-1]
+    rows = [[pieces[order[y * parts + x]] for x in range(parts)] for y in range(parts)]
+    return stretch(np.block(rows), *plane.shape)
+
+
+def magnify(plane: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """A small part of a slice, as large as the whole: `[S, S]` → `[S, S]`."""
+    size = len(plane)
+    side = int(size * random.uniform(0.2, 0.45))
+    y, x = random.integers(0.2 * size, 0.8 * size - side, 2)
+    part = plane[y : y + side, x : x + side]
+    return prepare_slice(stretch(part, size, size), size)
+
+
+def invert(plane: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Dark for bright, as on a film held against the light: `[S, S]` → `[S, S]`."""
+    return 1 - plane
+
+
+DRAWINGS: tuple[Callable, ...] = (draw_noise, draw_shapes, draw_text, draw_chart)
+SPOILINGS: tuple[Callable, ...] = (shatter, magnify, invert)
+
+
+def draw(size: int, random: np.random.Generator) -> np.ndarray:
+    """A picture that is no scan at all, as the network sees one: `[size, size]` in [0, 1]."""
+    while True:
+        pixels = DRAWINGS[random.integers(len(DRAWINGS))](size, random)
+        if np.ptp(pixels) > 0:
+            return prepare_slice(pixels, size)
+
+
+def spoil(plane: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """A slice of which no brain is left to be seen, `[S, S]` → `[S, S]`, both in [0, 1]."""
+    return SPOILINGS[random.integers(len(SPOILINGS))](plane, random)

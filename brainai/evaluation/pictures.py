@@ -1,0 +1,95 @@
+"""Pictures that are no brain MRI, to measure what is refused: nothing of them is fitted on.
+
+Those that installed packages ship, and some drawn here in other ways than `brainai.data.decoys`.
+"""
+
+import io
+import string
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw, ImageFont
+
+SHIPPED = {  # package: folders and endings of pictures within it
+    "skimage": ("data", (".png", ".jpg")),
+    "sklearn": ("datasets/images", (".jpg",)),
+    "matplotlib": ("mpl-data/sample_data", (".png", ".jpg")),
+    "gradio": ("media_assets/images", (".jpg", ".jpeg")),
+}
+TISSUE = {"retina", "ihc", "cell", "microaneurysms"}  # of scikit-image: eye, bowel, cell, vessels
+NEARLY_GREY = 10  # mean spread of the colours, of 255; see `brainai.data.images`
+DRAWN = 20  # of each kind
+
+
+def shipped() -> Iterator[tuple[str, Image.Image]]:
+    """Group and picture, in the order of the names; those of packages that are not there are left
+    out. Colour pictures come twice, as they are and in grey: a grey one must be refused too."""
+    for package, (folder, endings) in SHIPPED.items():
+        found = find_spec(package)  # found, not imported
+        if found is None:
+            continue
+        for path in sorted((Path(found.origin).parent / folder).iterdir()):
+            if path.suffix not in endings:
+                continue
+            with Image.open(path) as image:
+                picture = image.convert("RGB")
+            grey = picture.convert("L")
+            spread = np.ptp(np.asarray(picture, float), axis=2).mean()
+            if min(grey.size) >= 32 and np.ptp(np.asarray(grey)) > 0:
+                if spread > NEARLY_GREY:
+                    yield "colour pictures", picture
+                tissue = path.stem in TISSUE
+                yield "microscopy and retina, grey" if tissue else "photographs, grey", grey
+
+
+def drawn(seed: int = 0, count: int = DRAWN) -> Iterator[tuple[str, Image.Image]]:
+    """Group and picture, `count` of noise, of pages of text and of charts."""
+    random = np.random.default_rng(seed)
+    for number in range(count):
+        yield "noise", Image.fromarray(_noise(number, random))
+        yield "pages of text", _page(random)
+        yield "charts", _chart(number, random)
+
+
+def _noise(number: int, random: np.random.Generator) -> np.ndarray:
+    side = int(random.integers(64, 512))
+    levels = (
+        random.integers(0, 256, (side, side)),
+        random.poisson(random.uniform(1, 40), (side, side)),
+        255 * (random.random((side, side)) < random.uniform(0.02, 0.5)),
+        np.kron(random.integers(0, 256, (side // 8, side // 8)), np.ones((8, 8))),
+        np.hypot(*random.normal(0, 40, (2, side, side))),
+    )
+    return np.clip(levels[number % len(levels)], 0, 255).astype(np.uint8)
+
+
+def _page(random: np.random.Generator) -> Image.Image:
+    width, height = int(random.integers(300, 900)), int(random.integers(300, 1200))
+    page = Image.new("L", (width, height), 255)
+    pen, font = ImageDraw.Draw(page), ImageFont.load_default(random.uniform(10, 30))
+    for top in np.arange(20, height - 20, font.size * 1.5):
+        words = ["".join(random.choice(list(string.printable[:62]), random.integers(1, 11)))
+                 for _ in range(int(width / font.size / 3))]  # fmt: skip
+        pen.text((20, top), " ".join(words), fill=int(random.integers(0, 80)), font=font)
+    return page
+
+
+def _chart(number: int, random: np.random.Generator) -> Image.Image:
+    figure = Figure(figsize=random.uniform(2, 6, 2), dpi=80, layout="constrained")
+    axes = figure.add_subplot()
+    kind = number % 4
+    if kind == 0:
+        axes.pie(random.random(5), labels=list("abcde"), colors=[str(g) for g in random.random(5)])
+    elif kind == 1:
+        axes.contour(random.random((8, 8)), colors="black")
+    elif kind == 2:
+        axes.hist(random.normal(size=300), bins=20, color="0.4")
+    else:
+        axes.imshow(random.random((6, 6)), cmap="gray")
+    axes.set_title("A chart")
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return Image.open(file).convert("L")

@@ -1,0 +1,199 @@
+"""How often "Cannot judge" is said, of what should be refused and of what should be kept.
+
+Every picture goes the way of an upload: a file, decoded, prepared and looked at.
+"""
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+
+from brainai.data import decoys
+from brainai.data.dataset import MODALITIES, SliceRecord
+from brainai.data.images import ImageSource, decode, prepare_slice
+from brainai.data.store import Store, open_store
+from brainai.errors import DataError, OutOfScope
+from brainai.evaluation.intervals import summarise_group
+from brainai.evaluation.metrics import UNKNOWN, SliceScores
+from brainai.evaluation.pictures import drawn, shipped
+from brainai.evaluation.score import split_rows
+from brainai.model.scope import TOO_LITTLE, Scope, refusals
+
+CUT_SIZE = 256  # pixels of the slices that are cut across
+WITH_HEAD = ", without those said to show too little brain"
+UNREADABLE = "cannot be read"
+
+
+class Offered(NamedTuple):
+    """A picture, what it is, and whether it should be refused."""
+
+    group: str
+    refuse: bool
+    patient: str
+    picture: ImageSource
+
+
+def measure_scope(
+    scope: Scope | None,
+    dataset_folder: str | Path,
+    split: str,
+    *,
+    image_size: int,
+    slices: int = 60,
+    seed: int = 0,
+) -> dict[str, dict[str, dict]]:
+    """Share of pictures refused.
+
+    Args:
+        scope: None measures what a model without one refuses: colour and near-empty pictures.
+        image_size: of the network, pixels.
+        slices: of each source, drawn by chance, in each group but the plain ones.
+    Returns:
+        `{"to keep": {group: figure}, "to refuse": {group: figure}}` as of `summarise_group`; a
+        picture without a patient counts as its own.
+    Raises:
+        ConfigError: an unknown split. DataError: no data set, or an empty split.
+    """
+    found: dict[str, dict[str, list[tuple[str, bool]]]] = {"to keep": {}, "to refuse": {}}
+    for offered in _offer(dataset_folder, split, slices, np.random.default_rng(seed)):
+        reason = why_not(scope, offered.picture, image_size)
+        groups = found["to refuse" if offered.refuse else "to keep"]
+        groups.setdefault(offered.group, []).append((offered.patient, reason is not None))
+        if not offered.refuse and reason != TOO_LITTLE:
+            group = f"{offered.group}{WITH_HEAD}"
+            groups.setdefault(group, []).append((offered.patient, reason is not None))
+    return {
+        title: {group: _share(rows) for group, rows in groups.items()}
+        for title, groups in found.items()
+    }
+
+
+def why_not(scope: Scope | None, picture: ImageSource, image_size: int) -> str | None:
+    """Why a picture is not judged, as the app would say it; None where it is judged."""
+    try:
+        plane = prepare_slice(decode(picture), image_size)
+    except OutOfScope as error:
+        return error.reason
+    except DataError:
+        return UNREADABLE
+    return refusals(torch.tensor(plane)[None, None], scope)[0]
+
+
+def _offer(
+    dataset_folder: str | Path, split: str, slices: int, random: np.random.Generator
+) -> Iterator[Offered]:
+    store = open_store(dataset_folder, CUT_SIZE, progress=False)
+    rows = split_rows(store, split, dataset_folder)
+    for source in sorted({store.records[row].source for row in rows}):
+        own = np.array([row for row in rows if store.records[row].source == source])
+        for row in own:
+            record = store.records[row]
+            path = Path(dataset_folder) / record.file_name
+            yield Offered(f"FLAIR of {source}", False, record.patient_id, _flair(path))
+        for row in random.choice(own, min(slices, len(own)), replace=False):
+            record = store.records[row]
+            pixels = _flair(Path(dataset_folder) / record.file_name)
+            for name, change in VARIANTS.items():
+                yield Offered(
+                    f"FLAIR of {source}, {name}", False, record.patient_id, change(pixels)
+                )
+            for name, change in TURNS.items():
+                yield Offered(f"{name}, {source}", True, record.patient_id, change(pixels))
+        yield from _others(store, own, dataset_folder, slices, random)
+        yield from _cuts(store, own, slices, random)
+    for number, (group, picture) in enumerate([*shipped(), *drawn()]):
+        yield Offered(group, True, f"picture {number}", picture)
+
+
+def _others(
+    store: Store,
+    rows: np.ndarray,
+    dataset_folder: str | Path,
+    slices: int,
+    random: np.random.Generator,
+) -> Iterator[Offered]:
+    """Slices of other sequences, offered as FLAIR."""
+    for channel, name in enumerate(MODALITIES):
+        having = [r for r in rows if channel and name in store.records[r].modalities]
+        for row in random.permutation(having)[:slices].astype(int):
+            record = store.records[row]
+            with Image.open(Path(dataset_folder) / record.file_name) as image:
+                pixels = np.asarray(image)[..., channel]
+            if np.ptp(pixels) > 0:
+                group = f"{name.upper()[:2]}{name[2:]} offered as FLAIR, {record.source}"
+                yield Offered(group, True, record.patient_id, pixels)
+
+
+def _cuts(
+    store: Store, rows: np.ndarray, slices: int, random: np.random.Generator
+) -> Iterator[Offered]:
+    """Sagittal and coronal slices of the cases that are stacks."""
+    cases: dict[str, list[int]] = {}
+    for row in rows:
+        cases.setdefault(store.records[row].case_id, []).append(int(row))
+    stacks = [own for own in cases.values() if len(own) >= decoys.STACK]
+    each = -(-slices // max(1, len(stacks)))
+    for own in stacks:
+        record, stack = store.records[own[0]], store.planes[own, 0]
+        for across, name in ((2, "Sagittal slices"), (1, "Coronal slices")):
+            for _ in range(each):
+                picture = np.rint(decoys.cut(stack, across, random) * 255).astype(np.uint8)
+                yield Offered(f"{name}, {record.source}", True, record.patient_id, picture)
+
+
+def _flair(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        pixels = np.asarray(image)
+    return pixels if pixels.ndim == 2 else pixels[..., 0]
+
+
+def _saved(pixels: np.ndarray, **options: object) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, **options)
+    return file.getvalue()
+
+
+def _resized(pixels: np.ndarray, factor: float) -> bytes:
+    image = Image.fromarray(pixels)
+    size = round(image.width * factor), round(image.height * factor)
+    return _saved(np.asarray(image.resize(size, Image.Resampling.BICUBIC)), format="PNG")
+
+
+def _with_scale_bar(pixels: np.ndarray) -> bytes:
+    """White ticks along the right edge, as viewers burn them in."""
+    image = Image.fromarray(pixels)
+    pen, (width, height) = ImageDraw.Draw(image), image.size
+    x, top, bottom = width * 15 // 16, height // 4, height * 3 // 4
+    pen.line((x, top, x, bottom), fill=255)
+    for y in np.linspace(top, bottom, 11):
+        pen.line((x - width // 40, y, x, y), fill=255)
+    return _saved(np.asarray(image), format="PNG")
+
+
+VARIANTS: dict[str, Callable[[np.ndarray], bytes]] = {
+    "16 bit": lambda p: _saved(p.astype(np.uint16) * 13 + 100, format="PNG"),
+    "JPEG at quality 50": lambda p: _saved(p, format="JPEG", quality=50),
+    "half size": lambda p: _resized(p, 0.5),
+    "double size": lambda p: _resized(p, 2),
+    "scale bar burned in": _with_scale_bar,
+}
+TURNS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "Upside down": lambda p: np.rot90(p, 2),
+    "Mirrored top to bottom": np.flipud,
+    "On its side": np.rot90,
+}
+
+
+def _share(rows: list[tuple[str, bool]]) -> dict:
+    """Share refused, with its interval over patients: a refusal is a slice found."""
+    patients, refused = map(np.array, zip(*rows, strict=True))
+    records = [
+        SliceRecord(f"{n:06d}", "", 1, str(p), "", 0, 1, ("flair",), "-", "-", UNKNOWN, 0.0, "-")
+        for n, p in enumerate(patients)
+    ]
+    scores = SliceScores.from_records(records, refused.astype(np.float64))
+    return summarise_group(scores, 0.5)["figures"]["sensitivity"]

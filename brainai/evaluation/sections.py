@@ -1,0 +1,209 @@
+"""The parts of a report in words, for report.md and the model card: Markdown, "" where there is
+nothing to tell."""
+
+import math
+
+from brainai.evaluation.intervals import FIGURE_NAMES, LEVEL
+
+GROUP_FIGURES = ("dice", "auroc", "sensitivity", "specificity", "mask_dice")
+POINT_NAMES = ("dice", "sensitivity", "specificity")
+SHORT_NAMES = {
+    "dice": "Dice (F1)",
+    "auroc": "AUROC",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "mask_dice": "Mask Dice",
+}
+
+GROUP_TITLES = [SHORT_NAMES[name] for name in GROUP_FIGURES]
+
+
+def figure_table(summary: dict) -> str:
+    rows = [f"| figure | value | {LEVEL} % interval | patients | slices |", "|---|---|---|---|---|"]
+    for name, title in FIGURE_NAMES.items():
+        figure = summary[name]
+        if figure["n_slices"]:
+            interval = f"{number(figure['low'])} to {number(figure['high'])}"
+            size = f"{figure['n_patients']:,} | {figure['n_slices']:,}"
+            rows.append(f"| {title} | {number(figure['value'])} | {interval} | {size} |")
+    return "\n".join(rows)
+
+
+def group_table(groups: dict) -> str:
+    rows = [
+        f"| name | patients | slices | {' | '.join(GROUP_TITLES)} |",
+        "|---" * (3 + len(GROUP_FIGURES)) + "|",
+    ]
+    for group, summary in groups.items():
+        cells = []
+        for name in GROUP_FIGURES:
+            cells.append(with_interval(summary["figures"][name]))
+        size = summary["figures"]["dice"]
+        rows.append(
+            f"| {group} | {size['n_patients']:,} | {size['n_slices']:,} | {' | '.join(cells)} |"
+        )
+    return "\n".join(rows)
+
+
+def point_section(report: dict) -> str:
+    """The same slices at other thresholds, beside the operating point."""
+    if not report["points"]:
+        return ""
+    groups = {"all": report["all"], **report["source"]}
+    own = {"threshold": report["threshold"]} | {
+        name: found["figures"] for name, found in groups.items()
+    }
+    titles = " | ".join(SHORT_NAMES[name] for name in POINT_NAMES)
+    rows = [f"| tumour from | data | {titles} |", "|---" * (2 + len(POINT_NAMES)) + "|"]
+    rows += [
+        f"| {found['threshold']:.3f}, {name} | {group} | "
+        + " | ".join(with_interval(found[group][key]) for key in POINT_NAMES)
+        + " |"
+        for name, found in {"operating point": own, **report["points"]}.items()
+        for group in groups
+    ]
+    return "## At other thresholds\n\n" + "\n".join(rows)
+
+
+def scope_section(report: dict) -> str:
+    """What is answered by “Cannot judge”."""
+    parts = []
+    for title, groups in report["scope"].items():
+        rows = [f"| {title} | pictures | patients | refused |", "|---|---|---|---|"]
+        rows += [
+            f"| {group} | {of['n_slices']:,} | {of['n_patients']:,} | {with_interval(of)} |"
+            for group, of in groups.items()
+        ]
+        parts.append("\n".join(rows))
+    if not parts:
+        return ""
+    return (
+        "## “Cannot judge”\n\n" + "\n\n".join(parts) + "\n\n"
+        "A picture of no patient counts as its own. Charts, text, noise and photographs "
+        "of these groups were not used in training."
+    )
+
+
+def other_section(report: dict) -> str:
+    """Other trainings, such as those that left out a site each, on their own `test`."""
+    if not report["others"]:
+        return ""
+    rows = [f"| sites of `test` | weights | patients | slices | {' | '.join(GROUP_TITLES)} |"]
+    rows.append("|---" * (4 + len(GROUP_FIGURES)) + "|")
+    for other in report["others"]:
+        about, figures = other["about"], other["figures"]
+        size = figures["dice"]
+        cells = " | ".join(with_interval(figures[name]) for name in GROUP_FIGURES)
+        rows.append(
+            f"| {about['sites']} | {about['model']} {about['model_revision']} | "
+            f"{size['n_patients']:,} | {size['n_slices']:,} | {cells} |"
+        )
+    return "## Other trainings\n\n" + "\n".join(rows)
+
+
+def baseline_section(report: dict) -> str:
+    """The network beside baselines that look for no lesion."""
+    if not report["baselines"]:
+        return ""
+    groups = {"all": report["all"], **report["source"]}
+    own = {name: found["figures"]["auroc"] for name, found in groups.items()}
+    compared = {"the network": own} | {
+        name: {group: found["auroc"] for group, found in of.items()}
+        for name, of in report["baselines"].items()
+    }
+    rows = [f"| AUROC of slices | {' | '.join(groups)} |", "|---" * (1 + len(groups)) + "|"]
+    rows += [
+        f"| {name} | {' | '.join(with_interval(of[group]) for group in groups)} |"
+        for name, of in compared.items()
+    ]
+    return (
+        "## Does it see more than the baselines?\n\n" + "\n".join(rows) + "\n\n"
+        "The baselines look for no lesion: logistic regressions of each source, fitted on `train`."
+    )
+
+
+def calibration_section(report: dict) -> str:
+    groups = {"all": report["all"], **report["source"]}
+    rows = [
+        "| data | ECE before | ECE after | Brier before | Brier after |",
+        "|---|---|---|---|---|",
+    ]
+    for group, found in groups.items():
+        before, after = report["before_calibration"][group], found["figures"]
+        cells = [with_interval(of[key]) for key in ("ece", "brier") for of in (before, after)]
+        rows.append(f"| {group} | {' | '.join(cells)} |")
+    return (
+        "## Calibration\n\n" + "\n".join(rows) + "\n\n"
+        "Before: the softmax of the classifier alone, as it was trained. After: the probability as "
+        "it is given, class and mask joined by what was fitted on `valid`. ECE is over bins of "
+        "about equally many slices; a sum of distances, it is larger in resamples, so that its "
+        "interval lies too high."
+    )
+
+
+def size_section(report: dict) -> str:
+    rows = ["| pixels of tumour | slices | sensitivity |", "|---|---|---|"]
+    rows += [
+        f"| {size} | {figure['n_slices']:,} | {with_interval(figure)} |"
+        for size, figure in report["size"].items()
+    ]
+    return "## By size of tumour\n\n" + "\n".join(rows) if report["size"] else ""
+
+
+def hit_section(report: dict) -> str:
+    rows = ["| map | slices with tumour | hits |", "|---|---|---|"]
+    rows += [
+        f"| {name} | {figure['n_slices']:,} | {with_interval(figure)} |"
+        for name, figure in report["hits"].items()
+    ]
+    if not report["hits"]:
+        return ""
+    return (
+        "## Does it point at the tumour?\n\n"
+        + "\n".join(rows)
+        + "\n\nA hit: the strongest pixel of the map lies in the tumour."
+    )
+
+
+def phantom_section(report: dict) -> str:
+    rows = ["| simulated people without a tumour | slices | specificity |", "|---|---|---|"]
+    rows += [
+        f"| {kind} ({figure['n_patients']}) | {figure['n_slices']:,} | {with_interval(figure)} |"
+        for kind, figure in report["phantoms"].items()
+    ]
+    if not report["phantoms"]:
+        return ""
+    words = (
+        "Phantoms stand in for healthy people and for other diseases, as far as they can: weights "
+        "that were trained on phantoms know their kind."
+    )
+    return "## Without a tumour\n\n" + "\n".join(rows) + f"\n\n{words}"
+
+
+def how_section(report: dict) -> str:
+    masks, interval = report["all"]["figures"]["mask_dice"], report["interval"]
+    left_out = report["all"]["figures"]["auroc"]["undefined_resamples"]
+    return (
+        "## How it was measured\n\n"
+        f"Intervals: {interval['resamples']:,} bootstrap resamples of whole patients, because "
+        f"slices of one patient resemble each other; {left_out} of them held one class only and "
+        "are left out for AUROC. A – marks what is undefined, and an interval that fewer than "
+        "two patients cannot give.\n\n"
+        "Masks are compared at the resolution of the network, over all slices of a patient whose "
+        f"outline is known; {masks['undefined_patients']} patients without tumour there, and with "
+        "none claimed, have no mask Dice."
+    )
+
+
+def operating_point(report: dict) -> str:
+    """What the threshold was chosen for, in words; older reports do not say it."""
+    return report["about"].get("operating_point", "its operating point")
+
+
+def with_interval(figure: dict) -> str:
+    low, high = number(figure["low"]), number(figure["high"])
+    return f"{number(figure['value'])} ({low} to {high})"
+
+
+def number(value: float | None) -> str:
+    return "–" if value is None or math.isnan(value) else f"{value:.3f}"

@@ -1,0 +1,117 @@
+"""Is this an upright axial FLAIR slice of a brain at all, before anyone asks about tumour?
+
+A small network of its own, on pictures of 64 × 64 pixels: what tells tumours apart hardly tells
+FLAIR from T1c or up from down. Two questions, because they fail differently:
+
+- which of `KINDS` it is most likely, learnt with decoys of each (outlier exposure: Hendrycks et al.
+  2019, https://arxiv.org/abs/1812.04606);
+- how far its features lie from those of training, by the Mahalanobis distance (Lee et al. 2018,
+  https://arxiv.org/abs/1807.03888): for what resembles no decoy.
+"""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+# What a slice may be, the one in scope first, and what is said of one that looks like it.
+KINDS = {
+    "axial FLAIR": "does not look like an axial FLAIR slice",
+    "another sequence": "looks like T1 or T2, not like FLAIR",
+    "turned": "looks upside down or turned",
+    "another view": "looks like a sagittal or coronal slice",
+    "no slice": "does not look like a slice of a brain MRI",
+}
+SIZE = 64  # pixels a side
+WIDTHS = (16, 48, 96, 160)
+LEAST_HEAD = 0.004  # of a picture: with less that is brighter than the background, none is judged
+HEAD_LEVEL = 0.1  # of the grey window: what is brighter is head
+# An even field: of the cells of 4 × 4 pixels that are bright so far, so many lie at the border, and
+# all differ by no more than this part of their mean. Brains differ more, or leave the border dark.
+CELL, FILLED, BORDER_CELLS, EVEN = 4, 0.9, 12, 0.12
+TOO_LITTLE = "too little brain in the slice"
+
+
+class Scope(nn.Module):
+    """Log-odds of `KINDS`, and the distance from the slices of training.
+
+    Its buffers `centre [D]`, `whitening [D, D]` and `limits [2]` are fitted after its weights
+    (`brainai.evaluation.scope`). The limits are the least log-odds of "axial FLAIR" against all
+    others, and the largest distance; until they are fitted nothing is refused.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        blocks: list[nn.Module] = []
+        for inputs, outputs in pairwise((1, *WIDTHS)):
+            stride = 2 if inputs == 1 else 1
+            blocks += [
+                nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
+                nn.BatchNorm2d(outputs),
+                nn.ReLU(inplace=True),
+            ]
+            if inputs > 1:
+                blocks.append(nn.MaxPool2d(2))
+        blocks += [nn.Conv2d(WIDTHS[-1], WIDTHS[-1], 4), nn.ReLU(inplace=True), nn.Flatten()]
+        self.body = nn.Sequential(*blocks)
+        self.head = nn.Linear(WIDTHS[-1], len(KINDS))
+        self.register_buffer("centre", torch.zeros(WIDTHS[-1]))
+        self.register_buffer("whitening", torch.eye(WIDTHS[-1]))
+        self.register_buffer("limits", torch.tensor([-torch.inf, torch.inf]))
+
+    def forward(self, flair: Tensor) -> tuple[Tensor, Tensor]:
+        """FLAIR `[N, 1, S, S]` float in [0, 1] → logits of `KINDS` `[N, 5]`, features `[N, D]`."""
+        small = F.interpolate(flair, (SIZE, SIZE), mode="bilinear", antialias=True)
+        features = self.body(small - 0.25)
+        return self.head(features), features
+
+    def measure(self, flair: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits `[N, 5]`; log-odds `[N]` of "axial FLAIR" against all others together; distance
+        `[N]`, root mean square over the features (about 1 for a slice of training)."""
+        logits, features = self(flair)
+        away = (features - self.centre) @ self.whitening
+        return logits, flair_log_odds(logits), away.square().mean(dim=1).sqrt()
+
+    def judge(self, flair: Tensor) -> list[str | None]:
+        """Of each slice what it looks like where it is refused, else None: `[N]`."""
+        logits, log_odds, distance = self.measure(flair)
+        strange = (log_odds < self.limits[0]) | (distance > self.limits[1])
+        words = list(KINDS.values())
+        return [
+            words[kind] if refused else None
+            for kind, refused in zip(logits.argmax(dim=1).tolist(), strange.tolist(), strict=True)
+        ]
+
+
+def flair_log_odds(logits: Tensor) -> Tensor:
+    """Log-odds of the first kind against all others together: `[N, 5]` → `[N]`."""
+    return logits[:, 0] - logits[:, 1:].logsumexp(dim=1)
+
+
+@torch.inference_mode()
+def refusals(flair: Tensor, scope: Scope | None) -> list[str | None]:
+    """Why each slice cannot be judged, in a few words, or None where it can: `[N]`.
+
+    Args:
+        flair: `[N, 1, S, S]` float in [0, 1].
+        scope: None where it was not fitted; then only near-empty slices are refused.
+    """
+    reasons = [None] * len(flair) if scope is None else scope.judge(flair)
+    little = shows_little(flair).tolist()
+    return [TOO_LITTLE if few else reason for few, reason in zip(little, reasons, strict=True)]
+
+
+def shows_little(flair: Tensor) -> Tensor:
+    """Where next to no head is seen, `[N, 1, S, S]` in [0, 1] → `[N]` bool: almost all is dark, or
+    there is an even field up to the border, as when the window has stretched the noise of air."""
+    small = F.interpolate(flair, (SIZE, SIZE), mode="bilinear", antialias=True)
+    bright = (small > HEAD_LEVEL).float()
+    cells, filled = F.avg_pool2d(small, CELL), F.avg_pool2d(bright, CELL) > FILLED
+    count = filled.sum(dim=(1, 2, 3))
+    mean = (cells * filled).sum(dim=(1, 2, 3)) / count.clamp(min=1)
+    away = (cells - mean[:, None, None, None]).square() * filled
+    spread = (away.sum(dim=(1, 2, 3)) / count.clamp(min=1)).sqrt()
+    at_border = count - filled[:, :, 1:-1, 1:-1].sum(dim=(1, 2, 3))
+    even = (at_border >= BORDER_CELLS) & (spread < EVEN * mean)
+    return even | ((flair > HEAD_LEVEL).float().mean(dim=(1, 2, 3)) < LEAST_HEAD)

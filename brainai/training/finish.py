@@ -1,0 +1,104 @@
+"""What comes after training: fit on `valid`, write the model folder, report on `test`.
+
+For weights that are trained already, with data of one's own:
+
+    python -m brainai.training.finish --model weights --data DATASET --out FOLDER
+
+gives FOLDER/model with threshold, temperature and scope fitted anew, and the report beside it.
+"""
+
+import argparse
+import shlex
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from brainai.data.dataset import read_info
+from brainai.errors import BrainAIError
+from brainai.evaluation.baselines import score_baselines
+from brainai.evaluation.calibration import calibrate
+from brainai.evaluation.report import other_points, write_report
+from brainai.evaluation.scope_rates import measure_scope
+from brainai.evaluation.score import describe, score_split, slice_loader
+from brainai.evaluation.text import table
+from brainai.hub.card import model_card
+from brainai.model.folder import ModelInfo, load_model, load_scope, write_model
+from brainai.model.network import BrainNet
+from brainai.training.config import TrainConfig
+from brainai.training.scope import train_scope
+
+
+def finish(
+    network: BrainNet,
+    info: ModelInfo,
+    data: Path,
+    out: Path,
+    *,
+    scope_steps: int,
+    command: str,
+    history: list[dict] | None = None,
+) -> Path:
+    """Fit, write `out`/model, and report on `test` just what was written; the model folder.
+
+    Args:
+        scope_steps: see `TrainConfig.scope_steps`.
+        command: that this is done for, as the report names it.
+        history: one dict per epoch, for the learning curves.
+    Raises:
+        DataError: no data set, or an empty `valid` or `test`.
+    """
+    info = replace(calibrate(network, info, data), calibration_hash=read_info(data)["content_hash"])
+    scope = train_scope(data, scope_steps) if scope_steps else None
+    folder = out / "model"
+    write_model(folder, network, info, scope)
+    published, info = load_model(folder)
+    report = write_report(
+        out,
+        score_split(published, info, data, "test"),
+        threshold=info.threshold,
+        about=describe(info, data, "test", ("flair",)) | {"command": command},
+        load_slice=slice_loader(data, info.image_size),
+        history=history,
+        baselines=score_baselines(data, "test", info.image_size),
+        points=other_points(info),
+        scope=measure_scope(load_scope(folder), data, "test", image_size=info.image_size),
+    )
+    shutil.copy(out / "report.json", folder)
+    (folder / "README.md").write_text(model_card(info, report))
+    print(table(report))
+    return folder
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line: 0, or 2 after one line that says what to mend."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = argparse.ArgumentParser(
+        prog="python -m brainai.training.finish",
+        description="Fit threshold, temperature and scope of trained weights anew.",
+    )
+    options.add_argument("--model", default="weights", help="model folder (default: weights)")
+    options.add_argument("--data", type=Path, required=True, help="dataset folder")
+    options.add_argument("--out", type=Path, required=True, help="folder for model/ and the report")
+    options.add_argument("--scope-steps", type=int, default=TrainConfig.scope_steps)
+    chosen = options.parse_args(arguments)
+    command = shlex.join(["python", "-m", "brainai.training.finish", *arguments])
+    try:
+        network, info = load_model(chosen.model)
+        folder = finish(
+            network,
+            info,
+            chosen.data,
+            chosen.out,
+            scope_steps=chosen.scope_steps,
+            command=command,
+        )
+    except BrainAIError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"model folder: {folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,194 @@
+"""Train what may be judged at all (`brainai.model.scope.Scope`) on a dataset folder.
+
+The slices of `train` are in scope; decoys cut, turned and drawn from them (`brainai.data.decoys`)
+are not. Those of real patients of `valid` give the limits: nearly all of them must be kept.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from tqdm import trange
+
+from brainai.data import decoys
+from brainai.data.augment import Augmentation, augment, random_table
+from brainai.data.dataset import MODALITIES
+from brainai.data.store import Store, open_store
+from brainai.model.scope import KINDS, SIZE, Scope, shows_little
+
+BATCH = 128
+SHARES = (0.4, 0.22, 0.2, 0.08, 0.1)  # of a batch, kind by kind
+PHANTOMS = 0.25  # as often as those of a source of real people
+RATE = 4e-3
+KEPT = 0.995  # of the slices of each source of `valid`, by each of the two limits
+
+DECOYS = 2500  # at most, of each kind that is cut, turned or drawn
+AUGMENTATION = Augmentation(
+    scale=0.2, shift=0.1, gamma=0.4, bias=0.2, noise=0.03, drop=0.0, lend=0.0
+)
+FLAIR, SEQUENCE, TURNED, VIEW, NO_SLICE = range(len(KINDS))
+
+
+def train_scope(data: str | Path, steps: int, seed: int = 0, *, progress: bool = True) -> Scope:
+    """A scope for the pictures of a dataset folder, on the CPU; the same from the same seed.
+
+    Args:
+        steps: updates; 1,500 take some minutes on two cores.
+    Raises:
+        DataError: no data set.
+    """
+    store = open_store(data, SIZE, progress=progress)
+    random = np.random.default_rng(seed)
+    pools = collect(store, min(DECOYS, 3 * steps), random)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        scope = Scope().to(memory_format=torch.channels_last)
+    _fit(scope, pools, steps, random, progress)
+    scope.eval()
+    fit_distance(scope, pools[FLAIR][0])
+    rows = _in_scope(store, "valid")
+    real = [row for row in rows if store.records[row].source != "phantom"]
+    fit_limits(scope, _planes(store, real or rows), [store.records[r].source for r in real or rows])
+    return scope
+
+
+def collect(
+    store: Store, count: int, random: np.random.Generator
+) -> dict[int, tuple[Tensor, Tensor]]:
+    """Pictures of every kind that `train` gives, `[n, 1, S, S]` uint8, and how often each is drawn,
+    `[n]`: sources alike, and patients within a source.
+
+    Args:
+        count: decoys of each kind that is cut, turned or drawn.
+    """
+    rows = np.array(_in_scope(store, "train"))
+    share = _shares([(store.records[r].source, store.records[r].patient_id) for r in rows])
+    pools = {FLAIR: (_planes(store, rows), torch.from_numpy(share))}
+    others = [
+        (row, channel, weight)
+        for row, weight in zip(rows, share, strict=True)
+        for channel, name in enumerate(MODALITIES)
+        if channel and name in store.records[row].modalities
+    ]
+    if others:
+        taken, channels, weights = map(np.array, zip(*others, strict=True))
+        planes = torch.from_numpy(store.planes[taken, channels][:, None])
+        pools[SEQUENCE] = planes, torch.from_numpy(weights)
+    chosen = random.choice(rows, (3, count), p=share / share.sum())
+    flair = store.planes[:, 0]
+    stacks = _stacks(store, np.sort(rows))
+    whole = [row for row in chosen[1] if store.records[row].case_id in stacks]
+    made = {
+        TURNED: [decoys.turn(flair[row] / 255, random) for row in chosen[0]],
+        VIEW: [
+            decoys.cut(stacks[store.records[row].case_id], int(random.integers(1, 3)), random)
+            for row in whole
+        ],
+        NO_SLICE: [decoys.draw(SIZE, random) for _ in chosen[2]]
+        + [decoys.spoil(flair[row] / 255, random) for row in chosen[2]],
+    }
+    for kind, planes in made.items():
+        if planes:
+            pixels = np.rint(np.array(planes, np.float32) * 255).astype(np.uint8)
+            pools[kind] = torch.from_numpy(pixels)[:, None], torch.ones(len(planes))
+    return pools
+
+
+def fit_distance(scope: Scope, planes: Tensor) -> None:
+    """Centre and whitening of the features of slices in scope, `[n, 1, S, S]` uint8."""
+    features = torch.cat([scope(p.float() / 255)[1].detach() for p in planes.split(BATCH)]).double()
+    scope.centre.copy_(features.mean(dim=0))
+    away = features - features.mean(dim=0)
+    spread = away.T @ away / len(away)
+    # A little more in every direction: some features are never used, and must not weigh most.
+    spread += 0.01 * spread.diagonal().mean() * torch.eye(len(spread))
+    values, axes = torch.linalg.eigh(spread)
+    scope.whitening.copy_(axes / values.sqrt())
+
+
+def fit_limits(scope: Scope, planes: Tensor, sources: list[str]) -> None:
+    """Limits that keep `KEPT` of the slices of each source, `[n, 1, S, S]` uint8."""
+    measured = [scope.measure(part.float() / 255) for part in planes.split(BATCH)]
+    _, log_odds, distance = (
+        torch.cat(part).detach().double() for part in zip(*measured, strict=True)
+    )
+    groups = [torch.tensor([s == name for s in sources]) for name in set(sources)]
+    scope.limits[0] = min(torch.quantile(log_odds[own], 1 - KEPT) for own in groups)
+    scope.limits[1] = max(torch.quantile(distance[own], KEPT) for own in groups)
+
+
+def _fit(
+    scope: Scope,
+    pools: dict[int, tuple[Tensor, Tensor]],
+    steps: int,
+    random: np.random.Generator,
+    progress: bool,
+) -> None:
+    optimizer = torch.optim.AdamW(scope.parameters(), weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
+    scope.train()
+    for _ in trange(steps, desc="scope", unit="step", disable=not progress):
+        planes, kinds = _batch(pools, random)
+        logits, _ = scope(planes.contiguous(memory_format=torch.channels_last))
+        loss = F.cross_entropy(logits, kinds, label_smoothing=0.02)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+
+
+def _batch(
+    pools: dict[int, tuple[Tensor, Tensor]], random: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Augmented pictures `[n, 1, S, S]` in [0, 1], and their kinds `[n]`."""
+    generator = torch.Generator().manual_seed(int(random.integers(2**62)))
+    whole = sum(SHARES[kind] for kind in pools)
+    planes, kinds = [], []
+    for kind, (pool, weights) in pools.items():
+        count = round(BATCH * SHARES[kind] / whole)
+        drawn = torch.multinomial(weights, count, replacement=True, generator=generator)
+        planes.append(pool[drawn])
+        kinds += [kind] * count
+    together = torch.cat(planes)
+    table = random_table(len(together), int(random.integers(2**62)))
+    # `augment` moves a mask beside the picture; there is none to move.
+    images, _ = augment(torch.cat([together, torch.zeros_like(together)], 1), table, AUGMENTATION)
+    return images, torch.tensor(kinds)
+
+
+def _in_scope(store: Store, split: str) -> list[int]:
+    """Rows of a split that show enough of a head."""
+    rows = [row for row, record in enumerate(store.records) if record.split == split]
+    little = shows_little(_planes(store, rows).float() / 255)
+    return [row for row, few in zip(rows, little.tolist(), strict=True) if not few]
+
+
+def _planes(store: Store, rows: list[int]) -> Tensor:
+    """FLAIR of some rows, `[n, 1, S, S]` uint8."""
+    return torch.from_numpy(store.planes[np.asarray(rows, np.intp), 0][:, None])
+
+
+def _shares(owners: list[tuple[str, str]]) -> np.ndarray:
+    """How often each slice is drawn: sources alike, and patients within a source."""
+    names, source = np.unique([o[0] for o in owners], return_inverse=True)
+    _, owner, slices = np.unique(
+        [" ".join(o) for o in owners], return_inverse=True, return_counts=True
+    )
+    first = np.unique(owner, return_index=True)[1]
+    patients = np.bincount(source[first], minlength=len(names))
+    often = np.where(names == "phantom", PHANTOMS, 1.0)
+    return often[source] / (patients[source] * slices[owner])
+
+
+def _stacks(store: Store, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """FLAIR of each whole case, `[Z, S, S]` uint8, lowest first; single pictures make none."""
+    cases: dict[str, list[int]] = {}
+    for row in rows:
+        cases.setdefault(store.records[row].case_id, []).append(row)
+    return {
+        case: store.planes[np.array(own), 0]
+        for case, own in cases.items()
+        if len(own) >= decoys.STACK
+    }

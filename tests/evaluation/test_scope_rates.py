@@ -1,0 +1,88 @@
+"""How often "Cannot judge" is said, with a scope whose words are known."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from toy import SLICES, write_dataset
+
+from brainai.evaluation.pictures import drawn, shipped
+from brainai.evaluation.scope_rates import (
+    TURNS,
+    VARIANTS,
+    WITH_HEAD,
+    measure_scope,
+    why_not,
+)
+from brainai.model.scope import TOO_LITTLE, Scope
+
+
+class KeepsDiscs(Scope):
+    """Refuses what has no dark border, or is brighter below than above."""
+
+    def judge(self, flair):
+        border = torch.stack([flair[:, 0, 0].mean(1), flair[:, 0, :, 0].mean(1)]).amax(0)
+        upper, lower = (half.mean(dim=(1, 2, 3)) for half in flair.chunk(2, dim=2))
+        return ["no" if strange else None for strange in (border > 0.1) | (lower > upper + 0.1)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_dataset(tmp_path_factory.mktemp("toy"))
+
+
+@pytest.fixture(scope="module")
+def rates(folder):
+    return measure_scope(KeepsDiscs(), folder, "test", image_size=64, slices=10)
+
+
+def test_what_should_be_kept_comes_in_every_variant(rates):
+    kept = rates["to keep"]
+    plain = {"FLAIR of toy", *(f"FLAIR of toy, {name}" for name in VARIANTS)}
+    assert set(kept) == plain | {f"{name}{WITH_HEAD}" for name in plain}
+    assert kept["FLAIR of toy"]["n_slices"] == 3 * SLICES
+    assert kept["FLAIR of toy"]["n_patients"] == 3
+    assert kept["FLAIR of toy, half size"]["n_slices"] == 10
+    for name in ("16 bit", "JPEG at quality 50", "double size"):
+        assert kept[f"FLAIR of toy, {name}"]["value"] <= 0.1
+
+
+def test_turned_slices_and_pictures_that_are_none_are_offered(rates):
+    refused = rates["to refuse"]
+    assert {f"{name}, toy" for name in TURNS} < set(refused)
+    assert refused["noise"]["value"] == 1
+    assert refused["noise"]["n_patients"] == refused["noise"]["n_slices"] == 20
+    assert refused["colour pictures"]["value"] == 1  # by their colour alone
+    assert not any("T1" in name or "agittal" in name for name in refused)  # the data has none
+
+
+def test_without_a_scope_colour_is_refused_and_noise_is_not(folder):
+    refused = measure_scope(None, folder, "test", image_size=64, slices=5)["to refuse"]
+    assert refused["colour pictures"]["value"] == 1
+    assert refused["noise"]["value"] < 1
+    assert refused["Upside down, toy"]["value"] == 0
+
+
+def test_reasons_are_those_of_the_app():
+    assert why_not(None, np.full((40, 40), 3), 64) == "empty picture"
+    assert why_not(None, b"no picture", 64) == "cannot be read"
+    dot = np.zeros((99, 99))
+    dot[50:53, 50:53] = 1
+    assert why_not(None, dot, 64) == TOO_LITTLE
+    assert why_not(None, np.eye(40), 64) is None
+
+
+def test_pictures_are_the_same_every_time_and_none_is_empty():
+    one, other = list(drawn(seed=3, count=5)), list(drawn(seed=3, count=5))
+    assert [group for group, _ in one].count("charts") == 5
+    for (_, picture), (_, same) in zip(one, other, strict=True):
+        assert picture.tobytes() == same.tobytes()
+    for _, picture in [*one, *shipped()]:
+        assert isinstance(picture, Image.Image)
+        assert np.ptp(np.asarray(picture)) > 0
+
+
+def test_packages_ship_photographs_in_colour_and_in_grey():
+    groups = [group for group, _ in shipped()]
+    assert groups.count("colour pictures") >= 3  # of scikit-learn and matplotlib alone
+    assert groups.count("photographs, grey") >= groups.count("colour pictures") - 4

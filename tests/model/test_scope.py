@@ -1,0 +1,157 @@
+"""What may be judged at all, worked by hand on two features."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from brainai.errors import WeightsError
+from brainai.model.folder import ModelInfo, load_model, load_scope, write_model
+from brainai.model.network import build_network
+from brainai.model.scope import (
+    KINDS,
+    SIZE,
+    TOO_LITTLE,
+    WIDTHS,
+    Scope,
+    flair_log_odds,
+    refusals,
+    shows_little,
+)
+
+WORDS = list(KINDS.values())
+
+
+class TwoHalves(Scope):
+    """Its features are the mean grey of the upper and of the lower half; the first speaks for
+    FLAIR, the second for "turned"."""
+
+    def forward(self, flair: Tensor) -> tuple[Tensor, Tensor]:
+        upper, lower = (half.mean(dim=(1, 2, 3)) for half in flair.chunk(2, dim=2))
+        others = torch.full_like(upper, -9.0)
+        return torch.stack([upper, others, lower, others, others], 1), torch.stack(
+            [upper, lower], dim=1
+        )
+
+
+@pytest.fixture
+def upright() -> Scope:
+    scope = TwoHalves()
+    scope.centre = torch.tensor([1.0, 1.0])
+    scope.whitening = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
+    scope.limits = torch.tensor([0.0, 3.0])
+    return scope
+
+
+def picture(upper: float, lower: float) -> Tensor:
+    grey = torch.full((1, 1, 8, 8), upper)
+    grey[:, :, 4:] = lower
+    return grey
+
+
+def test_log_odds_and_distance(upright: Scope) -> None:
+    _, log_odds, distance = upright.measure(picture(2.5, 5.0))
+    assert log_odds.tolist() == pytest.approx([2.5 - 5.0], abs=1e-4)
+    # Whitened: (2.5 - 1) · 2 = 3 and 5 - 1 = 4; the root of (9 + 16) / 2.
+    assert distance.tolist() == pytest.approx([math.sqrt(12.5)])
+
+
+def test_log_odds_count_all_other_kinds_together() -> None:
+    assert flair_log_odds(torch.tensor([[2.0, 0.0, 0.0, 0.0, 0.0]])).tolist() == pytest.approx(
+        [2 - math.log(4)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("upper", "lower", "reason"),
+    [
+        (2.0, 1.0, None),  # log-odds 1, distance root of 2
+        (1.0, 2.0, WORDS[2]),  # log-odds -1
+        (6.0, 1.0, WORDS[0]),  # most like FLAIR, but 7 away
+    ],
+)
+def test_a_slice_is_refused_for_what_it_looks_like(upright, upper, lower, reason) -> None:
+    assert refusals(picture(upper, lower), upright) == [reason]
+
+
+def test_little_is_seen_where_under_4_of_1000_pixels_are_brighter_than_the_background() -> None:
+    flair = torch.zeros(2, 1, 50, 50)  # 2,500 pixels
+    flair[0, 0, 20, :9] = 1.0
+    flair[1, 0, 20, :10] = 1.0
+    assert shows_little(flair).tolist() == [True, False]
+
+
+def ring(inside: float = 0.4) -> Tensor:
+    """A bright skull around a brain, in the dark."""
+    y, x = torch.meshgrid(torch.arange(64) - 32, torch.arange(64) - 32, indexing="ij")
+    radius = (x**2 + y**2).sqrt()
+    return torch.where(radius < 22, inside, torch.where(radius < 26, 1.0, 0.0))[None, None]
+
+
+def test_noise_all_over_the_picture_is_little_and_a_brain_with_noise_around_it_is_not() -> None:
+    noise = 0.5 + 0.1 * torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    cut = noise.clone()
+    cut[:, :, :30] = 0.0  # half of it beyond the border of the scan
+    assert shows_little(torch.cat([noise, cut])).tolist() == [True, True]
+    assert shows_little(torch.cat([ring(), ring() + 0.2 * noise])).tolist() == [False, False]
+
+
+def test_a_head_that_fills_the_picture_is_no_even_field() -> None:
+    assert shows_little(ring()[:, :, 8:56, 8:56]).tolist() == [False]
+
+
+def test_without_a_scope_only_a_near_empty_slice_is_refused() -> None:
+    assert refusals(torch.cat([torch.zeros(1, 1, 64, 64), ring()]), None) == [TOO_LITTLE, None]
+
+
+def test_an_unfitted_scope_refuses_nothing() -> None:
+    assert refusals(torch.cat([ring(), ring(0.9), ring(0.1)]), Scope().eval()) == [None] * 3
+
+
+def test_a_scope_takes_pictures_of_any_size_and_is_small() -> None:
+    scope = Scope().eval()
+    logits, features = scope(torch.rand(2, 1, 256, 256))
+    assert logits.shape == (2, len(KINDS))
+    assert features.shape == (2, WIDTHS[-1])
+    small = torch.rand(1, 1, SIZE, SIZE)
+    large = small.repeat_interleave(4, 2).repeat_interleave(4, 3)
+    assert scope(large)[0][0].tolist() == pytest.approx(scope(small)[0][0].tolist(), abs=0.05)
+    assert sum(p.numel() for p in scope.parameters()) < 600_000
+
+
+def test_a_scope_survives_the_model_folder_and_belongs_to_the_revision(tmp_path: Path) -> None:
+    network, info = build_network("test_resnet"), ModelInfo(architecture="test_resnet")
+    torch.manual_seed(0)
+    scope, stricter = Scope().eval(), Scope()
+    scope.limits = torch.tensor([-1.5, 2.25])
+    stricter.load_state_dict(scope.state_dict())
+    stricter.limits = torch.tensor([0.0, 2.25])
+    write_model(tmp_path / "with", network, info, scope)
+    write_model(tmp_path / "stricter", network, info, stricter)
+    write_model(tmp_path / "without", network, info)
+    read, flair = load_scope(tmp_path / "with"), torch.rand(4, 1, 64, 64)
+    assert read.limits.tolist() == [-1.5, 2.25]
+    assert torch.equal(read(flair)[0], scope(flair)[0])
+    assert load_scope(tmp_path / "without") is None
+    assert len({load_model(folder)[1].revision for folder in tmp_path.iterdir()}) == 3
+
+
+def test_another_threshold_is_another_revision(tmp_path: Path) -> None:
+    network = build_network("test_resnet")
+    for threshold in (0.5, 0.25):
+        info = ModelInfo(architecture="test_resnet", threshold=threshold)
+        write_model(tmp_path / str(threshold), network, info)
+    assert len({load_model(folder)[1].revision for folder in tmp_path.iterdir()}) == 2
+
+
+def test_a_foreign_scope_is_told_in_one_sentence(tmp_path: Path) -> None:
+    network, info = build_network("test_resnet"), ModelInfo(architecture="test_resnet")
+    write_model(tmp_path / "m", network, info, Scope())
+    (tmp_path / "m" / "decoder.safetensors").rename(tmp_path / "m" / "scope.safetensors")
+    with pytest.raises(WeightsError, match=r"scope\.safetensors does not fit"):
+        load_scope(tmp_path / "m")
+    (tmp_path / "m" / "scope.safetensors").write_bytes(b"nothing")
+    with pytest.raises(WeightsError, match=r"scope\.safetensors is damaged"):
+        load_scope(tmp_path / "m")
