@@ -34,6 +34,7 @@ from brainai.training.config import TrainConfig, check_start, parse_config
 from brainai.training.distributed import check_processes, share_batch_norm
 from brainai.training.finish import finish
 from brainai.training.lr_finder import find_learning_rate
+from brainai.training.scope import train_scope
 from brainai.training.stages import fit_stage
 
 
@@ -101,16 +102,15 @@ def publish(config: TrainConfig, network: BrainNet) -> None:
         git_revision=git_revision(),
         training=config.recipe() | {"sources": source_names(config.data)},
     )
-    folder = finish(
+    finish(
         network,
         info,
         config.data,
         config.out,
-        scope_steps=config.scope_steps,
+        train_scope(config.data, config.scope_steps) if config.scope_steps else None,
         command="train.py",
         history=read_history(config.out),
     )
-    print(f"model folder: {folder}")
 
 
 def main() -> None:

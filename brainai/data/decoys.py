@@ -5,7 +5,7 @@ Cut and turned from the scans of a data set, or drawn with no scan at all. No to
 
 import io
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -16,6 +16,14 @@ from brainai.data.images import prepare_slice, stretch
 # Of a scan's height to the width of its slices: 155 mm over 240 mm in BraTS, about that in LGG.
 SCAN_HEIGHT = 0.65
 STACK = 12  # slices that make a case a stack that can be cut across
+
+
+def stacks(case_ids: Sequence[str]) -> dict[str, list[int]]:
+    """The places of the slices of each case that has enough of them to be cut across."""
+    cases: dict[str, list[int]] = {}
+    for place, case in enumerate(case_ids):
+        cases.setdefault(case, []).append(place)
+    return {case: own for case, own in cases.items() if len(own) >= STACK}
 
 
 def turn(plane: np.ndarray, random: np.random.Generator) -> np.ndarray:

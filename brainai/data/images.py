@@ -120,18 +120,18 @@ def _open(source: str | Path | bytes | Image.Image) -> Image.Image:
 
 
 def _decode_image(image: Image.Image) -> np.ndarray:
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1:
-        held = f"file holds {frames} frames"
-        raise OutOfScope(f"The {held}: save the one slice that you mean.", held)
     try:
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1:
+            held = f"file holds {frames} frames"
+            raise OutOfScope(f"The {held}: save the one slice that you mean.", held)
         image = ImageOps.exif_transpose(image)
         if image.mode in ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "RGBa", "La"):
             image = image.convert("RGBA" if image.mode in ("P", "PA", "RGBa", "La") else "RGB")
         elif image.mode == "1":
             image = image.convert("L")
         pixels = np.asarray(image)
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
+    except (OSError, ValueError, TypeError, SyntaxError, EOFError) as error:
         raise _unreadable() from error
     return _grey(pixels)
 

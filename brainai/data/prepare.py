@@ -117,7 +117,7 @@ def start_folder(out: Path, options: PrepareOptions) -> None:
     path = out / PARTS / OPTIONS_FILE
     wanted = json.loads(json.dumps(asdict(options)))
     if path.is_file():
-        found = json.loads(path.read_text())
+        found = {"test_sites": []} | json.loads(path.read_text())  # older folders say no sites
         if found != wanted:
             other = sorted(key for key in wanted if found.get(key) != wanted[key])
             words = "; ".join(f"{key} was {found.get(key)}, is {wanted[key]}" for key in other)

@@ -3,6 +3,7 @@
 import argparse
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from brainai.data.dataset import MODALITIES, SPLITS
@@ -82,6 +83,9 @@ def evaluate(options: argparse.Namespace, command: str) -> dict:
     """Load, score, print and write; the content of report.json."""
     folder = fetch_model(options.model)
     network, info = load_model(folder)
+    if folder != Path(options.model):
+        info = replace(info, name=options.model)  # of the Hub: its folder has no name of its own
+    scope, others = load_scope(folder), [read_report(path) for path in options.beside]
     modalities = tuple(options.modalities.lower().split("+"))
     scores = score_split(
         network,
@@ -103,10 +107,8 @@ def evaluate(options: argparse.Namespace, command: str) -> dict:
         "baselines": baselines,
         "phantoms": phantoms,
         "points": other_points(info),
-        "others": [read_report(path) for path in options.beside],
-        "scope": measure_scope(
-            load_scope(folder), options.data, options.split, image_size=info.image_size
-        ),
+        "others": others,
+        "scope": measure_scope(scope, options.data, options.split, image_size=info.image_size),
     }
     if options.out is None:
         report = build_report(scores, **measured)

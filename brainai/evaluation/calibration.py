@@ -4,6 +4,7 @@ Real patients where there are any: what is fitted on phantoms suits phantoms. Ev
 alike, since each outlines in its own way, and the larger one would decide for all.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,8 +13,8 @@ import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from brainai.data.dataset import SliceRecord
-from brainai.data.store import open_store
+from brainai.data.dataset import SliceRecord, read_info
+from brainai.data.store import Store, open_store
 from brainai.evaluation.metrics import dice
 from brainai.evaluation.score import INSIDE, choose_device, split_rows
 from brainai.model.answer import Answer, answer, combine
@@ -22,6 +23,7 @@ from brainai.model.network import BrainNet
 
 SHIFTS = np.arange(-2, 2.01, 0.25)  # of mask logits
 SENSITIVITY = 0.95  # at least, at the operating point
+LEAST_TEMPERATURE = 0.01  # scores that part the classes without an error would ask for none
 OPERATING_POINT = f"sensitivity of at least {SENSITIVITY:.0%} on held-out patients"
 
 
@@ -44,22 +46,27 @@ def calibrate(network: BrainNet, info: ModelInfo, dataset_folder: str | Path) ->
     """Fit all that makes a label of the network's scores; the mask's bias within the network.
 
     Returns:
-        Info with score weights, temperature, threshold and the Youden point; the defaults where
-        `valid` holds one class only.
+        Info with score weights, temperature, threshold, the Youden point, and what they were
+        fitted on; unchanged, as the network is, where `valid` holds one class only.
     Raises:
         DataError: no data set, or `valid` is empty.
     """
+    store, rows = _rows(info, dataset_folder)
+    if len({store.records[row].label for row in rows}) < 2:
+        return info
     fit_mask_bias(network, info, dataset_folder)
     valid = score_valid(network, info, dataset_folder)
-    if len(set(valid.label.tolist())) < 2:
-        return info
     info = replace(info, score_weights=fit_score_weights(valid))
     scores = valid.log_odds(info)
     info = replace(info, temperature=fit_temperature(scores, valid))
     probability = 1 / (1 + np.exp(-scores / info.temperature))
     sensitive, youden = find_thresholds(probability, valid)
     return replace(
-        info, threshold=sensitive, youden_threshold=youden, operating_point=OPERATING_POINT
+        info,
+        threshold=sensitive,
+        youden_threshold=youden,
+        operating_point=OPERATING_POINT,
+        calibration_hash=read_info(dataset_folder)["content_hash"],
     )
 
 
@@ -136,35 +143,44 @@ def fit_temperature(scores: np.ndarray, valid: ValidScores) -> float:
     https://arxiv.org/abs/1706.04599); 1 where they say nothing or the contrary."""
     fitted = LogisticRegression(C=np.inf, fit_intercept=False)
     slope = fitted.fit(scores[:, None], valid.label, sample_weight=valid.weight).coef_.item()
-    return round(1 / slope, 4) if slope > 0.01 else 1.0
+    return max(round(1 / slope, 4), LEAST_TEMPERATURE) if slope > 0.01 else 1.0
 
 
 def find_thresholds(probability: np.ndarray, valid: ValidScores) -> tuple[float, float]:
-    """The highest threshold at which `SENSITIVITY` is reached, and the Youden point: where
-    sensitivity + specificity is highest (Youden 1950,
+    """The highest threshold at which `SENSITIVITY` is reached, both with slices counting alike and
+    with sources, and the Youden point: where sensitivity + specificity is highest (Youden 1950,
     https://doi.org/10.1002/1097-0142(1950)3:1<32::AID-CNCR2820030106>3.0.CO;2-3)."""
     order = np.argsort(-probability, kind="stable")
-    label, weight = valid.label[order] == 1, valid.weight[order]
-    sensitivity = np.cumsum(weight * label) / (weight * label).sum()
+    label, weight, probability = valid.label[order] == 1, valid.weight[order], probability[order]
+    sensitivity, of_slices = (np.cumsum(w * label) / (w * label).sum() for w in (weight, 1.0))
     false = np.cumsum(weight * ~label) / (weight * ~label).sum()
-    probability = probability[order]
     # Only the last of equal probabilities is a threshold; it lies half-way to the next lower one.
     last = np.append(np.diff(probability) != 0, True)
     levels = (probability + np.append(probability[1:], 0)) / 2
-    levels, sensitivity, false = levels[last], sensitivity[last], false[last]
-    sensitive = levels[np.argmax(sensitivity >= SENSITIVITY - 1e-9)]
-    youden = levels[np.argmax(sensitivity - false)]
-    return round(float(sensitive), 6), round(float(youden), 6)
+    enough = np.minimum(sensitivity, of_slices)[last] >= SENSITIVITY - 1e-9
+    sensitive = levels[last][np.argmax(enough)]
+    youden = levels[last][np.argmax((sensitivity - false)[last])]
+    return _down(sensitive), _down(youden)
+
+
+def _down(level: float) -> float:
+    """Six decimals, rounded so that what lies at the level still reaches it."""
+    return math.floor(level * 1e6) / 1e6
+
+
+def _rows(info: ModelInfo, dataset_folder: str | Path) -> tuple[Store, np.ndarray]:
+    """The store, and the rows of `valid`: of real patients where there are any."""
+    store = open_store(dataset_folder, info.image_size)
+    rows = split_rows(store, "valid", dataset_folder)
+    real = [row for row in rows if store.records[row].source != "phantom"]
+    return store, np.array(real or rows, np.intp)
 
 
 def _answers(
     network: BrainNet, info: ModelInfo, dataset_folder: str | Path, batch_size: int = 16
 ) -> Iterator[tuple[list[SliceRecord], Answer, torch.Tensor]]:
     """Records, answers and true masks `[n, S, S]` bool of `valid`, batch by batch."""
-    store = open_store(dataset_folder, info.image_size)
-    rows = split_rows(store, "valid", dataset_folder)
-    real = [row for row in rows if store.records[row].source != "phantom"]
-    rows = real or rows
+    store, rows = _rows(info, dataset_folder)
     device = choose_device(None)
     network = network.to(device, memory_format=torch.channels_last).eval()
     for start in range(0, len(rows), batch_size):

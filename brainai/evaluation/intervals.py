@@ -7,13 +7,14 @@ the table of wins between patients, so that thousands of resamples are a few mat
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
 from brainai.evaluation.metrics import (
     BINS,
+    UNKNOWN,
     Counts,
     SliceScores,
     brier,
@@ -186,6 +187,35 @@ def summarise(
     return summary
 
 
+def summarise_share(
+    patients: np.ndarray, found: np.ndarray, *, resamples: int = RESAMPLES, seed: int = SEED
+) -> dict:
+    """The figure of a share of slices, with its interval over patients.
+
+    Args:
+        patients: `[N]`, whose each slice is. found: `[N]` bool, or 0 and 1.
+    """
+    names, none = np.full(len(found), "-"), np.full(len(found), UNKNOWN)
+    found = np.asarray(found, np.float64)
+    scores = SliceScores(
+        file_name=np.array([f"{number:06d}" for number in range(len(found))]),
+        patient_id=np.asarray(patients).astype(str),
+        source=names,
+        site=names,
+        label=np.ones(len(found), np.int64),  # a share of what is there is a sensitivity
+        probability=found,
+        tumor_pixels=none,
+        uncalibrated=found,
+        mask_tp=none,
+        mask_fp=none,
+        mask_fn=none,
+        mask_hit=none,
+        heat_hit=none,
+    )
+    group = summarise_group(scores, 0.5, resamples=resamples, seed=seed)
+    return group["figures"]["sensitivity"]
+
+
 def summarise_hits(
     scores: SliceScores, *, resamples: int = RESAMPLES, seed: int = SEED
 ) -> dict[str, dict]:
@@ -195,14 +225,9 @@ def summarise_hits(
     for name, hits in {"mask": scores.mask_hit, "heat map": scores.heat_hit}.items():
         known = hits >= 0
         if known.any():
-            # A hit is a slice found: the figure is a sensitivity, with its interval.
-            hit = replace(
-                scores.take(known),
-                label=np.ones(known.sum(), np.int64),
-                probability=hits[known].astype(np.float64),
+            found[name] = summarise_share(
+                scores.patient_id[known], hits[known], resamples=resamples, seed=seed
             )
-            group = summarise_group(hit, 0.5, resamples=resamples, seed=seed)
-            found[name] = group["figures"]["sensitivity"]
     return found
 
 

@@ -9,8 +9,7 @@ import torch
 
 from brainai.data import phantom
 from brainai.data.images import prepare_slice
-from brainai.evaluation.intervals import summarise_group
-from brainai.evaluation.metrics import UNKNOWN, SliceScores
+from brainai.evaluation.intervals import summarise_share
 from brainai.evaluation.score import choose_device
 from brainai.model.answer import answer
 from brainai.model.folder import ModelInfo
@@ -41,7 +40,7 @@ def score_phantoms(
     Args:
         studies: simulated people.
     Returns:
-        `{kind: figure}` as of `summarise_group`, a person counting as a patient.
+        `{kind: figure}` as of `summarise_share`, a person counting as a patient.
     Raises:
         DataError: nilearn, whose template the anatomy comes from, is not installed.
         ConfigError: the machine has no such device.
@@ -79,21 +78,4 @@ def _judge(
 
 def _specificity(probabilities: list[np.ndarray], threshold: float) -> dict:
     people = np.repeat(np.arange(len(probabilities)), [len(own) for own in probabilities])
-    probability = np.concatenate(probabilities)
-    none, unknown = np.zeros(len(people), int), np.full(len(people), UNKNOWN)
-    scores = SliceScores(
-        file_name=np.array([f"{number:06d}" for number in range(len(people))]),
-        patient_id=people.astype(str),
-        source=np.full(len(people), "phantom"),
-        site=np.full(len(people), "phantom"),
-        label=none,
-        probability=probability,
-        tumor_pixels=none,
-        uncalibrated=probability,
-        mask_tp=unknown,
-        mask_fp=unknown,
-        mask_fn=unknown,
-        mask_hit=unknown,
-        heat_hit=unknown,
-    )
-    return summarise_group(scores, threshold)["figures"]["specificity"]
+    return summarise_share(people, np.concatenate(probabilities) < threshold)

@@ -29,9 +29,9 @@ def shipped() -> Iterator[tuple[str, Image.Image]]:
     out. Colour pictures come twice, as they are and in grey: a grey one must be refused too."""
     for package, (folder, endings) in SHIPPED.items():
         found = find_spec(package)  # found, not imported
-        if found is None:
+        if found is None or found.origin is None:
             continue
-        for path in sorted((Path(found.origin).parent / folder).iterdir()):
+        for path in sorted((Path(found.origin).parent / folder).glob("*")):
             if path.suffix not in endings:
                 continue
             with Image.open(path) as image:

@@ -13,17 +13,15 @@ import torch
 from PIL import Image, ImageDraw
 
 from brainai.data import decoys
-from brainai.data.dataset import MODALITIES, SliceRecord
+from brainai.data.dataset import MODALITIES
 from brainai.data.images import ImageSource, decode, prepare_slice
 from brainai.data.store import Store, open_store
 from brainai.errors import DataError, OutOfScope
-from brainai.evaluation.intervals import summarise_group
-from brainai.evaluation.metrics import UNKNOWN, SliceScores
+from brainai.evaluation.intervals import summarise_share
 from brainai.evaluation.pictures import drawn, shipped
 from brainai.evaluation.score import split_rows
 from brainai.model.scope import TOO_LITTLE, Scope, refusals
 
-CUT_SIZE = 256  # pixels of the slices that are cut across
 WITH_HEAD = ", without those said to show too little brain"
 UNREADABLE = "cannot be read"
 
@@ -53,21 +51,28 @@ def measure_scope(
         image_size: of the network, pixels.
         slices: of each source, drawn by chance, in each group but the plain ones.
     Returns:
-        `{"to keep": {group: figure}, "to refuse": {group: figure}}` as of `summarise_group`; a
+        `{"to keep": {group: figure}, "to refuse": {group: figure}}` as of `summarise_share`; a
         picture without a patient counts as its own.
     Raises:
         ConfigError: an unknown split. DataError: no data set, or an empty split.
     """
     found: dict[str, dict[str, list[tuple[str, bool]]]] = {"to keep": {}, "to refuse": {}}
-    for offered in _offer(dataset_folder, split, slices, np.random.default_rng(seed)):
+    store = open_store(dataset_folder, image_size, progress=False)
+    random = np.random.default_rng(seed)
+    for offered in _offer(store, dataset_folder, split, slices, random):
         reason = why_not(scope, offered.picture, image_size)
+        if reason == UNREADABLE:  # too small, when halved
+            continue
         groups = found["to refuse" if offered.refuse else "to keep"]
         groups.setdefault(offered.group, []).append((offered.patient, reason is not None))
         if not offered.refuse and reason != TOO_LITTLE:
             group = f"{offered.group}{WITH_HEAD}"
             groups.setdefault(group, []).append((offered.patient, reason is not None))
     return {
-        title: {group: _share(rows) for group, rows in groups.items()}
+        title: {
+            group: summarise_share(*map(np.array, zip(*rows, strict=True)))
+            for group, rows in groups.items()
+        }
         for title, groups in found.items()
     }
 
@@ -84,9 +89,12 @@ def why_not(scope: Scope | None, picture: ImageSource, image_size: int) -> str |
 
 
 def _offer(
-    dataset_folder: str | Path, split: str, slices: int, random: np.random.Generator
+    store: Store,
+    dataset_folder: str | Path,
+    split: str,
+    slices: int,
+    random: np.random.Generator,
 ) -> Iterator[Offered]:
-    store = open_store(dataset_folder, CUT_SIZE, progress=False)
     rows = split_rows(store, split, dataset_folder)
     for source in sorted({store.records[row].source for row in rows}):
         own = np.array([row for row in rows if store.records[row].source == source])
@@ -132,13 +140,10 @@ def _cuts(
     store: Store, rows: np.ndarray, slices: int, random: np.random.Generator
 ) -> Iterator[Offered]:
     """Sagittal and coronal slices of the cases that are stacks."""
-    cases: dict[str, list[int]] = {}
-    for row in rows:
-        cases.setdefault(store.records[row].case_id, []).append(int(row))
-    stacks = [own for own in cases.values() if len(own) >= decoys.STACK]
+    stacks = decoys.stacks([store.records[row].case_id for row in rows])
     each = -(-slices // max(1, len(stacks)))
-    for own in stacks:
-        record, stack = store.records[own[0]], store.planes[own, 0]
+    for own in stacks.values():
+        record, stack = store.records[rows[own[0]]], store.planes[rows[own], 0]
         for across, name in ((2, "Sagittal slices"), (1, "Coronal slices")):
             for _ in range(each):
                 picture = np.rint(decoys.cut(stack, across, random) * 255).astype(np.uint8)
@@ -186,14 +191,3 @@ TURNS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "Mirrored top to bottom": np.flipud,
     "On its side": np.rot90,
 }
-
-
-def _share(rows: list[tuple[str, bool]]) -> dict:
-    """Share refused, with its interval over patients: a refusal is a slice found."""
-    patients, refused = map(np.array, zip(*rows, strict=True))
-    records = [
-        SliceRecord(f"{n:06d}", "", 1, str(p), "", 0, 1, ("flair",), "-", "-", UNKNOWN, 0.0, "-")
-        for n, p in enumerate(patients)
-    ]
-    scores = SliceScores.from_records(records, refused.astype(np.float64))
-    return summarise_group(scores, 0.5)["figures"]["sensitivity"]

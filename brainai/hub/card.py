@@ -69,7 +69,7 @@ prediction = Classifier.load("this folder").predict("slice.png")
 timm alone gives the same class scores:
 `timm.create_model("local-dir:this folder", pretrained=True)`. The probability that this package
 gives joins them with the evidence of the mask, by `score_weights` in brainai.json. These, the
-temperature, the threshold and what cannot be judged were fitted on patients of `valid`.
+temperature and the threshold were fitted on patients of `valid`.
 
 ## Training data
 

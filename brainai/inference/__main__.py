@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from brainai import DISCLAIMER, __version__
 from brainai.data.scans import is_scan
-from brainai.errors import BrainAIError, ConfigError
+from brainai.errors import BrainAIError, ConfigError, OutOfScope
 from brainai.inference.classifier import Classifier, Prediction
 from brainai.inference.scan import ScanPrediction
 
@@ -59,9 +59,12 @@ def answer(options: Options) -> str:
         raise ConfigError("--out is for scans: leave it out for a picture of one slice.")
     classifier = Classifier.load(options.model)
     if scan:
-        with tqdm(desc="slices", disable=None, leave=False) as bar:
-            found = classifier.predict_scan(**sources, progress=lambda *at: _show(bar, *at))
-        files = _write(found, options.out)
+        try:
+            with tqdm(desc="slices", disable=None, leave=False) as bar:
+                found = classifier.predict_scan(**sources, progress=lambda *at: _show(bar, *at))
+            files = _write(found, options.out)
+        except OutOfScope as error:
+            found, files = classifier.refusal(error.reason), []
     else:
         found, files = classifier.predict(**sources), []
     if options.json:

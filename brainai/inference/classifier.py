@@ -175,9 +175,7 @@ class Classifier:
             self._forward(np.stack([p.planes for p in judged]), heatmaps=True) if judged else None
         )
         answers = iter(self._prediction(found, i, p.height, p.width) for i, p in enumerate(judged))
-        return [
-            next(answers) if isinstance(one, Prepared) else self._refusal(one) for one in slices
-        ]
+        return [next(answers) if isinstance(one, Prepared) else self.refusal(one) for one in slices]
 
     @torch.inference_mode()
     def _forward(self, planes: np.ndarray, *, heatmaps: bool = False) -> Forward:
@@ -210,5 +208,6 @@ class Classifier:
         """Why prepared slices, `[N, 3, S, S]` in [0, 1], cannot be judged; None where they can."""
         return refusals(torch.from_numpy(planes[:, :1]).to(self.device), self._scope)
 
-    def _refusal(self, reason: str) -> Prediction:
+    def refusal(self, reason: str) -> Prediction:
+        """The answer "Cannot judge"."""
         return Prediction(CANNOT_JUDGE, None, self.info.threshold, None, None, reason)

@@ -93,7 +93,8 @@ def write_model(
     if network.decoder is not None:
         save_file(network.decoder.state_dict(), partial / "decoder.safetensors")
     if scope is not None:
-        save_file(scope.state_dict(), partial / "scope.safetensors")
+        tensors = {name: t.cpu().contiguous() for name, t in scope.state_dict().items()}
+        save_file(tensors, partial / "scope.safetensors")
     info = replace(info, revision=_digest(partial, info))
     _write_json(partial / "brainai.json", asdict(info))
     shutil.rmtree(folder, ignore_errors=True)

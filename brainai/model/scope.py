@@ -1,6 +1,6 @@
 """Is this an upright axial FLAIR slice of a brain at all, before anyone asks about tumour?
 
-A small network of its own, on pictures of 64 × 64 pixels: what tells tumours apart hardly tells
+A small network of its own, on pictures of 128 × 128 pixels: what tells tumours apart hardly tells
 FLAIR from T1c or up from down. Two questions, because they fail differently:
 
 - which of `KINDS` it is most likely, learnt with decoys of each (outlier exposure: Hendrycks et al.
@@ -23,42 +23,45 @@ KINDS = {
     "another view": "looks like a sagittal or coronal slice",
     "no slice": "does not look like a slice of a brain MRI",
 }
-SIZE = 64  # pixels a side
+SIZE = 128  # pixels a side
 WIDTHS = (16, 48, 96, 160)
 LEAST_HEAD = 0.004  # of a picture: with less that is brighter than the background, none is judged
 HEAD_LEVEL = 0.1  # of the grey window: what is brighter is head
-# An even field: of the cells of 4 × 4 pixels that are bright so far, so many lie at the border, and
-# all differ by no more than this part of their mean. Brains differ more, or leave the border dark.
-CELL, FILLED, BORDER_CELLS, EVEN = 4, 0.9, 12, 0.12
+# Noise: of the cells of 8 × 8 pixels that are bright so far, so many lie at the border; all differ
+# by no more than this part of their mean, and their pixels by no less than that part. Brains differ
+# more from cell to cell, or leave the border dark.
+CELL, FILLED, BORDER_CELLS, EVEN, GRAIN = 8, 0.8, 12, 0.12, 0.03
 TOO_LITTLE = "too little brain in the slice"
 
 
 class Scope(nn.Module):
-    """Log-odds of `KINDS`, and the distance from the slices of training.
+    """Logits of `KINDS`, and the distance from the slices of training.
 
-    Its buffers `centre [D]`, `whitening [D, D]` and `limits [2]` are fitted after its weights
-    (`brainai.evaluation.scope`). The limits are the least log-odds of "axial FLAIR" against all
-    others, and the largest distance; until they are fitted nothing is refused.
+    Its buffers are fitted after its weights (`brainai.training.scope`): `centre [D]` and
+    `whitening [D, D]` of the features of slices in scope, `margins [4]`, the least log-odds of
+    "axial FLAIR" against each other kind, and `reach []`, the largest distance. Until they are
+    fitted nothing is refused.
     """
 
     def __init__(self) -> None:
         super().__init__()
         blocks: list[nn.Module] = []
-        for inputs, outputs in pairwise((1, *WIDTHS)):
-            stride = 2 if inputs == 1 else 1
+        for number, (inputs, outputs) in enumerate(pairwise((1, *WIDTHS))):
+            # The first layer sees fine detail, sulci above all, and halves the picture.
+            kernel, stride = (5, 2) if number == 0 else (3, 1)
             blocks += [
-                nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
+                nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
                 nn.BatchNorm2d(outputs),
                 nn.ReLU(inplace=True),
+                nn.MaxPool2d(2),
             ]
-            if inputs > 1:
-                blocks.append(nn.MaxPool2d(2))
         blocks += [nn.Conv2d(WIDTHS[-1], WIDTHS[-1], 4), nn.ReLU(inplace=True), nn.Flatten()]
         self.body = nn.Sequential(*blocks)
         self.head = nn.Linear(WIDTHS[-1], len(KINDS))
         self.register_buffer("centre", torch.zeros(WIDTHS[-1]))
         self.register_buffer("whitening", torch.eye(WIDTHS[-1]))
-        self.register_buffer("limits", torch.tensor([-torch.inf, torch.inf]))
+        self.register_buffer("margins", torch.full((len(KINDS) - 1,), -torch.inf))
+        self.register_buffer("reach", torch.tensor(torch.inf))
 
     def forward(self, flair: Tensor) -> tuple[Tensor, Tensor]:
         """FLAIR `[N, 1, S, S]` float in [0, 1] → logits of `KINDS` `[N, 5]`, features `[N, D]`."""
@@ -66,27 +69,21 @@ class Scope(nn.Module):
         features = self.body(small - 0.25)
         return self.head(features), features
 
-    def measure(self, flair: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits `[N, 5]`; log-odds `[N]` of "axial FLAIR" against all others together; distance
-        `[N]`, root mean square over the features (about 1 for a slice of training)."""
+    def measure(self, flair: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-odds `[N, 4]` of "axial FLAIR" against each other kind; distance `[N]`, root mean
+        square over the features (about 1 for a slice of training)."""
         logits, features = self(flair)
         away = (features - self.centre) @ self.whitening
-        return logits, flair_log_odds(logits), away.square().mean(dim=1).sqrt()
+        return logits[:, :1] - logits[:, 1:], away.square().mean(dim=1).sqrt()
 
     def judge(self, flair: Tensor) -> list[str | None]:
         """Of each slice what it looks like where it is refused, else None: `[N]`."""
-        logits, log_odds, distance = self.measure(flair)
-        strange = (log_odds < self.limits[0]) | (distance > self.limits[1])
+        log_odds, distance = self.measure(flair)
+        short = self.margins - log_odds
+        elsewhere = torch.where(distance > self.reach, 0, -1)
+        kinds = torch.where((short > 0).any(dim=1), short.argmax(dim=1) + 1, elsewhere)
         words = list(KINDS.values())
-        return [
-            words[kind] if refused else None
-            for kind, refused in zip(logits.argmax(dim=1).tolist(), strange.tolist(), strict=True)
-        ]
-
-
-def flair_log_odds(logits: Tensor) -> Tensor:
-    """Log-odds of the first kind against all others together: `[N, 5]` → `[N]`."""
-    return logits[:, 0] - logits[:, 1:].logsumexp(dim=1)
+        return [None if kind < 0 else words[kind] for kind in kinds.tolist()]
 
 
 @torch.inference_mode()
@@ -104,7 +101,7 @@ def refusals(flair: Tensor, scope: Scope | None) -> list[str | None]:
 
 def shows_little(flair: Tensor) -> Tensor:
     """Where next to no head is seen, `[N, 1, S, S]` in [0, 1] → `[N]` bool: almost all is dark, or
-    there is an even field up to the border, as when the window has stretched the noise of air."""
+    there is noise up to the border, as when the window has stretched that of the air."""
     small = F.interpolate(flair, (SIZE, SIZE), mode="bilinear", antialias=True)
     bright = (small > HEAD_LEVEL).float()
     cells, filled = F.avg_pool2d(small, CELL), F.avg_pool2d(bright, CELL) > FILLED
@@ -112,6 +109,8 @@ def shows_little(flair: Tensor) -> Tensor:
     mean = (cells * filled).sum(dim=(1, 2, 3)) / count.clamp(min=1)
     away = (cells - mean[:, None, None, None]).square() * filled
     spread = (away.sum(dim=(1, 2, 3)) / count.clamp(min=1)).sqrt()
+    within = F.avg_pool2d(small.square(), CELL) - cells.square()
+    grain = ((within * filled).sum(dim=(1, 2, 3)) / count.clamp(min=1)).clamp(min=0).sqrt()
     at_border = count - filled[:, :, 1:-1, 1:-1].sum(dim=(1, 2, 3))
-    even = (at_border >= BORDER_CELLS) & (spread < EVEN * mean)
-    return even | ((flair > HEAD_LEVEL).float().mean(dim=(1, 2, 3)) < LEAST_HEAD)
+    noise = (at_border >= BORDER_CELLS) & (spread < EVEN * mean) & (grain > GRAIN * mean)
+    return noise | ((flair > HEAD_LEVEL).float().mean(dim=(1, 2, 3)) < LEAST_HEAD)

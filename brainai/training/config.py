@@ -104,6 +104,8 @@ class TrainConfig:
             problems.append(
                 f"--slices-per-case: expected 0 (all) or more, found {self.slices_per_case}"
             )
+        if self.scope_steps < 0:
+            problems.append(f"--scope-steps: expected 0 (none) or more, found {self.scope_steps}")
         if not 0 < self.warm_up < 1:
             problems.append(f"--warm-up: expected a part between 0 and 1, found {self.warm_up}")
         if problems:

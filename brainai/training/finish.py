@@ -11,11 +11,10 @@ import argparse
 import shlex
 import shutil
 import sys
-from dataclasses import replace
 from pathlib import Path
 
-from brainai.data.dataset import read_info
-from brainai.errors import BrainAIError
+from brainai.data.dataset import SPLITS, read_records
+from brainai.errors import BrainAIError, DataError
 from brainai.evaluation.baselines import score_baselines
 from brainai.evaluation.calibration import calibrate
 from brainai.evaluation.report import other_points, write_report
@@ -25,8 +24,8 @@ from brainai.evaluation.text import table
 from brainai.hub.card import model_card
 from brainai.model.folder import ModelInfo, load_model, load_scope, write_model
 from brainai.model.network import BrainNet
-from brainai.training.config import TrainConfig
-from brainai.training.scope import train_scope
+from brainai.model.scope import Scope
+from brainai.training.scope import set_limits, train_scope
 
 
 def finish(
@@ -34,22 +33,22 @@ def finish(
     info: ModelInfo,
     data: Path,
     out: Path,
+    scope: Scope | None,
     *,
-    scope_steps: int,
     command: str,
     history: list[dict] | None = None,
 ) -> Path:
     """Fit, write `out`/model, and report on `test` just what was written; the model folder.
 
     Args:
-        scope_steps: see `TrainConfig.scope_steps`.
+        scope: what may be judged at all, fitted already.
         command: that this is done for, as the report names it.
         history: one dict per epoch, for the learning curves.
     Raises:
         DataError: no data set, or an empty `valid` or `test`.
     """
-    info = replace(calibrate(network, info, data), calibration_hash=read_info(data)["content_hash"])
-    scope = train_scope(data, scope_steps) if scope_steps else None
+    network = network.half().float()  # as it will be stored
+    info = calibrate(network, info, data)
     folder = out / "model"
     write_model(folder, network, info, scope)
     published, info = load_model(folder)
@@ -62,12 +61,34 @@ def finish(
         history=history,
         baselines=score_baselines(data, "test", info.image_size),
         points=other_points(info),
-        scope=measure_scope(load_scope(folder), data, "test", image_size=info.image_size),
+        scope=measure_scope(scope, data, "test", image_size=info.image_size) if scope else None,
     )
     shutil.copy(out / "report.json", folder)
     (folder / "README.md").write_text(model_card(info, report))
     print(table(report))
+    print(f"model folder: {folder}")
     return folder
+
+
+def open_scope(model: str | Path, data: Path, steps: int | None) -> Scope | None:
+    """A scope trained on a data set with so many updates, none for 0, and for None the model's own
+    with limits fitted to the data set."""
+    if steps is not None:
+        return train_scope(data, steps) if steps > 0 else None
+    scope = load_scope(model)
+    if scope is not None:
+        set_limits(scope, data)
+    return scope
+
+
+def check_splits(data: Path) -> None:
+    """Raises DataError where a split is empty: before minutes of fitting, not after."""
+    missing = sorted(set(SPLITS) - {record.split for record in read_records(data)})
+    if missing:
+        raise DataError(
+            f"{data}: expected patients in every split, found none in {', '.join(missing)}. "
+            "Prepare more patients."
+        )
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -80,23 +101,22 @@ def main(arguments: list[str] | None = None) -> int:
     options.add_argument("--model", default="weights", help="model folder (default: weights)")
     options.add_argument("--data", type=Path, required=True, help="dataset folder")
     options.add_argument("--out", type=Path, required=True, help="folder for model/ and the report")
-    options.add_argument("--scope-steps", type=int, default=TrainConfig.scope_steps)
+    options.add_argument(
+        "--scope-steps",
+        type=int,
+        help="train the scope anew on these data, with so many updates; 0 leaves it out (default: "
+        "keep the model's own, and fit its limits)",
+    )
     chosen = options.parse_args(arguments)
     command = shlex.join(["python", "-m", "brainai.training.finish", *arguments])
     try:
         network, info = load_model(chosen.model)
-        folder = finish(
-            network,
-            info,
-            chosen.data,
-            chosen.out,
-            scope_steps=chosen.scope_steps,
-            command=command,
-        )
+        check_splits(chosen.data)
+        scope = open_scope(chosen.model, chosen.data, chosen.scope_steps)
+        finish(network, info, chosen.data, chosen.out, scope, command=command)
     except BrainAIError as error:
         print(error, file=sys.stderr)
         return 2
-    print(f"model folder: {folder}")
     return 0
 
 

@@ -4,6 +4,7 @@ The slices of `train` are in scope; decoys cut, turned and drawn from them (`bra
 are not. Those of real patients of `valid` give the limits: nearly all of them must be kept.
 """
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,16 @@ from brainai.data import decoys
 from brainai.data.augment import Augmentation, augment, random_table
 from brainai.data.dataset import MODALITIES
 from brainai.data.store import Store, open_store
+from brainai.errors import DataError
 from brainai.model.scope import KINDS, SIZE, Scope, shows_little
 
 BATCH = 128
-SHARES = (0.4, 0.22, 0.2, 0.08, 0.1)  # of a batch, kind by kind
+SHARES = (0.44, 0.26, 0.15, 0.06, 0.09)  # of a batch, kind by kind
 PHANTOMS = 0.25  # as often as those of a source of real people
 RATE = 4e-3
-KEPT = 0.995  # of the slices of each source of `valid`, by each of the two limits
+CHUNK = 1024  # slices looked at together
+ENOUGH = 50  # slices of a source, for it to set a limit
+KEPT = 0.995  # of the slices of each source of `valid`, by each limit
 
 DECOYS = 2500  # at most, of each kind that is cut, turned or drawn
 AUGMENTATION = Augmentation(
@@ -48,17 +52,27 @@ def train_scope(data: str | Path, steps: int, seed: int = 0, *, progress: bool =
     _fit(scope, pools, steps, random, progress)
     scope.eval()
     fit_distance(scope, pools[FLAIR][0])
+    set_limits(scope, data)
+    return scope
+
+
+def set_limits(scope: Scope, data: str | Path) -> None:
+    """Limits from the slices of `valid` of a dataset folder: of real patients where there are any.
+
+    Raises:
+        DataError: no data set, or no slice of `valid` shows a head.
+    """
+    store = open_store(data, SIZE, progress=False)
     rows = _in_scope(store, "valid")
     real = [row for row in rows if store.records[row].source != "phantom"]
     fit_limits(scope, _planes(store, real or rows), [store.records[r].source for r in real or rows])
-    return scope
 
 
 def collect(
     store: Store, count: int, random: np.random.Generator
 ) -> dict[int, tuple[Tensor, Tensor]]:
     """Pictures of every kind that `train` gives, `[n, 1, S, S]` uint8, and how often each is drawn,
-    `[n]`: sources alike, and patients within a source.
+    `[n]`: sources alike but for phantoms, which come less often, and patients within a source.
 
     Args:
         count: decoys of each kind that is cut, turned or drawn.
@@ -78,14 +92,11 @@ def collect(
         pools[SEQUENCE] = planes, torch.from_numpy(weights)
     chosen = random.choice(rows, (3, count), p=share / share.sum())
     flair = store.planes[:, 0]
-    stacks = _stacks(store, np.sort(rows))
-    whole = [row for row in chosen[1] if store.records[row].case_id in stacks]
+    stacks = decoys.stacks([store.records[row].case_id for row in rows])
+    whole = [stacks[c] for c in (store.records[r].case_id for r in chosen[1]) if c in stacks]
     made = {
         TURNED: [decoys.turn(flair[row] / 255, random) for row in chosen[0]],
-        VIEW: [
-            decoys.cut(stacks[store.records[row].case_id], int(random.integers(1, 3)), random)
-            for row in whole
-        ],
+        VIEW: [decoys.cut(flair[rows[own]], int(random.integers(1, 3)), random) for own in whole],
         NO_SLICE: [decoys.draw(SIZE, random) for _ in chosen[2]]
         + [decoys.spoil(flair[row] / 255, random) for row in chosen[2]],
     }
@@ -109,14 +120,16 @@ def fit_distance(scope: Scope, planes: Tensor) -> None:
 
 
 def fit_limits(scope: Scope, planes: Tensor, sources: list[str]) -> None:
-    """Limits that keep `KEPT` of the slices of each source, `[n, 1, S, S]` uint8."""
-    measured = [scope.measure(part.float() / 255) for part in planes.split(BATCH)]
-    _, log_odds, distance = (
-        torch.cat(part).detach().double() for part in zip(*measured, strict=True)
-    )
-    groups = [torch.tensor([s == name for s in sources]) for name in set(sources)]
-    scope.limits[0] = min(torch.quantile(log_odds[own], 1 - KEPT) for own in groups)
-    scope.limits[1] = max(torch.quantile(distance[own], KEPT) for own in groups)
+    """Limits that keep `KEPT` of the slices `[n, 1, S, S]` uint8 of each source that has enough."""
+    with torch.inference_mode():
+        measured = [scope.measure(part.float() / 255) for part in planes.split(BATCH)]
+    log_odds, distance = (torch.cat(part).double() for part in zip(*measured, strict=True))
+    counts = Counter(sources)
+    large = [name for name, count in counts.items() if count >= ENOUGH] or list(counts)
+    groups = [torch.tensor([s == name for s in sources]) for name in large]
+    lowest = [torch.quantile(log_odds[own], 1 - KEPT, dim=0) for own in groups]
+    scope.margins.copy_(torch.stack(lowest).amin(dim=0))
+    scope.reach.copy_(max(torch.quantile(distance[own], KEPT) for own in groups))
 
 
 def _fit(
@@ -159,10 +172,22 @@ def _batch(
 
 
 def _in_scope(store: Store, split: str) -> list[int]:
-    """Rows of a split that show enough of a head."""
+    """Rows of a split that show enough of a head.
+
+    Raises:
+        DataError: there is none.
+    """
     rows = [row for row, record in enumerate(store.records) if record.split == split]
-    little = shows_little(_planes(store, rows).float() / 255)
-    return [row for row, few in zip(rows, little.tolist(), strict=True) if not few]
+    little = [
+        few
+        for start in range(0, len(rows), CHUNK)
+        for few in shows_little(_planes(store, rows[start : start + CHUNK]).float() / 255).tolist()
+    ]
+    if all(little):
+        raise DataError(
+            f"Expected slices of a head in the split {split!r}, found none: prepare more patients."
+        )
+    return [row for row, few in zip(rows, little, strict=True) if not few]
 
 
 def _planes(store: Store, rows: list[int]) -> Tensor:
@@ -180,15 +205,3 @@ def _shares(owners: list[tuple[str, str]]) -> np.ndarray:
     patients = np.bincount(source[first], minlength=len(names))
     often = np.where(names == "phantom", PHANTOMS, 1.0)
     return often[source] / (patients[source] * slices[owner])
-
-
-def _stacks(store: Store, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """FLAIR of each whole case, `[Z, S, S]` uint8, lowest first; single pictures make none."""
-    cases: dict[str, list[int]] = {}
-    for row in rows:
-        cases.setdefault(store.records[row].case_id, []).append(row)
-    return {
-        case: store.planes[np.array(own), 0]
-        for case, own in cases.items()
-        if len(own) >= decoys.STACK
-    }

@@ -35,9 +35,9 @@ ABOUT = """
 one axial slice, sets its grey levels, and gives the probability that tumour is on it.
 FLAIR is enough; T1 with contrast and T2 of the same slice can be added.</p></div>
 <div><h3>What it cannot do</h3>
-<p>It was shown gliomas only, so other diseases, other body parts and other sequences mislead it.
-“No tumour” means this slice, not this person. It makes mistakes, also confident ones, and it
-replaces no doctor.</p></div>
+<p>It was shown gliomas only, so other diseases mislead it. Most pictures that are no upright axial
+FLAIR slice are refused, not all. “No tumour” means this slice, not this person. It makes mistakes,
+also confident ones, and it replaces no doctor.</p></div>
 <div><h3>Your pictures</h3>
 <p>They are judged on this server, shown to nobody else, and deleted within two hours. Bring none
 that names a person. Programs reach the same network through “Use via API” below.</p></div>

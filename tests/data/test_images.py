@@ -185,3 +185,13 @@ def test_prepared_slice_has_the_asked_size_and_range() -> None:
     assert prepared.dtype == np.float32
     assert prepared.min() >= 0
     assert prepared.max() <= 1
+
+
+def test_a_second_frame_that_is_cut_off_is_told_and_raises_nothing_else() -> None:
+    file = io.BytesIO()
+    frames = [Image.fromarray(np.full((64, 64), level, np.uint8)) for level in (10, 200)]
+    frames[0].save(file, "TIFF", save_all=True, append_images=frames[1:])
+    whole = file.getvalue()
+    for length in range(len(whole) // 2, len(whole), 97):
+        with pytest.raises(DataError):
+            decode(whole[:length])

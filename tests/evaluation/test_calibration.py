@@ -173,6 +173,7 @@ def test_all_of_it_together_makes_the_label_right(folder: Path) -> None:
     network = BrightMask(bias=-3.0)
     info = calibrate(network, INFO, folder)
     assert info.operating_point == OPERATING_POINT
+    assert info.calibration_hash == "0" * 64
     assert 0 < info.threshold <= info.youden_threshold < 1
     store = open_store(folder, 32)
     images = torch.from_numpy(store.read(range(len(store.records))))[:, :1]
@@ -180,9 +181,30 @@ def test_all_of_it_together_makes_the_label_right(folder: Path) -> None:
     assert says == [record.label == 1 for record in store.records]
 
 
-def test_one_class_alone_leaves_the_defaults(tmp_path: Path) -> None:
+def test_one_class_alone_leaves_everything_as_it_was(tmp_path: Path) -> None:
     folder = write_dataset(tmp_path)
     records = [replace(r, label=1) for r in read_records(folder)]
     write_records(folder / "metadata.csv", records)
-    info = calibrate(BrightMask(), INFO, folder)
-    assert (info.threshold, info.operating_point) == (0.5, INFO.operating_point)
+    network, info = BrightMask(bias=-9.0), replace(INFO, threshold=0.2, calibration_hash="other")
+    assert calibrate(network, info, folder) == info
+    assert network.decoder.mask.bias.item() == -9.0
+
+
+def test_certain_scores_leave_a_threshold_that_finds_them() -> None:
+    """All tumours are certain, at log-odds of 25 to 40: their probabilities are 1 but for 1e-11."""
+    score = np.concatenate([np.linspace(25, 40, 40), np.linspace(-40, -25, 40)])
+    probability = 1 / (1 + np.exp(-score))
+    valid = of_slices([1] * 40 + [0] * 40)
+    sensitive, youden = find_thresholds(probability, valid)
+    assert (probability[:40] >= sensitive).mean() >= 0.95
+    assert (probability[40:] < sensitive).all()
+    assert 0 < youden < 1
+    assert 0 < fit_temperature(score, valid) <= 1
+
+
+def test_slices_and_sources_both_reach_the_sensitivity() -> None:
+    # Of 100 tumours of a large source 6 lie at 0.1 (94 % above), the 4 of a small one at 0.9.
+    probability = np.array([0.8] * 94 + [0.1] * 6 + [0.9] * 4 + [0.05])
+    weight = [0.5] * 100 + [12.5] * 4 + [1.0]
+    sensitive, _ = find_thresholds(probability, of_slices([1] * 104 + [0], weight))
+    assert sensitive == pytest.approx(0.075)  # by sources alone 97 % would do, at 0.8

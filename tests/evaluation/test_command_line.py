@@ -58,6 +58,8 @@ def test_slices_that_lack_a_sequence_are_told(model, dataset, capsys):
         (["--split", "tset"], "found 'tset'"),
         (["--modalities", "t1c"], "found 't1c'"),
         (["--model", "nowhere"], "nowhere is not a model folder"),
+        (["--model", "nobody/nothing"], "no model that the Hub gives"),
+        (["--beside", "nowhere.json"], "nowhere.json: expected a report.json"),
     ],
 )
 def test_what_a_user_can_mend_is_one_line_and_status_2(model, dataset, capsys, arguments, message):

@@ -86,3 +86,9 @@ def test_packages_ship_photographs_in_colour_and_in_grey():
     groups = [group for group, _ in shipped()]
     assert groups.count("colour pictures") >= 3  # of scikit-learn and matplotlib alone
     assert groups.count("photographs, grey") >= groups.count("colour pictures") - 4
+
+
+def test_a_package_without_its_pictures_is_left_out(monkeypatch):
+    folders = {"matplotlib": ("mpl-data/nowhere", (".png",)), "nowhere": ("data", (".png",))}
+    monkeypatch.setattr("brainai.evaluation.pictures.SHIPPED", folders)
+    assert list(shipped()) == []

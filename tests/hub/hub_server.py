@@ -13,12 +13,13 @@ SHA = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Hub(BaseHTTPRequestHandler):
-    """One repository with one commit, also called main; `folder`, `repository` and `token` are
-    set by `serve`."""
+    """One repository with one commit, also called main; its attributes are set by
+    `serve`."""
 
     folder: Path
     repository: str
     token: str | None
+    cut: bool
 
     def do_HEAD(self) -> None:
         self._answer(body=False)
@@ -56,7 +57,9 @@ class Hub(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if body:
-            self.wfile.write(content)
+            broken = self.cut and "/resolve/" in self.path
+            self.wfile.write(content[: len(content) // 2] if broken else content)
+            self.close_connection = broken
 
     def log_message(self, *_: object) -> None:
         pass
@@ -67,9 +70,16 @@ def _tag(file: Path) -> str:
 
 
 @contextmanager
-def serve(folder: Path, repository: str, token: str | None = None) -> Iterator[str]:
-    """The address of a Hub that holds the files of a folder as one repository."""
-    handler = type("Served", (Hub,), {"folder": folder, "repository": repository, "token": token})
+def serve(
+    folder: Path, repository: str, token: str | None = None, *, cut: bool = False
+) -> Iterator[str]:
+    """The address of a Hub that holds the files of a folder as one repository.
+
+    Args:
+        cut: every file breaks off in the middle.
+    """
+    values = {"folder": folder, "repository": repository, "token": token, "cut": cut}
+    handler = type("Served", (Hub,), values)
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     Thread(target=server.serve_forever, daemon=True).start()
     try:

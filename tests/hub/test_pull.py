@@ -74,3 +74,15 @@ def test_a_private_model_needs_its_token_which_is_never_told(
     assert (without.returncode, wrong.returncode, right.returncode) == (2, 2, 0)
     assert "HF_TOKEN" in without.stdout
     assert "hf_wrong" not in wrong.stdout + wrong.stderr
+
+
+@pytest.mark.slow
+def test_a_download_that_breaks_off_is_told_and_goes_on_later(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    with serve(model_folder, "me/tiny", cut=True) as endpoint:
+        broken = fetch("me/tiny", endpoint, tmp_path)
+    assert (broken.returncode, "no model that the Hub gives" in broken.stdout) == (2, True)
+    assert "Traceback" not in broken.stderr
+    with serve(model_folder, "me/tiny") as endpoint:
+        assert fetch("me/tiny", endpoint, tmp_path).returncode == 0

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from brainai import DISCLAIMER
+from brainai.errors import OutOfScope
 from brainai.inference.__main__ import main
 
 
@@ -53,6 +54,21 @@ def test_a_picture_that_cannot_be_judged_is_an_answer_too(model_folder, tmp_path
     values = json.loads(capsys.readouterr().out)
     assert (values["label"], values["reason"]) == ("Cannot judge", "colour picture")
     assert values["probability"] is None
+
+
+def test_a_scan_out_of_scope_is_an_answer_too(
+    model_folder, scan, tmp_path, capsys, monkeypatch
+) -> None:
+    def refuse(*_, **__):
+        raise OutOfScope("FLAIR: …", "looks like T1 or T2, not like FLAIR")
+
+    monkeypatch.setattr("brainai.inference.classifier.judge_scan", refuse)
+    call = ["--flair", scan, "--model", str(model_folder), "--out", str(tmp_path / "out")]
+    assert main([*call, "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["label"] == "Cannot judge"
+    assert values["reason"] == "looks like T1 or T2, not like FLAIR"
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_scan_leaves_its_mask_and_table(model_folder, scan, tmp_path, capsys) -> None:

@@ -16,7 +16,6 @@ from brainai.model.scope import (
     TOO_LITTLE,
     WIDTHS,
     Scope,
-    flair_log_odds,
     refusals,
     shows_little,
 )
@@ -41,39 +40,35 @@ def upright() -> Scope:
     scope = TwoHalves()
     scope.centre = torch.tensor([1.0, 1.0])
     scope.whitening = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
-    scope.limits = torch.tensor([0.0, 3.0])
+    scope.margins = torch.tensor([0.0, 0.5, 0.0, 0.0])
+    scope.reach = torch.tensor(3.0)
     return scope
 
 
 def picture(upper: float, lower: float) -> Tensor:
-    grey = torch.full((1, 1, 8, 8), upper)
-    grey[:, :, 4:] = lower
+    grey = torch.full((1, 1, 64, 64), upper)
+    grey[:, :, 32:] = lower
     return grey
 
 
 def test_log_odds_and_distance(upright: Scope) -> None:
-    _, log_odds, distance = upright.measure(picture(2.5, 5.0))
-    assert log_odds.tolist() == pytest.approx([2.5 - 5.0], abs=1e-4)
+    log_odds, distance = upright.measure(picture(2.5, 5.0))
+    assert log_odds.tolist() == [[11.5, -2.5, 11.5, 11.5]]
     # Whitened: (2.5 - 1) · 2 = 3 and 5 - 1 = 4; the root of (9 + 16) / 2.
     assert distance.tolist() == pytest.approx([math.sqrt(12.5)])
-
-
-def test_log_odds_count_all_other_kinds_together() -> None:
-    assert flair_log_odds(torch.tensor([[2.0, 0.0, 0.0, 0.0, 0.0]])).tolist() == pytest.approx(
-        [2 - math.log(4)]
-    )
 
 
 @pytest.mark.parametrize(
     ("upper", "lower", "reason"),
     [
-        (2.0, 1.0, None),  # log-odds 1, distance root of 2
-        (1.0, 2.0, WORDS[2]),  # log-odds -1
+        (2.0, 1.0, None),  # log-odds 1 against "turned", distance root of 2
+        (1.4, 1.0, WORDS[2]),  # log-odds 0.4, half are asked for
         (6.0, 1.0, WORDS[0]),  # most like FLAIR, but 7 away
+        (-9.5, -20.0, WORDS[1]),  # the first of three that are likelier by 0.5
     ],
 )
 def test_a_slice_is_refused_for_what_it_looks_like(upright, upper, lower, reason) -> None:
-    assert refusals(picture(upper, lower), upright) == [reason]
+    assert upright.judge(picture(upper, lower)) == [reason]
 
 
 def test_little_is_seen_where_under_4_of_1000_pixels_are_brighter_than_the_background() -> None:
@@ -125,15 +120,16 @@ def test_a_scope_survives_the_model_folder_and_belongs_to_the_revision(tmp_path:
     network, info = build_network("test_resnet"), ModelInfo(architecture="test_resnet")
     torch.manual_seed(0)
     scope, stricter = Scope().eval(), Scope()
-    scope.limits = torch.tensor([-1.5, 2.25])
+    scope.reach = torch.tensor(2.25)
     stricter.load_state_dict(scope.state_dict())
-    stricter.limits = torch.tensor([0.0, 2.25])
-    write_model(tmp_path / "with", network, info, scope)
+    stricter.reach = torch.tensor(2.0)
+    # As it is trained, which safetensors would not take.
+    write_model(tmp_path / "with", network, info, scope.to(memory_format=torch.channels_last))
     write_model(tmp_path / "stricter", network, info, stricter)
     write_model(tmp_path / "without", network, info)
     read, flair = load_scope(tmp_path / "with"), torch.rand(4, 1, 64, 64)
-    assert read.limits.tolist() == [-1.5, 2.25]
-    assert torch.equal(read(flair)[0], scope(flair)[0])
+    assert read.reach.item() == 2.25
+    assert torch.allclose(read(flair)[0], scope(flair)[0], atol=1e-5)
     assert load_scope(tmp_path / "without") is None
     assert len({load_model(folder)[1].revision for folder in tmp_path.iterdir()}) == 3
 

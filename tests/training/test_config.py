@@ -77,3 +77,8 @@ def test_another_network_to_start_from_is_refused_before_training(other: dict, w
     check_start(config, ModelInfo())
     with pytest.raises(ConfigError, match=f"m: expected .*, found .*{word}"):
         check_start(config, ModelInfo(**other))
+
+
+def test_fewer_than_no_updates_of_the_scope_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"--scope-steps: expected 0 \(none\) or more, found -1"):
+        parse_config(["--data", "d", "--out", "o", "--scope-steps", "-1"])

@@ -107,6 +107,21 @@ def test_a_tiff_is_answered_and_shown(visit, save):
     )
 
 
+def test_a_colour_picture_cannot_be_judged_and_is_told_why(visit, save):
+    page = visit()
+    page.set_input_files(INPUT, save("mine.png", head(3)))
+    page.wait_for_selector(ANSWERED)
+    colours = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
+    page.get_by_label("Remove Image").first.click()
+    page.wait_for_selector(".card.waiting")
+    page.set_input_files(INPUT, save("colours.png", colours))
+    card = page.wait_for_selector(".card.refused").inner_text()
+    assert "This cannot be judged" in card
+    assert "The reason: colour picture. Bring one upright axial FLAIR slice" in card
+    assert "not a medical device" in card
+    assert page.locator(ANSWERED).count() == 0
+
+
 def test_a_damaged_file_gets_a_sentence_and_no_answer(visit, save, tmp_path):
     page = visit()
     page.set_input_files(INPUT, save("mine.png", head(3)))

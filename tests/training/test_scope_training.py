@@ -11,6 +11,7 @@ from toy import write_dataset
 
 from brainai.data.dataset import read_records, write_records
 from brainai.data.store import open_store
+from brainai.errors import DataError
 from brainai.model.scope import KINDS, SIZE, Scope, refusals
 from brainai.training.scope import (
     FLAIR,
@@ -21,6 +22,7 @@ from brainai.training.scope import (
     collect,
     fit_distance,
     fit_limits,
+    set_limits,
     train_scope,
 )
 
@@ -83,7 +85,7 @@ class TwoNumbers(Scope):
 
     def forward(self, flair):
         features = flair[:, 0, 0, :2]
-        others = torch.full((len(flair), len(KINDS) - 1), -30.0)
+        others = torch.zeros(len(flair), len(KINDS) - 1)
         return torch.cat([features[:, :1], others], dim=1), features
 
 
@@ -99,21 +101,36 @@ def test_the_distance_of_training_slices_is_about_1_whatever_their_spread() -> N
         random.integers(100, 111, 500).tolist(), random.integers(0, 200, 500).tolist()
     )
     fit_distance(scope, planes)
-    _, _, distance = scope.measure(planes.float() / 255)
+    _, distance = scope.measure(planes.float() / 255)
     assert distance.square().mean().sqrt() == pytest.approx(1, abs=0.25)
     # 95 away is near along the second, and far along the first.
     near, far = pictures([105], [195]), pictures([200], [100])
-    assert scope.measure(near.float() / 255)[2] < 2 < scope.measure(far.float() / 255)[2]
+    assert scope.measure(near.float() / 255)[1] < 2 < scope.measure(far.float() / 255)[1]
 
 
-def test_limits_keep_199_of_200_of_every_source() -> None:
+def test_limits_keep_199_of_200_of_every_source_but_of_one_too_small_to_tell() -> None:
     scope = TwoNumbers()
     levels = np.linspace(50, 200, 201).astype(int).tolist()
-    planes = pictures(levels + [10] * 201, levels + [10] * 201)
-    fit_limits(scope, planes, ["a"] * 201 + ["b"] * 201)
-    _, log_odds, distance = scope.measure(planes.float() / 255)
-    assert int((log_odds < scope.limits[0]).sum()) == 0  # b lies lower: it sets the limit
-    assert int((distance > scope.limits[1]).sum()) == 1  # a lies farther
+    few = [0] * 9
+    planes = pictures(levels + [10] * 201 + few, levels + [10] * 201 + few)
+    fit_limits(scope, planes, ["a"] * 201 + ["b"] * 201 + ["few"] * 9)
+    log_odds, distance = scope.measure(planes.float() / 255)
+    # b lies lower and sets the limit, which the few do not reach; a lies farther.
+    assert scope.margins.tolist() == pytest.approx([10 / 255] * 4)
+    assert int((log_odds[:402] < scope.margins - 1e-6).sum()) == 0
+    assert int((log_odds[402:] < scope.margins).all(dim=1).sum()) == 9
+    assert int((distance > scope.reach).sum()) == 1
+
+
+def test_a_data_set_without_a_head_is_told(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path)
+    for record in read_records(folder):
+        if record.split == "valid":
+            dark = np.zeros((48, 48), np.uint8)
+            dark[20, 20] = 255
+            Image.fromarray(dark).save(folder / record.file_name)
+    with pytest.raises(DataError, match="slices of a head in the split 'valid'"):
+        set_limits(Scope(), folder)
 
 
 @pytest.mark.slow
