@@ -22,6 +22,7 @@ from brainai.evaluation.pictures import drawn, shipped
 from brainai.evaluation.score import split_rows
 from brainai.model.scope import TOO_LITTLE, Scope, refusals
 
+PLAIN = "FLAIR of "  # and the source; variants go on after a comma
 WITH_HEAD = ", without those said to show too little brain"
 UNREADABLE = "cannot be read"
 
@@ -41,7 +42,7 @@ def measure_scope(
     split: str,
     *,
     image_size: int,
-    slices: int = 60,
+    slices: int = 40,
     seed: int = 0,
 ) -> dict[str, dict[str, dict]]:
     """Share of pictures refused.
@@ -65,7 +66,7 @@ def measure_scope(
             continue
         groups = found["to refuse" if offered.refuse else "to keep"]
         groups.setdefault(offered.group, []).append((offered.patient, reason is not None))
-        if not offered.refuse and reason != TOO_LITTLE:
+        if offered.group.startswith(PLAIN) and "," not in offered.group and reason != TOO_LITTLE:
             group = f"{offered.group}{WITH_HEAD}"
             groups.setdefault(group, []).append((offered.patient, reason is not None))
     return {
@@ -101,14 +102,12 @@ def _offer(
         for row in own:
             record = store.records[row]
             path = Path(dataset_folder) / record.file_name
-            yield Offered(f"FLAIR of {source}", False, record.patient_id, _flair(path))
+            yield Offered(f"{PLAIN}{source}", False, record.patient_id, _flair(path))
         for row in random.choice(own, min(slices, len(own)), replace=False):
             record = store.records[row]
             pixels = _flair(Path(dataset_folder) / record.file_name)
             for name, change in VARIANTS.items():
-                yield Offered(
-                    f"FLAIR of {source}, {name}", False, record.patient_id, change(pixels)
-                )
+                yield Offered(f"{PLAIN}{source}, {name}", False, record.patient_id, change(pixels))
             for name, change in TURNS.items():
                 yield Offered(f"{name}, {source}", True, record.patient_id, change(pixels))
         yield from _others(store, own, dataset_folder, slices, random)
@@ -165,7 +164,9 @@ def _saved(pixels: np.ndarray, **options: object) -> bytes:
 def _resized(pixels: np.ndarray, factor: float) -> bytes:
     image = Image.fromarray(pixels)
     size = round(image.width * factor), round(image.height * factor)
-    return _saved(np.asarray(image.resize(size, Image.Resampling.BICUBIC)), format="PNG")
+    return _saved(
+        np.asarray(image.resize(size, Image.Resampling.BICUBIC)), format="PNG", compress_level=1
+    )
 
 
 def _with_scale_bar(pixels: np.ndarray) -> bytes:
@@ -176,11 +177,11 @@ def _with_scale_bar(pixels: np.ndarray) -> bytes:
     pen.line((x, top, x, bottom), fill=255)
     for y in np.linspace(top, bottom, 11):
         pen.line((x - width // 40, y, x, y), fill=255)
-    return _saved(np.asarray(image), format="PNG")
+    return _saved(np.asarray(image), format="PNG", compress_level=1)
 
 
 VARIANTS: dict[str, Callable[[np.ndarray], bytes]] = {
-    "16 bit": lambda p: _saved(p.astype(np.uint16) * 13 + 100, format="PNG"),
+    "16 bit": lambda p: _saved(p.astype(np.uint16) * 13 + 100, format="PNG", compress_level=1),
     "JPEG at quality 50": lambda p: _saved(p, format="JPEG", quality=50),
     "half size": lambda p: _resized(p, 0.5),
     "double size": lambda p: _resized(p, 2),

@@ -27,7 +27,7 @@ RATE = 4e-3
 CHUNK = 1024  # slices looked at together
 ENOUGH = 50  # slices of a source, for it to set a limit
 KEPT = 0.995  # of the slices of each source of `valid`, by each limit
-
+MOST = 20_000  # slices of `train` that are looked at: they lie in memory
 DECOYS = 2500  # at most, of each kind that is cut, turned or drawn
 AUGMENTATION = Augmentation(
     scale=0.2, shift=0.1, gamma=0.4, bias=0.2, noise=0.03, drop=0.0, lend=0.0
@@ -78,6 +78,8 @@ def collect(
         count: decoys of each kind that is cut, turned or drawn.
     """
     rows = np.array(_in_scope(store, "train"))
+    if len(rows) > MOST:
+        rows = np.sort(random.choice(rows, MOST, replace=False))
     share = _shares([(store.records[r].source, store.records[r].patient_id) for r in rows])
     pools = {FLAIR: (_planes(store, rows), torch.from_numpy(share))}
     others = [
@@ -107,9 +109,10 @@ def collect(
     return pools
 
 
+@torch.no_grad()
 def fit_distance(scope: Scope, planes: Tensor) -> None:
     """Centre and whitening of the features of slices in scope, `[n, 1, S, S]` uint8."""
-    features = torch.cat([scope(p.float() / 255)[1].detach() for p in planes.split(BATCH)]).double()
+    features = torch.cat([scope(p.float() / 255)[1] for p in planes.split(BATCH)]).double()
     scope.centre.copy_(features.mean(dim=0))
     away = features - features.mean(dim=0)
     spread = away.T @ away / len(away)

@@ -38,11 +38,13 @@ def rates(folder):
 
 def test_what_should_be_kept_comes_in_every_variant(rates):
     kept = rates["to keep"]
-    plain = {"FLAIR of toy", *(f"FLAIR of toy, {name}" for name in VARIANTS)}
-    assert set(kept) == plain | {f"{name}{WITH_HEAD}" for name in plain}
+    # Half of 48 pixels is too small to be read: no answer, and so not counted.
+    variants = set(VARIANTS) - {"half size"}
+    plain = {"FLAIR of toy", *(f"FLAIR of toy, {name}" for name in variants)}
+    assert set(kept) == plain | {f"FLAIR of toy{WITH_HEAD}"}
     assert kept["FLAIR of toy"]["n_slices"] == 3 * SLICES
     assert kept["FLAIR of toy"]["n_patients"] == 3
-    assert kept["FLAIR of toy, half size"]["n_slices"] == 10
+    assert kept["FLAIR of toy, double size"]["n_slices"] == 10
     for name in ("16 bit", "JPEG at quality 50", "double size"):
         assert kept[f"FLAIR of toy, {name}"]["value"] <= 0.1
 
