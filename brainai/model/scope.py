@@ -28,8 +28,8 @@ WIDTHS = (16, 48, 96, 160)
 LEAST_HEAD = 0.004  # of a picture: with less that is brighter than the background, none is judged
 HEAD_LEVEL = 0.1  # of the grey window: what is brighter is head
 # Noise: of the cells of 8 × 8 pixels that are bright so far, so many lie at the border; all differ
-# by no more than this part of their mean, and their pixels by no less than that part. Brains differ
-# more from cell to cell, or leave the border dark.
+# by no more than this part of their mean, and the pixels of most by no less than that part. Brains
+# differ more from cell to cell, or leave the border dark.
 CELL, FILLED, BORDER_CELLS, EVEN, GRAIN = 8, 0.8, 12, 0.12, 0.03
 TOO_LITTLE = "too little brain in the slice"
 
@@ -109,8 +109,8 @@ def shows_little(flair: Tensor) -> Tensor:
     mean = (cells * filled).sum(dim=(1, 2, 3)) / count.clamp(min=1)
     away = (cells - mean[:, None, None, None]).square() * filled
     spread = (away.sum(dim=(1, 2, 3)) / count.clamp(min=1)).sqrt()
-    within = F.avg_pool2d(small.square(), CELL) - cells.square()
-    grain = ((within * filled).sum(dim=(1, 2, 3)) / count.clamp(min=1)).clamp(min=0).sqrt()
+    within = (F.avg_pool2d(small.square(), CELL) - cells.square()).clamp(min=0).sqrt()
+    grainy = (filled & (within > GRAIN * cells)).sum(dim=(1, 2, 3))
     at_border = count - filled[:, :, 1:-1, 1:-1].sum(dim=(1, 2, 3))
-    noise = (at_border >= BORDER_CELLS) & (spread < EVEN * mean) & (grain > GRAIN * mean)
+    noise = (at_border >= BORDER_CELLS) & (spread < EVEN * mean) & (2 * grainy > count)
     return noise | ((flair > HEAD_LEVEL).float().mean(dim=(1, 2, 3)) < LEAST_HEAD)

@@ -160,7 +160,7 @@ def animated() -> bytes:
 
 def nearly_empty() -> np.ndarray:
     pixels = np.zeros((64, 64), np.uint8)
-    pixels[30:34, 30:34] = 200
+    pixels[30:32, 30:32] = 200
     return pixels
 
 
