@@ -138,8 +138,8 @@ def test_two_processes_give_what_one_gives(
     assert json.loads((whole_run / "config.json").read_text())["processes"] == 1
     one, two = history(whole_run), history(out)
     assert len(one) == len(two) == 4  # one writer
-    # The same slices, changed alike: the first epoch, of the head alone, differs by 1e-5, or 2.4e-4 on
-    # a processor without AVX-512. Rounding grows from there: 2e-4, 2e-4, 2e-3 of a loss of 2.
+    # The same slices, changed alike: the first epoch, of the head alone, differs by 1e-5 (2.4e-4 on
+    # a processor without AVX-512). Rounding grows from there: 2e-4, 2e-4, 2e-3 of a loss of 2.
     for alone, together, allowed in zip(one, two, (5e-4, 2e-3, 2e-3, 6e-3), strict=True):
         for key in ("train_loss", "loss", "auroc"):
             assert together[key] == pytest.approx(alone[key], abs=allowed), key
