@@ -142,42 +142,33 @@ def calibration_section(report: dict) -> str:
 
 
 def size_section(report: dict) -> str:
-    rows = ["| pixels of tumour | slices | sensitivity |", "|---|---|---|"]
-    rows += [
-        f"| {size} | {figure['n_slices']:,} | {with_interval(figure)} |"
-        for size, figure in report["size"].items()
-    ]
-    return "## By size of tumour\n\n" + "\n".join(rows) if report["size"] else ""
+    rows = _share_table("pixels of tumour | slices | sensitivity", report["size"])
+    return f"## By size of tumour\n\n{rows}" if report["size"] else ""
 
 
 def hit_section(report: dict) -> str:
-    rows = ["| map | slices with tumour | hits |", "|---|---|---|"]
-    rows += [
-        f"| {name} | {figure['n_slices']:,} | {with_interval(figure)} |"
-        for name, figure in report["hits"].items()
-    ]
-    if not report["hits"]:
-        return ""
-    return (
-        "## Does it point at the tumour?\n\n"
-        + "\n".join(rows)
-        + "\n\nA hit: the strongest pixel of the map lies in the tumour."
-    )
+    rows = _share_table("map | slices with tumour | hits", report["hits"])
+    words = "A hit: the strongest pixel of the map lies in the tumour."
+    return f"## Does it point at the tumour?\n\n{rows}\n\n{words}" if report["hits"] else ""
 
 
 def phantom_section(report: dict) -> str:
-    rows = ["| simulated people without a tumour | slices | specificity |", "|---|---|---|"]
-    rows += [
-        f"| {kind} ({figure['n_patients']}) | {figure['n_slices']:,} | {with_interval(figure)} |"
-        for kind, figure in report["phantoms"].items()
-    ]
-    if not report["phantoms"]:
-        return ""
+    people = {f"{kind} ({of['n_patients']})": of for kind, of in report["phantoms"].items()}
+    rows = _share_table("simulated people without a tumour | slices | specificity", people)
     words = (
         "Phantoms stand in for healthy people and for other diseases, as far as they can: weights "
         "that were trained on phantoms know their kind."
     )
-    return "## Without a tumour\n\n" + "\n".join(rows) + f"\n\n{words}"
+    return f"## Without a tumour\n\n{rows}\n\n{words}" if people else ""
+
+
+def _share_table(titles: str, figures: dict[str, dict]) -> str:
+    rows = [f"| {titles} |", "|---|---|---|"]
+    rows += [
+        f"| {name} | {figure['n_slices']:,} | {with_interval(figure)} |"
+        for name, figure in figures.items()
+    ]
+    return "\n".join(rows)
 
 
 def how_section(report: dict) -> str:

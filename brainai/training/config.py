@@ -62,7 +62,7 @@ class TrainConfig:
     """Decay of AdamW; biases and norms have none."""
     warm_up: float = 0.25
     """Part of a stage in which the learning rate rises."""
-    scope_steps: int = 1500
+    scope_steps: int = 1600
     """Updates of the small network that says what cannot be judged; 0 trains none."""
     clip_norm: float = 1.0
     """Largest norm of the gradient."""

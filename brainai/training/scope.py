@@ -39,7 +39,7 @@ def train_scope(data: str | Path, steps: int, seed: int = 0, *, progress: bool =
     """A scope for the pictures of a dataset folder, on the CPU; the same from the same seed.
 
     Args:
-        steps: updates; 1,500 take some minutes on two cores.
+        steps: updates; 1,600 take about ten minutes on two cores.
     Raises:
         DataError: no data set.
     """
