@@ -17,10 +17,12 @@ except ImportError:
 
 from brainai.errors import BrainAIError
 from brainai.inference.classifier import Classifier
+from brainai.model.folder import read_report
+from brainai.web.examples import find_examples
 from brainai.web.interface import build_page, launch
+from brainai.web.jobs import Jobs
 
 HERE = Path(__file__).resolve().parent
-GPU_SECONDS = 10  # asked for each slice; short requests wait less
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,11 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrainAIError as error:
         print(error, file=sys.stderr)
         return 2
-    predict = classifier.predict
+    jobs = Jobs.of(classifier)
     if spaces is not None:
-        predict = spaces.GPU(duration=GPU_SECONDS)(predict)
-    examples = sorted((HERE / "examples").glob("*.png"), reverse=True)  # tumours first
-    launch(build_page(predict, classifier.info, examples))
+        jobs = jobs.on_gpu(spaces.GPU)
+    examples, report = find_examples(HERE / "examples"), read_report(options.weights)
+    launch(build_page(jobs, classifier.info, examples, report))
     return 0
 
 

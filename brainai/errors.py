@@ -11,7 +11,16 @@ class BrainAIError(Exception):
 
 
 class DataError(BrainAIError):
-    """A scan, picture or data set is not what is needed."""
+    """A scan, picture or data set is not what is needed.
+
+    Attributes:
+        code: what programs tell errors apart by; the list stands in docs/api.md. Messages may be
+            reworded, codes stay.
+    """
+
+    def __init__(self, message: str, code: str = "unsuitable"):
+        super().__init__(message)
+        self.code = code
 
 
 class OutOfScope(DataError):
@@ -21,8 +30,8 @@ class OutOfScope(DataError):
         reason: a few words, such as "colour picture".
     """
 
-    def __init__(self, message: str, reason: str):
-        super().__init__(message)
+    def __init__(self, message: str, reason: str = ""):  # one without: pickle makes it so
+        super().__init__(message, "out_of_scope")
         self.reason = reason
 
 

@@ -272,5 +272,6 @@ def _is_mr_picture(path: Path) -> bool:
 def _damaged(called: str) -> DataError:
     return DataError(
         f"{called}: expected whole DICOM files, found one that is damaged or cut short. "
-        "Copy the series again."
+        "Copy the series again.",
+        "unreadable",
     )

@@ -39,7 +39,8 @@ def check_size(size: tuple[int, ...], numbers: int, called: str) -> None:
 def _too_large(called: str, size: tuple[int, ...]) -> DataError:
     return DataError(
         f"{called}: expected at most {MAX_VOXELS // 1_000_000} million voxels, found "
-        f"{' × '.join(map(str, size))}. Resample it to larger voxels."
+        f"{' × '.join(map(str, size))}. Resample it to larger voxels.",
+        "too_large",
     )
 
 
@@ -114,5 +115,6 @@ def _text(field: bytes) -> str:
 def damaged(called: str, found: str) -> DataError:
     """The error for a file that is not what its name says."""
     return DataError(
-        f"{called}: expected a whole scan file, found a damaged one: {found}. Copy it again."
+        f"{called}: expected a whole scan file, found a damaged one: {found}. Copy it again.",
+        "unreadable",
     )

@@ -34,12 +34,13 @@ def decode(source: ImageSource) -> np.ndarray:
         OutOfScope: several frames, a colour picture, or a flat one.
         DataError: no picture, too large or too small.
     """
-    pixels = _grey(source) if isinstance(source, np.ndarray) else _decode_image(_open(source))
+    pixels = _grey(source) if isinstance(source, np.ndarray) else _pixels(source)
     height, width = pixels.shape
     if min(height, width) < MIN_SIDE:
         raise DataError(
             f"The picture is {width}×{height} pixels, too small to judge: "
-            f"bring a slice of at least {MIN_SIDE}×{MIN_SIDE}."
+            f"bring a slice of at least {MIN_SIDE}×{MIN_SIDE}.",
+            "too_small",
         )
     if height * width > MAX_PIXELS:
         raise _too_large(width, height)
@@ -102,6 +103,15 @@ def restore(plane: np.ndarray, height: int, width: int) -> np.ndarray:
     return resize(plane, side)[top : top + height, left : left + width]
 
 
+def _pixels(source: str | Path | bytes | Image.Image) -> np.ndarray:
+    image = _open(source)
+    try:
+        return _decode_image(image)
+    finally:
+        if image is not source:
+            image.close()
+
+
 def _open(source: str | Path | bytes | Image.Image) -> Image.Image:
     if isinstance(source, Image.Image):
         return source
@@ -109,7 +119,7 @@ def _open(source: str | Path | bytes | Image.Image) -> Image.Image:
         file = io.BytesIO(source) if isinstance(source, bytes) else source
         image = Image.open(file, formats=FORMATS)
     except Image.DecompressionBombError as error:
-        raise DataError("The picture is far too large: bring one slice.") from error
+        raise DataError("The picture is far too large: bring one slice.", "too_large") from error
     except FileNotFoundError as error:
         raise DataError(f"There is no file {Path(source).name}.") from error
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
@@ -178,12 +188,14 @@ def _background_lowest(pixels: np.ndarray) -> np.ndarray:
 def _unreadable() -> DataError:
     return DataError(
         "The file could not be read as a picture: it is damaged, incomplete or of another kind. "
-        "Bring a PNG, JPEG or TIFF."
+        "Bring a PNG, JPEG or TIFF.",
+        "unreadable",
     )
 
 
 def _too_large(width: int, height: int) -> DataError:
     return DataError(
         f"The picture is {width}×{height} pixels: "
-        f"bring one slice of at most {MAX_PIXELS // 1_000_000} million pixels."
+        f"bring one slice of at most {MAX_PIXELS // 1_000_000} million pixels.",
+        "too_large",
     )

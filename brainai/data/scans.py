@@ -48,7 +48,7 @@ def read_scan(path: str | Path, called: str = "scan", expect_flair: bool = False
             return _read_folder(Path(folder), called, expect_flair)
     if name.endswith(".dcm"):
         return read_series([path], called)
-    raise DataError(f"{called}: expected {EXPECTED}, found a file of another kind.")
+    raise DataError(f"{called}: expected {EXPECTED}, found a file of another kind.", "unreadable")
 
 
 def _read_folder(folder: Path, called: str, expect_flair: bool) -> Volume:
@@ -88,12 +88,14 @@ def _unpack(archive: Path, folder: Path, called: str) -> None:
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError):
         raise DataError(
             f"{called}: expected a whole zip file, found one that is damaged or packed in an "
-            "unusual way. Pack the folder again."
+            "unusual way. Pack the folder again.",
+            "unreadable",
         ) from None
     except RuntimeError:  # what zipfile raises for want of a password
         raise DataError(
             f"{called}: expected a zip file without a password, found a locked one. "
-            "Pack the folder without."
+            "Pack the folder without.",
+            "unreadable",
         ) from None
 
 
@@ -106,7 +108,8 @@ def _copy(source: IO[bytes], target: Path, room: int, called: str) -> int:
             if written > room:
                 raise DataError(
                     f"{called}: expected a zip file that unpacks to at most "
-                    f"{MAX_UNPACKED_BYTES // 10**6} MB, found more. Bring one series alone."
+                    f"{MAX_UNPACKED_BYTES // 10**6} MB, found more. Bring one series alone.",
+                    "too_large",
                 )
             file.write(piece)
     return written
@@ -114,5 +117,6 @@ def _copy(source: IO[bytes], target: Path, room: int, called: str) -> int:
 
 def _too_many(called: str) -> DataError:
     return DataError(
-        f"{called}: expected at most {MAX_FILES} files, found more. Bring one series alone."
+        f"{called}: expected at most {MAX_FILES} files, found more. Bring one series alone.",
+        "too_many_files",
     )

@@ -37,7 +37,7 @@ NO_HEALTHY_PERSON = (
     "not a healthy brain."
 )
 
-CARD = """---
+FRONT_MATTER = """---
 library_name: timm
 pipeline_tag: image-classification
 license: apache-2.0
@@ -49,7 +49,8 @@ tags:
 - timm
 ---
 
-# {name}
+"""
+CARD = """# {name}
 
 Says whether an axial FLAIR slice of a brain MRI shows tumour, and outlines it.
 
@@ -99,6 +100,11 @@ def model_card(info: ModelInfo, report: dict) -> str:
     Args:
         report: the content of report.json, as `build_report` makes it.
     """
+    return FRONT_MATTER + card_body(info, report)
+
+
+def card_body(info: ModelInfo, report: dict) -> str:
+    """The card for people to read, without what the Hub reads; arguments of `model_card`."""
     sources = info.training.get("sources", list(report["source"]))
     return CARD.format(
         name=info.name,

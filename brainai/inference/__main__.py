@@ -5,18 +5,17 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import tyro
 from tqdm import tqdm
 
-from brainai import DISCLAIMER, __version__
+from brainai import DISCLAIMER
 from brainai.data.scans import is_scan
 from brainai.errors import BrainAIError, ConfigError, OutOfScope
 from brainai.inference.classifier import Classifier, Prediction
+from brainai.inference.forms import scan_form, slice_form
 from brainai.inference.scan import ScanPrediction
 
-DIGITS = 6  # of a probability
 MASK_FILE, TABLE_FILE = "mask.nii.gz", "slices.csv"
 
 
@@ -68,30 +67,12 @@ def answer(options: Options) -> str:
     else:
         found, files = classifier.predict(**sources), []
     if options.json:
-        return json.dumps(to_json(found, classifier), indent=2)
+        mask = next((str(file) for file in files if file.name == MASK_FILE), None)
+        form = (
+            scan_form(found, classifier.info, mask) if scan else slice_form(found, classifier.info)
+        )
+        return json.dumps(form, indent=2)
     return "\n".join([*_lines(found), *(f"wrote {path}" for path in files), DISCLAIMER])
-
-
-def to_json(found: Prediction | ScanPrediction, classifier: Classifier) -> dict[str, Any]:
-    """The answer in plain types; keys as docs/api.md has them, and of a scan its slices besides."""
-    values = {
-        "label": found.label,
-        "probability": None if found.probability is None else round(found.probability, DIGITS),
-        "threshold": found.threshold,
-        "operating_point": classifier.info.operating_point,
-        "model": {"id": classifier.info.name, "revision": classifier.info.revision},
-        "version": __version__,
-        "disclaimer": DISCLAIMER,
-    }
-    if isinstance(found, Prediction):
-        values["reason"] = found.reason
-    else:
-        values |= {
-            "volume_ml": None if found.volume_ml is None else round(found.volume_ml, 3),
-            "notes": list(found.notes),
-            "slices": list(found.rows()),
-        }
-    return values
 
 
 def _lines(found: Prediction | ScanPrediction) -> list[str]:

@@ -1,6 +1,6 @@
 """Is there tumour on this slice? One object that answers, for the app, the API and Python alike."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -10,7 +10,7 @@ import torch
 
 from brainai.data.images import ImageSource, restore
 from brainai.errors import DataError, OutOfScope
-from brainai.inference.scan import Progress, ScanPrediction, judge_scan
+from brainai.inference.scan import Progress, ScanPrediction, ScanProgress, judge_scan
 from brainai.inference.sequences import (
     MASK_LEVEL,
     ScanSource,
@@ -51,6 +51,12 @@ class Prediction:
     mask: np.ndarray | None
     heatmap: np.ndarray | None
     reason: str | None = None
+
+    def area_cm2(self, pixel_mm: float | None) -> float | None:
+        """Area of the mask, cm², of square pixels of this side; None without mask or side."""
+        if self.mask is None or pixel_mm is None:
+            return None
+        return float(self.mask.sum()) * pixel_mm**2 / 100
 
 
 class Prepared(NamedTuple):
@@ -152,8 +158,24 @@ class Classifier:
             OutOfScope: most of its slices are no axial FLAIR slices.
             DataError: a scan cannot be judged; the message is fit for a visitor.
         """
+        for step in self.follow_scan(flair, t1c, t2, batch_size):
+            if progress is not None and isinstance(step, ScanProgress):
+                progress(*step)
+        return step
+
+    def follow_scan(
+        self,
+        flair: ScanSource,
+        t1c: ScanSource | None = None,
+        t2: ScanSource | None = None,
+        batch_size: int = 8,
+    ) -> Iterator[ScanProgress | ScanPrediction]:
+        """`predict_scan` step by step: a `ScanProgress` after each batch, the answer last.
+
+        Whoever stops asking stops the work. Arguments and errors are those of `predict_scan`.
+        """
         volumes = open_sequences({"flair": flair, "t1c": t1c, "t2": t2}, self.info.modalities)
-        return judge_scan(self._forward, self._refusals, self.info, volumes, progress, batch_size)
+        yield from judge_scan(self._forward, self._refusals, self.info, volumes, batch_size)
 
     def _prepare_nth(self, index: int, item: Item, count: int) -> Prepared | str:
         """The slice, or in a few words why it cannot be judged."""
@@ -165,7 +187,7 @@ class Classifier:
         except DataError as error:
             if count == 1:
                 raise
-            raise DataError(f"Slice {index + 1} of {count}: {error}") from error
+            raise DataError(f"Slice {index + 1} of {count}: {error}", error.code) from error
         return self._refusals(found.planes[None])[0] or found
 
     def _answer(self, slices: list[Prepared | str]) -> list[Prediction]:

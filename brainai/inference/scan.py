@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -24,6 +24,13 @@ SCOPE_SLICES = 16  # of the scan, evenly spread: are they axial FLAIR slices at 
 CSV_COLUMNS = ("index", "position_mm", "probability", "label", "area_cm2")
 
 Progress: TypeAlias = Callable[[int, int], object]
+
+
+class ScanProgress(NamedTuple):
+    """How many of the slices to judge are judged."""
+
+    done: int
+    total: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,18 +118,18 @@ def judge_scan(
     refuse: Callable[[np.ndarray], list[str | None]],
     info: ModelInfo,
     volumes: Mapping[str, Volume],
-    progress: Progress | None = None,
     batch_size: int = 8,
-) -> ScanPrediction:
+) -> Iterator["ScanProgress | ScanPrediction"]:
     """Judge every slice that shows the head, batch by batch, and put the answers together.
+
+    A generator, so that whoever waits sees how far it is and may stop: it yields a `ScanProgress`
+    after each batch, and the `ScanPrediction` last.
 
     Args:
         forward: prepared slices `[N, 3, S, S]` float32 in [0, 1] → an object with `probabilities`
             `[N]` and `masks` `[N, S, S]`, or None.
         refuse: prepared slices → why each cannot be judged, or None where it can.
         volumes: of `open_sequences`.
-        progress: called with slices done and slices to do after each batch; what it returns is
-            ignored.
     Raises:
         OutOfScope: most of its slices cannot be judged.
         DataError: no slice shows enough of a head.
@@ -149,9 +156,8 @@ def judge_scan(
             for index, plane, (_, *drawn) in zip(batch, found.masks, prepared, strict=True):
                 levels = stretch(restore(plane, *drawn), height, width)
                 mask[:, :, index] = (levels >= MASK_LEVEL).T
-        if progress is not None:
-            progress(start + len(batch), len(judged))
-    return _put_together(probabilities, mask, volumes, info)
+        yield ScanProgress(start + len(batch), len(judged))
+    yield _put_together(probabilities, mask, volumes, info)
 
 
 def _check_scope(

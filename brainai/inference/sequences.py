@@ -36,17 +36,20 @@ def stack_sequences(
             f"Expected the sequences {', '.join(MODALITIES)}, found {', '.join(sorted(unknown))}."
         )
     if sources.get("flair") is None:
-        raise DataError("FLAIR is missing: the other sequences only add to a FLAIR slice.")
+        raise DataError(
+            "FLAIR is missing: the other sequences only add to a FLAIR slice.", "missing_flair"
+        )
     pixels = {
         name: _decode(sources[name], name) for name in MODALITIES if sources.get(name) is not None
     }
     for name, plane in pixels.items():
         if name not in modalities:
-            raise DataError(f"This model was not trained on {SPOKEN[name]}: leave it out.")
+            raise _unknown_sequence(name)
         if plane.shape != pixels["flair"].shape:
             raise DataError(
                 f"FLAIR is {_size(pixels['flair'])} pixels and {SPOKEN[name]} {_size(plane)}: "
-                "bring the same slice of one study in every sequence."
+                "bring the same slice of one study in every sequence.",
+                "sequences_differ",
             )
     prepared = {name: prepare_slice(plane, size) for name, plane in pixels.items()}
     planes = np.stack([prepared.get(name, prepared["flair"]) for name in MODALITIES])
@@ -64,10 +67,12 @@ def open_sequences(
     """
     given = {name: sources[name] for name in MODALITIES if sources.get(name) is not None}
     if "flair" not in given:
-        raise DataError("FLAIR is missing: bring the FLAIR scan, the others only add to it.")
+        raise DataError(
+            "FLAIR is missing: bring the FLAIR scan, the others only add to it.", "missing_flair"
+        )
     for name in given:
         if name not in modalities:
-            raise DataError(f"This model was not trained on {SPOKEN[name]}: leave it out.")
+            raise _unknown_sequence(name)
     volumes: dict[str, Volume] = {}
     for name, source in given.items():
         volume = source if isinstance(source, Volume) else _read(source, name)
@@ -78,7 +83,8 @@ def open_sequences(
             if not volume.voxels.any():
                 raise DataError(
                     f"{SPOKEN[name]} does not overlap FLAIR by its header: bring sequences of one "
-                    "examination, or FLAIR alone."
+                    "examination, or FLAIR alone.",
+                    "sequences_differ",
                 )
         volumes[name] = volume
     return volumes
@@ -108,6 +114,12 @@ def _check_axial(volume: Volume) -> None:
             f"{x:.1f} × {y:.1f} mm, as in a scan of thick {way} slices. "
             "Bring an axial or a 3D scan."
         )
+
+
+def _unknown_sequence(name: str) -> DataError:
+    return DataError(
+        f"This model was not trained on {SPOKEN[name]}: leave it out.", "unknown_sequence"
+    )
 
 
 def _size(pixels: np.ndarray) -> str:

@@ -164,6 +164,15 @@ def read_info(folder: str | Path) -> ModelInfo:
     )
 
 
+def read_report(folder: str | Path) -> dict | None:
+    """report.json of a model folder, or None where there is none that can be read: the weights
+    answer without."""
+    try:
+        return json.loads((Path(folder) / "report.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
 def _load_part(module: torch.nn.Module, path: Path) -> None:
     try:
         module.load_state_dict(load_file(path))

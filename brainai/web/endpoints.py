@@ -1,74 +1,189 @@
-"""What programs get: the JSON of `/predict`. Its form is documented in docs/api.md; keep both true.
+"""What programs get: five endpoints. Their forms are described in docs/api.md."""
 
-A change that breaks a caller (a key gone or renamed, another meaning) raises FORMAT_VERSION; a new
-key does not. No key may be called "path": Gradio's client would take its value for a file.
-"""
-
-from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
 
 import gradio as gr
-from gradio.utils import get_upload_folder, is_in_or_equal
+from gradio import FileData
+from PIL import Image
 
-from brainai import DISCLAIMER, __version__
-from brainai.errors import DataError
-from brainai.inference.classifier import Prediction
+from brainai.data.images import MAX_PIXELS, MIN_SIDE
+from brainai.errors import DataError, OutOfScope
+from brainai.inference.classifier import CANNOT_JUDGE, Prediction
+from brainai.inference.forms import FORMAT_VERSION, origin, scan_form, slice_form
+from brainai.inference.scan import ScanPrediction
 from brainai.model.folder import ModelInfo
+from brainai.web.embed import encoded
+from brainai.web.faults import to_client
+from brainai.web.jobs import Jobs
+from brainai.web.limits import (
+    MANY_TURN,
+    MAX_SCAN_BYTES,
+    MAX_SLICE_BYTES,
+    MAX_SLICES,
+    SCAN_TURN,
+    SLICE_TURN,
+)
+from brainai.web.uploads import (
+    offer,
+    pixel_size,
+    scan_file,
+    shown_name,
+    uploaded,
+    uploaded_slices,
+)
 
-FORMAT_VERSION = 2
-DIGITS = 6  # of a probability
+TOLD = (
+    "architecture",
+    "image_size",
+    "label_names",
+    "modalities",
+    "temperature",
+    "threshold",
+    "operating_point",
+)
 
-# Gradio's own preprocessing would open the file: it fails on a damaged one before any sentence of
-# ours, and flattens 16 bit to white. Without it the file comes as it was sent.
-AS_UPLOADED = {"preprocess": False, "concurrency_id": "network"}
 
-Predict: TypeAlias = Callable[..., Prediction]
-Upload: TypeAlias = Mapping[str, Any] | None
+def add_endpoints(
+    page: gr.Blocks, jobs: Jobs, info: ModelInfo, report: dict[str, Any] | None
+) -> None:
+    """Offer the endpoints, within `page`. Names and parameters are part of the interface."""
+
+    def predict(
+        flair: FileData,
+        t1c: FileData | None = None,
+        t2: FileData | None = None,
+        pixel_mm: float | None = None,
+    ) -> dict[str, Any]:
+        """Say whether an axial FLAIR slice of a brain MRI shows tumour. Research and teaching only.
+
+        Args:
+            flair: the FLAIR slice: PNG, JPEG, TIFF or another picture.
+            t1c: the same slice in T1 with contrast.
+            t2: the same slice in T2.
+            pixel_mm: side of a pixel in mm, to get an area in cm².
+        """
+        with told():
+            side = pixel_size(pixel_mm)
+            files = {"flair": uploaded(flair), "t1c": uploaded(t1c), "t2": uploaded(t2)}
+            found = jobs.slice(**files)
+            return slice_form(found, info, side, mask_png(page, found))
+
+    def predict_scan(
+        flair: FileData | list[FileData],
+        t1c: FileData | list[FileData] | None = None,
+        t2: FileData | list[FileData] | None = None,
+    ) -> dict[str, Any]:
+        """Say whether a brain MRI scan shows tumour, slice by slice. Research and teaching only.
+
+        Args:
+            flair: the FLAIR scan: a NIfTI or MetaImage file, a zip file of a DICOM series, or the
+                list of its files.
+            t1c: the same examination in T1 with contrast.
+            t2: the same examination in T2.
+        """
+        with told(), ExitStack() as stack:
+            sent = {"flair": flair, "t1c": t1c, "t2": t2}
+            files = {name: stack.enter_context(scan_file(one)) for name, one in sent.items()}
+            try:
+                *_, found = jobs.scan(**files)
+            except OutOfScope as error:
+                found = Prediction(CANNOT_JUDGE, None, info.threshold, None, None, error.reason)
+            return scan_form(found, info, mask_nifti(page, found))
+
+    def predict_batch(files: list[FileData], masks: bool = False) -> dict[str, Any]:
+        """Say for each of many axial FLAIR slices whether it shows tumour. Research and teaching
+        only.
+
+        Args:
+            files: FLAIR slices.
+            masks: whether to give each mask as a file.
+        """
+        with told():
+            answers = [
+                batch_item(page, upload, answer, info, masks)
+                for upload, answer in zip(files, jobs.many(uploaded_slices(files)), strict=True)
+            ]
+            return {"format_version": FORMAT_VERSION, "answers": answers, **origin(info)}
+
+    def model_info() -> dict[str, Any]:
+        """The model behind the answers: what it takes, its operating point, its figures on held-out
+        patients with intervals, and the limits of this server."""
+        return info_form(info, report)
+
+    def health() -> dict[str, Any]:
+        """Whether the server answers."""
+        return {"status": "ok", **origin(info)}
+
+    gr.api(predict, api_name="predict", **SLICE_TURN)
+    gr.api(predict_scan, api_name="predict_scan", **SCAN_TURN)
+    gr.api(predict_batch, api_name="predict_batch", **MANY_TURN)
+    gr.api(model_info, api_name="model_info", queue=False)
+    gr.api(health, api_name="health", queue=False)
 
 
-def to_json(prediction: Prediction, info: ModelInfo) -> dict:
-    """The answer for one slice, of plain types only."""
-    probability, both = prediction.probability, None
-    if probability is not None:
-        probability = round(probability, DIGITS)
-        both = dict(
-            zip(info.label_names, (round(1 - probability, DIGITS), probability), strict=True)
-        )
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Whatever goes wrong inside reaches the caller as a sentence with a code."""
+    try:
+        yield
+    except Exception as error:
+        raise to_client(error) from None
+
+
+def batch_item(
+    page: gr.Blocks,
+    upload: FileData,
+    answer: Prediction | DataError,
+    info: ModelInfo,
+    masks: bool,
+) -> dict[str, Any]:
+    """One of many answers: the form of a slice with the file's name, or why there is none."""
+    name = {"file": shown_name(upload)}
+    if isinstance(answer, DataError):
+        return {**name, "error": {"code": answer.code, "message": str(answer)}}
+    mask = mask_png(page, answer) if masks else None
+    return {**name, "error": None, **slice_form(answer, info, mask=mask)}
+
+
+def info_form(info: ModelInfo, report: dict[str, Any] | None) -> dict[str, Any]:
+    """The answer of `/model_info`."""
+    figures = None
+    if report is not None:
+        groups = {"all": report["all"], **report["source"]}
+        figures = {name: summary["figures"] for name, summary in groups.items()}
     return {
         "format_version": FORMAT_VERSION,
-        "label": prediction.label,
-        "probability": probability,
-        "probabilities": both,
-        "threshold": prediction.threshold,
-        "operating_point": info.operating_point,
-        "reason": prediction.reason,
-        "model": {"id": info.name, "revision": info.revision},
-        "version": __version__,
-        "disclaimer": DISCLAIMER,
+        **{key: getattr(info, key) for key in TOLD},
+        "limits": {
+            "slice_bytes": MAX_SLICE_BYTES,
+            "slice_pixels": MAX_PIXELS,
+            "slice_least_side": MIN_SIDE,
+            "scan_bytes": MAX_SCAN_BYTES,
+            "batch_files": MAX_SLICES,
+        },
+        "figures": figures,
+        **origin(info),
     }
 
 
-def predict_endpoint(predict: Predict, info: ModelInfo) -> Callable[..., dict]:
-    """The function behind `/predict`; its parameters' names are part of the interface."""
-
-    def answer(flair: Upload, t1c: Upload = None, t2: Upload = None) -> dict:
-        try:
-            prediction = predict(uploaded(flair), t1c=uploaded(t1c), t2=uploaded(t2))
-        except DataError as error:
-            raise gr.Error(str(error), title="Cannot judge", print_exception=False) from None
-        return to_json(prediction, info)
-
-    return answer
+def mask_png(page: gr.Blocks, found: Prediction) -> dict[str, Any] | None:
+    """The mask as a file of one bit a pixel, as large as the slice."""
+    return (
+        None
+        if found.mask is None
+        else offer(page, "mask.png", encoded(Image.fromarray(found.mask)))
+    )
 
 
-def uploaded(upload: Upload) -> str | None:
-    """The file of an upload, or None.
-
-    Raises:
-        DataError: it is none. Gradio checks only what calls itself an upload; a request that names
-            a file without doing so would have any file of the server read, another visitor's too.
-    """
-    file = None if upload is None else upload["path"]
-    if file is not None and not is_in_or_equal(file, get_upload_folder()):
-        raise DataError("Expected an uploaded picture: send the file itself.")
-    return file
+def mask_nifti(page: gr.Blocks, found: ScanPrediction | Prediction) -> dict[str, Any] | None:
+    """The mask of a scan, in the geometry of its file."""
+    if found.mask is None:
+        return None
+    with tempfile.TemporaryDirectory(prefix="brainai-") as folder:
+        found.save_mask(Path(folder) / "mask.nii.gz")
+        return offer(page, "mask.nii.gz", (Path(folder) / "mask.nii.gz").read_bytes())

@@ -2,14 +2,16 @@
 
 import numpy as np
 from matplotlib import colormaps
-from PIL import Image, ImageFilter
+from PIL import Image
+from scipy.ndimage import maximum_filter, minimum_filter
 
 from brainai.data.images import decode, window
 from brainai.errors import DataError
 
 OUTLINE = (255, 176, 0)  # amber: stands out from grey, and for colour-blind eyes too
 CASING = (0, 0, 0)  # beside the amber, which alone would be lost in the heat map
-SHOWN_SIDE = 640  # pixels of the longer side, however large the slice is
+SHOWN_SIDE = 640  # pixels of the longer side, at least: small slices are enlarged
+MAX_SHOWN_SIDE = 2048  # and at most: the picture travels within the page
 BROWSER_FORMATS = {"PNG", "JPEG", "GIF", "WEBP", "BMP"}
 THICKNESS = 5  # odd: the filter's side; draws about half of it inside and half outside
 HEAT_COLOURS = colormaps["magma"]  # even steps for the eye, and for colour-blind eyes
@@ -18,7 +20,7 @@ OPAQUE_FROM = 0.5  # heat of that opacity; weaker heat is clearer, none is clear
 
 
 def draw_slice(pixels: np.ndarray) -> Image.Image:
-    """A slice in its grey window, `SHOWN_SIDE` long, of its own proportions, mode "L".
+    """A slice in its grey window, in full resolution and `SHOWN_SIDE` long at least, mode "L".
 
     Args:
         pixels: `[H, W]` raw grey levels, as `brainai.data.images.decode` gives them.
@@ -27,12 +29,20 @@ def draw_slice(pixels: np.ndarray) -> Image.Image:
     return grey.resize(shown_size(*pixels.shape), Image.Resampling.BICUBIC)
 
 
+def draw_thumbnail(pixels: np.ndarray, side: int) -> Image.Image:
+    """A slice in its grey window, `side` pixels long at most, mode "L"."""
+    picture = Image.fromarray(np.round(window(pixels) * 255).astype(np.uint8))
+    picture.thumbnail((side, side))
+    return picture
+
+
 def draw_outline(mask: np.ndarray) -> Image.Image:
     """The border of a mask `[H, W]` bool, to lie over the slice; "RGBA", clear elsewhere."""
     size = shown_size(*mask.shape)
     picture = Image.new("RGBA", size)
-    picture.paste(CASING, mask=border(mask, size, THICKNESS + 4))
-    picture.paste(OUTLINE, mask=border(mask, size))
+    thickness = 2 * round(THICKNESS * max(size) / SHOWN_SIDE / 2 - 0.5) + 1  # as wide to the eye
+    picture.paste(CASING, mask=border(mask, size, thickness + 4))
+    picture.paste(OUTLINE, mask=border(mask, size, thickness))
     return picture
 
 
@@ -50,21 +60,20 @@ def heat_colours(heat: np.ndarray) -> np.ndarray:
     return colours
 
 
-def border(mask: np.ndarray, size: tuple[int, int], thickness: int = THICKNESS) -> Image.Image:
+def border(mask: np.ndarray, size: tuple[int, int], thickness: int) -> Image.Image:
     """The outline of a mask `[H, W]` bool on a picture of `size` (width, height), mode "L"."""
     smooth = Image.fromarray(mask.astype(np.uint8) * 255).resize(size, Image.Resampling.BILINEAR)
-    solid = smooth.point(lambda value: 255 * (value >= 128))
-    # Without the frame a tumour that touches the picture's edge would have no border there.
-    framed = Image.new("L", (size[0] + 2, size[1] + 2))
-    framed.paste(solid, (1, 1))
-    outer = np.asarray(framed.filter(ImageFilter.MaxFilter(thickness)))
-    inner = np.asarray(framed.filter(ImageFilter.MinFilter(thickness)))
-    return Image.fromarray((outer - inner)[1:-1, 1:-1])
+    solid = np.asarray(smooth) >= 128
+    # Beyond the picture there is no mask: a tumour that touches the edge has its border there.
+    outer = maximum_filter(solid, thickness, mode="constant")
+    inner = minimum_filter(solid, thickness, mode="constant")
+    return Image.fromarray((outer & ~inner).astype(np.uint8) * 255)
 
 
 def shown_size(height: int, width: int) -> tuple[int, int]:
     """Width and height on the page of a slice `[H, W]`."""
-    scale = SHOWN_SIDE / max(height, width)
+    side = max(height, width)
+    scale = min(max(side, SHOWN_SIDE), MAX_SHOWN_SIDE) / side
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 

@@ -1,56 +1,85 @@
-"""The answer in words: HTML of the card that the page shows."""
+"""The answer in words: HTML of the cards that the page shows."""
 
 from collections.abc import Sequence
 from html import escape
 
 from brainai import DISCLAIMER
 from brainai.inference.classifier import Prediction
+from brainai.inference.scan import SUPPORT_MM, ScanPrediction
 from brainai.inference.sequences import SPOKEN
 from brainai.model.folder import ModelInfo
 
-HEADLINES = {
-    "Tumor": "The network sees tumour on this slice",
-    "No Tumor": "The network sees no tumour on this slice",
-}
+HEADLINES = ("The network sees no tumour {where}", "The network sees tumour {where}")
 
-WANTED = "Bring one upright axial FLAIR slice of a brain, in grey."
+SLICE_WANTED = "Bring one upright axial FLAIR slice of a brain, in grey."
+SCAN_WANTED = "Bring an axial FLAIR scan of a brain."
 
 
-def waiting_card() -> str:
-    """Before there is a picture."""
+def waiting_card(invitation: str) -> str:
+    """Before there is anything to judge."""
+    return _card("waiting", f"<h2>The answer appears here</h2><p>{invitation}</p>")
+
+
+def progress_card(words: str, done: int, total: int) -> str:
+    """While it works: how far it is."""
     return _card(
-        "waiting",
-        "<h2>The answer appears here</h2>"
-        "<p>Bring a FLAIR slice, or click one of the examples. It is judged at once.</p>",
+        "working",
+        f"<h2>{escape(words)}</h2>"
+        f'<progress aria-label="{escape(words)}" value="{done}" max="{total}"></progress>'
+        f"<p>{done} of {total} slices</p>",
     )
 
 
 def refusal_card(sentence: str) -> str:
-    """A picture that cannot be judged, and why; the sentence is escaped."""
+    """What cannot be judged, and why; the sentence is escaped."""
     return _card("refused", f"<h2>This cannot be judged</h2><p>{escape(sentence)}</p>")
 
 
-def out_of_scope_card(reason: str) -> str:
+def out_of_scope_card(reason: str, wanted: str = SLICE_WANTED) -> str:
     """“Cannot judge”: its reason of a few words, and what to bring instead."""
-    return refusal_card(f"The reason: {reason}. {WANTED}")
+    return refusal_card(f"The reason: {reason}. {wanted}")
 
 
 def answer_card(
     prediction: Prediction, info: ModelInfo, figure: str, sequences: Sequence[str]
 ) -> str:
     """Verdict, both probabilities, the slice (HTML), and what the answer came from."""
-    tumor = prediction.label == info.label_names[1]
-    source = " + ".join(SPOKEN[name] for name in sequences)
-    threshold = escape(percent(prediction.threshold))
-    revision = f" · revision {escape(info.revision)}" if info.revision else ""
-    return _card(
-        "tumor" if tumor else "clear",
-        f"<h2>{HEADLINES[prediction.label]}</h2>"
-        + _bars(prediction, info)
-        + f'<p class="threshold">The answer is “Tumor” from {threshold} on, the tick on the bar: '
-        f"the operating point, chosen for a {escape(info.operating_point)}.</p>{figure}",
-        f"<p>From {source} · {escape(info.name)}{revision}</p>",
+    return _answer(
+        prediction,
+        info,
+        headline(prediction.label, info, "on this slice"),
+        f"{_operating_point(info)}{figure}",
+        sequences,
     )
+
+
+def scan_card(found: ScanPrediction, info: ModelInfo, view: str, sequences: Sequence[str]) -> str:
+    """Verdict on the whole scan, its viewer (HTML), and what the answer came from."""
+    held = (
+        f"the highest that neighbouring slices hold together over {SUPPORT_MM:g} mm, "
+        "so that no slice decides alone"
+    )
+    notes = "".join(f"<p>{escape(note)}</p>" for note in found.notes)
+    return _answer(
+        found,
+        info,
+        headline(found.label, info, "in this scan"),
+        f'{_operating_point(info)}<p class="small">The probability of a scan is {held}.</p>'
+        f"{view}{notes}",
+        sequences,
+    )
+
+
+def headline(label: str, info: ModelInfo, where: str) -> str:
+    """The verdict as a sentence."""
+    return HEADLINES[info.label_names.index(label)].format(where=where)
+
+
+def source_line(info: ModelInfo, sequences: Sequence[str]) -> str:
+    """What the answer came from: sequences, model and revision; HTML."""
+    source = " + ".join(SPOKEN[name] for name in sequences)
+    revision = f" · revision {escape(info.revision)}" if info.revision else ""
+    return f"From {source} · {escape(info.name)}{revision}"
 
 
 def percent(probability: float) -> str:
@@ -62,13 +91,36 @@ def percent(probability: float) -> str:
     return f"{100 * probability:.1f} %"
 
 
-def _bars(prediction: Prediction, info: ModelInfo) -> str:
+def _answer(
+    answer: Prediction | ScanPrediction,
+    info: ModelInfo,
+    title: str,
+    body: str,
+    sequences: Sequence[str],
+) -> str:
+    tumor = answer.label == info.label_names[1]
+    return _card(
+        "tumor" if tumor else "clear",
+        f"<h2>{title}</h2>{_bars(answer.probability, info)}{body}",
+        f"<p>{source_line(info, sequences)}</p>",
+    )
+
+
+def _operating_point(info: ModelInfo) -> str:
+    return (
+        f'<p class="small">The answer is “Tumor” from {escape(percent(info.threshold))} on, '
+        "the tick on the bar: the operating point, chosen for a "
+        f"{escape(info.operating_point)}.</p>"
+    )
+
+
+def _bars(probability: float, info: ModelInfo) -> str:
     no_tumor, tumor = info.label_names
-    tick = f'<i style="left:{100 * prediction.threshold:.2f}%"></i>'
+    tick = f'<i style="left:{100 * info.threshold:.2f}%"></i>'
     return (
         '<dl class="bars">'
-        + _bar(tumor, prediction.probability, tick)
-        + _bar(no_tumor, 1 - prediction.probability, "")
+        + _bar(tumor, probability, tick)
+        + _bar(no_tumor, 1 - probability, "")
         + "</dl>"
     )
 

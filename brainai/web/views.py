@@ -4,19 +4,20 @@ The layers travel once and the browser switches them: no second question to the 
 visitor's picture waits on the server for a click.
 """
 
-import base64
-import io
-
 import numpy as np
 from PIL import Image
 
+from brainai.web.embed import download_link, encoded, picture_uri
 from brainai.web.figures import draw_heat, draw_outline, draw_slice, heat_colours
 
 LEGEND_STEPS = 9
 
 
 def slice_figure(
-    pixels: np.ndarray, mask: np.ndarray | None = None, heatmap: np.ndarray | None = None
+    pixels: np.ndarray,
+    mask: np.ndarray | None = None,
+    heatmap: np.ndarray | None = None,
+    area_cm2: float | None = None,
 ) -> str:
     """The slice, what may lie over it, the choice among that, and the words for each.
 
@@ -24,6 +25,7 @@ def slice_figure(
         pixels: `[H, W]` raw grey levels.
         mask: `[H, W]` bool to outline, or None for no word of an outline.
         heatmap: `[H, W]` float in [0, 1], or None if the network has none.
+        area_cm2: of the mask, where the size of a pixel is known.
     """
     outlined = mask is not None and bool(mask.any())
     layers = _picture(draw_slice(pixels), "The slice.")
@@ -34,19 +36,35 @@ def slice_figure(
     return (
         f"<figure>{_choice(outlined, heatmap is not None)}"
         f'<div class="layers">{layers}</div>{_legend() if heatmap is not None else ""}'
-        f"<figcaption>{_words(mask, heatmap)}</figcaption></figure>"
+        f"<figcaption>{_words(mask, heatmap, area_cm2)}</figcaption>"
+        f"{_saving(mask if outlined else None)}</figure>"
     )
 
 
-def area_sentence(mask: np.ndarray) -> str:
+def area_sentence(mask: np.ndarray, area_cm2: float | None = None) -> str:
     """Size of the outlined area in words; a picture file does not say how large its pixels are."""
     share = mask.mean()
     if share == 0:
         return "The network could not outline it."
-    size = "under 0.1" if share < 0.001 else f"{100 * share:.1f}"
-    return (
-        f"Outlined: {size} % of the picture. An estimate of the tumour's extent, not a measurement."
-    )
+    size = f"{'under 0.1' if share < 0.001 else f'{100 * share:.1f}'} % of the picture"
+    if area_cm2 is not None:
+        size = f"{cm2(area_cm2)}, {size}"
+    return f"Outlined: {size}. An estimate of the tumour's extent, not a measurement."
+
+
+def cm2(area: float) -> str:
+    """An area in words."""
+    return f"{area:.1f} cm²" if area >= 0.05 else "under 0.1 cm²"
+
+
+def _saving(mask: np.ndarray | None) -> str:
+    """What can be kept: the picture as it is shown, and the mask of the slice's own size."""
+    view = '<button type="button" class="save" data-save="slice.png">Save this view (PNG)</button>'
+    if mask is None:
+        return f'<div class="saving">{view}</div>'
+    content = encoded(Image.fromarray(mask))
+    link = download_link("mask.png", content, "image/png", "Save the mask (PNG)")
+    return f'<div class="saving">{view}{link}</div>'
 
 
 def _choice(outlined: bool, heated: bool) -> str:
@@ -68,10 +86,10 @@ def _choice(outlined: bool, heated: bool) -> str:
     return f"<fieldset><legend>Over the slice</legend><div>{buttons}</div></fieldset>"
 
 
-def _words(mask: np.ndarray | None, heatmap: np.ndarray | None) -> str:
+def _words(mask: np.ndarray | None, heatmap: np.ndarray | None, area_cm2: float | None) -> str:
     sentences = []
     if mask is not None:
-        sentences.append(area_sentence(mask))
+        sentences.append(area_sentence(mask, area_cm2))
     if heatmap is None:
         sentences.append("No heat map: this network does not decide place by place.")
     else:
@@ -96,8 +114,4 @@ def _legend() -> str:
 
 
 def _picture(picture: Image.Image, alt: str, kind: str = "slice") -> str:
-    # Inside the page, not as a file: nothing of a visitor's slice is written to disk for it.
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    data = base64.b64encode(buffer.getvalue()).decode()
-    return f'<img class="{kind}" alt="{alt}" src="data:image/png;base64,{data}">'
+    return f'<img class="{kind}" alt="{alt}" src="{picture_uri(picture)}">'

@@ -1,23 +1,33 @@
-"""The running app, once for all tests of the web, and pictures to send it."""
+"""The running app, once for all tests of the web, pictures to send it, and Chromium to visit it."""
 
+import os
+import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from gradio_client import Client
 from PIL import Image
-from toy_heads import head
+from serving import connect, own, served
+from toy_heads import head, scan_file
 
 from brainai import Classifier
-from brainai.web.interface import build_page, launch
+from brainai.web.examples import Examples
+from brainai.web.interface import build_page
+from brainai.web.jobs import Jobs
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+ARGUMENTS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+SCREENSHOTS = os.environ.get("BRAINAI_SCREENSHOTS")  # a folder: what the tests see is kept there
 
 
 class Running(NamedTuple):
     url: str
     classifier: Classifier
-    examples: list[Path]
+    examples: Examples
 
 
 @pytest.fixture(scope="session")
@@ -38,21 +48,20 @@ def _own_temporary_files(uploads: Path) -> None:
 def running(
     model_folder: Path, uploads: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Running]:
-    """The app with a tiny network and two examples, on a free port."""
+    """The app with a tiny network, two examples and an example scan, on a free port."""
     folder = tmp_path_factory.mktemp("examples")
-    examples = [folder / f"{seed}.png" for seed in (10, 11)]
-    for seed, file in zip((10, 11), examples, strict=True):
+    files = [folder / f"tumor_{seed}.png" for seed in (10, 11)]
+    for seed, file in zip((10, 11), files, strict=True):
         Image.fromarray(head(seed)).save(file)
+    examples = Examples(files, scan_file(folder / "example.nii.gz"))
     classifier = Classifier.load(model_folder, device="cpu")
-    page = build_page(classifier.predict, classifier.info, examples)
-    _, url, _ = launch(page, prevent_thread_lock=True, quiet=True)
-    yield Running(url, classifier, examples)
-    page.close()
+    with served(build_page(Jobs.of(classifier), classifier.info, examples)) as url:
+        yield Running(url, classifier, examples)
 
 
 @pytest.fixture(scope="session")
 def client(running: Running) -> Client:
-    return Client(running.url, verbose=False, analytics_enabled=False)
+    return connect(running.url)
 
 
 @pytest.fixture
@@ -64,3 +73,41 @@ def save(tmp_path: Path) -> Callable[..., Path]:
         return tmp_path / name
 
     return write
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed: apt install chromium")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser, running, request) -> Iterator[Callable]:
+    """Opens a page for a new visitor, on a tab; checks at the end that no one else was asked
+    anything, and keeps a picture of what was seen last where one is wanted."""
+    contexts, foreign = [], []
+
+    def open_page(tab: str = "Slice", url: str = running.url, **options: Any):
+        options = {"viewport": {"width": 1280, "height": 900}, **options}
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        page.on("request", lambda asked: foreign.append(asked.url) if not own(asked, url) else None)
+        page.goto(url)
+        page.get_by_role("tab", name=tab, exact=True).click()
+        return page
+
+    yield open_page
+    for number, context in enumerate(contexts):
+        if SCREENSHOTS:
+            name = re.sub(r"\W+", "_", request.node.name).strip("_")
+            picture = Path(SCREENSHOTS) / f"{name}_{number}.png"
+            context.pages[0].screenshot(path=picture, full_page=True)
+        context.close()
+    assert foreign == []

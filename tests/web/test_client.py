@@ -1,37 +1,60 @@
-"""The running app, asked by programs: right answers, plain sentences, nothing of the server."""
+"""The running app, asked with the Python client: right answers, plain sentences, nothing of the
+server."""
 
 import io
 import json
+import shutil
+import threading
 import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import jsonschema
+import nibabel
 import numpy as np
 import pytest
+from dicom_files import write_series
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
-from toy_heads import head
+from serving import connect, served
+from toy_heads import head, scan_file
 
-from brainai.web.endpoints import to_json
-from brainai.web.interface import build_page, launch
+from brainai.errors import OutOfScope
+from brainai.inference.forms import scan_form, slice_form
+from brainai.web.interface import build_page
+from brainai.web.jobs import Jobs
+from brainai.web.limits import CACHE_SECONDS
 
 GREY = head()
 COLOUR = np.stack([GREY, GREY.T.copy().T[::-1], 255 - GREY], axis=2)
+ROOT = Path(__file__).parents[2]
+SCHEMA = json.loads((ROOT / "docs" / "api.schema.json").read_text())
 
 
-def ask(client: Client, flair: Path, **others: Path) -> dict:
+def ask(client: Client, flair: Path, pixel_mm: float | None = None, **others: Path) -> dict:
+    """The answer of `/predict`, checked against the schema."""
     files = {name: handle_file(str(file)) for name, file in {"flair": flair, **others}.items()}
-    return client.predict(**files, api_name="/predict")
+    return checked(client.predict(**files, pixel_mm=pixel_mm, api_name="/predict"), "predict")
 
 
-def refusal(client: Client, flair: Path, **others: Path) -> str:
+def checked(answer: dict, definition: str) -> dict:
+    jsonschema.validate(answer, {**SCHEMA, "$ref": f"#/$defs/{definition}"})
+    return answer
+
+
+def refusal(client: Client, flair: Path, code: str, **others: Path) -> str:
+    """The sentence of an error, which has this code and tells nothing of the server."""
     with pytest.raises(AppError) as caught:
         ask(client, flair, **others)
-    sentence = str(caught.value.message)
-    for leak in ("Traceback", str(flair.parent), "gradio", ".py"):
+    assert caught.value.title == code
+    return harmless(str(caught.value.message), flair.parent)
+
+
+def harmless(sentence: str, folder: Path) -> str:
+    for leak in ("Traceback", str(folder), "gradio", ".py"):
         assert leak not in sentence
     return sentence
 
@@ -49,15 +72,26 @@ def transparent(pixels: np.ndarray) -> Image.Image:
 
 def test_answer_is_the_classifiers_own_in_the_documented_form(client, running, save):
     file = save("slice.png", GREY)
-    expected = to_json(running.classifier.predict(file), running.classifier.info)
-    assert ask(client, file) == expected
+    answer = ask(client, file, pixel_mm=0.5)
+    expected = slice_form(
+        running.classifier.predict(file), running.classifier.info, 0.5, answer["mask"]
+    )
+    assert answer == expected
+
+
+def test_the_mask_is_a_file_as_large_as_the_slice(client, running, save):
+    file = save("slice.png", GREY)
+    with Image.open(ask(client, file)["mask"]) as mask:
+        assert mask.mode == "1"
+        assert (np.asarray(mask) == running.classifier.predict(file).mask).all()
 
 
 def test_other_sequences_are_used(client, running, save):
     files = {"flair": save("f.png", GREY), "t1c": save("c.png", head(1)), "t2": save("t.png", GREY)}
-    expected = to_json(running.classifier.predict(**files), running.classifier.info)
-    assert ask(client, **files) == expected
-    assert ask(client, files["flair"])["probability"] != expected["probability"]
+    answer = ask(client, **files)
+    expected = running.classifier.predict(**files).probability
+    assert answer["probability"] == round(expected, 6)
+    assert ask(client, files["flair"])["probability"] != answer["probability"]
 
 
 @pytest.mark.parametrize(
@@ -99,22 +133,23 @@ def png(pixels: np.ndarray) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "words"),
+    ("name", "content", "code", "words"),
     [
-        ("corrupt.png", b"\x89PNG\r\n\x1a\nnonsense", "could not be read"),
-        ("half.png", png(GREY)[:2000], "could not be read"),
-        ("empty.png", b"", "could not be read"),
-        ("words.txt", b"a letter", "could not be read"),
-        ("drawing.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "could not be read"),
-        ("page.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n", "could not be read"),
-        ("small.png", png(GREY[40:60, 40:60]), "too small"),
-        ("huge.png", png(np.zeros((8000, 8000), np.uint8)), "at most 32 million pixels"),
+        ("corrupt.png", b"\x89PNG\r\n\x1a\nnonsense", "unreadable", "could not be read"),
+        ("half.png", png(GREY)[:2000], "unreadable", "could not be read"),
+        ("empty.png", b"", "unreadable", "could not be read"),
+        ("words.txt", b"a letter", "unreadable", "could not be read"),
+        ("drawing.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "unreadable", "could not be"),
+        ("page.eps", b"%!PS-Adobe-3.0\n%%BoundingBox: 0 0 99 99\n", "unreadable", "could not be"),
+        ("small.png", png(GREY[40:60, 40:60]), "too_small", "too small"),
+        ("huge.png", png(np.zeros((8000, 8000), np.uint8)), "too_large", "at most 32 million"),
+        ("heavy.png", b"0" * 21 * 2**20, "too_large", "21 MB: bring one of at most 20 MB"),
     ],
     ids=lambda value: value if isinstance(value, str) and "." in value else "",
 )
-def test_what_cannot_be_read_gets_one_plain_sentence(client, tmp_path, name, content, words):
+def test_what_cannot_be_read_gets_one_plain_sentence(client, tmp_path, name, content, code, words):
     (tmp_path / name).write_bytes(content)
-    assert words in refusal(client, tmp_path / name)
+    assert words in refusal(client, tmp_path / name, code)
 
 
 @pytest.mark.parametrize(
@@ -134,22 +169,174 @@ def test_what_is_no_slice_is_answered_with_the_reason(client, tmp_path, name, co
 
 
 def test_sequences_of_different_sizes_are_refused(client, save):
-    sentence = refusal(client, save("f.png", GREY), t1c=save("c.png", head(1, 96, 96)))
+    others = {"t1c": save("c.png", head(1, 96, 96))}
+    sentence = refusal(client, save("f.png", GREY), "sequences_differ", **others)
     assert sentence.startswith("FLAIR is 80×96 pixels and T1c 96×96")
 
 
-def test_a_file_above_the_limit_is_refused(client, tmp_path):
-    (tmp_path / "big.png").write_bytes(b"0" * 21_000_000)
-    with pytest.raises(ValueError, match="exceeds the maximum file size"):
-        ask(client, tmp_path / "big.png")
+def test_a_pixel_of_no_possible_size_is_refused(client, save):
+    with pytest.raises(AppError, match="Expected pixels of 0") as caught:
+        ask(client, save("f.png", GREY), pixel_mm=300)
+    assert caught.value.title == "bad_pixel_size"
+
+
+def test_a_scan_is_answered_slice_by_slice_with_a_mask_in_its_own_geometry(
+    client, running, tmp_path
+):
+    file = scan_file(tmp_path / "flair.nii.gz")
+    answer = checked(
+        client.predict(handle_file(str(file)), api_name="/predict_scan"), "predict_scan"
+    )
+    found = running.classifier.predict_scan(file)
+    assert answer == scan_form(found, running.classifier.info, answer["mask"])
+    mask, scan = nibabel.load(answer["mask"]), nibabel.load(file)
+    assert (mask.affine == scan.affine).all()
+    assert mask.get_fdata().sum() == found.mask.sum()
+
+
+@pytest.mark.parametrize("bundle", ["files", "zip"])
+def test_a_dicom_series_comes_as_its_files_or_as_a_zip_file(client, running, tmp_path, bundle):
+    voxels = np.stack([head(0, 64, 64).T] * 6, axis=2).astype(np.int16)
+    folder = write_series(tmp_path / "series", voxels, spacing=(2.0, 2.0, 5.0))
+    files = sorted(folder.iterdir())
+    if bundle == "zip":
+        files = [Path(shutil.make_archive(str(tmp_path / "series"), "zip", folder))]
+    sent = [handle_file(str(file)) for file in files]
+    answer = checked(client.predict(sent, api_name="/predict_scan"), "predict_scan")
+    assert len(answer["slices"]) == 6
+    assert answer["probability"] == round(running.classifier.predict_scan(folder).probability, 6)
+
+
+def test_a_scan_that_is_none_gets_one_plain_sentence(client, tmp_path):
+    (tmp_path / "Mueller^Anna.nii.gz").write_bytes(b"no scan")
+    with pytest.raises(AppError) as caught:
+        client.predict(handle_file(str(tmp_path / "Mueller^Anna.nii.gz")), api_name="/predict_scan")
+    assert caught.value.title == "unreadable"
+    assert "Anna" not in harmless(str(caught.value.message), tmp_path)
+
+
+def test_a_scan_out_of_scope_is_answered_with_the_reason(running, tmp_path):
+    def refuse(**_):
+        raise OutOfScope("FLAIR: …", "looks like T1 or T2, not like FLAIR")
+        yield
+
+    jobs = Jobs.of(running.classifier)._replace(scan=refuse)
+    with served(build_page(jobs, running.classifier.info)) as url:
+        sent = handle_file(str(scan_file(tmp_path / "t2.nii.gz")))
+        answer = checked(connect(url).predict(sent, api_name="/predict_scan"), "predict_scan")
+    assert (answer["label"], answer["slices"]) == ("Cannot judge", [])
+    assert answer["reason"] == "looks like T1 or T2, not like FLAIR"
+
+
+def test_many_slices_are_answered_in_order_and_a_bad_one_ends_nothing(
+    client, running, save, tmp_path
+):
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    files = [save("a.png", head(1)), tmp_path / "bad.png", save("b.png", head(2))]
+    sent = [handle_file(str(file)) for file in files]
+    reply = checked(client.predict(sent, api_name="/predict_batch"), "predict_batch")
+    first, bad, last = reply["answers"]
+    for answer, file in ((first, files[0]), (last, files[2])):
+        assert answer["file"] == file.name
+        assert answer["probability"] == round(running.classifier.predict(file).probability, 6)
+        assert answer["error"] is answer["mask"] is None
+    assert (bad["file"], bad["error"]["code"]) == ("bad.png", "unreadable")
+    assert "could not be read as a picture" in bad["error"]["message"]
+
+
+def test_many_slices_come_with_masks_where_they_are_asked_for(client, save):
+    sent = [handle_file(str(save("a.png", head(1))))]
+    reply = checked(client.predict(sent, masks=True, api_name="/predict_batch"), "predict_batch")
+    with Image.open(reply["answers"][0]["mask"]) as mask:
+        assert mask.size == (80, 96)
+
+
+def test_too_many_slices_are_refused(client, save):
+    sent = [handle_file(str(save("a.png", head(1))))] * 201
+    with pytest.raises(AppError, match="bring at most 200 at once") as caught:
+        client.predict(sent, api_name="/predict_batch")
+    assert caught.value.title == "too_many_files"
+
+
+def test_the_model_tells_what_it_takes_and_how_good_it_is(running):
+    report = json.loads((ROOT / "weights" / "report.json").read_text())
+    page = build_page(Jobs.of(running.classifier), running.classifier.info, report=report)
+    with served(page) as url:
+        answer = checked(connect(url).predict(api_name="/model_info"), "model_info")
+    assert answer["threshold"] == running.classifier.info.threshold
+    assert answer["limits"]["slice_bytes"] == 20 * 2**20
+    assert set(answer["figures"]) == {"all", "brats", "lgg"}
+    assert answer["figures"]["lgg"] == report["source"]["lgg"]["figures"]
+
+
+def test_without_a_report_nothing_is_claimed(client):
+    assert checked(client.predict(api_name="/model_info"), "model_info")["figures"] is None
+
+
+def run_over_http(url: str, name: str) -> dict:
+    """The answer of an endpoint that waits for nothing, as docs/api.md describes it."""
+    request = urllib.request.Request(
+        f"{url}gradio_api/run/{name}", b'{"data": []}', {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request) as reply:
+        return json.load(reply)["data"][0]
+
+
+def test_health_is_told(client):
+    assert checked(client.predict(api_name="/health"), "health")["status"] == "ok"
+
+
+def test_a_full_queue_is_told_and_health_is_told_all_the_same(running, save):
+    busy, go_on = threading.Event(), threading.Event()
+
+    def wait(**_):
+        busy.set()
+        go_on.wait(60)
+        return running.classifier.predict(GREY)
+
+    jobs = Jobs.of(running.classifier)._replace(slice=wait)
+    page = build_page(jobs, running.classifier.info).queue(max_size=1)
+    with served(page) as url:
+        visitor, file = connect(url), handle_file(str(save("a.png", GREY)))
+        first = visitor.submit(file, api_name="/predict")
+        assert busy.wait(30)
+        try:
+            deadline = time.monotonic() + 30
+            sentence = ""
+            while "full" not in sentence and time.monotonic() < deadline:
+                try:
+                    visitor.submit(file, api_name="/predict").result(timeout=0.5)
+                except Exception as error:
+                    sentence = str(error)
+            assert "Queue is full" in sentence
+            assert checked(run_over_http(url, "health"), "health")["status"] == "ok"
+        finally:
+            go_on.set()
+        assert first.result(timeout=60)["label"] in ("Tumor", "No Tumor")
+
+
+def test_an_error_of_ours_is_told_in_general_words_and_logged_without_its_message(
+    running, save, caplog
+):
+    patient = "Mueller^Anna"
+
+    def fail(**_):
+        raise ValueError(patient)
+
+    jobs = Jobs.of(running.classifier)._replace(slice=fail)
+    with served(build_page(jobs, running.classifier.info)) as url:
+        sentence = refusal(connect(url), save("a.png", GREY), "internal")
+    assert sentence == "Something went wrong here, not with your file. Try again."
+    assert "ValueError at" in caplog.text
+    assert "Anna" not in caplog.text
 
 
 @pytest.mark.parametrize("meta", [{"meta": {"_type": "gradio.FileData"}}, {}, None])
 def test_a_file_of_the_server_is_no_upload(running, meta):
     """Asked over HTTP: the Python client would send its own file of that name."""
-    file = str(running.examples[0])
+    file = str(running.examples.slices[0])
     upload = file if meta is None else {"path": file, **meta}
-    reply = call_over_http(running.url, [upload, None, None])
+    reply = call_over_http(running.url, [upload, None, None, None])
     assert "event: error" in reply
     assert "probability" not in reply
     assert file not in reply
@@ -171,7 +358,7 @@ def test_two_visitors_at_once_get_their_own_answers(running, save):
     files = [save(f"{seed}.png", head(seed)) for seed in range(6)]
     expected = [round(running.classifier.predict(file).probability, 6) for file in files]
     assert len(set(expected)) == 6
-    visitors = [Client(running.url, verbose=False, analytics_enabled=False) for _ in range(2)]
+    visitors = [connect(running.url) for _ in range(2)]
 
     def visit(number: int) -> list[float]:
         order = files if number == 0 else files[::-1]
@@ -183,15 +370,20 @@ def test_two_visitors_at_once_get_their_own_answers(running, save):
     assert second == expected[::-1]
 
 
-def test_only_predict_is_offered_and_only_flair_is_required(client):
+def test_these_endpoints_are_offered_with_these_parameters(client):
     endpoints = client.view_api(return_format="dict")["named_endpoints"]
-    assert list(endpoints) == ["/predict"]
-    parameters = endpoints["/predict"]["parameters"]
-    assert [(p["parameter_name"], p["parameter_has_default"]) for p in parameters] == [
-        ("flair", False),
-        ("t1c", True),
-        ("t2", True),
-    ]
+    found = {
+        name: [(p["parameter_name"], p["parameter_has_default"]) for p in endpoint["parameters"]]
+        for name, endpoint in endpoints.items()
+    }
+    optional = [("t1c", True), ("t2", True)]
+    assert found == {
+        "/predict": [("flair", False), *optional, ("pixel_mm", True)],
+        "/predict_scan": [("flair", False), *optional],
+        "/predict_batch": [("files", False), ("masks", True)],
+        "/model_info": [],
+        "/health": [],
+    }
 
 
 def test_nothing_is_kept_or_told(running):
@@ -200,7 +392,7 @@ def test_nothing_is_kept_or_told(running):
     assert not config.get("analytics_enabled")
     assert not config.get("show_error")
     assert not config.get("run_history")
-    assert config["max_file_size"] == 20 * 2**20
+    assert config["max_file_size"] == 300 * 2**20
 
 
 def test_files_of_the_server_are_not_served(running):
@@ -211,19 +403,24 @@ def test_files_of_the_server_are_not_served(running):
 
 
 @pytest.mark.slow
-def test_uploads_are_deleted_and_examples_stay(running, uploads, save, monkeypatch):
+def test_uploads_and_masks_are_deleted_and_examples_stay(running, uploads, save, monkeypatch):
     monkeypatch.setattr("brainai.web.interface.CACHE_SECONDS", (1, 1))
     classifier = running.classifier
-    page = build_page(classifier.predict, classifier.info, running.examples)
-    _, url, _ = launch(page, prevent_thread_lock=True, quiet=True)
-    try:
-        visitor = Client(url, verbose=False, analytics_enabled=False)
-        ask(visitor, save("fleeting.png", head(8)))
-        assert list(uploads.rglob("fleeting.png"))
+    before = set(uploads.rglob("mask.png"))
+    with served(build_page(Jobs.of(classifier), classifier.info, running.examples)) as url:
+        ask(connect(url), save("fleeting.png", head(8)))
+
+        def left() -> list[Path]:
+            masks = set(uploads.rglob("mask.png")) - before
+            return [*uploads.rglob("fleeting.png"), *masks]
+
+        assert len(left()) == 2
         deadline = time.monotonic() + 30
-        while list(uploads.rglob("fleeting.png")) and time.monotonic() < deadline:
+        while left() and time.monotonic() < deadline:
             time.sleep(0.5)
-        assert not list(uploads.rglob("fleeting.png"))
-        assert list(uploads.rglob(running.examples[0].name))
-    finally:
-        page.close()
+        assert not left()
+        assert running.examples.slices[0].exists()
+
+
+def test_files_stay_for_less_than_an_hour():
+    assert sum(CACHE_SECONDS) < 3600

@@ -55,14 +55,14 @@ def test_weaker_heat_is_clearer_and_darker():
 
 
 def test_outline_is_closed_at_the_edge_of_the_picture():
-    edge = np.asarray(border(np.ones((10, 10), bool), (100, 100)))
+    edge = np.asarray(border(np.ones((10, 10), bool), (100, 100), 5))
     assert edge[0].all()
     assert edge[:, -1].all()
     assert not edge[50, 50]
 
 
 def test_an_empty_mask_has_no_outline():
-    assert not np.asarray(border(np.zeros((10, 10), bool), (100, 100))).any()
+    assert not np.asarray(border(np.zeros((10, 10), bool), (100, 100), 5)).any()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,85 @@
+"""The answers as JSON: one form for the API and the command line. docs/api.md describes it, and
+docs/api.schema.json checks it; keep the three true.
+
+A change that breaks a caller (a key gone or renamed, another meaning) raises FORMAT_VERSION; a new
+key does not. No key may be called "path": Gradio's client would take its value for a file.
+"""
+
+from typing import Any
+
+from brainai import DISCLAIMER, __version__
+from brainai.inference.classifier import Prediction
+from brainai.inference.scan import ScanPrediction
+from brainai.model.folder import ModelInfo
+
+FORMAT_VERSION = 2
+DIGITS = 6  # of a probability
+AREA_DIGITS = 4  # of cm²
+VOLUME_DIGITS = 3  # of mL
+
+
+def slice_form(
+    prediction: Prediction, info: ModelInfo, pixel_mm: float | None = None, mask: Any = None
+) -> dict[str, Any]:
+    """The answer for one slice.
+
+    Args:
+        pixel_mm: side of a pixel, where it is known: no area else.
+        mask: how the caller finds the mask's file.
+    """
+    found = {"area_cm2": _rounded(prediction.area_cm2(pixel_mm), AREA_DIGITS), "mask": mask}
+    return _form(prediction, info, prediction.reason, found)
+
+
+def scan_form(
+    answer: ScanPrediction | Prediction, info: ModelInfo, mask: Any = None
+) -> dict[str, Any]:
+    """The answer for a whole scan, or the `Classifier.refusal` of one; its area is that of the
+    slice with the largest."""
+    if isinstance(answer, Prediction):
+        nothing = {"area_cm2": None, "volume_ml": None, "mask": None, "slices": [], "notes": []}
+        return _form(answer, info, answer.reason, nothing)
+    areas = answer.areas_cm2
+    found = {
+        "area_cm2": _rounded(None if areas is None else float(areas.max()), AREA_DIGITS),
+        "volume_ml": _rounded(answer.volume_ml, VOLUME_DIGITS),
+        "mask": mask,
+        "slices": list(answer.rows()),
+        "notes": list(answer.notes),
+    }
+    return _form(answer, info, None, found)
+
+
+def origin(info: ModelInfo) -> dict[str, Any]:
+    """What every answer ends with: whose it is, and what it is not for."""
+    return {
+        "model": {"id": info.name, "revision": info.revision},
+        "version": __version__,
+        "disclaimer": DISCLAIMER,
+    }
+
+
+def _form(
+    answer: Prediction | ScanPrediction, info: ModelInfo, reason: str | None, found: dict[str, Any]
+) -> dict[str, Any]:
+    """What slices and scans have in common, around what was found in them."""
+    probability, both = _rounded(answer.probability, DIGITS), None
+    if probability is not None:
+        both = dict(
+            zip(info.label_names, (round(1 - probability, DIGITS), probability), strict=True)
+        )
+    return {
+        "format_version": FORMAT_VERSION,
+        "label": answer.label,
+        "probability": probability,
+        "probabilities": both,
+        "threshold": answer.threshold,
+        "operating_point": info.operating_point,
+        "reason": reason,
+        **found,
+        **origin(info),
+    }
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)

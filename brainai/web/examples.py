@@ -1,0 +1,50 @@
+"""The examples: simulated slices to click on, each said to be what it is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+from PIL import Image
+
+from brainai.web.embed import picture_uri
+
+PIXEL_MM = 0.9375  # of the pictures in examples/: 240 mm over 256 pixels
+THUMBNAIL = 160  # pixels
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What a visitor may try: files of slices, and of one scan; all simulated."""
+
+    slices: Sequence[Path] = ()
+    scan: Path | None = None
+
+
+def find_examples(folder: Path) -> Examples:
+    """The examples of a folder, those with a tumour first."""
+    scans = sorted(folder.glob("*.nii.gz"))
+    slices = sorted(folder.glob("*.png"), key=lambda file: (file.stem.startswith("no_"), file.stem))
+    return Examples(slices, scans[0] if scans else None)
+
+
+def caption(file: Path) -> str:
+    """What a file's name says: "tumor_frontal" is "With tumour: frontal"."""
+    for start, words in (("no_tumor_", "Without tumour"), ("tumor_", "With tumour")):
+        if file.stem.startswith(start):
+            return f"{words}: {file.stem.removeprefix(start).replace('_', ' ')}"
+    return file.stem.replace("_", " ")
+
+
+def gallery(files: Sequence[Path]) -> str:
+    """HTML of buttons, one for each slice, with picture and caption."""
+    buttons = []
+    for index, file in enumerate(files):
+        with Image.open(file) as picture:
+            picture.thumbnail((THUMBNAIL, THUMBNAIL))
+            source = picture_uri(picture.convert("L"), "JPEG")
+        buttons.append(
+            f'<button type="button" data-index="{index}"><img alt="" src="{source}">'
+            f"<span>{escape(caption(file))}</span></button>"
+        )
+    return f'<h2>Examples, all simulated</h2><div class="gallery">{"".join(buttons)}</div>'

@@ -1,0 +1,183 @@
+"""The tab for many slices: a table that fills while it works."""
+
+import csv
+import io
+import time
+from collections.abc import Callable, Iterator, Sequence
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from brainai import DISCLAIMER
+from brainai.data.images import decode
+from brainai.errors import DataError
+from brainai.inference.classifier import Prediction
+from brainai.model.folder import ModelInfo
+from brainai.web.assets import asset
+from brainai.web.embed import download_link, picture_uri
+from brainai.web.faults import explain
+from brainai.web.figures import draw_thumbnail
+from brainai.web.jobs import Jobs
+from brainai.web.limits import MANY_TURN, MAX_SLICES
+from brainai.web.style import own_html
+from brainai.web.uploads import Upload, shown_name, uploaded_slices
+from brainai.web.verdict import percent, progress_card, refusal_card, waiting_card
+
+THUMBNAIL = 96  # pixels, twice what is shown
+EVERY_SECONDS = 0.4  # a new state of the table goes out
+COLUMNS = ("file", "label", "probability", "threshold", "reason", "model", "revision")
+HEADINGS = ("Slice", "File", "Answer", "Probability", "Reason")
+WAITING = (
+    f"Bring up to {MAX_SLICES} FLAIR slices, as files or as a folder. A file that cannot be judged "
+    "becomes a row with its reason."
+)
+
+Answer = Prediction | DataError
+
+
+def add_many_page(jobs: Jobs, info: ModelInfo) -> None:
+    """Put the tab's contents where it is called, within `gr.Blocks`."""
+    with gr.Column():
+        files = gr.File(
+            label=f"FLAIR slices (PNG, JPEG or TIFF; up to {MAX_SLICES})",
+            file_count="multiple",
+            file_types=["image", ".tif", ".tiff", ".jp2", ".ppm", ".pgm"],
+            height=150,
+        )
+        folder = gr.UploadButton("Choose a folder", file_count="directory", size="sm")
+    card = own_html(waiting_card(WAITING), elem_id="many-answer")
+    table = own_html("", js_on_load=asset("table.js"), elem_id="many-table")
+    answer = page_answer(jobs, info)
+    work = MANY_TURN | {"show_progress_on": card, "api_visibility": "private"}
+    asked = [
+        source.upload(answer, source, [card, table], preprocess=False, **work)
+        for source in (files, folder)
+    ]
+    files.clear(
+        lambda: (waiting_card(WAITING), ""),
+        None,
+        [card, table],
+        cancels=asked,
+        queue=False,
+        api_visibility="private",
+    )
+
+
+def page_answer(jobs: Jobs, info: ModelInfo) -> Callable[..., Iterator[tuple[str, str]]]:
+    """The function behind the page: uploads in; out card and table, again and again."""
+
+    def answer(uploads: Sequence[Upload] | None) -> Iterator[tuple[str, str]]:
+        if not uploads:
+            yield waiting_card(WAITING), ""
+            return
+        try:
+            yield from judged_tables(jobs, info, uploads)
+        except Exception as error:
+            yield refusal_card(str(explain(error))), ""
+
+    return answer
+
+
+def judged_tables(
+    jobs: Jobs, info: ModelInfo, uploads: Sequence[Upload]
+) -> Iterator[tuple[str, str]]:
+    """HTML of the card and of the table, whenever there is enough news.
+
+    The table only ever grows at its end, and has no closing tags, which a browser adds: so only
+    the new rows travel.
+    """
+    files = uploaded_slices(uploads)
+    names = [shown_name(upload) for upload in uploads]
+    table, answers, told = _table_start(), [], time.monotonic()
+    yield progress_card("Judging the slices", 0, len(files)), table
+    for name, file, answer in zip(names, files, jobs.many(files), strict=True):
+        answers.append(answer)
+        table += _row(name, file, answer)
+        if time.monotonic() - told > EVERY_SECONDS:
+            told = time.monotonic()
+            yield progress_card("Judging the slices", len(answers), len(files)), table
+    yield summary_card(names, answers, info), table
+
+
+def summary_card(names: Sequence[str], answers: Sequence[Answer], info: ModelInfo) -> str:
+    """How many got which answer, and the table to keep; HTML."""
+    labels = [answer.label if isinstance(answer, Prediction) else "error" for answer in answers]
+    no_tumor, tumor = info.label_names
+    counts = [
+        (tumor, labels.count(tumor)),
+        (no_tumor, labels.count(no_tumor)),
+        ("Cannot judge", labels.count("Cannot judge")),
+        ("Could not be read", labels.count("error")),
+    ]
+    cells = "".join(f"<div><dt>{name}</dt><dd>{count}</dd></div>" for name, count in counts)
+    content = to_csv(names, answers, info).encode()
+    link = download_link("slices.csv", content, "text/csv", "Table (CSV)")
+    return (
+        '<section class="card done" role="status">'
+        f"<h2>{len(answers)} slices judged</h2>"
+        f'<dl class="facts">{cells}</dl><div class="saving">{link}</div>'
+        f'<footer><p class="notice">{DISCLAIMER}</p></footer></section>'
+    )
+
+
+def to_csv(names: Sequence[str], answers: Sequence[Answer], info: ModelInfo) -> str:
+    """The table as CSV, a row for each file; a name cannot become a formula in a spreadsheet."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for name, answer in zip(names, answers, strict=True):
+        values: dict[str, Any] = {"file": f"'{name}" if name[:1] in "=+-@\t\r" else name}
+        if isinstance(answer, Prediction):
+            probability = answer.probability
+            values |= {
+                "label": answer.label,
+                "probability": None if probability is None else f"{probability:.6f}",
+                "reason": answer.reason,
+            }
+        else:
+            values["reason"] = str(answer)
+        values |= {"threshold": info.threshold, "model": info.name, "revision": info.revision}
+        writer.writerow(values)
+    return text.getvalue()
+
+
+def _table_start() -> str:
+    headings = "".join(
+        f'<th scope="col">{name}</th>'
+        if name == "Slice"
+        else f'<th scope="col"><button type="button">{name}</button></th>'
+        for name in HEADINGS
+    )
+    return (
+        '<div class="scroll" tabindex="0" role="region" aria-label="Answers"><table>'
+        f"<thead><tr>{headings}</tr></thead><tbody>"
+    )
+
+
+def _row(name: str, file: str | DataError, answer: Answer) -> str:
+    if isinstance(answer, DataError):
+        cells = ("", "Could not be read", "", str(answer))
+    else:
+        probability = answer.probability
+        cells = (
+            _thumbnail(file),
+            answer.label,
+            "" if probability is None else f"{probability:.6f}",
+            answer.reason or "",
+        )
+    picture, label, value, reason = cells
+    shown = escape(percent(float(value))) if value else ""
+    kind = {"Tumor": "tumor", "No Tumor": "clear"}.get(label, "refused")
+    return (
+        f'<tr class="{kind}"><td>{picture}</td><td>{escape(name)}</td><td>{escape(label)}</td>'
+        f'<td data-value="{value}">{shown}</td><td>{escape(reason)}</td></tr>'
+    )
+
+
+def _thumbnail(file: str) -> str:
+    try:
+        picture = draw_thumbnail(decode(file), THUMBNAIL)
+    except DataError:
+        return ""  # refused before it was looked at: colour, several frames
+    return f'<img alt="" src="{picture_uri(picture, "JPEG")}">'

@@ -1,0 +1,87 @@
+"""The report of a scan: one HTML page that needs nothing else, prints on one sheet, and names no
+patient and no file."""
+
+from collections.abc import Sequence
+from datetime import date
+from html import escape
+
+import numpy as np
+from PIL import Image
+
+from brainai import DISCLAIMER, __version__
+from brainai.inference.scan import ScanPrediction
+from brainai.model.folder import ModelInfo
+from brainai.web.assets import asset
+from brainai.web.embed import picture_uri
+from brainai.web.scan_view import facts, outlines, plot, slice_words
+from brainai.web.verdict import headline, percent, source_line
+
+PICTURES = 8  # of slices
+
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>BrainAI: report of a scan</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>{style}</style></head><body>
+<header><p>BrainAI · {day}</p><h1>{headline}</h1>
+<p>Probability of tumour {probability}; “Tumor” from {threshold} on, chosen for a {point}.</p>
+</header>
+<p class="notice">{disclaimer}</p>
+{facts}
+{plot}
+<section class="pictures">{pictures}</section>
+<p class="small">Amber: what the network takes for tumour, an estimate of its extent. The patient’s
+right is on the left.</p>
+{notes}
+<footer><p>{source} · BrainAI {version}</p></footer>
+</body></html>
+"""
+
+
+def scan_report(
+    found: ScanPrediction, info: ModelInfo, slices: list[Image.Image], sequences: Sequence[str]
+) -> str:
+    """The page as HTML.
+
+    Args:
+        slices: of `scan_view.draw_slices`.
+        sequences: what the scan was judged from, such as ["flair", "t2"].
+    """
+    return PAGE.format(
+        style=asset("report.css"),
+        day=date.today().isoformat(),
+        headline=headline(found.label, info, "in this scan"),
+        probability=escape(percent(found.probability)),
+        threshold=escape(percent(found.threshold)),
+        point=escape(info.operating_point),
+        disclaimer=DISCLAIMER,
+        facts=facts(found),
+        plot=plot(found),
+        pictures=_pictures(found, slices),
+        notes="".join(f'<p class="small">{escape(note)}</p>' for note in found.notes),
+        source=source_line(info, sequences),
+        version=__version__,
+    )
+
+
+def shown_slices(found: ScanPrediction, count: int = PICTURES) -> list[int]:
+    """Slices to be pictured, evenly spread: over those with outline, else over those judged."""
+    chosen = np.flatnonzero(~np.isnan(found.slices))
+    if found.areas_cm2 is not None and found.areas_cm2.any():
+        chosen = np.flatnonzero(found.areas_cm2)
+    places = np.linspace(0, len(chosen) - 1, min(count, len(chosen)))
+    return [int(chosen[round(place)]) for place in places]
+
+
+def _pictures(found: ScanPrediction, slices: list[Image.Image]) -> str:
+    borders, words = outlines(found, slices), slice_words(found)
+    figures = []
+    for index in shown_slices(found):
+        picture = slices[index]
+        if borders[index] is not None:
+            picture = picture.resize(borders[index].size, Image.Resampling.BICUBIC).convert("RGB")
+            picture.paste(borders[index], mask=borders[index])
+        figures.append(
+            f'<figure><img alt="{escape(words[index])}" src="{picture_uri(picture, "JPEG")}">'
+            f"<figcaption>{escape(words[index])}</figcaption></figure>"
+        )
+    return "".join(figures)

@@ -1,0 +1,171 @@
+"""A judged scan on the page: slider over its slices, probability along it, and files to keep.
+
+All slices travel once; the browser moves through them (assets/scan.js), so the slider needs no
+answer from the server. HTML and pictures; the words of the verdict are in `verdict.py`.
+"""
+
+import json
+import math
+import tempfile
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from brainai.data.images import stretch, window
+from brainai.data.volumes import Volume
+from brainai.inference.scan import ScanPrediction
+from brainai.web.embed import download_link, picture_uri
+from brainai.web.figures import draw_outline
+from brainai.web.verdict import percent
+from brainai.web.views import cm2
+
+MAX_SIDE = 384  # pixels of a slice on the page
+MAX_PIXELS = 16_000_000  # of all slices together: what a phone can hold
+
+
+def draw_slices(volume: Volume) -> list[Image.Image]:
+    """Every slice, lowest first, in one grey window for the whole scan and in square pixels: front
+    up, the patient's right on the left; mode "L"."""
+    width, height, count = volume.voxels.shape
+    x, y, _ = volume.spacing_mm
+    width, height = width * x / min(x, y), height * y / min(x, y)
+    side = min(MAX_SIDE, math.sqrt(MAX_PIXELS / count), max(width, height))
+    scale = side / max(width, height)
+    size = max(1, round(height * scale)), max(1, round(width * scale))
+    planes = np.stack([stretch(volume.voxels[:, :, k].T, *size) for k in range(count)])
+    levels = window(planes.reshape(-1, size[1])).reshape(planes.shape)
+    return [Image.fromarray(plane) for plane in np.round(levels * 255).astype(np.uint8)]
+
+
+def scan_view(found: ScanPrediction, slices: list[Image.Image], report: Callable[[], str]) -> str:
+    """HTML of facts, slider, plot and downloads.
+
+    Args:
+        slices: of `draw_slices`.
+        report: makes the page to be printed.
+    """
+    start, count = first_shown(found), len(slices)
+    words = slice_words(found)
+    data = json.dumps(
+        [
+            {
+                "slice": picture_uri(picture, "JPEG"),
+                "outline": None if outline is None else picture_uri(outline),
+                "words": text,
+            }
+            for picture, outline, text in zip(slices, outlines(found, slices), words, strict=True)
+        ]
+    )
+    return (
+        f'{facts(found)}<figure class="scan"><div class="layers">'
+        f'<img class="slice" alt="{escape(words[start])}" '
+        f'src="{picture_uri(slices[start], "JPEG")}">'
+        '<img class="outline" alt="" hidden></div>'
+        f'<figcaption><p class="words" aria-live="polite">{escape(words[start])}</p></figcaption>'
+        f'<label class="slider"><span>Slice</span><input type="range" name="slice" min="1" '
+        f'max="{count}" value="{start + 1}"></label>'
+        '<label class="switch"><input type="checkbox" name="outlined" checked> '
+        "<span>Show the outline</span></label>"
+        f"{plot(found, start)}</figure>"
+        f"<template>{escape(data)}</template>"
+        f'<div class="saving">{_downloads(found, report)}</div>'
+    )
+
+
+def facts(found: ScanPrediction) -> str:
+    """What was found in numbers: volume, slices, largest area; HTML."""
+    judged = sum(label != "" for label in found.slice_labels)
+    tumor = int(np.nansum(found.slices >= found.threshold))
+    rows = [("Slices called tumour", f"{tumor} of {judged} judged")]
+    if found.volume_ml is not None:
+        rows.insert(0, ("Outlined volume", f"{found.volume_ml:.1f} mL"))
+        rows.append(("Largest area in a slice", cm2(float(found.areas_cm2.max()))))
+    cells = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in rows)
+    return f'<dl class="facts">{cells}</dl>'
+
+
+def plot(found: ScanPrediction, marked: int | None = None) -> str:
+    """Probability along the scan, a bar a slice; a click on it leads to the slice. HTML with SVG.
+
+    Args:
+        marked: index of the slice that is shown.
+    """
+    count = len(found.slices)
+    bars = "".join(
+        f'<rect class="{"over" if p >= found.threshold else "under"}" x="{k + 0.1:g}" '
+        f'width="0.8" y="{1 - p:.4f}" height="{max(p, 0.004):.4f}"/>'
+        for k, p in enumerate(found.slices)
+        if not math.isnan(p)
+    )
+    level = 1 - found.threshold
+    mark = "" if marked is None else f'<rect class="mark" x="{marked}" y="0" width="1" height="1"/>'
+    highest = int(np.nanargmax(found.slices))
+    summary = (
+        f"Probability of tumour in each of {count} slices; "
+        f"highest, {percent(float(found.slices[highest]))}, in slice {highest + 1}."
+    )
+    return (
+        '<div class="along"><p class="small">Probability along the scan'
+        f"{'' if marked is None else '; a click leads to the slice'}</p>"
+        '<div class="axes"><span>100 %</span>'
+        f'<svg role="img" aria-label="{escape(summary)}" viewBox="0 0 {count} 1" '
+        f'preserveAspectRatio="none">{mark}{bars}'
+        f'<line x1="0" x2="{count}" y1="{level:.4f}" y2="{level:.4f}"/></svg>'
+        "<span>0 %</span></div>"
+        f'<p class="ends small"><span>slice 1, lowest</span>'
+        f"<span>dashed: {escape(percent(found.threshold))}, the operating point</span>"
+        f"<span>slice {count}</span></p></div>"
+    )
+
+
+def slice_words(found: ScanPrediction) -> list[str]:
+    """One line for each slice: which it is, and its answer."""
+    count = len(found.slices)
+    lines = []
+    for row in found.rows():
+        height = f"{row['position_mm']:.1f} mm".replace("-", "−")
+        line = f"Slice {row['index'] + 1} of {count} (at {height}): "
+        if row["label"] is None:
+            line += "not judged, too little of the head"
+        else:
+            line += f"{row['label']}, {percent(row['probability'])}"
+            if row["area_cm2"]:
+                line += f", outlined {cm2(row['area_cm2'])}"
+        lines.append(line)
+    return lines
+
+
+def first_shown(found: ScanPrediction) -> int:
+    """The slice to begin with: the most tumour, else the highest probability."""
+    if found.areas_cm2 is not None and found.areas_cm2.any():
+        return int(found.areas_cm2.argmax())
+    return int(np.nanargmax(found.slices))
+
+
+def outlines(found: ScanPrediction, slices: list[Image.Image]) -> list[Image.Image | None]:
+    """The border of the mask in each slice, to lie over it; None where there is nothing."""
+    if found.mask is None:
+        return [None] * len(slices)
+    planes = (found.mask[:, :, k].T for k in range(len(slices)))
+    return [
+        draw_outline(stretch(plane, *picture.size[::-1]) >= 0.5) if plane.any() else None
+        for plane, picture in zip(planes, slices, strict=True)
+    ]
+
+
+def _downloads(found: ScanPrediction, report: Callable[[], str]) -> str:
+    links = []
+    with tempfile.TemporaryDirectory(prefix="brainai-") as folder:
+        if found.mask is not None:
+            found.save_mask(Path(folder) / "mask.nii.gz")
+            content = (Path(folder) / "mask.nii.gz").read_bytes()
+            links.append(download_link("mask.nii.gz", content, "application/gzip", "Mask (NIfTI)"))
+        found.write_csv(Path(folder) / "slices.csv")
+        content = (Path(folder) / "slices.csv").read_bytes()
+    links.append(download_link("slices.csv", content, "text/csv", "Table of the slices (CSV)"))
+    page = report().encode()
+    links.append(download_link("report.html", page, "text/html", "Report to print (HTML)"))
+    return "".join(links)

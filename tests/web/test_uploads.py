@@ -1,0 +1,106 @@
+"""Which files are taken, and how files are given."""
+
+from pathlib import Path
+
+import gradio as gr
+import pytest
+
+from brainai.errors import DataError
+from brainai.web.uploads import offer, pixel_size, scan_file, uploaded, uploaded_slices
+
+
+def sent(folder: Path, name: str, size: int = 10) -> dict:
+    """A file as Gradio has received it."""
+    (folder / name).write_bytes(b"0" * size)
+    return {"path": str(folder / name), "orig_name": name}
+
+
+@pytest.mark.parametrize("name", ["outside.png", "uploads/../outside.png", "/etc/hostname"])
+def test_only_files_in_the_folder_of_uploads_are_uploads(uploads, name):
+    with pytest.raises(DataError, match="Expected an uploaded file") as caught:
+        uploaded({"path": str(uploads.parent / name)})
+    assert caught.value.code == "no_upload"
+
+
+@pytest.mark.parametrize("upload", [5, {"path": 5}, {"path": ["a"]}, ["a"], True])
+def test_what_is_no_upload_at_all_is_refused(uploads, upload):
+    with pytest.raises(DataError, match="Expected an uploaded file"):
+        uploaded(upload)
+
+
+def test_no_upload_is_no_file(uploads):
+    assert uploaded(None) is None
+    assert uploaded({"path": None}) is None
+
+
+def test_an_upload_that_was_deleted_is_asked_for_again(uploads):
+    with pytest.raises(DataError, match="send it again"):
+        uploaded({"path": str(uploads / "gone.png")})
+
+
+def test_a_file_is_taken_up_to_the_limit_and_no_further(uploads):
+    upload = sent(uploads, "some.png", size=2**20)
+    assert uploaded(upload, limit=2**20) == upload["path"]
+    with pytest.raises(DataError, match="bring one of at most 0 MB") as caught:
+        uploaded(upload, limit=2**20 - 1)
+    assert caught.value.code == "too_large"
+
+
+def test_one_bad_file_among_many_keeps_its_place(uploads):
+    good = sent(uploads, "good.png")
+    files = uploaded_slices([good, {"path": "/etc/hostname"}, good])
+    assert files[0] == files[2] == good["path"]
+    assert files[1].code == "no_upload"
+
+
+def test_too_many_files_are_refused_together(uploads):
+    with pytest.raises(DataError, match="These are 201 files: bring at most 200 at once"):
+        uploaded_slices([{}] * 201)
+
+
+@pytest.mark.parametrize("nothing", [None, []])
+def test_no_file_is_said_to_be_missing(uploads, nothing):
+    with pytest.raises(DataError) as caught:
+        uploaded_slices(nothing)
+    assert caught.value.code == "missing_flair"
+
+
+def test_a_scan_of_one_file_is_that_file_and_one_of_many_a_folder_while_it_is_read(uploads):
+    one, other = sent(uploads, "a.dcm"), sent(uploads, "b.dcm", size=20)
+    with scan_file(None) as file:
+        assert file is None
+    for given in (one, [one]):
+        with scan_file(given) as file:
+            assert str(file) == one["path"]
+    with scan_file([one, other]) as folder:
+        assert sorted(file.stat().st_size for file in folder.iterdir()) == [10, 20]
+    assert not folder.exists()
+
+
+def test_files_of_a_series_may_have_one_name(uploads):
+    (uploads / "1").mkdir()
+    (uploads / "2").mkdir()
+    with scan_file([sent(uploads / "1", "IM1"), sent(uploads / "2", "IM1")]) as folder:
+        assert len(list(folder.iterdir())) == 2
+
+
+def test_files_of_a_series_are_limited_together(uploads, monkeypatch):
+    monkeypatch.setattr("brainai.web.uploads.MAX_SCAN_BYTES", 2**20)
+    files = [sent(uploads, f"half{n}.dcm", size=2**19 + 1) for n in range(2)]
+    with pytest.raises(DataError, match="Together the files are too large"), scan_file(files):
+        pass
+
+
+@pytest.mark.parametrize("size", [0.01, -1.0, 11.0, float("nan"), "1 mm"])
+def test_a_pixel_of_no_possible_size_is_refused(size):
+    with pytest.raises(DataError, match="Expected pixels of 0") as caught:
+        pixel_size(size)
+    assert caught.value.code == "bad_pixel_size"
+
+
+def test_a_file_that_is_given_has_an_address_of_its_own_each_time(uploads):
+    page = gr.Blocks()
+    files = [offer(page, "mask.png", b"the same") for _ in range(2)]
+    assert files[0]["path"] != files[1]["path"]
+    assert Path(files[0]["path"]).read_bytes() == b"the same"
+    assert page.upload_file_set == {file["path"] for file in files}
