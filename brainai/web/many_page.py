@@ -44,6 +44,7 @@ def add_many_page(jobs: Jobs, info: ModelInfo) -> None:
             file_count="multiple",
             file_types=["image", ".tif", ".tiff", ".jp2", ".ppm", ".pgm"],
             height=150,
+            elem_id="many-files",
         )
         folder = gr.UploadButton("Choose a folder", file_count="directory", size="sm")
     card = own_html(waiting_card(WAITING), elem_id="many-answer")

@@ -45,6 +45,7 @@ def add_scan_page(jobs: Jobs, info: ModelInfo, examples: Examples) -> None:
                 file_count="multiple",
                 file_types=SCAN_SUFFIXES,
                 height=150,
+                elem_id="scan-file",
             )
             folder = gr.UploadButton("Choose a DICOM folder", file_count="directory", size="sm")
             others = _other_sequences(info)

@@ -14,7 +14,7 @@ from brainai.web.examples import PIXEL_MM, Examples, gallery
 from brainai.web.faults import explain
 from brainai.web.figures import browser_shows, grey_copy
 from brainai.web.jobs import Jobs
-from brainai.web.limits import MAX_PIXEL_MM, MIN_PIXEL_MM, SLICE_TURN
+from brainai.web.limits import MAX_PIXEL_MM, SLICE_TURN
 from brainai.web.style import own_html
 from brainai.web.uploads import Upload, pixel_size, uploaded
 from brainai.web.verdict import answer_card, out_of_scope_card, refusal_card, waiting_card
@@ -35,7 +35,7 @@ def add_slice_page(jobs: Jobs, info: ModelInfo, examples: Examples) -> SlicePage
     """Put the tab's contents where it is called, within `gr.Blocks`."""
     with gr.Row(equal_height=False):
         with gr.Column():
-            flair = _slice_input("FLAIR slice", PLACEHOLDER, height=320)
+            flair = _slice_input("FLAIR slice", PLACEHOLDER, height=320, elem_id="flair")
             others, pixel_mm = _options(info)
             shown = own_html(
                 gallery(examples.slices),
@@ -101,7 +101,7 @@ def example_answer(jobs: Jobs, info: ModelInfo, examples: Examples) -> Callable[
 
 def start_again() -> list[Any]:
     """No picture: a new patient starts with no other sequences and no size of a pixel."""
-    return [waiting_card(WAITING), None, None, None, None]
+    return [waiting_card(WAITING), None, None, None, 0]
 
 
 def judged_card(
@@ -114,7 +114,7 @@ def judged_card(
         if prediction.reason is not None:
             return out_of_scope_card(prediction.reason)
         tumor = prediction.label == info.label_names[1]
-        side = pixel_size(pixel_mm)
+        side = pixel_size(pixel_mm or None)
         figure = slice_figure(
             decode(sent["flair"]),
             prediction.mask if tumor else None,
@@ -139,14 +139,16 @@ def _options(info: ModelInfo) -> tuple[list[gr.Image], gr.Number]:
     with gr.Accordion("Add T1c, T2 or the pixel size (optional)", open=False):
         with gr.Row(visible=bool(known)):
             others = [
-                _slice_input(SPOKEN[name], SPOKEN[name], height=180, visible=name in known)
+                _slice_input(
+                    SPOKEN[name], SPOKEN[name], height=180, visible=name in known, elem_id=name
+                )
                 for name in ("t1c", "t2")
             ]
         pixel_mm = gr.Number(
             label="Side of a pixel in mm",
-            info="Turns the outline into cm². A picture file does not tell it.",
-            value=None,
-            minimum=MIN_PIXEL_MM,
+            info="Turns the outline into cm². A picture file does not tell it: 0 where unknown.",
+            value=0,
+            minimum=0,
             maximum=MAX_PIXEL_MM,
         )
     return others, pixel_mm

@@ -71,7 +71,7 @@ def answered_example(jobs: Jobs, info: ModelInfo, examples: Examples) -> Callabl
     @cache
     def draw() -> str:
         file = examples.slices[0]
-        found = jobs.slice(str(file))
+        found = jobs.slice(flair=str(file))
         picture = draw_slice(decode(file)).convert("RGB")
         if found.mask is not None and found.label == info.label_names[1]:
             outline = draw_outline(found.mask)

@@ -24,6 +24,7 @@ def theme() -> gr.themes.Base:
         block_background_fill="white",
         block_border_width="1px",
         block_label_text_color="*primary_800",
+        block_title_text_color="*primary_800",
         color_accent="*primary_700",
         link_text_color="*primary_700",
         link_text_color_dark="*primary_300",

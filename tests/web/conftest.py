@@ -97,7 +97,7 @@ def visit(browser, running, request) -> Iterator[Callable]:
         context = browser.new_context(**options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(20_000)
         page.on("request", lambda asked: foreign.append(asked.url) if not own(asked, url) else None)
         page.goto(url)
         page.get_by_role("tab", name=tab, exact=True).click()

@@ -39,18 +39,17 @@ def test_missing_weights_end_in_one_line_and_status_2(app, tmp_path, capsys):
     assert not app.pages
 
 
-def test_on_zero_gpu_the_classifier_asks_for_a_short_turn(app, model_folder, monkeypatch):
-    asked = []
+def test_on_zero_gpu_each_job_asks_for_a_turn_as_short_as_it_is(app, model_folder, monkeypatch):
+    asked = {}
 
     class Spaces:
         @staticmethod
         def GPU(duration: int):
-            asked.append(duration)
-            return lambda function: function
+            return lambda work: asked.setdefault(work.__name__, duration) and work
 
     monkeypatch.setattr(app, "spaces", Spaces)
     assert app.main(["--weights", str(model_folder)]) == 0
-    assert asked == [10]
+    assert asked == {"predict": 10, "follow_scan": 60, "many": 60}
 
 
 def test_the_space_entry_stays_short():

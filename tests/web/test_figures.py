@@ -15,11 +15,17 @@ from brainai.web.figures import (
     draw_slice,
     grey_copy,
     heat_colours,
+    shown_size,
 )
 
 
 def test_picture_keeps_the_proportions_of_the_slice():
     assert draw_slice(head(height=96, width=48)).size == (SHOWN_SIDE // 2, SHOWN_SIDE)
+
+
+@pytest.mark.parametrize(("side", "shown"), [(64, 640), (640, 640), (1500, 1500), (4096, 2048)])
+def test_picture_has_the_full_resolution_of_the_slice_within_bounds(side, shown):
+    assert shown_size(side, side) == (shown, shown)
 
 
 def test_slice_is_drawn_in_its_whole_grey_range():

@@ -9,6 +9,7 @@ from brainai.web.verdict import (
     answer_card,
     out_of_scope_card,
     percent,
+    progress_card,
     refusal_card,
     waiting_card,
 )
@@ -56,7 +57,15 @@ def test_what_cannot_be_judged_is_told_with_its_reason_and_what_to_bring():
     assert "axial FLAIR slice" in html
 
 
-@pytest.mark.parametrize("html", [waiting_card(), refusal_card("No."), card("Tumor", 0.75)])
+@pytest.mark.parametrize(
+    "html",
+    [
+        waiting_card("Bring a slice."),
+        progress_card("Judging", 1, 3),
+        refusal_card("No."),
+        card("Tumor", 0.75),
+    ],
+)
 def test_every_card_carries_the_disclaimer(html):
     assert DISCLAIMER in html
 

@@ -11,7 +11,8 @@ from toy_heads import head
 
 from brainai.inference.classifier import Prediction
 from brainai.model.folder import ModelInfo
-from brainai.web.interface import page_answer
+from brainai.web.jobs import Jobs
+from brainai.web.slice_page import page_answer
 from brainai.web.views import area_sentence, slice_figure
 
 SLICE = head(height=100, width=50)
@@ -79,7 +80,8 @@ def test_a_network_without_a_heat_map_says_so():
 def test_the_page_outlines_only_what_it_calls_tumour(uploads, label, outlined):
     file = uploads / "slice.png"
     Image.fromarray(SLICE).save(file)
-    answer = page_answer(lambda **_: Prediction(label, 0.5, 0.5, MASK, HEAT), ModelInfo())
+    jobs = Jobs(lambda **_: Prediction(label, 0.5, 0.5, MASK, HEAT), None, None)
+    answer = page_answer(jobs, ModelInfo())
     card = answer({"path": str(file)})[0]
     assert ("outline" in layers(card)) == ("Outlined" in card) == outlined
     assert "heat" in layers(card)
@@ -92,3 +94,18 @@ def test_area_sentence(pixels, sentence):
     mask = np.zeros(1000 if pixels == 50 else 2000, bool)
     mask[:pixels] = True
     assert sentence in area_sentence(mask)
+
+
+@pytest.mark.parametrize(("area", "words"), [(12.34, "12.3 cm², 5.0 %"), (0.01, "under 0.1 cm²,")])
+def test_the_area_is_told_where_the_size_of_a_pixel_is_known(area, words):
+    mask = np.zeros(1000, bool)
+    mask[:50] = True
+    assert f"Outlined: {words}" in area_sentence(mask, area)
+
+
+def test_the_mask_that_is_saved_has_the_size_of_the_slice():
+    html = slice_figure(SLICE, MASK, HEAT)
+    data = re.search(r'download="mask.png" href="data:image/png;base64,([^"]+)"', html)[1]
+    saved = Image.open(io.BytesIO(base64.b64decode(data)))
+    assert (np.asarray(saved) == MASK).all()
+    assert "mask.png" not in slice_figure(SLICE, np.zeros_like(MASK), HEAT)

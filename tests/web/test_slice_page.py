@@ -1,0 +1,234 @@
+"""The tab for one slice as a visitor meets it, in Chromium."""
+
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from serving import PHONE, served
+from toy_answers import known_slice
+from toy_heads import head
+
+from brainai.web.interface import build_page
+from brainai.web.jobs import Jobs
+
+pytestmark = pytest.mark.browser
+
+ANSWERED = "#answer :is(.card.tumor, .card.clear)"
+INPUT = "#flair input[type=file]"
+
+
+def probability_shown(page) -> str:
+    return page.locator("#answer .bars dd:last-child").first.inner_text()
+
+
+def pick(page, number: int) -> None:
+    page.locator("#examples").get_by_role("button").nth(number).click()
+
+
+def test_a_click_on_an_example_is_answered_and_says_what_it_is(visit, running):
+    page = visit()
+    page.get_by_role("button", name="With tumour: 11").click()
+    page.wait_for_selector(ANSWERED)
+    probability = running.classifier.predict(running.examples.slices[1]).probability
+    assert probability_shown(page) == f"{100 * probability:.1f} %"
+    assert "not a medical device" in page.locator("#answer .card").inner_text()
+    page.get_by_role("img", name="FLAIR slice").wait_for()
+
+
+def test_an_example_can_be_picked_with_the_keyboard(visit):
+    page = visit()
+    page.locator("#examples").get_by_role("button").first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector(ANSWERED)
+
+
+def test_an_uploaded_slice_is_answered_without_a_second_click(visit, running, save):
+    file = save("mine.png", head(3))
+    page = visit()
+    page.set_input_files(INPUT, file)
+    page.wait_for_selector(ANSWERED)
+    probability = running.classifier.predict(file).probability
+    assert probability_shown(page) == f"{100 * probability:.1f} %"
+    shown = page.get_by_role("img", name="The slice.")
+    assert shown.evaluate("image => image.complete && image.naturalWidth") == 533  # 640 high
+
+
+def test_a_pasted_slice_is_answered(visit):
+    page = visit(permissions=["clipboard-read", "clipboard-write"])
+    page.evaluate(
+        """async () => {
+            const canvas = document.createElement("canvas");
+            canvas.width = canvas.height = 64;
+            const context = canvas.getContext("2d");
+            context.fillStyle = "#000"; context.fillRect(0, 0, 64, 64);
+            context.fillStyle = "#999"; context.fillRect(16, 12, 30, 40);
+            context.fillStyle = "#fff"; context.fillRect(22, 20, 8, 8);
+            const blob = await new Promise(done => canvas.toBlob(done, "image/png"));
+            await navigator.clipboard.write([new ClipboardItem({"image/png": blob})]);
+        }"""
+    )
+    page.get_by_role("button", name="Paste from clipboard").first.click()
+    page.wait_for_selector(ANSWERED)
+
+
+def test_a_tiff_is_answered_and_shown(visit, save):
+    page = visit()
+    page.set_input_files(INPUT, save("mine.tif", head(4).astype(np.uint16) * 15))
+    page.wait_for_selector(ANSWERED)
+    page.wait_for_function(
+        "[...document.querySelectorAll('.image-container img, .image-frame img')]"
+        ".some(image => image.naturalWidth > 0)"
+    )
+
+
+def test_a_colour_picture_cannot_be_judged_and_is_told_why(visit, save):
+    page = visit()
+    page.set_input_files(INPUT, save("mine.png", head(3)))
+    page.wait_for_selector(ANSWERED)
+    colours = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
+    page.get_by_role("button", name="Remove Image").first.click()
+    page.wait_for_selector("#answer .card.waiting")
+    page.set_input_files(INPUT, save("colours.png", colours))
+    card = page.wait_for_selector("#answer .card.refused").inner_text()
+    assert "This cannot be judged" in card
+    assert "The reason: colour picture. Bring one upright axial FLAIR slice" in card
+    assert "not a medical device" in card
+    assert page.locator(ANSWERED).count() == 0
+
+
+def test_a_damaged_file_gets_a_sentence_and_no_answer(visit, save, tmp_path):
+    page = visit()
+    page.set_input_files(INPUT, save("mine.png", head(3)))
+    page.wait_for_selector(ANSWERED)
+    page.get_by_role("button", name="Remove Image").first.click()
+    page.wait_for_selector("#answer .card.waiting")
+    (tmp_path / "damaged.png").write_bytes(b"\x89PNG\r\n\x1a\nnonsense")
+    page.set_input_files(INPUT, tmp_path / "damaged.png")
+    page.wait_for_selector("#answer .card.refused")
+    assert "could not be read as a picture" in page.locator("#answer").inner_text()
+    assert page.locator(ANSWERED).count() == 0
+    assert str(tmp_path) not in page.content()
+
+
+def test_a_new_patient_starts_without_the_other_sequences(visit, save):
+    page = visit()
+    page.set_input_files(INPUT, save("flair.png", head(3)))
+    page.wait_for_selector(ANSWERED)
+    page.get_by_role("button", name="Add T1c, T2 or the pixel size").click()
+    page.set_input_files("#t1c input[type=file]", save("t1c.png", head(5)))
+    page.get_by_text("From FLAIR + T1c").wait_for()
+    pick(page, 0)
+    page.get_by_text("From FLAIR ·").wait_for()
+
+
+def test_the_size_of_a_pixel_gives_the_area(visit, running, save):
+    jobs = Jobs.of(running.classifier)._replace(slice=known_slice)
+    with served(build_page(jobs, running.classifier.info)) as url:
+        page = visit(url=url)
+        page.set_input_files(INPUT, save("flair.png", head(3)))
+        page.get_by_text("Outlined: 100.0 % of the picture.").wait_for()
+        page.get_by_role("button", name="Add T1c, T2 or the pixel size").click()
+        page.get_by_label("Side of a pixel in mm").fill("0.5")
+        page.get_by_text(
+            "Outlined: 19.2 cm², 100.0 % of the picture."
+        ).wait_for()  # 96 × 80 × ¼ mm²
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_scrolls_only_up_and_down_and_is_led_to_the_answer(visit, scheme):
+    page = visit(**PHONE, color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    pick(page, 0)
+    page.wait_for_selector(ANSWERED)
+    page.wait_for_function(
+        "document.querySelector('#answer h2').getBoundingClientRect().bottom < innerHeight"
+    )
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_two_visitors_see_only_their_own_picture(visit, running, save):
+    files = [save(f"{seed}.png", head(seed)) for seed in (6, 7)]
+    pages = [visit(), visit()]
+    for page, file in zip(pages, files, strict=True):
+        page.set_input_files(INPUT, file)
+    shown = []
+    for page, file in zip(pages, files, strict=True):
+        page.wait_for_selector(ANSWERED)
+        probability = running.classifier.predict(file).probability
+        assert probability_shown(page) == f"{100 * probability:.1f} %"
+        shown.append(page.locator("#answer img.slice").get_attribute("src"))
+        assert page.content().count(f"{file.name}") == page.content().count("/file=")
+    assert shown[0] != shown[1]
+
+
+def test_a_file_of_another_visitor_is_at_no_address_that_can_be_guessed(visit, running, save):
+    page = visit()
+    page.set_input_files(INPUT, save("mine.png", head(9)))
+    page.wait_for_selector(ANSWERED)
+    address = page.get_by_role("img", name="FLAIR slice").get_attribute("src")
+    assert re.search(r"/[0-9a-f]{64}/mine\.png$", address)  # a hash of the picture itself
+
+
+def seen(page) -> list[str]:
+    """What is to be seen over the slice."""
+    kinds = ("outline", "heat")
+    return [kind for kind in kinds if page.locator(f"#answer img.{kind}:visible").count()]
+
+
+def test_outline_and_heat_map_are_switched_in_the_browser_and_the_choice_stays(visit, running):
+    answers = []
+
+    def count(**files):
+        answers.append(known_slice())
+        return answers[-1]
+
+    jobs = Jobs.of(running.classifier)._replace(slice=count)
+    with served(build_page(jobs, running.classifier.info, running.examples)) as url:
+        page = visit(url=url, **PHONE)
+        pick(page, 0)
+        page.wait_for_selector("#answer .card.tumor")
+        asked = len(answers)
+        assert seen(page) == ["outline"]
+        for name, expected in [
+            ("Both", ["outline", "heat"]),
+            ("Neither", []),
+            ("Heat map", ["heat"]),
+        ]:
+            page.get_by_role("group", name="Over the slice").get_by_text(name, exact=True).click()
+            assert seen(page) == expected
+            assert page.locator("#answer .legend").is_visible() == ("heat" in expected)
+            assert page.evaluate("document.documentElement.scrollWidth") == 390
+        assert len(answers) == asked
+        before = page.locator("#answer img.slice").get_attribute("src")
+        pick(page, 1)
+        page.wait_for_function(
+            "src => document.querySelector('#answer img.slice').src !== src", arg=before
+        )
+        page.wait_for_selector("#answer [value=heat]:checked", state="attached")
+        assert seen(page) == ["heat"]
+
+
+def saved(page, name: str, path) -> Image.Image:
+    """The picture that a button or link saves."""
+    with page.expect_download() as caught:
+        page.locator("#answer").get_by_text(name).click()
+    caught.value.save_as(path)
+    return Image.open(path)
+
+
+def test_what_is_seen_can_be_saved_and_the_mask_in_the_size_of_the_slice(visit, running, tmp_path):
+    jobs = Jobs.of(running.classifier)._replace(slice=known_slice)
+    with served(build_page(jobs, running.classifier.info, running.examples)) as url:
+        page = visit(url=url)
+        pick(page, 0)
+        page.wait_for_selector("#answer .card.tumor")
+        outlined = saved(page, "Save this view", tmp_path / "outlined.png")
+        assert (outlined.format, outlined.size) == ("PNG", (533, 640))
+        colours = np.asarray(outlined.convert("RGB")).astype(int)
+        assert (np.abs(colours - (255, 176, 0)).sum(axis=2) == 0).any()  # the amber border
+        page.locator("#answer").get_by_text("Neither").click()
+        plain = np.asarray(saved(page, "Save this view", tmp_path / "plain.png").convert("RGB"))
+        assert np.ptp(plain.astype(int), axis=2).max() == 0  # grey
+        mask = saved(page, "Save the mask", tmp_path / "mask.png")
+        assert (mask.size, mask.getextrema()) == ((80, 96), (255, 255))
