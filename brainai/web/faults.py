@@ -4,14 +4,19 @@ The log gets the place in the code and the kind of error, never its message: mes
 quote files and headers, which may name a patient.
 """
 
+import json
 import logging
 import traceback
+from collections.abc import Iterable
 
 import gradio as gr
+from gradio.events import Dependency
 
 from brainai.errors import DataError
+from brainai.web.verdict import refusal_card
 
 INTERNAL = DataError("Something went wrong here, not with your file. Try again.", "internal")
+BUSY = "Too many questions wait here at the moment. Try again in a minute."
 
 
 def explain(error: Exception) -> DataError:
@@ -27,3 +32,11 @@ def to_client(error: Exception) -> gr.Error:
     """The error as Gradio's clients get it: `message` is the sentence, `title` the code."""
     told = explain(error)
     return gr.Error(str(told), title=told.code, print_exception=False)
+
+
+def show_when_busy(asked: Iterable[Dependency], card: gr.HTML) -> None:
+    """Say so on the card where a question was not even taken, because too many wait: an old answer
+    would stay beside a new picture, as if it were its own."""
+    html = json.dumps(refusal_card(BUSY, "Not judged yet"))
+    for event in asked:
+        event.failure(None, None, card, js=f"() => {html}", api_visibility="private")

@@ -12,7 +12,7 @@ from brainai.web.api_page import add_api_page
 from brainai.web.endpoints import add_endpoints
 from brainai.web.examples import Examples
 from brainai.web.jobs import Jobs
-from brainai.web.limits import CACHE_SECONDS, MAX_SCAN_BYTES, MAX_WAITING, SLICE_TURN
+from brainai.web.limits import CACHE_SECONDS, MAX_SCAN_BYTES, MAX_WAITING
 from brainai.web.many_page import add_many_page
 from brainai.web.scan_page import add_scan_page
 from brainai.web.slice_page import SlicePage, add_slice_page
@@ -87,11 +87,4 @@ def _connect(start: StartPage, tabs: gr.Tabs, slices: SlicePage) -> None:
         )
     start.example.click(
         lambda: gr.Tabs(selected="slice"), None, tabs, queue=False, api_visibility="private"
-    ).then(
-        lambda: slices.pick(0),
-        None,
-        slices.outputs,
-        show_progress_on=slices.outputs[0],
-        api_visibility="private",
-        **SLICE_TURN,
-    )
+    ).then(lambda: slices.pick(0), None, slices.outputs, **slices.work)

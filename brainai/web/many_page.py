@@ -16,7 +16,7 @@ from brainai.inference.classifier import Prediction
 from brainai.model.folder import ModelInfo
 from brainai.web.assets import asset
 from brainai.web.embed import download_link, picture_uri
-from brainai.web.faults import explain
+from brainai.web.faults import explain, show_when_busy
 from brainai.web.figures import draw_thumbnail
 from brainai.web.jobs import Jobs
 from brainai.web.limits import MANY_TURN, MAX_SLICES
@@ -55,6 +55,7 @@ def add_many_page(jobs: Jobs, info: ModelInfo) -> None:
         source.upload(answer, source, [card, table], preprocess=False, **work)
         for source in (files, folder)
     ]
+    show_when_busy(asked, card)
     files.clear(
         lambda: (waiting_card(WAITING), ""),
         None,

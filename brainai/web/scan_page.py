@@ -14,7 +14,7 @@ from brainai.inference.sequences import SPOKEN
 from brainai.model.folder import ModelInfo
 from brainai.web.assets import asset
 from brainai.web.examples import Examples
-from brainai.web.faults import explain
+from brainai.web.faults import explain, show_when_busy
 from brainai.web.jobs import Jobs
 from brainai.web.limits import SCAN_TURN
 from brainai.web.scan_report import scan_report
@@ -77,6 +77,7 @@ def add_scan_page(jobs: Jobs, info: ModelInfo, examples: Examples) -> None:
         folder.upload(answer, [folder, *others], card, preprocess=False, **work),
         example.click(judge_example, None, card, **work),
     ]
+    show_when_busy(asked, card)
     # Whoever takes the scan away wants no answer, and the machine no more work.
     flair.clear(
         lambda: (waiting_card(WAITING), None, None),

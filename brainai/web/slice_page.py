@@ -11,7 +11,7 @@ from brainai.inference.sequences import SPOKEN
 from brainai.model.folder import ModelInfo
 from brainai.web.assets import asset
 from brainai.web.examples import PIXEL_MM, Examples, gallery
-from brainai.web.faults import explain
+from brainai.web.faults import explain, show_when_busy
 from brainai.web.figures import browser_shows, grey_copy
 from brainai.web.jobs import Jobs
 from brainai.web.limits import MAX_PIXEL_MM, SLICE_TURN
@@ -29,6 +29,7 @@ class SlicePage(NamedTuple):
 
     pick: Callable[[int], list[Any]]
     outputs: list[Any]
+    work: dict[str, Any]  # options of the event
 
 
 def add_slice_page(jobs: Jobs, info: ModelInfo, examples: Examples) -> SlicePage:
@@ -53,7 +54,7 @@ def add_slice_page(jobs: Jobs, info: ModelInfo, examples: Examples) -> SlicePage
         return pick(int(event.index))
 
     work = SLICE_TURN | {"show_progress_on": card, "api_visibility": "private"}
-    gr.on(
+    asked = gr.on(
         [*(one.upload for one in inputs[:3]), *(one.clear for one in others), pixel_mm.input],
         answer,
         inputs,
@@ -62,9 +63,9 @@ def add_slice_page(jobs: Jobs, info: ModelInfo, examples: Examples) -> SlicePage
         trigger_mode="always_last",  # a picture that comes during an answer is judged too
         **work,
     )
-    shown.select(picked, None, outputs, **work)
+    show_when_busy([asked, shown.select(picked, None, outputs, **work)], card)
     flair.clear(start_again, None, outputs, queue=False, api_visibility="private")
-    return SlicePage(pick, outputs)
+    return SlicePage(pick, outputs, work)
 
 
 def page_answer(jobs: Jobs, info: ModelInfo) -> Callable[..., list[Any]]:

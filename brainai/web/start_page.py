@@ -16,7 +16,6 @@ from brainai.web.examples import Examples
 from brainai.web.faults import explain
 from brainai.web.figures import draw_outline, draw_slice
 from brainai.web.jobs import Jobs
-from brainai.web.limits import SLICE_TURN
 from brainai.web.style import own_html
 from brainai.web.verdict import percent
 
@@ -58,9 +57,9 @@ def add_start_page(page: gr.Blocks, jobs: Jobs, info: ModelInfo, examples: Examp
             answered_example(jobs, info, examples),
             None,
             picture,
+            queue=False,
             show_progress="hidden",
             api_visibility="private",
-            **SLICE_TURN,
         )
     return StartPage(example, own, scan, many)
 

@@ -30,9 +30,9 @@ def progress_card(words: str, done: int, total: int) -> str:
     )
 
 
-def refusal_card(sentence: str) -> str:
+def refusal_card(sentence: str, title: str = "This cannot be judged") -> str:
     """What cannot be judged, and why; the sentence is escaped."""
-    return _card("refused", f"<h2>This cannot be judged</h2><p>{escape(sentence)}</p>")
+    return _card("refused", f"<h2>{title}</h2><p>{escape(sentence)}</p>")
 
 
 def out_of_scope_card(reason: str, wanted: str = SLICE_WANTED) -> str:

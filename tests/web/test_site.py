@@ -1,6 +1,7 @@
 """The page as a whole, in Chromium: the way in, every tab, accessibility, phone and dark."""
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,30 @@ def test_the_other_buttons_lead_to_their_tabs(visit, site, button, tab):
     page = visit("Start", url=site)
     page.get_by_role("button", name=button).click()
     page.get_by_role("tab", name=tab, selected=True).wait_for()
+
+
+def test_a_visitor_sees_the_place_in_the_queue_and_a_sentence_where_it_is_full(visit, running):
+    go_on = threading.Event()
+
+    def slow(**_):
+        go_on.wait(60)
+        return known_slice()
+
+    jobs = Jobs.of(running.classifier)._replace(slice=slow)
+    page = build_page(jobs, running.classifier.info, running.examples).queue(max_size=1)
+    with served(page) as url:
+        pages = [visit("Slice", url=url) for _ in range(4)]
+        for number, visitor in enumerate(pages):
+            visitor.locator("#examples").get_by_role("button").first.click()
+            told = ["processing", "processing", "queue: 1/1", "Too many questions wait here"][
+                number
+            ]
+            visitor.locator("#answer").get_by_text(told).wait_for()
+        assert "Not judged yet" in pages[3].locator("#answer").inner_text()
+        go_on.set()
+        for visitor in pages[:3]:
+            visitor.wait_for_selector("#answer .card.tumor")
+        assert pages[3].locator("#answer .card.tumor").count() == 0
 
 
 def test_about_shows_every_figure_with_its_interval(visit, site):
