@@ -29,6 +29,7 @@ from brainai.web.limits import (
     SLICE_TURN,
 )
 from brainai.web.uploads import (
+    forget_later,
     offer,
     pixel_size,
     scan_file,
@@ -70,6 +71,7 @@ def add_endpoints(
         with told():
             side = pixel_size(pixel_mm)
             files = {"flair": uploaded(flair), "t1c": uploaded(t1c), "t2": uploaded(t2)}
+            forget_later(page, files.values())
             found = jobs.slice(**files)
             return slice_form(found, info, side, mask_png(page, found))
 
@@ -89,6 +91,7 @@ def add_endpoints(
         with told(), ExitStack() as stack:
             sent = {"flair": flair, "t1c": t1c, "t2": t2}
             files = {name: stack.enter_context(scan_file(one)) for name, one in sent.items()}
+            forget_later(page, files.values())
             try:
                 *_, found = jobs.scan(**files)
             except OutOfScope as error:
@@ -104,9 +107,11 @@ def add_endpoints(
             masks: whether to give each mask as a file.
         """
         with told():
+            slices = uploaded_slices(files)
+            forget_later(page, slices)
             answers = [
                 batch_item(page, upload, answer, info, masks)
-                for upload, answer in zip(files, jobs.many(uploaded_slices(files)), strict=True)
+                for upload, answer in zip(files, jobs.many(slices), strict=True)
             ]
             return {"format_version": FORMAT_VERSION, "answers": answers, **origin(info)}
 

@@ -1,6 +1,7 @@
 """What page and API ask of the classifier: three functions, to which a Space may lend a GPU."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
 from typing import NamedTuple, TypeAlias
 
 from brainai.errors import DataError
@@ -8,17 +9,13 @@ from brainai.inference.classifier import Classifier, Prediction
 from brainai.inference.scan import ScanPrediction, ScanProgress
 from brainai.web.faults import explain
 
-GPU_SECONDS = {"slice": 10, "scan": 60, "many": 60}  # asked for; short requests wait less
+SLICE_SECONDS, LONG_SECONDS = 10, 60  # asked of a GPU; requests for less wait less
 
 ManyAnswers: TypeAlias = Iterator[Prediction | DataError]
 
 
 class Jobs(NamedTuple):
-    """Work of three lengths.
-
-    Long work is done by generators: on a lent GPU a function runs in a process of its own, which
-    no callback leaves.
-    """
+    """Work of three lengths."""
 
     slice: Callable[..., Prediction]  # as `Classifier.predict`
     scan: Callable[..., Iterator[ScanProgress | ScanPrediction]]  # as `Classifier.follow_scan`
@@ -40,12 +37,52 @@ class Jobs(NamedTuple):
     def on_gpu(self, lend: Callable) -> "Jobs":
         """The same work on a GPU lent for it.
 
+        There a function runs in a process of its own, which callbacks do not leave: so long work
+        yields. Errors do not leave it either, but for their kind: so they travel as answers.
+
         Args:
             lend: `spaces.GPU`.
         """
-        return Jobs(
-            *(
-                lend(duration=GPU_SECONDS[name])(work)
-                for name, work in zip(self._fields, self, strict=True)
-            )
-        )
+        ask_slice = lend(duration=SLICE_SECONDS)(_answering(self.slice))
+        ask_scan = lend(duration=LONG_SECONDS)(_answering_steps(self.scan))
+
+        def judge_slice(*given, **named) -> Prediction:
+            return _raised(ask_slice(*given, **named))
+
+        def judge_scan(*given, **named) -> Iterator[ScanProgress | ScanPrediction]:
+            yield from map(_raised, ask_scan(*given, **named))
+
+        return Jobs(judge_slice, judge_scan, lend(duration=LONG_SECONDS)(self.many))
+
+
+def _answering(work: Callable) -> Callable:
+    """The work, with its error as its answer."""
+
+    @wraps(work)
+    def answer(*given, **named):
+        try:
+            return work(*given, **named)
+        except Exception as error:
+            return explain(error)
+
+    return answer
+
+
+def _answering_steps(work: Callable[..., Iterator]) -> Callable[..., Iterator]:
+    """The work of a generator, with its error as its last step."""
+
+    @wraps(work)
+    def steps(*given, **named):
+        try:
+            yield from work(*given, **named)
+        except Exception as error:
+            yield explain(error)
+
+    return steps
+
+
+def _raised(answer):
+    """The answer, raised where it is an error."""
+    if isinstance(answer, DataError):
+        raise answer
+    return answer

@@ -4,7 +4,7 @@ programs get back."""
 import contextlib
 import secrets
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -125,6 +125,13 @@ def scan_file(uploads: Upload | Sequence[Upload] | None) -> Iterator[Path | None
             suffix = next((s for s in FILES if file.name.lower().endswith(s)), "")
             (Path(folder) / f"{number:05d}{suffix}").symlink_to(file)
         yield Path(folder)
+
+
+def forget_later(page: gr.Blocks, files: Iterable[str | Path | DataError | None]) -> None:
+    """Have files deleted with the uploads that came otherwise, as pictures for an MCP tool do.
+    No folders: those of a series go when they are read, and Gradio deletes files only."""
+    paths = (Path(file) for file in files if isinstance(file, str | Path))
+    page.upload_file_set.update(str(path) for path in paths if path.is_file())
 
 
 def offer(page: gr.Blocks, name: str, content: bytes) -> dict[str, Any]:

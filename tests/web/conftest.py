@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import gradio as gr
 import numpy as np
 import pytest
 from gradio_client import Client
@@ -25,6 +26,7 @@ SCREENSHOTS = os.environ.get("BRAINAI_SCREENSHOTS")  # a folder: what the tests 
 
 
 class Running(NamedTuple):
+    page: gr.Blocks
     url: str
     classifier: Classifier
     examples: Examples
@@ -55,8 +57,9 @@ def running(
         Image.fromarray(head(seed)).save(file)
     examples = Examples(files, scan_file(folder / "example.nii.gz"))
     classifier = Classifier.load(model_folder, device="cpu")
-    with served(build_page(Jobs.of(classifier), classifier.info, examples)) as url:
-        yield Running(url, classifier, examples)
+    page = build_page(Jobs.of(classifier), classifier.info, examples)
+    with served(page) as url:
+        yield Running(page, url, classifier, examples)
 
 
 @pytest.fixture(scope="session")

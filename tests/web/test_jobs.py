@@ -1,0 +1,102 @@
+"""The work behind page and API, here and on a GPU that is lent."""
+
+import pickle
+from functools import wraps
+
+import numpy as np
+import pytest
+from toy_heads import head, scan_file
+
+from brainai import Classifier
+from brainai.errors import DataError, OutOfScope
+from brainai.inference.scan import ScanPrediction, ScanProgress
+from brainai.web.jobs import Jobs
+
+
+@pytest.fixture(scope="module")
+def jobs(model_folder) -> Jobs:
+    return Jobs.of(Classifier.load(model_folder, device="cpu"))
+
+
+def lend(duration: int):
+    """As `spaces.GPU` does: what goes in and out is pickled, and of errors only the kind comes
+    out."""
+
+    def send(value):
+        return pickle.loads(pickle.dumps(value))
+
+    def wrap(work):
+        @wraps(work)
+        def once(*given, **named):
+            try:
+                return send(work(*send(given), **send(named)))
+            except Exception as error:
+                raise RuntimeError("ZeroGPU worker error") from error
+
+        @wraps(work)
+        def steps(*given, **named):
+            try:
+                for step in work(*send(given), **send(named)):
+                    yield send(step)
+            except Exception as error:
+                raise RuntimeError("ZeroGPU worker error") from error
+
+        return once if work.__name__ == "predict" else steps
+
+    return wrap
+
+
+@pytest.fixture(params=["here", "on a lent GPU"])
+def placed(jobs, request) -> Jobs:
+    return jobs if request.param == "here" else jobs.on_gpu(lend)
+
+
+def test_a_slice_is_answered_alike_wherever_it_is_judged(jobs, placed, save):
+    file = str(save("slice.png", head(1)))
+    assert placed.slice(flair=file).probability == jobs.slice(flair=file).probability
+
+
+def test_an_error_keeps_its_sentence_and_code(placed, tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match="could not be read as a picture") as caught:
+        placed.slice(flair=str(tmp_path / "bad.png"))
+    assert caught.value.code == "unreadable"
+
+
+def test_a_scan_tells_its_progress_and_then_the_answer(placed, tmp_path):
+    *progress, found = placed.scan(flair=scan_file(tmp_path / "flair.nii.gz"))
+    assert progress == [ScanProgress(8, 10), ScanProgress(10, 10)]
+    assert isinstance(found, ScanPrediction)
+
+
+def test_a_scan_out_of_scope_keeps_its_reason(jobs):
+    def refuse(**_):
+        raise OutOfScope("FLAIR: …", "looks like T1")
+        yield
+
+    with pytest.raises(OutOfScope) as caught:
+        list(jobs._replace(scan=refuse).on_gpu(lend).scan())
+    assert caught.value.reason == "looks like T1"
+
+
+def test_of_many_files_each_has_its_answer(placed, save, tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    colour = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
+    refused = DataError("Too large.", "too_large")
+    files = [str(save("a.png", head(1))), str(tmp_path / "bad.png"), refused]
+    good, bad, large, coloured = placed.many([*files, str(save("c.png", colour))])
+    assert good.label in ("Tumor", "No Tumor")
+    assert (bad.code, large.code) == ("unreadable", "too_large")
+    assert coloured.reason == "colour picture"
+
+
+def test_an_unforeseen_error_ends_nothing_and_tells_nothing(model_folder, save):
+    classifier = Classifier.load(model_folder, device="cpu")
+
+    def fail(*_):
+        raise MemoryError("at /data/Mueller")
+
+    classifier.predict = fail
+    (answer,) = Jobs.of(classifier).many([str(save("a.png", head(1)))])
+    assert answer.code == "internal"
+    assert "Mueller" not in str(answer)

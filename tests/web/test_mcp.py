@@ -1,0 +1,51 @@
+"""The endpoints as tools of language models, over the Model Context Protocol."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gradio_client import handle_file
+from toy_heads import head
+
+from brainai.web.embed import data_uri
+
+mcp = pytest.importorskip("mcp", reason="mcp is not installed: pip install gradio[mcp]")
+
+
+def ask(url: str, tool: str | None = None, **arguments: Any) -> Any:
+    """The tools with their descriptions, or what one of them answers."""
+    from mcp.client.streamable_http import streamablehttp_client
+
+    async def talk() -> Any:
+        async with (
+            streamablehttp_client(f"{url}gradio_api/mcp/") as (reader, writer, _),
+            mcp.ClientSession(reader, writer) as session,
+        ):
+            await session.initialize()
+            if tool is None:
+                return {one.name: one for one in (await session.list_tools()).tools}
+            return (await session.call_tool(tool, arguments)).content
+
+    return asyncio.run(talk())
+
+
+def test_each_endpoint_is_a_tool_that_says_what_it_is_for(running):
+    tools = ask(running.url)
+    assert set(tools) == {"predict", "predict_scan", "predict_batch", "model_info", "health"}
+    assert "Research and teaching only" in tools["predict"].description
+    flair = tools["predict"].inputSchema["properties"]["flair"]
+    assert "the FLAIR slice" in flair["description"]
+
+
+def test_a_slice_is_answered_as_by_the_endpoint_and_deleted_like_an_upload(
+    running, client, uploads, save, monkeypatch
+):
+    monkeypatch.setattr("gradio.mcp.DEFAULT_TEMP_DIR", str(uploads))  # read before the tests set it
+    file = save("slice.png", head(1))
+    before = set(running.page.upload_file_set)
+    answer = ask(running.url, "predict", flair=data_uri(file.read_bytes(), "image/png"))[0].text
+    expected = client.predict(handle_file(str(file)), api_name="/predict")
+    assert f"{expected['probability']:.6f}".rstrip("0") in answer
+    sent = [Path(kept).suffix for kept in running.page.upload_file_set - before]
+    assert sorted(sent) == [".png"] * 4  # slice and mask, twice
