@@ -5,12 +5,16 @@ import json
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import timm
 import torch
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
+from brainai import __version__
 from brainai.hub.card import figures, model_card
 from brainai.model.folder import load_model, read_info
 
@@ -80,14 +84,41 @@ def front_matter() -> dict[str, str]:
     return dict(line.split(": ", 1) for line in text.strip().splitlines())
 
 
+def requirements() -> dict[str, SpecifierSet]:
+    """What requirements.txt asks for, by name of the package."""
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    found = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    return {one.name: one.specifier for one in found}
+
+
 def test_the_space_starts_this_app_with_a_gradio_that_the_requirements_admit() -> None:
     space = front_matter()
     assert space["sdk"] == "gradio"
     assert (ROOT / space["app_file"]).is_file()
-    lowest = re.search(r"gradio>=([\d.]+)", (ROOT / "requirements.txt").read_text())[1]
-    version = [int(part) for part in space["sdk_version"].split(".")]
-    assert [int(part) for part in lowest.split(".")] <= version[:2] + version[2:]
+    assert space["sdk_version"] in requirements()["gradio"]
     assert len(space["short_description"]) <= 60  # the Hub refuses longer ones
+
+
+def test_the_space_has_a_python_that_zero_gpu_lists_and_the_package_admits() -> None:
+    python = front_matter()["python_version"].strip('"')
+    assert python in ("3.10", "3.12")  # of ZeroGPU in 2026; others run on CPUs alone
+    project = (ROOT / "pyproject.toml").read_text()
+    assert python in SpecifierSet(re.search(r'requires-python = "(.+)"', project)[1])
+
+
+@pytest.mark.parametrize("release", ["2.9.1", "2.10.0", "2.11.0", torch.__version__.split("+")[0]])
+def test_the_requirements_admit_the_torch_of_zero_gpu_and_of_here(release: str) -> None:
+    assert release in requirements()["torch"]
+
+
+def test_what_is_installed_is_what_the_requirements_ask_for() -> None:
+    for name, wanted in requirements().items():
+        assert version(name) in wanted, name
+
+
+def test_package_and_project_have_one_version() -> None:
+    project = (ROOT / "pyproject.toml").read_text()
+    assert re.search(r'^version = "(.+)"', project, re.MULTILINE)[1] == __version__
 
 
 def test_the_readme_has_two_set_up_commands_and_ci_runs_the_second() -> None:
