@@ -10,6 +10,7 @@ from brainai.inference.scan import ScanPrediction, ScanProgress
 from brainai.web.faults import explain
 
 SLICE_SECONDS, LONG_SECONDS = 10, 60  # asked of a GPU; requests for less wait less
+TOGETHER = 8  # slices judged in one pass
 
 ManyAnswers: TypeAlias = Iterator[Prediction | DataError]
 
@@ -26,11 +27,8 @@ class Jobs(NamedTuple):
         """The work that this classifier does."""
 
         def many(files: Sequence[str | DataError]) -> ManyAnswers:
-            for file in files:
-                try:
-                    yield file if isinstance(file, DataError) else classifier.predict(file)
-                except Exception as error:  # one bad file is an answer among the others
-                    yield explain(error)
+            for start in range(0, len(files), TOGETHER):
+                yield from _judged(classifier, files[start : start + TOGETHER])
 
         return cls(classifier.predict, classifier.follow_scan, many)
 
@@ -53,6 +51,19 @@ class Jobs(NamedTuple):
             yield from map(_raised, ask_scan(*given, **named))
 
         return Jobs(judge_slice, judge_scan, lend(duration=LONG_SECONDS)(self.many))
+
+
+def _judged(
+    classifier: Classifier, files: Sequence[str | DataError]
+) -> Sequence[Prediction | DataError]:
+    """The answers for some files: together, which is faster, and one by one where one is bad."""
+    try:
+        if not any(isinstance(file, DataError) for file in files):
+            return classifier.predict_batch(files)
+    except Exception:
+        pass  # told below, for the one that it is of
+    judge = _answering(classifier.predict)
+    return [file if isinstance(file, DataError) else judge(file) for file in files]
 
 
 def _answering(work: Callable) -> Callable:

@@ -25,7 +25,7 @@ from brainai.web.uploads import Upload, shown_name, uploaded_slices
 from brainai.web.verdict import percent, progress_card, refusal_card, waiting_card
 
 THUMBNAIL = 96  # pixels, twice what is shown
-EVERY_SECONDS = 0.4  # a new state of the table goes out
+EVERY_SECONDS = 1.0  # a new state of the table goes out
 COLUMNS = ("file", "label", "probability", "threshold", "reason", "model", "revision")
 HEADINGS = ("Slice", "File", "Answer", "Probability", "Reason")
 WAITING = (

@@ -96,7 +96,7 @@ def test_an_unforeseen_error_ends_nothing_and_tells_nothing(model_folder, save):
     def fail(*_):
         raise MemoryError("at /data/Mueller")
 
-    classifier.predict = fail
+    classifier.predict = classifier.predict_batch = fail
     (answer,) = Jobs.of(classifier).many([str(save("a.png", head(1)))])
     assert answer.code == "internal"
     assert "Mueller" not in str(answer)
