@@ -6,6 +6,7 @@ say where it listens.
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,10 @@ try:
     import spaces  # only on a ZeroGPU Space, where it must come before torch
 except ImportError:
     spaces = None
+
+from brainai.web.sweep import claim_folder, empty_folder
+
+claim_folder()  # before Gradio is imported
 
 from brainai.errors import BrainAIError
 from brainai.inference.classifier import Classifier
@@ -34,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="model folder (default: BRAINAI_WEIGHTS, else weights beside app.py)",
     )
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that uploads go at the end
     try:
         classifier = Classifier.load(options.weights)
     except BrainAIError as error:
@@ -44,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         jobs = jobs.on_gpu(spaces.GPU)
     examples, report = find_examples(HERE / "examples"), read_report(options.weights)
     launch(build_page(jobs, classifier.info, examples, report))
+    empty_folder()  # the server's own end may have been cut short
     return 0
 
 

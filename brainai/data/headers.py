@@ -85,7 +85,7 @@ def _voxel_bytes(header: bytes) -> tuple[int, tuple[int, ...], int]:
     (bits,) = struct.unpack(order + "h", header[72:74])
     (offset,) = struct.unpack(order + "f", header[108:112])
     in_range = NIFTI_HEADER_BYTES <= offset < MAX_EXTENSION_BYTES
-    if not 1 <= rank <= 7 or min(sizes[:rank]) < 1 or bits < 8 or not in_range:
+    if not 1 <= rank <= 7 or min(sizes[:rank]) < 1 or not 8 <= bits <= 256 or not in_range:
         raise ValueError("impossible sizes")
     return int(offset), tuple(sizes[:rank]), bits // 8
 

@@ -1,6 +1,6 @@
 """The one way from pixels to network input, used by prepare, training, evaluation, app and API.
 
-decode → window → square → resize. Per slice, because a visitor's picture has no volume around it.
+decode → window → fit. Per slice, because a visitor's picture has no volume around it.
 No torch in here: workers that prepare data do not need it.
 """
 
@@ -70,17 +70,13 @@ def window(pixels: np.ndarray) -> np.ndarray:
     return np.clip((pixels - low) / max(high - low, 1e-6), 0, 1)
 
 
-def square(pixels: np.ndarray) -> np.ndarray:
-    """Pad the shorter side with background, the slice in the middle: `[H, W]` → `[S, S]`."""
-    height, width = pixels.shape
-    side = max(height, width)
-    top, left = (side - height) // 2, (side - width) // 2
-    return np.pad(pixels, ((top, side - height - top), (left, side - width - left)))
-
-
-def resize(pixels: np.ndarray, size: int) -> np.ndarray:
-    """`[S, S]` float32 → `[size, size]`, bilinear, averaged where it shrinks."""
-    return stretch(pixels, size, size)
+def fit(pixels: np.ndarray, size: int) -> np.ndarray:
+    """`[H, W]` → `[size, size]` float32: the longer side is `size`, the shorter is padded with
+    background, the slice in the middle. Padded last, so that a strip takes no more memory."""
+    rows, columns = _place(*pixels.shape, size)
+    planes = np.zeros((size, size), np.float32)
+    planes[rows, columns] = stretch(pixels, rows.stop - rows.start, columns.stop - columns.start)
+    return planes
 
 
 def stretch(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -93,14 +89,22 @@ def stretch(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def prepare_slice(pixels: np.ndarray, size: int) -> np.ndarray:
     """Raw grey levels `[H, W]` → one sequence as the network sees it, `[size, size]` in [0, 1]."""
-    return resize(square(window(pixels)), size)
+    return fit(window(pixels), size)
 
 
 def restore(plane: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Undo `square` and `resize` for an output of the network: `[size, size]` → `[H, W]`."""
-    side = max(height, width)
-    top, left = (side - height) // 2, (side - width) // 2
-    return resize(plane, side)[top : top + height, left : left + width]
+    """Undo `fit` for an output of the network: `[size, size]` → `[H, W]`."""
+    return stretch(plane[_place(height, width, len(plane))], height, width)
+
+
+def _place(height: int, width: int, size: int) -> tuple[slice, slice]:
+    """Where a slice lies in the square: rows and columns."""
+    scale = size / max(height, width)
+    lengths = (max(1, round(height * scale)), max(1, round(width * scale)))
+    starts = ((size - length) // 2 for length in lengths)
+    return tuple(
+        slice(start, start + length) for start, length in zip(starts, lengths, strict=True)
+    )
 
 
 def _pixels(source: str | Path | bytes | Image.Image) -> np.ndarray:

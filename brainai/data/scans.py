@@ -85,7 +85,7 @@ def _unpack(archive: Path, folder: Path, called: str) -> None:
                 suffix = next((s for s in FILES if member.filename.lower().endswith(s)), "")
                 with packed.open(member) as source:
                     room -= _copy(source, folder / f"{number:05d}{suffix}", room, called)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError):
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, IndexError):
         raise DataError(
             f"{called}: expected a whole zip file, found one that is damaged or packed in an "
             "unusual way. Pack the folder again.",

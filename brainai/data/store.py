@@ -21,7 +21,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from brainai.data.dataset import SliceRecord, read_info, read_records
-from brainai.data.images import prepare_slice, resize, square
+from brainai.data.images import fit, prepare_slice
 from brainai.errors import DataError
 
 
@@ -92,7 +92,7 @@ def _read_slice(folder: Path, record: SliceRecord, *, size: int, channels: int) 
         if record.mask_file_name:
             with Image.open(folder / record.mask_file_name) as image:
                 mask = np.asarray(image, np.float32)
-            planes[-1] = np.rint(resize(square(mask), size))
+            planes[-1] = np.rint(fit(mask, size))
     except (OSError, ValueError) as error:
         raise DataError(
             f"{folder / record.file_name} or its mask cannot be read ({error}): "

@@ -63,7 +63,7 @@ def answer(options: Options) -> str:
                 found = classifier.predict_scan(**sources, progress=lambda *at: _show(bar, *at))
             files = _write(found, options.out)
         except OutOfScope as error:
-            found, files = classifier.refusal(error.reason), []
+            found, files = Prediction.refused(error.reason, classifier.info), []
     else:
         found, files = classifier.predict(**sources), []
     if options.json:

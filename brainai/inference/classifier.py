@@ -52,6 +52,11 @@ class Prediction:
     heatmap: np.ndarray | None
     reason: str | None = None
 
+    @classmethod
+    def refused(cls, reason: str, info: ModelInfo) -> "Prediction":
+        """The answer "Cannot judge"."""
+        return cls(CANNOT_JUDGE, None, info.threshold, None, None, reason)
+
     def area_cm2(self, pixel_mm: float | None) -> float | None:
         """Area of the mask, cm², of square pixels of this side; None without mask or side."""
         if self.mask is None or pixel_mm is None:
@@ -197,7 +202,10 @@ class Classifier:
             self._forward(np.stack([p.planes for p in judged]), heatmaps=True) if judged else None
         )
         answers = iter(self._prediction(found, i, p.height, p.width) for i, p in enumerate(judged))
-        return [next(answers) if isinstance(one, Prepared) else self.refusal(one) for one in slices]
+        return [
+            next(answers) if isinstance(one, Prepared) else Prediction.refused(one, self.info)
+            for one in slices
+        ]
 
     @torch.inference_mode()
     def _forward(self, planes: np.ndarray, *, heatmaps: bool = False) -> Forward:
@@ -229,7 +237,3 @@ class Classifier:
     def _refusals(self, planes: np.ndarray) -> list[str | None]:
         """Why prepared slices, `[N, 3, S, S]` in [0, 1], cannot be judged; None where they can."""
         return refusals(torch.from_numpy(planes[:, :1]).to(self.device), self._scope)
-
-    def refusal(self, reason: str) -> Prediction:
-        """The answer "Cannot judge"."""
-        return Prediction(CANNOT_JUDGE, None, self.info.threshold, None, None, reason)

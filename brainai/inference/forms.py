@@ -34,7 +34,7 @@ def slice_form(
 def scan_form(
     answer: ScanPrediction | Prediction, info: ModelInfo, mask: Any = None
 ) -> dict[str, Any]:
-    """The answer for a whole scan, or the `Classifier.refusal` of one; its area is that of the
+    """The answer for a whole scan, or `Prediction.refused` of one; its area is that of the
     slice with the largest."""
     if isinstance(answer, Prediction):
         nothing = {"area_cm2": None, "volume_ml": None, "mask": None, "slices": [], "notes": []}

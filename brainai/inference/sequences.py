@@ -7,7 +7,7 @@ from typing import TypeAlias
 import numpy as np
 
 from brainai.data.dataset import MODALITIES
-from brainai.data.images import ImageSource, decode, prepare_slice
+from brainai.data.images import MAX_PIXELS, ImageSource, decode, prepare_slice
 from brainai.data.scans import read_scan
 from brainai.data.volumes import Volume, resample
 from brainai.errors import DataError, OutOfScope
@@ -15,6 +15,8 @@ from brainai.errors import DataError, OutOfScope
 MASK_LEVEL = 0.5  # a pixel belongs to the mask from this probability on
 SPOKEN = {"flair": "FLAIR", "t1c": "T1c", "t2": "T2"}
 MAX_PIXEL_MM = 2.5  # larger ones within an axial slice are the thickness of other slices
+MAX_PIXEL_RATIO = 8.0  # of its sides: a slice is drawn in square pixels, and may not become huge
+MAX_SLICES = 1000  # each is judged
 
 ScanSource: TypeAlias = str | Path | Volume
 
@@ -105,8 +107,23 @@ def _read(source: str | Path, name: str) -> Volume:
 
 
 def _check_axial(volume: Volume) -> None:
-    """Raises DataError where axial slices would be cut across thick slices of another direction."""
+    """Raises DataError where there are too many slices, where their pixels are no pixels, or where
+    axial slices would be cut across thick slices of another direction."""
     x, y, _ = volume.spacing_mm
+    slices = volume.voxels.shape[2]
+    if slices > MAX_SLICES:
+        raise DataError(
+            f"FLAIR: expected at most {MAX_SLICES} axial slices, found {slices}. "
+            "Resample it to thicker ones.",
+            "too_large",
+        )
+    width, height, _ = volume.voxels.shape
+    ratio = max(x, y) / min(x, y)
+    if ratio > MAX_PIXEL_RATIO or width * height * ratio > MAX_PIXELS:
+        raise DataError(
+            f"FLAIR: expected slices of about square pixels, found {width} × {height} of "
+            f"{x:g} × {y:g} mm. Bring the scan as the scanner made it."
+        )
     if max(x, y) > MAX_PIXEL_MM:
         way = "sagittal" if x > y else "coronal"
         raise DataError(

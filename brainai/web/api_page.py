@@ -1,5 +1,7 @@
 """The tab for programs: the endpoints, and what to copy to ask them."""
 
+import json
+
 import gradio as gr
 
 from brainai.web.assets import asset
@@ -7,8 +9,6 @@ from brainai.web.assets import asset
 LOCAL = "http://127.0.0.1:7860"  # in the snippets; the page puts its own address there
 SNIPPETS = {"Python": "predict.py", "JavaScript": "predict.mjs", "curl": "predict.sh"}
 LANGUAGES = {"Python": "python", "JavaScript": "javascript", "curl": "bash"}
-OWN_ADDRESS = "() => window.location.origin"
-
 INTRODUCTION = """
 ## Ask it from a program
 
@@ -34,24 +34,17 @@ only.
 
 def add_api_page(page: gr.Blocks) -> None:
     """Put the tab's contents where it is called, within `page`."""
-    text = gr.Markdown(api_text(LOCAL), elem_id="api")
-    address = gr.Textbox(visible=False)
-    page.load(
-        api_text,
-        address,
-        text,
-        js=OWN_ADDRESS,
-        queue=False,
-        show_progress="hidden",
-        api_visibility="private",
-    )
+    shown = gr.Markdown(api_text(), elem_id="api")
+    text, local = json.dumps(api_text()), json.dumps(LOCAL)
+    own = "(window.location.origin + window.location.pathname).replace(/\\/+$/, '')"
+    page.load(None, None, shown, js=f"() => {text}.replaceAll({local}, {own})")
 
 
-def api_text(address: str) -> str:
-    """Everything on the tab, with this address in the snippets; Markdown."""
+def api_text() -> str:
+    """Everything on the tab; Markdown."""
     parts = [INTRODUCTION]
     for title, file in SNIPPETS.items():
-        parts.append(f"### {title}\n\n```{LANGUAGES[title]}\n{snippet(file, address)}```")
+        parts.append(f"### {title}\n\n```{LANGUAGES[title]}\n{snippet(file)}```")
     return "\n\n".join([*parts, CLOSING])
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from brainai.data.images import MAX_PIXELS, MIN_SIDE
 from brainai.errors import DataError, OutOfScope
-from brainai.inference.classifier import CANNOT_JUDGE, Prediction
+from brainai.inference.classifier import Prediction
 from brainai.inference.forms import FORMAT_VERSION, origin, scan_form, slice_form
 from brainai.inference.scan import ScanPrediction
 from brainai.model.folder import ModelInfo
@@ -29,11 +29,9 @@ from brainai.web.limits import (
     SLICE_TURN,
 )
 from brainai.web.uploads import (
-    forget_later,
     offer,
     pixel_size,
     scan_file,
-    shown_name,
     uploaded,
     uploaded_slices,
 )
@@ -49,10 +47,8 @@ TOLD = (
 )
 
 
-def add_endpoints(
-    page: gr.Blocks, jobs: Jobs, info: ModelInfo, report: dict[str, Any] | None
-) -> None:
-    """Offer the endpoints, within `page`. Names and parameters are part of the interface."""
+def add_endpoints(jobs: Jobs, info: ModelInfo, report: dict[str, Any] | None) -> None:
+    """Offer the endpoints, within `gr.Blocks`. Names and parameters are part of the interface."""
 
     def predict(
         flair: FileData,
@@ -71,9 +67,8 @@ def add_endpoints(
         with told():
             side = pixel_size(pixel_mm)
             files = {"flair": uploaded(flair), "t1c": uploaded(t1c), "t2": uploaded(t2)}
-            forget_later(page, files.values())
             found = jobs.slice(**files)
-            return slice_form(found, info, side, mask_png(page, found))
+            return slice_form(found, info, side, mask_png(found))
 
     def predict_scan(
         flair: FileData | list[FileData],
@@ -91,12 +86,11 @@ def add_endpoints(
         with told(), ExitStack() as stack:
             sent = {"flair": flair, "t1c": t1c, "t2": t2}
             files = {name: stack.enter_context(scan_file(one)) for name, one in sent.items()}
-            forget_later(page, files.values())
             try:
                 *_, found = jobs.scan(**files)
             except OutOfScope as error:
-                found = Prediction(CANNOT_JUDGE, None, info.threshold, None, None, error.reason)
-            return scan_form(found, info, mask_nifti(page, found))
+                found = Prediction.refused(error.reason, info)
+            return scan_form(found, info, mask_nifti(found))
 
     def predict_batch(files: list[FileData], masks: bool = False) -> dict[str, Any]:
         """Say for each of many axial FLAIR slices whether it shows tumour. Research and teaching
@@ -107,11 +101,10 @@ def add_endpoints(
             masks: whether to give each mask as a file.
         """
         with told():
-            slices = uploaded_slices(files)
-            forget_later(page, slices)
+            names, slices = uploaded_slices(files)
             answers = [
-                batch_item(page, upload, answer, info, masks)
-                for upload, answer in zip(files, jobs.many(slices), strict=True)
+                batch_item(name, answer, info, masks)
+                for name, answer in zip(names, jobs.many(slices), strict=True)
             ]
             return {"format_version": FORMAT_VERSION, "answers": answers, **origin(info)}
 
@@ -141,18 +134,13 @@ def told() -> Iterator[None]:
 
 
 def batch_item(
-    page: gr.Blocks,
-    upload: FileData,
-    answer: Prediction | DataError,
-    info: ModelInfo,
-    masks: bool,
+    name: str, answer: Prediction | DataError, info: ModelInfo, masks: bool
 ) -> dict[str, Any]:
     """One of many answers: the form of a slice with the file's name, or why there is none."""
-    name = {"file": shown_name(upload)}
     if isinstance(answer, DataError):
-        return {**name, "error": {"code": answer.code, "message": str(answer)}}
-    mask = mask_png(page, answer) if masks else None
-    return {**name, "error": None, **slice_form(answer, info, mask=mask)}
+        return {"file": name, "error": {"code": answer.code, "message": str(answer)}}
+    mask = mask_png(answer) if masks else None
+    return {"file": name, "error": None, **slice_form(answer, info, mask=mask)}
 
 
 def info_form(info: ModelInfo, report: dict[str, Any] | None) -> dict[str, Any]:
@@ -176,19 +164,17 @@ def info_form(info: ModelInfo, report: dict[str, Any] | None) -> dict[str, Any]:
     }
 
 
-def mask_png(page: gr.Blocks, found: Prediction) -> dict[str, Any] | None:
+def mask_png(found: Prediction) -> dict[str, Any] | None:
     """The mask as a file of one bit a pixel, as large as the slice."""
-    return (
-        None
-        if found.mask is None
-        else offer(page, "mask.png", encoded(Image.fromarray(found.mask)))
-    )
+    if found.mask is None:
+        return None
+    return offer("mask.png", encoded(Image.fromarray(found.mask)))
 
 
-def mask_nifti(page: gr.Blocks, found: ScanPrediction | Prediction) -> dict[str, Any] | None:
+def mask_nifti(found: ScanPrediction | Prediction) -> dict[str, Any] | None:
     """The mask of a scan, in the geometry of its file."""
     if found.mask is None:
         return None
     with tempfile.TemporaryDirectory(prefix="brainai-") as folder:
         found.save_mask(Path(folder) / "mask.nii.gz")
-        return offer(page, "mask.nii.gz", (Path(folder) / "mask.nii.gz").read_bytes())
+        return offer("mask.nii.gz", (Path(folder) / "mask.nii.gz").read_bytes())

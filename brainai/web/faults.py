@@ -16,7 +16,9 @@ from brainai.errors import DataError
 from brainai.web.verdict import refusal_card
 
 INTERNAL = DataError("Something went wrong here, not with your file. Try again.", "internal")
-BUSY = "Too many questions wait here at the moment. Try again in a minute."
+NOT_ASKED = (
+    "Too many questions wait here at the moment, or the connection broke. Try again in a minute."
+)
 
 
 def explain(error: Exception) -> DataError:
@@ -34,9 +36,9 @@ def to_client(error: Exception) -> gr.Error:
     return gr.Error(str(told), title=told.code, print_exception=False)
 
 
-def show_when_busy(asked: Iterable[Dependency], card: gr.HTML) -> None:
-    """Say so on the card where a question was not even taken, because too many wait: an old answer
-    would stay beside a new picture, as if it were its own."""
-    html = json.dumps(refusal_card(BUSY, "Not judged yet"))
+def show_when_not_asked(asked: Iterable[Dependency], card: gr.HTML) -> None:
+    """Say so on the card where a question did not get through: an old answer would stay beside a
+    new picture, as if it were its own."""
+    html = json.dumps(refusal_card(NOT_ASKED, "Not judged yet"))
     for event in asked:
         event.failure(None, None, card, js=f"() => {html}", api_visibility="private")

@@ -12,12 +12,14 @@ from brainai.web.api_page import add_api_page
 from brainai.web.endpoints import add_endpoints
 from brainai.web.examples import Examples
 from brainai.web.jobs import Jobs
-from brainai.web.limits import CACHE_SECONDS, MAX_SCAN_BYTES, MAX_WAITING
+from brainai.web.limits import MAX_SCAN_BYTES, MAX_WAITING, SESSIONS
 from brainai.web.many_page import add_many_page
 from brainai.web.scan_page import add_scan_page
 from brainai.web.slice_page import SlicePage, add_slice_page
 from brainai.web.start_page import StartPage, add_start_page
 from brainai.web.style import own_html, theme
+from brainai.web.sweep import claim_folder, swept
+from brainai.web.uploads import refuse_addresses
 
 CSS = Path(__file__).parent / "assets" / "page.css"
 
@@ -38,10 +40,9 @@ def build_page(
         examples: what a visitor may try.
         report: the model's report.json, where there is one.
     """
+    claim_folder()
     examples = examples or Examples()
-    with gr.Blocks(
-        title="BrainAI", analytics_enabled=False, delete_cache=CACHE_SECONDS, fill_width=True
-    ) as page:
+    with gr.Blocks(title="BrainAI", analytics_enabled=False, fill_width=True) as page:
         own_html(TITLE, elem_id="title")
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Start", id="start"):
@@ -57,15 +58,16 @@ def build_page(
             with gr.Tab("API", id="api"):
                 add_api_page(page)
         _connect(start, tabs, slices)
-        add_endpoints(page, jobs, info, report)
-    return page.queue(max_size=MAX_WAITING)
+        add_endpoints(jobs, info, report)
+    refuse_addresses(page)
+    return page.queue(max_size=MAX_WAITING, api_open=False)  # none passes by the queue
 
 
 def launch(page: gr.Blocks, **options: Any) -> Any:
     """Serve the page with the settings that medical pictures need; takes `Blocks.launch` options.
 
-    Nothing is kept in the visitor's history, no inner error is shown, uploads are bounded. Where
-    the package `mcp` is installed, the endpoints are tools for language models too.
+    Nothing is kept in the visitor's history, no inner error is shown, uploads are bounded and
+    deleted. Where the package `mcp` is installed, the endpoints are tools for language models too.
     """
     return page.launch(
         theme=theme(),
@@ -74,6 +76,8 @@ def launch(page: gr.Blocks, **options: Any) -> Any:
         run_history=False,
         show_error=False,
         max_file_size=MAX_SCAN_BYTES,
+        state_session_capacity=SESSIONS,
+        app_kwargs={"lifespan": swept},
         mcp_server=find_spec("mcp") is not None,
         **options,
     )
@@ -86,5 +90,9 @@ def _connect(start: StartPage, tabs: gr.Tabs, slices: SlicePage) -> None:
             lambda tab=tab: gr.Tabs(selected=tab), None, tabs, queue=False, api_visibility="private"
         )
     start.example.click(
-        lambda: gr.Tabs(selected="slice"), None, tabs, queue=False, api_visibility="private"
-    ).then(lambda: slices.pick(0), None, slices.outputs, **slices.work)
+        lambda: [gr.Tabs(selected="slice"), *slices.pick(0)],
+        None,
+        [tabs, *slices.inputs],
+        queue=False,
+        api_visibility="private",
+    )

@@ -4,24 +4,25 @@ import csv
 import io
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from html import escape
-from typing import Any
+from typing import Any, TypeAlias
 
 import gradio as gr
 
 from brainai import DISCLAIMER
 from brainai.data.images import decode
 from brainai.errors import DataError
-from brainai.inference.classifier import Prediction
+from brainai.inference.classifier import CANNOT_JUDGE, Prediction
 from brainai.model.folder import ModelInfo
 from brainai.web.assets import asset
 from brainai.web.embed import download_link, picture_uri
-from brainai.web.faults import explain, show_when_busy
+from brainai.web.faults import explain, show_when_not_asked
 from brainai.web.figures import draw_thumbnail
 from brainai.web.jobs import Jobs
 from brainai.web.limits import MANY_TURN, MAX_SLICES
 from brainai.web.style import own_html
-from brainai.web.uploads import Upload, shown_name, uploaded_slices
+from brainai.web.uploads import Upload, uploaded_slices
 from brainai.web.verdict import percent, progress_card, refusal_card, waiting_card
 
 THUMBNAIL = 96  # pixels, twice what is shown
@@ -33,7 +34,9 @@ WAITING = (
     "becomes a row with its reason."
 )
 
-Answer = Prediction | DataError
+NO_ANSWER = "No answer"
+
+Answer: TypeAlias = Prediction | DataError
 
 
 def add_many_page(jobs: Jobs, info: ModelInfo) -> None:
@@ -49,21 +52,20 @@ def add_many_page(jobs: Jobs, info: ModelInfo) -> None:
         folder = gr.UploadButton("Choose a folder", file_count="directory", size="sm")
     card = own_html(waiting_card(WAITING), elem_id="many-answer")
     table = own_html("", js_on_load=asset("table.js"), elem_id="many-table")
-    answer = page_answer(jobs, info)
-    work = MANY_TURN | {"show_progress_on": card, "api_visibility": "private"}
-    asked = [
-        source.upload(answer, source, [card, table], preprocess=False, **work)
-        for source in (files, folder)
-    ]
-    show_when_busy(asked, card)
-    files.clear(
-        lambda: (waiting_card(WAITING), ""),
-        None,
+    asked = files.change(
+        page_answer(jobs, info),
+        files,
         [card, table],
-        cancels=asked,
-        queue=False,
+        preprocess=False,
+        trigger_mode="always_last",
+        show_progress_on=card,
         api_visibility="private",
+        **MANY_TURN,
     )
+    show_when_not_asked([asked], card)
+    at_once = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    folder.upload(lambda files: files, folder, files, **at_once)
+    files.clear(lambda: (waiting_card(WAITING), ""), None, [card, table], cancels=asked, **at_once)
 
 
 def page_answer(jobs: Jobs, info: ModelInfo) -> Callable[..., Iterator[tuple[str, str]]]:
@@ -89,35 +91,34 @@ def judged_tables(
     The table only ever grows at its end, and has no closing tags, which a browser adds: so only
     the new rows travel.
     """
-    files = uploaded_slices(uploads)
-    names = [shown_name(upload) for upload in uploads]
+    names, files = uploaded_slices(uploads)
     table, answers, told = _table_start(), [], time.monotonic()
     yield progress_card("Judging the slices", 0, len(files)), table
     for name, file, answer in zip(names, files, jobs.many(files), strict=True):
-        answers.append(answer)
         table += _row(name, file, answer)
+        answers.append(_without_maps(answer))
         if time.monotonic() - told > EVERY_SECONDS:
             told = time.monotonic()
             yield progress_card("Judging the slices", len(answers), len(files)), table
     yield summary_card(names, answers, info), table
 
 
+def _without_maps(answer: Answer) -> Answer:
+    """The answer as the table needs it: 200 masks and heat maps are more than a server holds."""
+    return replace(answer, mask=None, heatmap=None) if isinstance(answer, Prediction) else answer
+
+
 def summary_card(names: Sequence[str], answers: Sequence[Answer], info: ModelInfo) -> str:
     """How many got which answer, and the table to keep; HTML."""
-    labels = [answer.label if isinstance(answer, Prediction) else "error" for answer in answers]
-    no_tumor, tumor = info.label_names
-    counts = [
-        (tumor, labels.count(tumor)),
-        (no_tumor, labels.count(no_tumor)),
-        ("Cannot judge", labels.count("Cannot judge")),
-        ("Could not be read", labels.count("error")),
-    ]
-    cells = "".join(f"<div><dt>{name}</dt><dd>{count}</dd></div>" for name, count in counts)
+    labels = [answer.label if isinstance(answer, Prediction) else NO_ANSWER for answer in answers]
+    kinds = (*reversed(info.label_names), CANNOT_JUDGE, NO_ANSWER)
+    cells = "".join(f"<div><dt>{kind}</dt><dd>{labels.count(kind)}</dd></div>" for kind in kinds)
+    judged = sum(label in info.label_names for label in labels)
     content = to_csv(names, answers, info).encode()
     link = download_link("slices.csv", content, "text/csv", "Table (CSV)")
     return (
         '<section class="card done" role="status">'
-        f"<h2>{len(answers)} slices judged</h2>"
+        f"<h2>{judged} of {len(answers)} files judged</h2>"
         f'<dl class="facts">{cells}</dl><div class="saving">{link}</div>'
         f'<footer><p class="notice">{DISCLAIMER}</p></footer></section>'
     )
@@ -159,7 +160,7 @@ def _table_start() -> str:
 
 def _row(name: str, file: str | DataError, answer: Answer) -> str:
     if isinstance(answer, DataError):
-        cells = ("", "Could not be read", "", str(answer))
+        cells = ("", NO_ANSWER, "", str(answer))
     else:
         probability = answer.probability
         cells = (

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,13 @@ from brainai.inference.sequences import SPOKEN
 from brainai.model.folder import ModelInfo
 from brainai.web.assets import asset
 from brainai.web.examples import Examples
-from brainai.web.faults import explain, show_when_busy
+from brainai.web.faults import explain, show_when_not_asked
 from brainai.web.jobs import Jobs
 from brainai.web.limits import SCAN_TURN
 from brainai.web.scan_report import scan_report
 from brainai.web.scan_view import draw_slices, scan_view
 from brainai.web.style import own_html
-from brainai.web.uploads import SCAN_SUFFIXES, Upload, scan_file
+from brainai.web.uploads import Upload, scan_file
 from brainai.web.verdict import (
     SCAN_WANTED,
     out_of_scope_card,
@@ -37,15 +38,14 @@ WAITING = (
 
 
 def add_scan_page(jobs: Jobs, info: ModelInfo, examples: Examples) -> None:
-    """Put the tab's contents where it is called, within `gr.Blocks`."""
+    """Put the tab's contents where it is called, within `gr.Blocks`.
+
+    As with slices, one event judges what the inputs hold, whoever changed them.
+    """
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=280):
             flair = gr.File(
-                label="FLAIR scan",
-                file_count="multiple",
-                file_types=SCAN_SUFFIXES,
-                height=150,
-                elem_id="scan-file",
+                label="FLAIR scan", file_count="multiple", height=150, elem_id="scan-file"
             )
             folder = gr.UploadButton("Choose a DICOM folder", file_count="directory", size="sm")
             others = _other_sequences(info)
@@ -55,38 +55,25 @@ def add_scan_page(jobs: Jobs, info: ModelInfo, examples: Examples) -> None:
                 visible=examples.scan is not None,
             )
         with gr.Column(scale=3, min_width=320):
-            card = own_html(
-                waiting_card(WAITING), js_on_load=asset("scan.js"), elem_id="scan-answer"
-            )
-    answer = page_answer(jobs, info)
-
-    def judge_example() -> Iterator[str]:
-        yield from judged_cards(jobs, info, {"flair": examples.scan})
-
-    work = SCAN_TURN | {"show_progress_on": card, "api_visibility": "private"}
-    asked = [
-        gr.on(
-            [flair.upload, *(one.upload for one in others)],
-            answer,
-            [flair, *others],
-            card,
-            preprocess=False,
-            trigger_mode="always_last",
-            **work,
-        ),
-        folder.upload(answer, [folder, *others], card, preprocess=False, **work),
-        example.click(judge_example, None, card, **work),
-    ]
-    show_when_busy(asked, card)
-    # Whoever takes the scan away wants no answer, and the machine no more work.
-    flair.clear(
-        lambda: (waiting_card(WAITING), None, None),
-        None,
-        [card, *others],
-        cancels=asked,
-        queue=False,
+            waiting = waiting_card(WAITING)
+            card = own_html(waiting, js_on_load=asset("scan.js"), elem_id="scan-answer")
+    inputs = [flair, *others]
+    asked = gr.on(
+        [one.change for one in inputs],
+        page_answer(jobs, info),
+        inputs,
+        card,
+        preprocess=False,
+        trigger_mode="always_last",
         api_visibility="private",
+        **SCAN_TURN,
     )
+    show_when_not_asked([asked], card)
+    at_once = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    folder.upload(lambda files: files, folder, flair, **at_once)
+    example.click(lambda: [[str(examples.scan)], None, None], None, inputs, **at_once)
+    # Whoever takes the scan away wants no answer, and the machine no more work.
+    flair.clear(lambda: [waiting, None, None], None, [card, *others], cancels=asked, **at_once)
 
 
 def page_answer(jobs: Jobs, info: ModelInfo) -> Callable[..., Iterator[str]]:
@@ -110,7 +97,7 @@ def judged_cards(jobs: Jobs, info: ModelInfo, files: dict[str, Path | None]) -> 
     if "flair" not in given:
         yield waiting_card(WAITING)
         return
-    yield progress_card("Reading the scan", 0, 1)
+    yield progress_card("Reading the scan")
     try:
         volumes = {
             name: read_scan(file, SPOKEN[name], expect_flair=name == "flair")
@@ -120,8 +107,8 @@ def judged_cards(jobs: Jobs, info: ModelInfo, files: dict[str, Path | None]) -> 
             if isinstance(step, ScanProgress):
                 yield progress_card("Judging the scan", *step)
         slices = draw_slices(volumes["flair"])
-        view = scan_view(step, slices, lambda: scan_report(step, info, slices, list(given)))
-        yield scan_card(step, info, view, list(given))
+        report = partial(scan_report, step, info, slices, list(given))
+        yield scan_card(step, info, scan_view(step, slices, report), list(given))
     except OutOfScope as error:
         yield out_of_scope_card(error.reason, SCAN_WANTED)
     except Exception as error:
@@ -139,7 +126,6 @@ def _other_sequences(info: ModelInfo) -> list[gr.File]:
         return [
             gr.File(
                 label=f"{SPOKEN[name]} scan",
-                file_types=SCAN_SUFFIXES,
                 height=130,
                 visible=name in known,
             )

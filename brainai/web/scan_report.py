@@ -13,7 +13,7 @@ from brainai.inference.scan import ScanPrediction
 from brainai.model.folder import ModelInfo
 from brainai.web.assets import asset
 from brainai.web.embed import picture_uri
-from brainai.web.scan_view import facts, outlines, plot, slice_words
+from brainai.web.scan_view import Borders, facts, plot, slice_words
 from brainai.web.verdict import headline, percent, source_line
 
 PICTURES = 8  # of slices
@@ -38,13 +38,18 @@ right is on the left.</p>
 
 
 def scan_report(
-    found: ScanPrediction, info: ModelInfo, slices: list[Image.Image], sequences: Sequence[str]
+    found: ScanPrediction,
+    info: ModelInfo,
+    slices: list[Image.Image],
+    sequences: Sequence[str],
+    borders: Borders,
 ) -> str:
     """The page as HTML.
 
     Args:
         slices: of `scan_view.draw_slices`.
         sequences: what the scan was judged from, such as ["flair", "t2"].
+        borders: of `scan_view.outlines`.
     """
     return PAGE.format(
         style=asset("report.css"),
@@ -56,7 +61,7 @@ def scan_report(
         disclaimer=DISCLAIMER,
         facts=facts(found),
         plot=plot(found),
-        pictures=_pictures(found, slices),
+        pictures=_pictures(found, slices, borders),
         notes="".join(f'<p class="small">{escape(note)}</p>' for note in found.notes),
         source=source_line(info, sequences),
         version=__version__,
@@ -72,8 +77,8 @@ def shown_slices(found: ScanPrediction, count: int = PICTURES) -> list[int]:
     return [int(chosen[round(place)]) for place in places]
 
 
-def _pictures(found: ScanPrediction, slices: list[Image.Image]) -> str:
-    borders, words = outlines(found, slices), slice_words(found)
+def _pictures(found: ScanPrediction, slices: list[Image.Image], borders: Borders) -> str:
+    words = slice_words(found)
     figures = []
     for index in shown_slices(found):
         picture = slices[index]

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -24,6 +25,9 @@ from brainai.web.views import cm2
 
 MAX_SIDE = 384  # pixels of a slice on the page
 MAX_PIXELS = 16_000_000  # of all slices together: what a phone can hold
+
+Borders: TypeAlias = list[Image.Image | None]
+Report: TypeAlias = Callable[[Borders], str]
 
 
 def draw_slices(volume: Volume) -> list[Image.Image]:
@@ -40,15 +44,15 @@ def draw_slices(volume: Volume) -> list[Image.Image]:
     return [Image.fromarray(plane) for plane in np.round(levels * 255).astype(np.uint8)]
 
 
-def scan_view(found: ScanPrediction, slices: list[Image.Image], report: Callable[[], str]) -> str:
+def scan_view(found: ScanPrediction, slices: list[Image.Image], report: Report) -> str:
     """HTML of facts, slider, plot and downloads.
 
     Args:
         slices: of `draw_slices`.
-        report: makes the page to be printed.
+        report: makes the page to be printed, from the outlines of all slices.
     """
     start, count = first_shown(found), len(slices)
-    words = slice_words(found)
+    words, borders = slice_words(found), outlines(found, slices)
     data = json.dumps(
         [
             {
@@ -56,7 +60,7 @@ def scan_view(found: ScanPrediction, slices: list[Image.Image], report: Callable
                 "outline": None if outline is None else picture_uri(outline),
                 "words": text,
             }
-            for picture, outline, text in zip(slices, outlines(found, slices), words, strict=True)
+            for picture, outline, text in zip(slices, borders, words, strict=True)
         ]
     )
     return (
@@ -71,7 +75,7 @@ def scan_view(found: ScanPrediction, slices: list[Image.Image], report: Callable
         "<span>Show the outline</span></label>"
         f"{plot(found, start)}</figure>"
         f"<template>{escape(data)}</template>"
-        f'<div class="saving">{_downloads(found, report)}</div>'
+        f'<div class="saving">{_downloads(found, report(borders))}</div>'
     )
 
 
@@ -145,7 +149,7 @@ def first_shown(found: ScanPrediction) -> int:
     return int(np.nanargmax(found.slices))
 
 
-def outlines(found: ScanPrediction, slices: list[Image.Image]) -> list[Image.Image | None]:
+def outlines(found: ScanPrediction, slices: list[Image.Image]) -> Borders:
     """The border of the mask in each slice, to lie over it; None where there is nothing."""
     if found.mask is None:
         return [None] * len(slices)
@@ -156,7 +160,7 @@ def outlines(found: ScanPrediction, slices: list[Image.Image]) -> list[Image.Ima
     ]
 
 
-def _downloads(found: ScanPrediction, report: Callable[[], str]) -> str:
+def _downloads(found: ScanPrediction, report: str) -> str:
     links = []
     with tempfile.TemporaryDirectory(prefix="brainai-") as folder:
         if found.mask is not None:
@@ -166,6 +170,7 @@ def _downloads(found: ScanPrediction, report: Callable[[], str]) -> str:
         found.write_csv(Path(folder) / "slices.csv")
         content = (Path(folder) / "slices.csv").read_bytes()
     links.append(download_link("slices.csv", content, "text/csv", "Table of the slices (CSV)"))
-    page = report().encode()
-    links.append(download_link("report.html", page, "text/html", "Report to print (HTML)"))
+    links.append(
+        download_link("report.html", report.encode(), "text/html", "Report to print (HTML)")
+    )
     return "".join(links)

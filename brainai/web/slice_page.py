@@ -1,6 +1,7 @@
 """The tab for one slice: brought or picked, answered at once."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -11,12 +12,12 @@ from brainai.inference.sequences import SPOKEN
 from brainai.model.folder import ModelInfo
 from brainai.web.assets import asset
 from brainai.web.examples import PIXEL_MM, Examples, gallery
-from brainai.web.faults import explain, show_when_busy
+from brainai.web.faults import explain, show_when_not_asked
 from brainai.web.figures import browser_shows, grey_copy
 from brainai.web.jobs import Jobs
-from brainai.web.limits import MAX_PIXEL_MM, SLICE_TURN
+from brainai.web.limits import MAX_PIXEL_MM, MIN_PIXEL_MM, SLICE_TURN
 from brainai.web.style import own_html
-from brainai.web.uploads import Upload, pixel_size, uploaded
+from brainai.web.uploads import Upload, uploaded
 from brainai.web.verdict import answer_card, out_of_scope_card, refusal_card, waiting_card
 from brainai.web.views import slice_figure
 
@@ -28,12 +29,15 @@ class SlicePage(NamedTuple):
     """What another tab needs to have an example answered here."""
 
     pick: Callable[[int], list[Any]]
-    outputs: list[Any]
-    work: dict[str, Any]  # options of the event
+    inputs: list[Any]
 
 
 def add_slice_page(jobs: Jobs, info: ModelInfo, examples: Examples) -> SlicePage:
-    """Put the tab's contents where it is called, within `gr.Blocks`."""
+    """Put the tab's contents where it is called, within `gr.Blocks`.
+
+    Whatever changes an input only changes it; one event judges what the inputs then hold, once more
+    if they changed meanwhile. So no answer overtakes another, and none stays beside other inputs.
+    """
     with gr.Row(equal_height=False):
         with gr.Column():
             flair = _slice_input("FLAIR slice", PLACEHOLDER, height=320, elem_id="flair")
@@ -47,62 +51,62 @@ def add_slice_page(jobs: Jobs, info: ModelInfo, examples: Examples) -> SlicePage
         with gr.Column():
             card = own_html(waiting_card(WAITING), js_on_load=asset("slice.js"), elem_id="answer")
     inputs = [flair, *others, pixel_mm]
-    outputs = [card, *inputs]
-    answer, pick = page_answer(jobs, info), example_answer(jobs, info, examples)
+    asked = gr.on(
+        [*(one.change for one in inputs[:3]), pixel_mm.submit, pixel_mm.blur],
+        page_answer(jobs, info),
+        inputs,
+        card,
+        preprocess=False,  # Gradio's own fails on a damaged file before us, and whitens 16 bit
+        trigger_mode="always_last",
+        api_visibility="private",
+        **SLICE_TURN,
+    )
+    show_when_not_asked([asked], card)
 
     def picked(event: gr.EventData) -> list[Any]:
-        return pick(int(event.index))
+        return pick_example(examples, int(event.index))
 
-    work = SLICE_TURN | {"show_progress_on": card, "api_visibility": "private"}
-    asked = gr.on(
-        [*(one.upload for one in inputs[:3]), *(one.clear for one in others), pixel_mm.input],
-        answer,
-        inputs,
-        outputs,
-        preprocess=False,  # Gradio's own fails on a damaged file before us, and whitens 16 bit
-        trigger_mode="always_last",  # a picture that comes during an answer is judged too
-        **work,
-    )
-    show_when_busy([asked, shown.select(picked, None, outputs, **work)], card)
-    flair.clear(start_again, None, outputs, queue=False, api_visibility="private")
-    return SlicePage(pick, outputs, work)
+    at_once = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    shown.select(picked, None, inputs, **at_once)
+    flair.clear(lambda: [None, None, 0], None, inputs[1:], **at_once)  # it was another patient's
+    for one in inputs[:3]:
+        one.upload(browser_copy, one, one, preprocess=False, **at_once)
+    return SlicePage(partial(pick_example, examples), inputs)
 
 
-def page_answer(jobs: Jobs, info: ModelInfo) -> Callable[..., list[Any]]:
-    """The function behind the page: uploads in; out the card, and what each input now shows."""
+def page_answer(jobs: Jobs, info: ModelInfo) -> Callable[..., str]:
+    """The function behind the page: uploads in, out the card."""
 
     def answer(
         flair: Upload | None,
         t1c: Upload | None = None,
         t2: Upload | None = None,
         pixel_mm: float | None = None,
-    ) -> list[Any]:
+    ) -> str:
         try:
             sent = {"flair": uploaded(flair), "t1c": uploaded(t1c), "t2": uploaded(t2)}
         except DataError as error:
-            return [refusal_card(str(error)), None, None, None, gr.skip()]
+            return refusal_card(str(error))
         if not any(sent.values()):
-            return [waiting_card(WAITING), *[gr.skip()] * 4]
-        card = judged_card(jobs, info, sent, pixel_mm)
-        return [card, *(_shown(file) for file in sent.values()), gr.skip()]
+            return waiting_card(WAITING)
+        return judged_card(jobs, info, sent, pixel_mm)
 
     return answer
 
 
-def example_answer(jobs: Jobs, info: ModelInfo, examples: Examples) -> Callable[[int], list[Any]]:
-    """The function behind an example: its number in; out the card, and the example as input."""
-
-    def pick(index: int) -> list[Any]:
-        file = str(examples.slices[index])
-        card = judged_card(jobs, info, {"flair": file, "t1c": None, "t2": None}, PIXEL_MM)
-        return [card, file, None, None, PIXEL_MM]
-
-    return pick
+def pick_example(examples: Examples, index: int) -> list[Any]:
+    """What the inputs hold with an example: it alone, and the size of its pixels."""
+    return [str(examples.slices[index]), None, None, PIXEL_MM]
 
 
-def start_again() -> list[Any]:
-    """No picture: a new patient starts with no other sequences and no size of a pixel."""
-    return [waiting_card(WAITING), None, None, None, 0]
+def browser_copy(upload: Upload | None) -> Any:
+    """What an input holds from now on: the file that was sent, or a copy that browsers show."""
+    try:
+        file = uploaded(upload)
+    except DataError:
+        return gr.skip()
+    copy = None if file is None or browser_shows(file) else grey_copy(file)
+    return gr.skip() if copy is None else copy
 
 
 def judged_card(
@@ -115,22 +119,17 @@ def judged_card(
         if prediction.reason is not None:
             return out_of_scope_card(prediction.reason)
         tumor = prediction.label == info.label_names[1]
-        side = pixel_size(pixel_mm or None)
+        possible = pixel_mm and MIN_PIXEL_MM <= pixel_mm <= MAX_PIXEL_MM  # else it is unknown
         figure = slice_figure(
             decode(sent["flair"]),
             prediction.mask if tumor else None,
             prediction.heatmap,
-            prediction.area_cm2(side),
+            prediction.area_cm2(pixel_mm if possible else None),
         )
     except Exception as error:
         return refusal_card(str(explain(error)))
     sequences = [name for name, file in sent.items() if file is not None]
     return answer_card(prediction, info, figure, sequences)
-
-
-def _shown(file: str | None) -> Any:
-    """What an input shows from now on: the file itself, a copy for browsers, or nothing."""
-    return gr.skip() if file is None or browser_shows(file) else grey_copy(file)
 
 
 def _options(info: ModelInfo) -> tuple[list[gr.Image], gr.Number]:

@@ -1,8 +1,8 @@
 """The first tab: what this is, for whom, what it looks like, and a way in."""
 
 from collections.abc import Callable
-from functools import cache
 from html import escape
+from threading import Lock
 from typing import NamedTuple
 
 import gradio as gr
@@ -67,7 +67,9 @@ def add_start_page(page: gr.Blocks, jobs: Jobs, info: ModelInfo, examples: Examp
 def answered_example(jobs: Jobs, info: ModelInfo, examples: Examples) -> Callable[[], str]:
     """The function behind the picture: the first example as this model answers it, judged once."""
 
-    @cache
+    drawn: list[str] = []
+    one_at_a_time = Lock()
+
     def draw() -> str:
         file = examples.slices[0]
         found = jobs.slice(flair=str(file))
@@ -84,7 +86,10 @@ def answered_example(jobs: Jobs, info: ModelInfo, examples: Examples) -> Callabl
 
     def shown() -> str:
         try:
-            return draw()
+            with one_at_a_time:
+                if not drawn:
+                    drawn.append(draw())
+                return drawn[0]
         except Exception as error:  # the rest of the page is worth having without it
             explain(error)
             return ""

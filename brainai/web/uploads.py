@@ -2,9 +2,10 @@
 programs get back."""
 
 import contextlib
+import functools
 import secrets
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -23,27 +24,28 @@ from brainai.web.limits import (
     MIN_PIXEL_MM,
 )
 
-SCAN_SUFFIXES = [".nii", ".gz", ".mha", ".mhd", ".zip", ".dcm"]  # Gradio compares the last one
-
 Upload: TypeAlias = Mapping[str, Any]
 
 
-def uploaded(upload: Upload | None, limit: int = MAX_SLICE_BYTES) -> str | None:
+def uploaded(upload: Any, limit: int = MAX_SLICE_BYTES) -> str | None:
     """The file of an upload, or None.
 
     Raises:
         DataError: it is none, or larger than `limit` bytes. Gradio checks only what calls itself an
             upload; a request that names a file without doing so would have any file of the server
-            read, another visitor's too.
+            read, another visitor's too. A folder is no upload: below the folder of all uploads lie
+            those of everybody.
     """
     file = upload.get("path") if isinstance(upload, Mapping) else upload
     if file is None:
         return None
     if not isinstance(file, str) or not is_in_or_equal(file, get_upload_folder()):
         raise DataError("Expected an uploaded file: send the file itself.", "no_upload")
+    if Path(file).is_dir():
+        raise DataError("Expected an uploaded file, found a folder.", "no_upload")
     try:
         size = Path(file).stat().st_size
-    except OSError:
+    except (OSError, ValueError):
         raise DataError("The file is no longer here: send it again.", "no_upload") from None
     if size > limit:
         raise DataError(
@@ -52,28 +54,39 @@ def uploaded(upload: Upload | None, limit: int = MAX_SLICE_BYTES) -> str | None:
     return file
 
 
-def uploaded_slices(uploads: Sequence[Upload] | None) -> list[str | DataError]:
-    """The files of many slices, and in its place the error of one that cannot be taken.
+def uploaded_slices(uploads: Any) -> tuple[list[str], list[str | DataError]]:
+    """The files of many slices: names and files, with its error in the place of one that cannot be
+    taken.
 
     Raises:
         DataError: none, or too many.
     """
-    if not uploads:
+    given = _as_list(uploads)
+    if not given:
         raise DataError("There is no file: bring FLAIR slices.", "missing_flair")
-    if len(uploads) > MAX_SLICES:
+    if len(given) > MAX_SLICES:
         raise DataError(
-            f"These are {len(uploads)} files: bring at most {MAX_SLICES} at once.",
+            f"These are {len(given)} files: bring at most {MAX_SLICES} at once.",
             "too_many_files",
         )
-    return [_taken(upload) for upload in uploads]
+    return [_name(upload) for upload in given], [_taken(upload) for upload in given]
 
 
-def shown_name(upload: Upload) -> str:
+def _as_list(uploads: Any) -> list:
+    """One file or a list of them, as a list."""
+    if uploads is None:
+        return []
+    return list(uploads) if isinstance(uploads, list | tuple) else [uploads]
+
+
+def _name(upload: Any) -> str:
     """The name of a file as its sender knows it."""
-    return str(upload.get("orig_name") or Path(upload.get("path") or "file").name)
+    if not isinstance(upload, Mapping):
+        return "file"
+    return str(upload.get("orig_name") or Path(str(upload.get("path") or "file")).name)
 
 
-def _taken(upload: Upload) -> str | DataError:
+def _taken(upload: Any) -> str | DataError:
     try:
         return uploaded(upload) or DataError("There is no file.", "missing_flair")
     except DataError as error:
@@ -98,14 +111,14 @@ def pixel_size(pixel_mm: float | None) -> float | None:
 
 
 @contextlib.contextmanager
-def scan_file(uploads: Upload | Sequence[Upload] | None) -> Iterator[Path | None]:
+def scan_file(uploads: Any) -> Iterator[Path | None]:
     """Where a scan can be read from: the one file sent, or a folder that holds all files of a
     series for as long as it is read; None if nothing was sent.
 
     Raises:
         DataError: too many or too large files, or one that is no upload.
     """
-    given = [uploads] if isinstance(uploads, Mapping) else list(uploads or [])
+    given = _as_list(uploads)
     if len(given) > MAX_FILES:
         raise DataError(
             f"These are {len(given)} files: bring one series, of at most {MAX_FILES}.",
@@ -127,18 +140,26 @@ def scan_file(uploads: Upload | Sequence[Upload] | None) -> Iterator[Path | None
         yield Path(folder)
 
 
-def forget_later(page: gr.Blocks, files: Iterable[str | Path | DataError | None]) -> None:
-    """Have files deleted with the uploads that came otherwise, as pictures for an MCP tool do.
-    No folders: those of a series go when they are read, and Gradio deletes files only."""
-    paths = (Path(file) for file in files if isinstance(file, str | Path))
-    page.upload_file_set.update(str(path) for path in paths if path.is_file())
+def refuse_addresses(page: gr.Blocks) -> None:
+    """Have no part of the page fetch a file from elsewhere: Gradio would, into memory and of any
+    size, before any limit of ours."""
+    for block in page.blocks.values():
+        take = getattr(block, "async_move_resource_to_block_cache", None)
+        if take is not None:
+            block.async_move_resource_to_block_cache = functools.partial(_take_file, take)
 
 
-def offer(page: gr.Blocks, name: str, content: bytes) -> dict[str, Any]:
+async def _take_file(take: Callable[..., Any], file: Any) -> Any:
+    if str(file).lower().startswith(("http:", "https:")):
+        sentence = "Expected an uploaded file, found an address: send the file itself."
+        raise gr.Error(sentence, title="no_upload", print_exception=False)
+    return await take(file)
+
+
+def offer(name: str, content: bytes) -> dict[str, Any]:
     """A file for the program that asked, under an address that nobody can guess; deleted with the
     uploads."""
     file = Path(get_upload_folder()) / secrets.token_hex(16) / name
     file.parent.mkdir(parents=True)
     file.write_bytes(content)
-    page.upload_file_set.add(str(file))
     return FileData(path=str(file), orig_name=name, size=len(content)).model_dump()

@@ -20,13 +20,13 @@ def waiting_card(invitation: str) -> str:
     return _card("waiting", f"<h2>The answer appears here</h2><p>{invitation}</p>")
 
 
-def progress_card(words: str, done: int, total: int) -> str:
-    """While it works: how far it is."""
+def progress_card(words: str, done: int = 0, total: int = 0) -> str:
+    """While it works: how far it is, where that is known."""
+    known = f' value="{done}" max="{total}"' if total else ""
+    count = f"<p>{done} of {total} slices</p>" if total else ""
     return _card(
         "working",
-        f"<h2>{escape(words)}</h2>"
-        f'<progress aria-label="{escape(words)}" value="{done}" max="{total}"></progress>'
-        f"<p>{done} of {total} slices</p>",
+        f'<h2>{escape(words)}</h2><progress aria-label="{escape(words)}"{known}></progress>{count}',
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brainai.data.images import MAX_PIXELS, decode, prepare_slice, resize, restore, square, window
+from brainai.data.images import MAX_PIXELS, decode, fit, prepare_slice, restore, stretch, window
 from brainai.errors import DataError
 
 
@@ -165,17 +165,33 @@ def test_window_of_a_flat_slice_is_0() -> None:
     assert not window(np.full((40, 40), 5.0)).any()
 
 
-def test_square_and_restore_are_inverse() -> None:
+def test_fit_and_restore_are_inverse() -> None:
     pixels = disc(1.0, height=60, width=41).astype(np.float32)
-    squared = square(pixels)
-    assert squared.shape == (60, 60)
-    assert squared.sum() == pytest.approx(pixels.sum())
-    np.testing.assert_array_equal(restore(squared, 60, 41), pixels)
+    fitted = fit(pixels, 60)
+    assert fitted.shape == (60, 60)
+    assert fitted.sum() == pytest.approx(pixels.sum())
+    assert not fitted[:, :9].any()
+    assert not fitted[:, 50:].any()
+    np.testing.assert_array_equal(restore(fitted, 60, 41), pixels)
 
 
-def test_resize_averages_where_it_shrinks() -> None:
+def test_a_small_slice_fitted_to_a_larger_square_comes_back_in_its_place() -> None:
+    pixels = np.zeros((32, 20), np.float32)
+    pixels[8:16, 10:] = 1
+    back = restore(fit(pixels, 64), 32, 20)
+    assert back[9:15, 12:].min() > 0.9 > 0.1 > back[18:].max()
+    assert back[:, :8].max() < 0.1
+
+
+def test_a_strip_takes_no_more_memory_than_its_pixels() -> None:
+    strip = np.zeros((40, 200_000), np.float32)  # padded to a square before it shrinks: 160 GB
+    assert fit(strip, 64).shape == (64, 64)
+    assert restore(np.ones((64, 64), np.float32), 40, 200_000).min() == 1
+
+
+def test_stretch_averages_where_it_shrinks() -> None:
     stripes = np.tile(np.array([0.0, 1.0], np.float32), (64, 32))
-    small = resize(stripes, 16)
+    small = stretch(stripes, 16, 16)
     np.testing.assert_allclose(small[:, 2:-2], 0.5, atol=0.05)
 
 

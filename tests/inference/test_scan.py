@@ -351,3 +351,18 @@ def test_a_scan_is_refused_where_most_of_its_slices_are(plain, count) -> None:
     else:
         with pytest.raises(OutOfScope, match=r"4 of 7 slices tried are none \(looks like T2\)"):
             scoped.predict_scan(volume())
+
+
+@pytest.mark.parametrize(
+    ("spacing", "shape", "words"),
+    [
+        ((0.1, 1.0, 5.0), SHAPE, "about square pixels, found 64 × 48 of 0.1 × 1 mm"),
+        ((0.2, 1.0, 5.0), (4000, 3000, 4), "about square pixels"),
+        ((1.0, 1.0, 0.1), (8, 8, 1001), "at most 1000 axial slices, found 1001"),
+    ],
+)
+def test_a_scan_that_a_header_blows_up_is_refused_before_it_is_drawn(plain, spacing, shape, words):
+    classifier, network = plain()
+    with pytest.raises(DataError, match=words):
+        classifier.predict_scan(volume(np.zeros(shape, np.int8), spacing))
+    assert not network.seen

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import gradio as gr
 import numpy as np
 import pytest
 from gradio_client import Client
@@ -26,7 +25,6 @@ SCREENSHOTS = os.environ.get("BRAINAI_SCREENSHOTS")  # a folder: what the tests 
 
 
 class Running(NamedTuple):
-    page: gr.Blocks
     url: str
     classifier: Classifier
     examples: Examples
@@ -59,7 +57,7 @@ def running(
     classifier = Classifier.load(model_folder, device="cpu")
     page = build_page(Jobs.of(classifier), classifier.info, examples)
     with served(page) as url:
-        yield Running(page, url, classifier, examples)
+        yield Running(url, classifier, examples)
 
 
 @pytest.fixture(scope="session")

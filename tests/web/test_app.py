@@ -16,6 +16,7 @@ def app(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     spec = importlib.util.spec_from_file_location("app", ROOT / "app.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    monkeypatch.setattr(module.signal, "signal", lambda *_: None)
     module.pages = []
     monkeypatch.setattr(module, "launch", module.pages.append)
     monkeypatch.delenv("BRAINAI_WEIGHTS", raising=False)

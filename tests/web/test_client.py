@@ -26,7 +26,6 @@ from brainai.errors import OutOfScope
 from brainai.inference.forms import scan_form, slice_form
 from brainai.web.interface import build_page
 from brainai.web.jobs import Jobs
-from brainai.web.limits import CACHE_SECONDS
 
 GREY = head()
 COLOUR = np.stack([GREY, GREY.T.copy().T[::-1], 255 - GREY], axis=2)
@@ -342,9 +341,61 @@ def test_a_file_of_the_server_is_no_upload(running, meta):
     assert file not in reply
 
 
-def call_over_http(url: str, data: list) -> str:
-    """The stream that `/gradio_api/call/predict` gives, as docs/api.md describes it."""
-    call = f"{url}gradio_api/call/predict"
+@pytest.mark.parametrize("meta", [{"meta": {"_type": "gradio.FileData"}}, {}])
+@pytest.mark.parametrize("part", ["", "series"])
+def test_the_folder_of_all_uploads_is_no_upload(running, uploads, tmp_path, meta, part):
+    """A scan may be a folder on disk: another visitor's files must not be read as one."""
+    voxels = np.stack([head(0, 64, 64).T] * 6, axis=2).astype(np.int16)
+    write_series(uploads / "series", voxels, spacing=(2.0, 2.0, 5.0))
+    try:
+        upload = {"path": str(uploads / part), **meta}
+        for data in ([upload, None, None], [[upload], None, None]):
+            reply = call_over_http(running.url, data, "predict_scan")
+            assert "event: error" in reply
+            assert "probability" not in reply
+    finally:
+        shutil.rmtree(uploads / "series")
+
+
+def test_an_address_is_not_fetched_but_refused_each_time(client):
+    for _ in range(2):
+        with pytest.raises(AppError, match="found an address: send the file itself") as caught:
+            client.predict(handle_file("https://example.org/slice.png"), api_name="/predict")
+        assert caught.value.title == "no_upload"
+
+
+def test_none_passes_by_the_queue(running):
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        run_over_http(running.url, "predict")
+    assert caught.value.code == 404
+
+
+@pytest.mark.parametrize("data", [5, [5], ["slice.png"], [None], {"path": 5}])
+def test_what_is_no_file_at_all_is_refused_as_the_callers_mistake(running, data):
+    for name, sent in (("predict_batch", [data, False]), ("predict_scan", [data, None, None])):
+        reply = call_over_http(running.url, sent, name)
+        assert '"internal"' not in reply
+        assert "no_upload" in reply or "missing_flair" in reply
+
+
+def test_one_file_that_is_no_list_is_a_batch_of_one(client, save):
+    reply = client.predict(handle_file(str(save("a.png", head(1)))), api_name="/predict_batch")
+    assert [answer["file"] for answer in checked(reply, "predict_batch")["answers"]] == ["a.png"]
+
+
+@pytest.mark.slow
+def test_sixteen_clients_at_once_all_get_their_own_answers(running, save):
+    files = [save(f"{seed}.png", head(seed)) for seed in range(16)]
+    visitors = [connect(running.url) for _ in files]
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(ask, visitors, files))
+    for file, answer in zip(files, answers, strict=True):
+        assert answer["probability"] == round(running.classifier.predict(file).probability, 6)
+
+
+def call_over_http(url: str, data: list, name: str = "predict") -> str:
+    """The stream that `/gradio_api/call/…` gives, as docs/api.md describes it."""
+    call = f"{url}gradio_api/call/{name}"
     request = urllib.request.Request(
         call, json.dumps({"data": data}).encode(), {"Content-Type": "application/json"}
     )
@@ -400,27 +451,3 @@ def test_files_of_the_server_are_not_served(running):
         with pytest.raises(urllib.error.HTTPError) as caught:
             urllib.request.urlopen(f"{running.url}gradio_api/file={file}")
         assert caught.value.code in (403, 404)
-
-
-@pytest.mark.slow
-def test_uploads_and_masks_are_deleted_and_examples_stay(running, uploads, save, monkeypatch):
-    monkeypatch.setattr("brainai.web.interface.CACHE_SECONDS", (1, 1))
-    classifier = running.classifier
-    before = set(uploads.rglob("mask.png"))
-    with served(build_page(Jobs.of(classifier), classifier.info, running.examples)) as url:
-        ask(connect(url), save("fleeting.png", head(8)))
-
-        def left() -> list[Path]:
-            masks = set(uploads.rglob("mask.png")) - before
-            return [*uploads.rglob("fleeting.png"), *masks]
-
-        assert len(left()) == 2
-        deadline = time.monotonic() + 30
-        while left() and time.monotonic() < deadline:
-            time.sleep(0.5)
-        assert not left()
-        assert running.examples.slices[0].exists()
-
-
-def test_files_stay_for_less_than_an_hour():
-    assert sum(CACHE_SECONDS) < 3600

@@ -59,12 +59,12 @@ def four(save):
 def test_each_file_has_a_row_and_a_bad_one_its_reason(visit, known, four):
     page = visit("Many slices", url=known)
     page.set_input_files(FILES, four)
-    page.get_by_role("heading", name="4 slices judged").wait_for()
+    page.get_by_role("heading", name="2 of 4 files judged").wait_for()
     assert rows(page) == [
         ["b.png", "Tumor", "90.0 %", ""],
         ["a.png", "No Tumor", "5.0 %", ""],
         ["d.png", "Cannot judge", "", "colour picture"],
-        ["c.png", "Could not be read", "", "The file could not be read."],
+        ["c.png", "No answer", "", "The file could not be read."],
     ]
     assert page.locator("#many-table img").count() == 3
     assert page.locator("#many-answer .facts dd").all_inner_texts() == ["1", "1", "1", "1"]
@@ -75,7 +75,7 @@ def test_each_file_has_a_row_and_a_bad_one_its_reason(visit, known, four):
 def test_a_click_on_a_heading_sorts_and_a_second_one_turns_it_round(visit, known, four):
     page = visit("Many slices", url=known)
     page.set_input_files(FILES, four)
-    page.get_by_role("heading", name="4 slices judged").wait_for()
+    page.get_by_role("heading", name="2 of 4 files judged").wait_for()
     heading(page, "File").click()
     assert [row[0] for row in rows(page)] == ["a.png", "b.png", "c.png", "d.png"]
     assert page.locator("th[aria-sort=ascending]").inner_text().startswith("File")
@@ -119,7 +119,7 @@ def test_the_table_fills_and_stays_sorted_while_it_works(visit, running, four, m
         heading(page, "File").click()
         assert [row[0] for row in rows(page)] == ["a.png", "b.png"]
         go_on.set()
-        page.get_by_role("heading", name="4 slices judged").wait_for()
+        page.get_by_role("heading", name="2 of 4 files judged").wait_for()
         page.wait_for_function("document.querySelectorAll('#many-table tbody tr').length === 4")
         assert [row[0] for row in rows(page)] == ["a.png", "b.png", "c.png", "d.png"]
 
@@ -132,10 +132,10 @@ def test_real_files_are_answered_as_one_by_one_and_a_damaged_one_ends_nothing(
     good = save("good.png", head(1))
     page = visit("Many slices", **PHONE)
     page.set_input_files(FILES, [tmp_path / "bad <b>.png", good])
-    page.get_by_role("heading", name="2 slices judged").wait_for()
+    page.get_by_role("heading", name="1 of 2 files judged").wait_for()
     found = running.classifier.predict(good)
     assert rows(page)[1][1:3] == [found.label, f"{100 * found.probability:.1f} %"]
-    assert rows(page)[0][1] == "Could not be read"
+    assert rows(page)[0][1] == "No answer"
     assert page.locator("#many-table b").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth") == 390
 
@@ -146,7 +146,7 @@ def test_a_folder_is_taken_as_a_whole(visit, known, four):
     with page.expect_file_chooser() as chooser:
         page.get_by_role("button", name="Choose a folder").click()
     chooser.value.set_files(four[0].parent)
-    page.get_by_role("heading", name="4 slices judged").wait_for()
+    page.get_by_role("heading", name="2 of 4 files judged").wait_for()
 
 
 def test_a_name_cannot_become_a_formula_in_a_spreadsheet():

@@ -37,6 +37,7 @@ socket.getaddrinfo = noted
 
 
 class Process(NamedTuple):
+    app: subprocess.Popen
     url: str
     log: Path
     asked: Path  # hosts that it looked up
@@ -64,7 +65,7 @@ def process(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
         url = f"http://127.0.0.1:{port}/"
         try:
             wait_for(url, app)
-            yield Process(url, folder / "log", folder / "asked")
+            yield Process(app, url, folder / "log", folder / "asked")
         finally:
             app.terminate()
             app.wait(30)
@@ -100,9 +101,21 @@ def test_nothing_of_a_picture_its_name_or_its_header_is_logged(process, tmp_path
     assert "Running on local URL" in log
     for planted in (*PLANTED, *re.split(r"\W", NAME), "Traceback"):
         assert planted not in log
-    assert list(process.log.parent.glob("brainai-*")) == []  # where the series lay
+    left = {path.name[:16] for path in process.log.parent.glob("brainai-*")}
+    assert left == {"brainai-uploads-"}  # not the folder where the series lay
 
 
 def test_it_asks_no_other_machine_for_anything(process):
     assert connect(process.url).predict(api_name="/health")["status"] == "ok"
     assert not process.asked.exists(), process.asked.read_text()
+
+
+def test_when_it_is_told_to_end_nothing_stays(process, tmp_path):
+    Image.fromarray(head(2)).save(tmp_path / "last.png")
+    answer = handle_file(str(tmp_path / "last.png"))
+    connect(process.url).predict(answer, api_name="/predict")
+    folder = process.log.parent
+    assert list(folder.glob("brainai-uploads-*/*/last.png"))
+    process.app.terminate()
+    process.app.wait(30)
+    assert not list(folder.glob("brainai-*"))

@@ -17,7 +17,15 @@ from brainai.data.volumes import Volume
 from brainai.inference.scan import ScanPrediction
 from brainai.model.folder import ModelInfo
 from brainai.web.scan_report import scan_report, shown_slices
-from brainai.web.scan_view import draw_slices, facts, first_shown, plot, scan_view, slice_words
+from brainai.web.scan_view import (
+    draw_slices,
+    facts,
+    first_shown,
+    outlines,
+    plot,
+    scan_view,
+    slice_words,
+)
 
 
 @pytest.fixture
@@ -90,16 +98,21 @@ def test_each_slice_has_its_words(found):
 
 
 def test_files_are_within_the_page(found, volume, tmp_path):
-    html = scan_view(found, draw_slices(volume), lambda: "<p>the report</p>")
+    html = scan_view(found, draw_slices(volume), lambda borders: f"<p>{len(borders)}</p>")
     files = dict(re.findall(r'download="([\w.]+)" href="data:[\w/]+;base64,([^"]+)"', html))
     assert set(files) == {"mask.nii.gz", "slices.csv", "report.html"}
     (tmp_path / "mask.nii.gz").write_bytes(base64.b64decode(files["mask.nii.gz"]))
     assert nibabel.load(tmp_path / "mask.nii.gz").get_fdata().sum() == 116
-    assert base64.b64decode(files["report.html"]) == b"<p>the report</p>"
+    assert base64.b64decode(files["report.html"]) == b"<p>12</p>"
+
+
+def report(found, volume, info, sequences) -> str:
+    slices = draw_slices(volume)
+    return scan_report(found, info, slices, sequences, outlines(found, slices))
 
 
 def test_report_tells_verdict_model_and_disclaimer_and_escapes_what_a_file_says(found, volume):
-    html = scan_report(found, ModelInfo(revision="r1"), draw_slices(volume), ["flair", "t2"])
+    html = report(found, volume, ModelInfo(revision="r1"), ["flair", "t2"])
     assert "The network sees tumour in this scan" in html
     assert "From FLAIR + T2 · brainai-resnet50 · revision r1" in html
     assert DISCLAIMER in html
@@ -108,7 +121,7 @@ def test_report_tells_verdict_model_and_disclaimer_and_escapes_what_a_file_says(
 
 
 def test_report_shows_the_slices_with_tumour_and_their_outline(found, volume):
-    html = scan_report(found, ModelInfo(), draw_slices(volume), ["flair"])
+    html = report(found, volume, ModelInfo(), ["flair"])
     assert re.findall(r'alt="Slice (\d+) of 12', html) == ["6", "7", "8"]
     data = re.search(r'src="data:image/jpeg;base64,([^"]+)"', html)[1]
     colours = np.asarray(Image.open(io.BytesIO(base64.b64decode(data)))).astype(int)

@@ -145,7 +145,7 @@ def test_nothing_on_any_tab_is_a_serious_barrier(visit, site, save, look):
     page.set_input_files(
         "#many-files input[type=file]", [save(f"{n}.png", head(n)) for n in range(3)]
     )
-    page.get_by_role("heading", name="3 slices judged").wait_for()
+    page.get_by_role("heading", name="3 of 3 files judged").wait_for()
     examine("many, answered")
     open_tab("About")
     page.get_by_role("button", name="The whole model card").click()

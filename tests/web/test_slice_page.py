@@ -130,6 +130,7 @@ def test_the_size_of_a_pixel_gives_the_area(visit, running, save):
         page.get_by_text("Outlined: 100.0 % of the picture.").wait_for()
         page.get_by_role("button", name="Add T1c, T2 or the pixel size").click()
         page.get_by_label("Side of a pixel in mm").fill("0.5")
+        page.keyboard.press("Enter")
         page.get_by_text(
             "Outlined: 19.2 cm², 100.0 % of the picture."
         ).wait_for()  # 96 × 80 × ¼ mm²

@@ -65,8 +65,13 @@ def test_the_documentation_shows_the_snippets_of_the_page():
         assert f"\n{snippet(file)}```\n" in page
 
 
-def test_the_page_shows_them_with_its_own_address():
-    text = api_text("https://owner-space.hf.space/")
-    assert 'Client("https://owner-space.hf.space"' in text
-    assert "API=https://owner-space.hf.space/gradio_api" in text
-    assert LOCAL not in text
+def test_the_page_shows_them():
+    for file in SNIPPETS.values():
+        assert snippet(file) in api_text()
+
+
+def test_a_snippet_asks_the_address_it_is_given():
+    for file in SNIPPETS.values():
+        text = snippet(file, "https://owner-space.hf.space/")
+        assert "https://owner-space.hf.space" in text
+        assert LOCAL not in text

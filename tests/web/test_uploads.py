@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import gradio as gr
 import pytest
 
 from brainai.errors import DataError
@@ -13,6 +12,14 @@ def sent(folder: Path, name: str, size: int = 10) -> dict:
     """A file as Gradio has received it."""
     (folder / name).write_bytes(b"0" * size)
     return {"path": str(folder / name), "orig_name": name}
+
+
+def test_a_folder_is_no_upload(uploads):
+    (uploads / "another visitor").mkdir(exist_ok=True)
+    for folder in (uploads, uploads / "another visitor"):
+        with pytest.raises(DataError, match="found a folder") as caught:
+            uploaded({"path": str(folder)})
+        assert caught.value.code == "no_upload"
 
 
 @pytest.mark.parametrize("name", ["outside.png", "uploads/../outside.png", "/etc/hostname"])
@@ -48,9 +55,10 @@ def test_a_file_is_taken_up_to_the_limit_and_no_further(uploads):
 
 def test_one_bad_file_among_many_keeps_its_place(uploads):
     good = sent(uploads, "good.png")
-    files = uploaded_slices([good, {"path": "/etc/hostname"}, good])
+    names, files = uploaded_slices([good, {"path": "/etc/hostname"}, good, 5])
+    assert names == ["good.png", "hostname", "good.png", "file"]
     assert files[0] == files[2] == good["path"]
-    assert files[1].code == "no_upload"
+    assert files[1].code == files[3].code == "no_upload"
 
 
 def test_too_many_files_are_refused_together(uploads):
@@ -99,8 +107,6 @@ def test_a_pixel_of_no_possible_size_is_refused(size):
 
 
 def test_a_file_that_is_given_has_an_address_of_its_own_each_time(uploads):
-    page = gr.Blocks()
-    files = [offer(page, "mask.png", b"the same") for _ in range(2)]
+    files = [offer("mask.png", b"the same") for _ in range(2)]
     assert files[0]["path"] != files[1]["path"]
     assert Path(files[0]["path"]).read_bytes() == b"the same"
-    assert page.upload_file_set == {file["path"] for file in files}

@@ -82,7 +82,7 @@ def test_the_page_outlines_only_what_it_calls_tumour(uploads, label, outlined):
     Image.fromarray(SLICE).save(file)
     jobs = Jobs(lambda **_: Prediction(label, 0.5, 0.5, MASK, HEAT), None, None)
     answer = page_answer(jobs, ModelInfo())
-    card = answer({"path": str(file)})[0]
+    card = answer({"path": str(file)})
     assert ("outline" in layers(card)) == ("Outlined" in card) == outlined
     assert "heat" in layers(card)
 

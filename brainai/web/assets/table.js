@@ -10,7 +10,7 @@ const value = (row) => {
 const compare = (a, b) => {
   const [left, right] = [value(a), value(b)];
   if (left === "" || right === "") return (left === "") - (right === ""); // no value comes last
-  const order = isNaN(left) || isNaN(right) ? left.localeCompare(right) : left - right;
+  const order = isNaN(left) || isNaN(right) ? left.localeCompare(right, undefined, { numeric: true }) : left - right;
   return descending ? -order : order;
 };
 

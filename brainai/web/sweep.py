@@ -1,0 +1,75 @@
+"""What visitors send is deleted within the hour, whatever happens in between.
+
+Gradio's own `delete_cache` knows the files that it noted, and ends for good at its first error: a
+broken-off upload stays for ever, and one request that names a folder stops it. So the app has a
+folder of its own, and all that lies there too long goes. No Gradio in here: it reads the place of
+that folder when it is imported.
+"""
+
+import asyncio
+import contextlib
+import os
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from brainai.web.limits import EVERY_SECONDS, STAY_SECONDS
+
+PLACE = "GRADIO_TEMP_DIR"
+PREFIX = "brainai-uploads-"
+
+
+def claim_folder() -> None:
+    """Give this process a folder for uploads that nobody else on the machine can read, unless
+    GRADIO_TEMP_DIR names one."""
+    if PLACE not in os.environ:
+        os.environ[PLACE] = tempfile.mkdtemp(prefix=PREFIX)
+
+
+@contextlib.asynccontextmanager
+async def swept(_: object) -> AsyncIterator[None]:
+    """A lifespan of the server: sweep at its start and every few minutes, all of it at its end."""
+    folder = Path(os.environ[PLACE])
+
+    async def keep_sweeping() -> None:
+        while True:
+            # Those of earlier processes too, which may have been killed.
+            for place in {folder, *Path(tempfile.gettempdir()).glob(f"{PREFIX}*")}:
+                await asyncio.to_thread(sweep, place, STAY_SECONDS)
+                if place != folder:
+                    _remove(place, time.time() - STAY_SECONDS)
+            await asyncio.sleep(EVERY_SECONDS)
+
+    task = asyncio.create_task(keep_sweeping())
+    try:
+        yield
+    finally:
+        task.cancel()
+        empty_folder()
+
+
+def empty_folder() -> None:
+    """Delete all that was sent to this process, and the folder if it was claimed."""
+    folder = Path(os.environ[PLACE])
+    sweep(folder, 0)
+    if folder.name.startswith(PREFIX):
+        _remove(folder, time.time())
+
+
+def sweep(folder: Path, seconds: float) -> None:
+    """Delete files that have been in a folder for longer, and folders that were empty as long."""
+    before = time.time() - seconds
+    for place, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            _remove(Path(place) / name, before)
+        if Path(place) != folder:
+            _remove(Path(place), before)
+
+
+def _remove(path: Path, before: float) -> None:
+    """Remove a file or an empty folder that has not changed since; what cannot go stays for the
+    next time."""
+    with contextlib.suppress(OSError):
+        if path.lstat().st_ctime <= before:  # copies keep the mtime of their source
+            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()

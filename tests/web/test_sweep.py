@@ -1,0 +1,82 @@
+"""Nothing that was sent stays."""
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from gradio_client import handle_file
+from serving import connect, served
+from toy_heads import head
+
+from brainai.web import sweep as module
+from brainai.web.interface import build_page
+from brainai.web.jobs import Jobs
+from brainai.web.limits import EVERY_SECONDS, STAY_SECONDS
+from brainai.web.sweep import claim_folder, sweep
+
+
+def test_old_files_and_folders_go_and_new_ones_stay(tmp_path, monkeypatch):
+    (tmp_path / "old" / "empty").mkdir(parents=True)
+    (tmp_path / "old" / "file").write_text("of a visitor")
+    (tmp_path / "old" / "link").symlink_to("/nowhere")
+    now = time.time()
+    sweep(tmp_path, 60)
+    assert (tmp_path / "old" / "file").exists()
+    monkeypatch.setattr(module.time, "time", lambda: now + 100)
+    sweep(tmp_path, 60)
+    assert not list(tmp_path.rglob("*")) or [p.name for p in tmp_path.rglob("*")] == ["old"]
+    sweep(tmp_path, 60)
+    assert tmp_path.exists()
+
+
+def test_a_file_that_looks_old_but_came_just_now_stays(tmp_path):
+    (tmp_path / "copy").write_text("of an old file")
+    os.utime(tmp_path / "copy", (0, 0))
+    sweep(tmp_path, 60)
+    assert (tmp_path / "copy").exists()
+
+
+def test_files_stay_for_less_than_an_hour():
+    assert EVERY_SECONDS + STAY_SECONDS < 3600
+
+
+def test_a_folder_is_claimed_once_and_is_closed_to_others(monkeypatch):
+    monkeypatch.delenv("GRADIO_TEMP_DIR")
+    claim_folder()
+    folder = Path(os.environ["GRADIO_TEMP_DIR"])
+    assert folder.stat().st_mode & 0o077 == 0
+    claim_folder()
+    assert os.environ["GRADIO_TEMP_DIR"] == str(folder)
+    shutil.rmtree(folder)
+
+
+@pytest.mark.slow
+def test_uploads_masks_and_what_was_broken_off_are_deleted_while_it_runs_and_at_its_end(
+    running, save, tmp_path, monkeypatch
+):
+    uploads = tmp_path / "uploads"
+    uploads.mkdir()
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(uploads))
+    monkeypatch.setattr(module, "STAY_SECONDS", 1.5)
+    monkeypatch.setattr(module, "EVERY_SECONDS", 0.2)
+    classifier = running.classifier
+
+    def names() -> set[str]:
+        return {file.name for file in uploads.rglob("*") if file.is_file()}
+
+    with served(build_page(Jobs.of(classifier), classifier.info, running.examples)) as url:
+        client = connect(url)
+        (uploads / "tmpbroken").write_text("half a picture")
+        client.predict(handle_file(str(save("fleeting.png", head(8)))), api_name="/predict")
+        assert names() == {"tmpbroken", "fleeting.png", "mask.png"}
+        deadline = time.monotonic() + 20
+        while names() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not names()
+        assert running.examples.slices[0].exists()
+        monkeypatch.setattr(module, "STAY_SECONDS", 3000)
+        client.predict(handle_file(str(save("last.png", head(9)))), api_name="/predict")
+        assert "last.png" in names()
+    assert not names()
