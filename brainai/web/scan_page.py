@@ -128,6 +128,7 @@ def _other_sequences(info: ModelInfo) -> list[gr.File]:
                 label=f"{SPOKEN[name]} scan",
                 height=130,
                 visible=name in known,
+                elem_id=f"scan-{name}",
             )
             for name in ("t1c", "t2")
         ]

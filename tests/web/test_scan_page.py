@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+import threading
 
 import nibabel
 import numpy as np
@@ -13,6 +14,7 @@ from toy_heads import head, scan_file
 
 from brainai.data.scans import read_scan
 from brainai.errors import OutOfScope
+from brainai.inference.scan import ScanProgress
 from brainai.web.interface import build_page
 from brainai.web.jobs import Jobs
 
@@ -185,9 +187,72 @@ def test_a_scan_out_of_scope_is_told_why(visit, running):
     assert "looks like T1 or T2, not like FLAIR. Bring an axial FLAIR scan" in card
 
 
-def test_progress_is_told_while_it_works(visit, running):
-    import threading
+def test_the_example_takes_the_place_of_a_scan_of_ones_own_and_the_answer_follows(
+    visit, known, tmp_path
+):
+    page = visit("Scan", url=known)
+    page.set_input_files(FILES, scan_file(tmp_path / "mine.nii.gz"))
+    page.wait_for_selector(ANSWERED)
+    page.locator("#scan-file").get_by_text("mine").wait_for()
+    page.get_by_role("button", name="Try the example").click()
+    page.locator("#scan-file").get_by_text("example").wait_for()
+    assert page.locator("#scan-file").get_by_text("mine").count() == 0
 
+
+def test_another_sequence_is_judged_with_a_folder_and_without_it_again(visit, known, tmp_path):
+    page = visit("Scan", url=known)
+    judge_example(page)
+    page.get_by_text("From FLAIR ·").wait_for()
+    page.get_by_role("button", name="Add T1c or T2").click()
+    page.set_input_files("#scan-t1c input[type=file]", scan_file(tmp_path / "t1c.nii.gz"))
+    page.get_by_text("From FLAIR + T1c").wait_for()
+    page.locator("#scan-t1c").get_by_role("button", name="Clear").click()
+    page.get_by_text("From FLAIR ·").wait_for()
+
+
+def test_a_scan_taken_away_while_it_is_judged_is_not_judged_further(visit, running):
+    go_on, ended = threading.Event(), threading.Event()
+
+    def slow(flair, **_):
+        try:
+            yield ScanProgress(1, 10)
+            go_on.wait(60)
+            yield ScanProgress(2, 10)
+            yield from known_scan(flair)
+        finally:
+            ended.set()
+
+    jobs = Jobs.of(running.classifier)._replace(scan=slow)
+    with served(build_page(jobs, running.classifier.info, running.examples)) as url:
+        page = visit("Scan", url=url)
+        page.get_by_role("button", name="Try the example").click()
+        page.get_by_text("1 of 10 slices").wait_for()
+        page.locator("#scan-file").get_by_role("button", name="Clear").click()
+        page.wait_for_selector("#scan-answer .card.waiting")
+        go_on.set()
+        assert ended.wait(20)
+        page.wait_for_timeout(1500)
+        assert page.locator("#scan-answer .card.waiting").is_visible()
+        judge_again = page.get_by_role("button", name="Try the example")
+        judge_again.click()
+        page.wait_for_selector(ANSWERED)
+
+
+def test_two_visitors_see_only_their_own_scan(visit, running, tmp_path):
+    files = [scan_file(tmp_path / f"{seed}.nii.gz", seed=seed) for seed in (3, 4)]
+    pages = [visit("Scan"), visit("Scan")]
+    for page, file in zip(pages, files, strict=True):
+        page.set_input_files(FILES, file)
+    for page, file in zip(pages, files, strict=True):
+        page.wait_for_selector(ANSWERED)
+        probability = running.classifier.predict_scan(file).probability
+        shown = page.locator("#scan-answer .bars dd:last-child").first.inner_text()
+        assert shown == f"{100 * probability:.1f} %"
+    sources = [page.locator("#scan-answer img.slice").get_attribute("src") for page in pages]
+    assert sources[0] != sources[1]
+
+
+def test_progress_is_told_while_it_works(visit, running):
     go_on = threading.Event()
 
     def slow(flair, **_):

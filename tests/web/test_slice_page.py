@@ -1,6 +1,10 @@
 """The tab for one slice as a visitor meets it, in Chromium."""
 
 import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -233,3 +237,68 @@ def test_what_is_seen_can_be_saved_and_the_mask_in_the_size_of_the_slice(visit, 
         assert np.ptp(plain.astype(int), axis=2).max() == 0  # grey
         mask = saved(page, "Save the mask", tmp_path / "mask.png")
         assert (mask.size, mask.getextrema()) == ((80, 96), (255, 255))
+
+
+@contextmanager
+def slow_page(running) -> Iterator[tuple[str, threading.Event]]:
+    """A page whose answer for "slow.png" waits until it is let go, and the event that lets it."""
+    go_on = threading.Event()
+
+    def judge(flair, **others):
+        if flair.endswith("slow.png"):
+            go_on.wait(60)
+        return running.classifier.predict(flair, **others)
+
+    jobs = Jobs.of(running.classifier)._replace(slice=judge)
+    with served(build_page(jobs, running.classifier.info, running.examples)) as url:
+        yield url, go_on
+        go_on.set()
+
+
+def test_the_last_picture_is_judged_whatever_overtakes_what(visit, running, save):
+    with slow_page(running) as (url, go_on):
+        page = visit(url=url)
+        page.set_input_files(INPUT, save("slow.png", head(3)))
+        page.locator("#answer").get_by_text("processing").wait_for()
+        pick(page, 0)
+        pick(page, 1)
+        go_on.set()
+        found = running.classifier.predict(running.examples.slices[1])
+        expected = f"{100 * found.probability:.1f} %"
+        page.locator("#answer .bars").get_by_text(expected).wait_for()
+        page.wait_for_timeout(1500)
+        assert probability_shown(page) == expected
+        shown = page.get_by_role("img", name="FLAIR slice").get_attribute("src")
+        assert shown.endswith(running.examples.slices[1].name)
+
+
+def test_a_picture_taken_away_during_its_answer_leaves_none(visit, running, save):
+    with slow_page(running) as (url, go_on):
+        page = visit(url=url)
+        page.set_input_files(INPUT, save("slow.png", head(3)))
+        page.locator("#answer").get_by_text("processing").wait_for()
+        page.get_by_role("button", name="Remove Image").first.click()
+        go_on.set()
+        page.wait_for_timeout(2500)
+        page.wait_for_selector("#answer .card.waiting")
+        assert page.locator(ANSWERED).count() == 0
+
+
+def test_each_slice_is_judged_once(visit, running, save):
+    asked = []
+
+    def count(**files):
+        asked.append(Path(files["flair"]).name)
+        return running.classifier.predict(**files)
+
+    jobs = Jobs.of(running.classifier)._replace(slice=count)
+    with served(build_page(jobs, running.classifier.info)) as url:
+        page = visit(url=url)
+        for name in ("a.png", "b.png"):
+            page.set_input_files(INPUT, save(name, head(len(asked))))
+            page.get_by_role("button", name="Remove Image").first.wait_for()
+            page.wait_for_selector(ANSWERED)
+            page.wait_for_timeout(800)
+            page.get_by_role("button", name="Remove Image").first.click()
+            page.wait_for_selector("#answer .card.waiting")
+    assert asked == ["a.png", "b.png"]
