@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         jobs = jobs.on_gpu(spaces.GPU)
     examples, report = find_examples(HERE / "examples"), read_report(options.weights)
     launch(build_page(jobs, classifier.info, examples, report))
-    empty_folder()  # the server's own end may have been cut short
+    empty_folder()
     return 0
 
 

@@ -14,8 +14,8 @@ class DataError(BrainAIError):
     """A scan, picture or data set is not what is needed.
 
     Attributes:
-        code: what programs tell errors apart by; the list stands in docs/api.md. Messages may be
-            reworded, codes stay.
+        code: what programs tell errors apart by; docs/api.md lists those that reach them. Messages
+            may be reworded, codes stay.
     """
 
     def __init__(self, message: str, code: str = "unsuitable"):

@@ -1,5 +1,5 @@
-"""Pictures and files written into the page itself: nothing of a visitor's scan is written to disk
-on the server for them, and no one else can ask for them."""
+"""Pictures and files written into the page itself: none of them waits on the server, where another
+could ask for it."""
 
 import base64
 import io

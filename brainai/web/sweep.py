@@ -29,7 +29,7 @@ def claim_folder() -> None:
 
 @contextlib.asynccontextmanager
 async def swept(_: object) -> AsyncIterator[None]:
-    """A lifespan of the server: sweep at its start and every few minutes, all of it at its end."""
+    """A lifespan of the server: sweep at its start and every few minutes."""
     folder = Path(os.environ[PLACE])
 
     async def keep_sweeping() -> None:
@@ -46,11 +46,10 @@ async def swept(_: object) -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
-        empty_folder()
 
 
 def empty_folder() -> None:
-    """Delete all that was sent to this process, and the folder if it was claimed."""
+    """Delete all that was sent to this process, at its end, and the folder if it was claimed."""
     folder = Path(os.environ[PLACE])
     sweep(folder, 0)
     if folder.name.startswith(PREFIX):
