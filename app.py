@@ -16,7 +16,7 @@ try:
 except ImportError:
     spaces = None
 
-from brainai.web.sweep import claim_folder, empty_folder
+from brainai.web.sweep import claim_folder
 
 claim_folder()  # before Gradio is imported
 
@@ -50,7 +50,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         jobs = jobs.on_gpu(spaces.GPU)
     examples, report = find_examples(HERE / "examples"), read_report(options.weights)
     launch(build_page(jobs, classifier.info, examples, report))
-    empty_folder()
     return 0
 
 

@@ -7,8 +7,10 @@ that folder when it is imported.
 """
 
 import asyncio
+import atexit
 import contextlib
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -21,10 +23,11 @@ PREFIX = "brainai-uploads-"
 
 
 def claim_folder() -> None:
-    """Give this process a folder for uploads that nobody else on the machine can read, unless
-    GRADIO_TEMP_DIR names one."""
+    """Give this process a folder for uploads that nobody else on the machine can read, and that
+    goes when it ends, unless GRADIO_TEMP_DIR names one."""
     if PLACE not in os.environ:
-        os.environ[PLACE] = tempfile.mkdtemp(prefix=PREFIX)
+        os.environ[PLACE] = folder = tempfile.mkdtemp(prefix=PREFIX)
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
 @contextlib.asynccontextmanager
@@ -46,14 +49,6 @@ async def swept(_: object) -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
-
-
-def empty_folder() -> None:
-    """Delete all that was sent to this process, at its end, and the folder if it was claimed."""
-    folder = Path(os.environ[PLACE])
-    sweep(folder, 0)
-    if folder.name.startswith(PREFIX):
-        _remove(folder, time.time())
 
 
 def sweep(folder: Path, seconds: float) -> None:
