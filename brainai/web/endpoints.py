@@ -1,9 +1,8 @@
 """What programs get: five endpoints. Their forms are described in docs/api.md."""
 
-import contextlib
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +27,7 @@ from brainai.web.limits import (
     SCAN_TURN,
     SLICE_TURN,
 )
-from brainai.web.uploads import (
-    offer,
-    pixel_size,
-    scan_file,
-    uploaded,
-    uploaded_slices,
-)
+from brainai.web.uploads import offer, pixel_size, scan_file, uploaded, uploaded_slices
 
 TOLD = (
     "architecture",
@@ -124,7 +117,7 @@ def add_endpoints(jobs: Jobs, info: ModelInfo, report: dict[str, Any] | None) ->
     gr.api(health, api_name="health", queue=False)
 
 
-@contextlib.contextmanager
+@contextmanager
 def told() -> Iterator[None]:
     """Whatever goes wrong inside reaches the caller as a sentence with a code."""
     try:

@@ -7,7 +7,6 @@ quote files and headers, which may name a patient.
 import json
 import logging
 import traceback
-from collections.abc import Iterable
 
 import gradio as gr
 from gradio.events import Dependency
@@ -15,7 +14,7 @@ from gradio.events import Dependency
 from brainai.errors import DataError
 from brainai.web.verdict import refusal_card
 
-INTERNAL = DataError("Something went wrong here, not with your file. Try again.", "internal")
+INTERNAL = "Something went wrong here, not with your file. Try again."
 NOT_ASKED = (
     "Too many questions wait here at the moment, or the connection broke. Try again in a minute."
 )
@@ -27,7 +26,7 @@ def explain(error: Exception) -> DataError:
         return error
     places = "".join(traceback.format_tb(error.__traceback__))
     logging.getLogger(__name__).error("%s at\n%s", type(error).__name__, places)
-    return INTERNAL
+    return DataError(INTERNAL, "internal")
 
 
 def to_client(error: Exception) -> gr.Error:
@@ -36,9 +35,8 @@ def to_client(error: Exception) -> gr.Error:
     return gr.Error(str(told), title=told.code, print_exception=False)
 
 
-def show_when_not_asked(asked: Iterable[Dependency], card: gr.HTML) -> None:
+def show_when_not_asked(asked: Dependency, card: gr.HTML) -> None:
     """Say so on the card where a question did not get through: an old answer would stay beside a
     new picture, as if it were its own."""
     html = json.dumps(refusal_card(NOT_ASKED, "Not judged yet"))
-    for event in asked:
-        event.failure(None, None, card, js=f"() => {html}", api_visibility="private")
+    asked.failure(None, None, card, js=f"() => {html}", api_visibility="private")

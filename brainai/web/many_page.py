@@ -10,7 +10,6 @@ from typing import Any, TypeAlias
 
 import gradio as gr
 
-from brainai import DISCLAIMER
 from brainai.data.images import decode
 from brainai.errors import DataError
 from brainai.inference.classifier import CANNOT_JUDGE, Prediction
@@ -23,7 +22,7 @@ from brainai.web.jobs import Jobs
 from brainai.web.limits import MANY_TURN, MAX_SLICES
 from brainai.web.style import own_html
 from brainai.web.uploads import Upload, uploaded_slices
-from brainai.web.verdict import percent, progress_card, refusal_card, waiting_card
+from brainai.web.verdict import framed, percent, progress_card, refusal_card, waiting_card
 
 THUMBNAIL = 96  # pixels, twice what is shown
 EVERY_SECONDS = 1.0  # a new state of the table goes out
@@ -33,7 +32,6 @@ WAITING = (
     f"Bring up to {MAX_SLICES} FLAIR slices, as files or as a folder. A file that cannot be judged "
     "becomes a row with its reason."
 )
-
 NO_ANSWER = "No answer"
 
 Answer: TypeAlias = Prediction | DataError
@@ -62,7 +60,7 @@ def add_many_page(jobs: Jobs, info: ModelInfo) -> None:
         api_visibility="private",
         **MANY_TURN,
     )
-    show_when_not_asked([asked], card)
+    show_when_not_asked(asked, card)
     at_once = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     folder.upload(lambda files: files, folder, files, **at_once)
     files.clear(lambda: (waiting_card(WAITING), ""), None, [card, table], cancels=asked, **at_once)
@@ -95,7 +93,7 @@ def judged_tables(
     table, answers, told = _table_start(), [], time.monotonic()
     yield progress_card("Judging the slices", 0, len(files)), table
     for name, file, answer in zip(names, files, jobs.many(files), strict=True):
-        table += _row(name, file, answer)
+        table += _row(name, file, answer, info)
         answers.append(_without_maps(answer))
         if time.monotonic() - told > EVERY_SECONDS:
             told = time.monotonic()
@@ -116,11 +114,10 @@ def summary_card(names: Sequence[str], answers: Sequence[Answer], info: ModelInf
     judged = sum(label in info.label_names for label in labels)
     content = to_csv(names, answers, info).encode()
     link = download_link("slices.csv", content, "text/csv", "Table (CSV)")
-    return (
-        '<section class="card done" role="status">'
+    return framed(
+        "done",
         f"<h2>{judged} of {len(answers)} files judged</h2>"
-        f'<dl class="facts">{cells}</dl><div class="saving">{link}</div>'
-        f'<footer><p class="notice">{DISCLAIMER}</p></footer></section>'
+        f'<dl class="facts">{cells}</dl><div class="saving">{link}</div>',
     )
 
 
@@ -158,7 +155,7 @@ def _table_start() -> str:
     )
 
 
-def _row(name: str, file: str | DataError, answer: Answer) -> str:
+def _row(name: str, file: str | DataError, answer: Answer, info: ModelInfo) -> str:
     if isinstance(answer, DataError):
         cells = ("", NO_ANSWER, "", str(answer))
     else:
@@ -171,7 +168,7 @@ def _row(name: str, file: str | DataError, answer: Answer) -> str:
         )
     picture, label, value, reason = cells
     shown = escape(percent(float(value))) if value else ""
-    kind = {"Tumor": "tumor", "No Tumor": "clear"}.get(label, "refused")
+    kind = dict(zip(info.label_names, ("clear", "tumor"), strict=True)).get(label, "refused")
     return (
         f'<tr class="{kind}"><td>{picture}</td><td>{escape(name)}</td><td>{escape(label)}</td>'
         f'<td data-value="{value}">{shown}</td><td>{escape(reason)}</td></tr>'

@@ -68,7 +68,7 @@ def add_scan_page(jobs: Jobs, info: ModelInfo, examples: Examples) -> None:
         api_visibility="private",
         **SCAN_TURN,
     )
-    show_when_not_asked([asked], card)
+    show_when_not_asked(asked, card)
     at_once = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     folder.upload(lambda files: files, folder, flair, **at_once)
     example.click(lambda: [[str(examples.scan)], None, None], None, inputs, **at_once)

@@ -61,7 +61,7 @@ def add_slice_page(jobs: Jobs, info: ModelInfo, examples: Examples) -> SlicePage
         api_visibility="private",
         **SLICE_TURN,
     )
-    show_when_not_asked([asked], card)
+    show_when_not_asked(asked, card)
 
     def picked(event: gr.EventData) -> list[Any]:
         return pick_example(examples, int(event.index))

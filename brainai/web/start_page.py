@@ -77,12 +77,8 @@ def answered_example(jobs: Jobs, info: ModelInfo, examples: Examples) -> Callabl
         if found.mask is not None and found.label == info.label_names[1]:
             outline = draw_outline(found.mask)
             picture.paste(outline, mask=outline)
-        verdict = (
-            found.label
-            if found.probability is None
-            else (f"{found.label}, {percent(found.probability)}")
-        )
-        return _figure(picture, f"A simulated slice, as BrainAI answers it: {verdict}")
+        sure = "" if found.probability is None else f", {percent(found.probability)}"
+        return _figure(picture, f"A simulated slice, as BrainAI answers it: {found.label}{sure}")
 
     def shown() -> str:
         try:

@@ -17,14 +17,14 @@ SCAN_WANTED = "Bring an axial FLAIR scan of a brain."
 
 def waiting_card(invitation: str) -> str:
     """Before there is anything to judge."""
-    return _card("waiting", f"<h2>The answer appears here</h2><p>{invitation}</p>")
+    return framed("waiting", f"<h2>The answer appears here</h2><p>{invitation}</p>")
 
 
 def progress_card(words: str, done: int = 0, total: int = 0) -> str:
     """While it works: how far it is, where that is known."""
     known = f' value="{done}" max="{total}"' if total else ""
     count = f"<p>{done} of {total} slices</p>" if total else ""
-    return _card(
+    return framed(
         "working",
         f'<h2>{escape(words)}</h2><progress aria-label="{escape(words)}"{known}></progress>{count}',
     )
@@ -32,7 +32,7 @@ def progress_card(words: str, done: int = 0, total: int = 0) -> str:
 
 def refusal_card(sentence: str, title: str = "This cannot be judged") -> str:
     """What cannot be judged, and why; the sentence is escaped."""
-    return _card("refused", f"<h2>{title}</h2><p>{escape(sentence)}</p>")
+    return framed("refused", f"<h2>{title}</h2><p>{escape(sentence)}</p>")
 
 
 def out_of_scope_card(reason: str, wanted: str = SLICE_WANTED) -> str:
@@ -82,6 +82,14 @@ def source_line(info: ModelInfo, sequences: Sequence[str]) -> str:
     return f"From {source} · {escape(info.name)}{revision}"
 
 
+def framed(kind: str, body: str, small_print: str = "") -> str:
+    """A card of a kind that the style sheet knows, with the disclaimer that each has; HTML."""
+    return (
+        f'<section class="card {kind}" role="status">{body}'
+        f'<footer><p class="notice">{DISCLAIMER}</p>{small_print}</footer></section>'
+    )
+
+
 def percent(probability: float) -> str:
     """One decimal, and never a certainty that no network has."""
     if probability < 0.001:
@@ -99,7 +107,7 @@ def _answer(
     sequences: Sequence[str],
 ) -> str:
     tumor = answer.label == info.label_names[1]
-    return _card(
+    return framed(
         "tumor" if tumor else "clear",
         f"<h2>{title}</h2>{_bars(answer.probability, info)}{body}",
         f"<p>{source_line(info, sequences)}</p>",
@@ -130,11 +138,4 @@ def _bar(name: str, probability: float, tick: str) -> str:
         f"<div><dt>{escape(name)}</dt>"
         f'<dd class="bar" aria-hidden="true"><b style="width:{100 * probability:.2f}%"></b>'
         f"{tick}</dd><dd>{escape(percent(probability))}</dd></div>"
-    )
-
-
-def _card(kind: str, body: str, small_print: str = "") -> str:
-    return (
-        f'<section class="card {kind}" role="status">{body}'
-        f'<footer><p class="notice">{DISCLAIMER}</p>{small_print}</footer></section>'
     )
