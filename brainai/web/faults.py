@@ -9,6 +9,7 @@ import logging
 import traceback
 
 import gradio as gr
+from gradio.components import Component
 from gradio.events import Dependency
 
 from brainai.errors import DataError
@@ -35,8 +36,10 @@ def to_client(error: Exception) -> gr.Error:
     return gr.Error(str(told), title=told.code, print_exception=False)
 
 
-def show_when_not_asked(asked: Dependency, card: gr.HTML) -> None:
+def show_when_not_asked(asked: Dependency, source: Component, card: gr.HTML, waiting: str) -> None:
     """Say so on the card where a question did not get through: an old answer would stay beside a
-    new picture, as if it were its own."""
-    html = json.dumps(refusal_card(NOT_ASKED, "Not judged yet"))
-    asked.failure(None, None, card, js=f"() => {html}", api_visibility="private")
+    new picture, as if it were its own. One that was taken back, with what `source` held, leaves
+    the card as it waits at first."""
+    told = json.dumps(refusal_card(NOT_ASKED, "Not judged yet"))
+    choose = f"(held) => held ? {told} : {json.dumps(waiting)}"
+    asked.failure(None, source, card, js=choose, api_visibility="private")

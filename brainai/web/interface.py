@@ -90,9 +90,10 @@ def _connect(start: StartPage, tabs: gr.Tabs, slices: SlicePage) -> None:
             lambda tab=tab: gr.Tabs(selected=tab), None, tabs, queue=False, api_visibility="private"
         )
     start.example.click(
-        lambda: [gr.Tabs(selected="slice"), *slices.pick(0)],
-        None,
+        lambda t1c, t2: [gr.Tabs(selected="slice"), *slices.pick(0, t1c, t2)],
+        slices.inputs[1:3],
         [tabs, *slices.inputs],
+        preprocess=False,
         queue=False,
         api_visibility="private",
     )

@@ -60,7 +60,7 @@ def add_many_page(jobs: Jobs, info: ModelInfo) -> None:
         api_visibility="private",
         **MANY_TURN,
     )
-    show_when_not_asked(asked, card)
+    show_when_not_asked(asked, files, card, waiting_card(WAITING))
     at_once = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     folder.upload(lambda files: files, folder, files, **at_once)
     files.clear(lambda: (waiting_card(WAITING), ""), None, [card, table], cancels=asked, **at_once)

@@ -21,7 +21,7 @@ from brainai.web.limits import SCAN_TURN
 from brainai.web.scan_report import scan_report
 from brainai.web.scan_view import draw_slices, scan_view
 from brainai.web.style import own_html
-from brainai.web.uploads import Upload, scan_file
+from brainai.web.uploads import Upload, emptied, scan_file
 from brainai.web.verdict import (
     SCAN_WANTED,
     out_of_scope_card,
@@ -68,12 +68,19 @@ def add_scan_page(jobs: Jobs, info: ModelInfo, examples: Examples) -> None:
         api_visibility="private",
         **SCAN_TURN,
     )
-    show_when_not_asked(asked, card)
+    show_when_not_asked(asked, flair, card, waiting)
+
+    def picked(t1c: Upload | None, t2: Upload | None) -> list[Any]:
+        return [[str(examples.scan)], *emptied(t1c, t2)]
+
+    def other_patient(t1c: Upload | None, t2: Upload | None) -> list[Any]:
+        return [waiting, *emptied(t1c, t2)]
+
     at_once = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     folder.upload(lambda files: files, folder, flair, **at_once)
-    example.click(lambda: [[str(examples.scan)], None, None], None, inputs, **at_once)
+    example.click(picked, others, inputs, preprocess=False, **at_once)
     # Whoever takes the scan away wants no answer, and the machine no more work.
-    flair.clear(lambda: [waiting, None, None], None, [card, *others], cancels=asked, **at_once)
+    flair.clear(other_patient, others, [card, *others], preprocess=False, cancels=asked, **at_once)
 
 
 def page_answer(jobs: Jobs, info: ModelInfo) -> Callable[..., Iterator[str]]:

@@ -1,7 +1,6 @@
 """The tab for one slice: brought or picked, answered at once."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -17,7 +16,7 @@ from brainai.web.figures import browser_shows, grey_copy
 from brainai.web.jobs import Jobs
 from brainai.web.limits import MAX_PIXEL_MM, MIN_PIXEL_MM, SLICE_TURN
 from brainai.web.style import own_html
-from brainai.web.uploads import Upload, uploaded
+from brainai.web.uploads import Upload, emptied, uploaded
 from brainai.web.verdict import answer_card, out_of_scope_card, refusal_card, waiting_card
 from brainai.web.views import slice_figure
 
@@ -28,7 +27,7 @@ WAITING = "Bring a FLAIR slice, or click one of the examples. It is judged at on
 class SlicePage(NamedTuple):
     """What another tab needs to have an example answered here."""
 
-    pick: Callable[[int], list[Any]]
+    pick: Callable[..., list[Any]]  # number of the example, what T1c and T2 hold → the inputs
     inputs: list[Any]
 
 
@@ -61,17 +60,24 @@ def add_slice_page(jobs: Jobs, info: ModelInfo, examples: Examples) -> SlicePage
         api_visibility="private",
         **SLICE_TURN,
     )
-    show_when_not_asked(asked, card)
+    show_when_not_asked(asked, flair, card, waiting_card(WAITING))
 
-    def picked(event: gr.EventData) -> list[Any]:
-        return pick_example(examples, int(event.index))
+    def pick(index: int, *held: Upload | None) -> list[Any]:
+        return [str(examples.slices[index]), *emptied(*held), PIXEL_MM]
 
-    at_once = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-    shown.select(picked, None, inputs, **at_once)
-    flair.clear(lambda: [None, None, 0], None, inputs[1:], **at_once)  # it was another patient's
+    def picked(event: gr.EventData, t1c: Upload | None, t2: Upload | None) -> list[Any]:
+        return pick(int(event.index), t1c, t2)
+
+    def other_patient(t1c: Upload | None, t2: Upload | None) -> list[Any]:
+        return [*emptied(t1c, t2), 0]
+
+    at_once = {"preprocess": False, "queue": False, "show_progress": "hidden"}
+    at_once |= {"api_visibility": "private"}
+    shown.select(picked, others, inputs, **at_once)
+    flair.clear(other_patient, others, inputs[1:], **at_once)
     for one in inputs[:3]:
-        one.upload(browser_copy, one, one, preprocess=False, **at_once)
-    return SlicePage(partial(pick_example, examples), inputs)
+        one.upload(browser_copy, one, one, **at_once)
+    return SlicePage(pick, inputs)
 
 
 def page_answer(jobs: Jobs, info: ModelInfo) -> Callable[..., str]:
@@ -92,11 +98,6 @@ def page_answer(jobs: Jobs, info: ModelInfo) -> Callable[..., str]:
         return judged_card(jobs, info, sent, pixel_mm)
 
     return answer
-
-
-def pick_example(examples: Examples, index: int) -> list[Any]:
-    """What the inputs hold with an example: it alone, and the size of its pixels."""
-    return [str(examples.slices[index]), None, None, PIXEL_MM]
 
 
 def browser_copy(upload: Upload | None) -> Any:

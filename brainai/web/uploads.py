@@ -140,6 +140,12 @@ def scan_file(uploads: Any) -> Iterator[Path | None]:
         yield Path(folder)
 
 
+def emptied(*held: Upload | None) -> list[Any]:
+    """Nothing, for each of some inputs. An empty one is left alone: told to be empty it would count
+    as changed, and have the rest judged once more."""
+    return [gr.skip() if upload is None else None for upload in held]
+
+
 def refuse_addresses(page: gr.Blocks) -> None:
     """Have no part of the page fetch a file from elsewhere: Gradio would, into memory and of any
     size, before any limit of ours."""

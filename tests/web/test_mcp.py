@@ -1,6 +1,7 @@
 """The endpoints as tools of language models, over the Model Context Protocol."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -26,7 +27,8 @@ def ask(url: str, tool: str | None = None, **arguments: Any) -> Any:
                 return {one.name: one for one in (await session.list_tools()).tools}
             return (await session.call_tool(tool, arguments)).content
 
-    return asyncio.run(talk())
+    with ThreadPoolExecutor(1) as pool:  # Playwright's loop may run in this thread
+        return pool.submit(lambda: asyncio.run(talk())).result()
 
 
 def test_each_endpoint_is_a_tool_that_says_what_it_is_for(running):

@@ -167,7 +167,7 @@ def test_dark_and_light_follow_the_visitor(visit, site):
 def test_gradios_own_page_for_programs_is_one_click_away(visit, site):
     page = visit("Start", url=site, **PHONE)
     page.get_by_text("Use via API", exact=False).last.click()
-    page.get_by_text("/predict_scan").first.wait_for()
+    page.get_by_text("predict_scan").locator("visible=true").first.wait_for()
 
 
 def test_page_works_without_examples_and_without_a_report(visit, running):

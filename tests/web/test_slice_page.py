@@ -292,7 +292,7 @@ def test_each_slice_is_judged_once(visit, running, save):
         return running.classifier.predict(**files)
 
     jobs = Jobs.of(running.classifier)._replace(slice=count)
-    with served(build_page(jobs, running.classifier.info)) as url:
+    with served(build_page(jobs, running.classifier.info, running.examples)) as url:
         page = visit(url=url)
         for name in ("a.png", "b.png"):
             page.set_input_files(INPUT, save(name, head(len(asked))))
@@ -301,4 +301,8 @@ def test_each_slice_is_judged_once(visit, running, save):
             page.wait_for_timeout(800)
             page.get_by_role("button", name="Remove Image").first.click()
             page.wait_for_selector("#answer .card.waiting")
-    assert asked == ["a.png", "b.png"]
+        pick(page, 0)
+        page.wait_for_selector(ANSWERED)
+        page.wait_for_timeout(1500)
+    assert asked[-3:] == ["a.png", "b.png", running.examples.slices[0].name]
+    assert asked[:-3] in ([], [running.examples.slices[0].name])  # the picture of the first tab
