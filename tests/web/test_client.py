@@ -6,17 +6,14 @@ import json
 import shutil
 import threading
 import time
-import urllib.error
-import urllib.request
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import jsonschema
 import nibabel
 import numpy as np
 import pytest
+from asking import ask, checked, harmless, refusal, run_over_http
 from dicom_files import write_series
-from gradio_client import Client, handle_file
+from gradio_client import handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 from serving import connect, served
@@ -30,32 +27,6 @@ from brainai.web.jobs import Jobs
 GREY = head()
 COLOUR = np.stack([GREY, GREY.T.copy().T[::-1], 255 - GREY], axis=2)
 ROOT = Path(__file__).parents[2]
-SCHEMA = json.loads((ROOT / "docs" / "api.schema.json").read_text())
-
-
-def ask(client: Client, flair: Path, pixel_mm: float | None = None, **others: Path) -> dict:
-    """The answer of `/predict`, checked against the schema."""
-    files = {name: handle_file(str(file)) for name, file in {"flair": flair, **others}.items()}
-    return checked(client.predict(**files, pixel_mm=pixel_mm, api_name="/predict"), "predict")
-
-
-def checked(answer: dict, definition: str) -> dict:
-    jsonschema.validate(answer, {**SCHEMA, "$ref": f"#/$defs/{definition}"})
-    return answer
-
-
-def refusal(client: Client, flair: Path, code: str, **others: Path) -> str:
-    """The sentence of an error, which has this code and tells nothing of the server."""
-    with pytest.raises(AppError) as caught:
-        ask(client, flair, **others)
-    assert caught.value.title == code
-    return harmless(str(caught.value.message), flair.parent)
-
-
-def harmless(sentence: str, folder: Path) -> str:
-    for leak in ("Traceback", str(folder), "gradio", ".py"):
-        assert leak not in sentence
-    return sentence
 
 
 def palette(pixels: np.ndarray) -> Image.Image:
@@ -272,15 +243,6 @@ def test_without_a_report_nothing_is_claimed(client):
     assert checked(client.predict(api_name="/model_info"), "model_info")["figures"] is None
 
 
-def run_over_http(url: str, name: str) -> dict:
-    """The answer of an endpoint that waits for nothing, as docs/api.md describes it."""
-    request = urllib.request.Request(
-        f"{url}gradio_api/run/{name}", b'{"data": []}', {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request) as reply:
-        return json.load(reply)["data"][0]
-
-
 def test_health_is_told(client):
     assert checked(client.predict(api_name="/health"), "health")["status"] == "ok"
 
@@ -328,126 +290,3 @@ def test_an_error_of_ours_is_told_in_general_words_and_logged_without_its_messag
     assert sentence == "Something went wrong here, not with your file. Try again."
     assert "ValueError at" in caplog.text
     assert "Anna" not in caplog.text
-
-
-@pytest.mark.parametrize("meta", [{"meta": {"_type": "gradio.FileData"}}, {}, None])
-def test_a_file_of_the_server_is_no_upload(running, meta):
-    """Asked over HTTP: the Python client would send its own file of that name."""
-    file = str(running.examples.slices[0])
-    upload = file if meta is None else {"path": file, **meta}
-    reply = call_over_http(running.url, [upload, None, None, None])
-    assert "event: error" in reply
-    assert "probability" not in reply
-    assert file not in reply
-
-
-@pytest.mark.parametrize("meta", [{"meta": {"_type": "gradio.FileData"}}, {}])
-@pytest.mark.parametrize("part", ["", "series"])
-def test_the_folder_of_all_uploads_is_no_upload(running, uploads, tmp_path, meta, part):
-    """A scan may be a folder on disk: another visitor's files must not be read as one."""
-    voxels = np.stack([head(0, 64, 64).T] * 6, axis=2).astype(np.int16)
-    write_series(uploads / "series", voxels, spacing=(2.0, 2.0, 5.0))
-    try:
-        upload = {"path": str(uploads / part), **meta}
-        for data in ([upload, None, None], [[upload], None, None]):
-            reply = call_over_http(running.url, data, "predict_scan")
-            assert "event: error" in reply
-            assert "probability" not in reply
-    finally:
-        shutil.rmtree(uploads / "series")
-
-
-def test_an_address_is_not_fetched_but_refused_each_time(client):
-    for _ in range(2):
-        with pytest.raises(AppError, match="found an address: send the file itself") as caught:
-            client.predict(handle_file("https://example.org/slice.png"), api_name="/predict")
-        assert caught.value.title == "no_upload"
-
-
-def test_none_passes_by_the_queue(running):
-    with pytest.raises(urllib.error.HTTPError) as caught:
-        run_over_http(running.url, "predict")
-    assert caught.value.code == 404
-
-
-@pytest.mark.parametrize("data", [5, [5], ["slice.png"], [None], {"path": 5}])
-def test_what_is_no_file_at_all_is_refused_as_the_callers_mistake(running, data):
-    for name, sent in (("predict_batch", [data, False]), ("predict_scan", [data, None, None])):
-        reply = call_over_http(running.url, sent, name)
-        assert '"internal"' not in reply
-        assert "no_upload" in reply or "missing_flair" in reply
-
-
-def test_one_file_that_is_no_list_is_a_batch_of_one(client, save):
-    reply = client.predict(handle_file(str(save("a.png", head(1)))), api_name="/predict_batch")
-    assert [answer["file"] for answer in checked(reply, "predict_batch")["answers"]] == ["a.png"]
-
-
-@pytest.mark.slow
-def test_sixteen_clients_at_once_all_get_their_own_answers(running, save):
-    files = [save(f"{seed}.png", head(seed)) for seed in range(16)]
-    visitors = [connect(running.url) for _ in files]
-    with ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(ask, visitors, files))
-    for file, answer in zip(files, answers, strict=True):
-        assert answer["probability"] == round(running.classifier.predict(file).probability, 6)
-
-
-def call_over_http(url: str, data: list, name: str = "predict") -> str:
-    """The stream that `/gradio_api/call/…` gives, as docs/api.md describes it."""
-    call = f"{url}gradio_api/call/{name}"
-    request = urllib.request.Request(
-        call, json.dumps({"data": data}).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request) as reply:
-        event = json.load(reply)["event_id"]
-    with urllib.request.urlopen(f"{call}/{event}") as reply:
-        return reply.read().decode()
-
-
-def test_two_visitors_at_once_get_their_own_answers(running, save):
-    files = [save(f"{seed}.png", head(seed)) for seed in range(6)]
-    expected = [round(running.classifier.predict(file).probability, 6) for file in files]
-    assert len(set(expected)) == 6
-    visitors = [connect(running.url) for _ in range(2)]
-
-    def visit(number: int) -> list[float]:
-        order = files if number == 0 else files[::-1]
-        return [ask(visitors[number], file)["probability"] for file in order]
-
-    with ThreadPoolExecutor(2) as pool:
-        first, second = pool.map(visit, range(2))
-    assert first == expected
-    assert second == expected[::-1]
-
-
-def test_these_endpoints_are_offered_with_these_parameters(client):
-    endpoints = client.view_api(return_format="dict")["named_endpoints"]
-    found = {
-        name: [(p["parameter_name"], p["parameter_has_default"]) for p in endpoint["parameters"]]
-        for name, endpoint in endpoints.items()
-    }
-    optional = [("t1c", True), ("t2", True)]
-    assert found == {
-        "/predict": [("flair", False), *optional, ("pixel_mm", True)],
-        "/predict_scan": [("flair", False), *optional],
-        "/predict_batch": [("files", False), ("masks", True)],
-        "/model_info": [],
-        "/health": [],
-    }
-
-
-def test_nothing_is_kept_or_told(running):
-    with urllib.request.urlopen(f"{running.url}config") as reply:
-        config = json.load(reply)
-    assert not config.get("analytics_enabled")
-    assert not config.get("show_error")
-    assert not config.get("run_history")
-    assert config["max_file_size"] == 300 * 2**20
-
-
-def test_files_of_the_server_are_not_served(running):
-    for file in (Path(__file__), Path(__file__).parents[2] / "pyproject.toml"):
-        with pytest.raises(urllib.error.HTTPError) as caught:
-            urllib.request.urlopen(f"{running.url}gradio_api/file={file}")
-        assert caught.value.code in (403, 404)

@@ -1,0 +1,128 @@
+"""What a program may not do, and what others may not learn of it, asked of the running app."""
+
+import json
+import shutil
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from asking import ask, call_over_http, checked, run_over_http
+from dicom_files import write_series
+from gradio_client import handle_file
+from gradio_client.exceptions import AppError
+from serving import connect
+from toy_heads import head
+
+
+@pytest.mark.parametrize("meta", [{"meta": {"_type": "gradio.FileData"}}, {}, None])
+def test_a_file_of_the_server_is_no_upload(running, meta):
+    """Asked over HTTP: the Python client would send its own file of that name."""
+    file = str(running.examples.slices[0])
+    upload = file if meta is None else {"path": file, **meta}
+    reply = call_over_http(running.url, [upload, None, None, None])
+    assert "event: error" in reply
+    assert "probability" not in reply
+    assert file not in reply
+
+
+@pytest.mark.parametrize("meta", [{"meta": {"_type": "gradio.FileData"}}, {}])
+@pytest.mark.parametrize("part", ["", "series"])
+def test_the_folder_of_all_uploads_is_no_upload(running, uploads, tmp_path, meta, part):
+    """A scan may be a folder on disk: another visitor's files must not be read as one."""
+    voxels = np.stack([head(0, 64, 64).T] * 6, axis=2).astype(np.int16)
+    write_series(uploads / "series", voxels, spacing=(2.0, 2.0, 5.0))
+    try:
+        upload = {"path": str(uploads / part), **meta}
+        for data in ([upload, None, None], [[upload], None, None]):
+            reply = call_over_http(running.url, data, "predict_scan")
+            assert "event: error" in reply
+            assert "probability" not in reply
+    finally:
+        shutil.rmtree(uploads / "series")
+
+
+def test_an_address_is_not_fetched_but_refused_each_time(client):
+    for _ in range(2):
+        with pytest.raises(AppError, match="found an address: send the file itself") as caught:
+            client.predict(handle_file("https://example.org/slice.png"), api_name="/predict")
+        assert caught.value.title == "no_upload"
+
+
+def test_none_passes_by_the_queue(running):
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        run_over_http(running.url, "predict")
+    assert caught.value.code == 404
+
+
+@pytest.mark.parametrize("data", [5, [5], ["slice.png"], [None], {"path": 5}])
+def test_what_is_no_file_at_all_is_refused_as_the_callers_mistake(running, data):
+    for name, sent in (("predict_batch", [data, False]), ("predict_scan", [data, None, None])):
+        reply = call_over_http(running.url, sent, name)
+        assert '"internal"' not in reply
+        assert "no_upload" in reply or "missing_flair" in reply
+
+
+def test_one_file_that_is_no_list_is_a_batch_of_one(client, save):
+    reply = client.predict(handle_file(str(save("a.png", head(1)))), api_name="/predict_batch")
+    assert [answer["file"] for answer in checked(reply, "predict_batch")["answers"]] == ["a.png"]
+
+
+@pytest.mark.slow
+def test_sixteen_clients_at_once_all_get_their_own_answers(running, save):
+    files = [save(f"{seed}.png", head(seed)) for seed in range(16)]
+    visitors = [connect(running.url) for _ in files]
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(ask, visitors, files))
+    for file, answer in zip(files, answers, strict=True):
+        assert answer["probability"] == round(running.classifier.predict(file).probability, 6)
+
+
+def test_two_visitors_at_once_get_their_own_answers(running, save):
+    files = [save(f"{seed}.png", head(seed)) for seed in range(6)]
+    expected = [round(running.classifier.predict(file).probability, 6) for file in files]
+    assert len(set(expected)) == 6
+    visitors = [connect(running.url) for _ in range(2)]
+
+    def visit(number: int) -> list[float]:
+        order = files if number == 0 else files[::-1]
+        return [ask(visitors[number], file)["probability"] for file in order]
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(visit, range(2))
+    assert first == expected
+    assert second == expected[::-1]
+
+
+def test_these_endpoints_are_offered_with_these_parameters(client):
+    endpoints = client.view_api(return_format="dict")["named_endpoints"]
+    found = {
+        name: [(p["parameter_name"], p["parameter_has_default"]) for p in endpoint["parameters"]]
+        for name, endpoint in endpoints.items()
+    }
+    optional = [("t1c", True), ("t2", True)]
+    assert found == {
+        "/predict": [("flair", False), *optional, ("pixel_mm", True)],
+        "/predict_scan": [("flair", False), *optional],
+        "/predict_batch": [("files", False), ("masks", True)],
+        "/model_info": [],
+        "/health": [],
+    }
+
+
+def test_nothing_is_kept_or_told(running):
+    with urllib.request.urlopen(f"{running.url}config") as reply:
+        config = json.load(reply)
+    assert not config.get("analytics_enabled")
+    assert not config.get("show_error")
+    assert not config.get("run_history")
+    assert config["max_file_size"] == 300 * 2**20
+
+
+def test_files_of_the_server_are_not_served(running):
+    for file in (Path(__file__), Path(__file__).parents[2] / "pyproject.toml"):
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(f"{running.url}gradio_api/file={file}")
+        assert caught.value.code in (403, 404)
