@@ -1,7 +1,7 @@
 """The demo. `python app.py` opens it with the weights beside this file.
 
-BRAINAI_WEIGHTS or --weights names another model folder; GRADIO_SERVER_NAME and GRADIO_SERVER_PORT
-say where it listens.
+BRAINAI_WEIGHTS or --weights names others: a model folder, or owner/name@revision on the Hub, where
+HF_TOKEN opens private ones. GRADIO_SERVER_NAME and GRADIO_SERVER_PORT say where it listens.
 """
 
 import argparse
@@ -36,20 +36,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--weights",
         default=os.environ.get("BRAINAI_WEIGHTS") or HERE / "weights",
-        help="model folder (default: BRAINAI_WEIGHTS, else weights beside app.py)",
+        help="model folder or owner/name@revision (default: BRAINAI_WEIGHTS, else ./weights)",
     )
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that uploads go at the end
     try:
-        classifier = Classifier.load(options.weights)
+        classifier = Classifier.load(options.weights, fallback=HERE / "weights")
     except BrainAIError as error:
         print(error, file=sys.stderr)
         return 2
     jobs = Jobs.of(classifier)
     if spaces is not None:
         jobs = jobs.on_gpu(spaces.GPU)
-    examples, report = find_examples(HERE / "examples"), read_report(options.weights)
-    launch(build_page(jobs, classifier.info, examples, report))
+    examples, report = find_examples(HERE / "examples"), read_report(classifier.weights.folder)
+    launch(build_page(jobs, classifier.info, examples, report, classifier.weights))
     return 0
 
 

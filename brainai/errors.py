@@ -39,5 +39,17 @@ class WeightsError(BrainAIError):
     """A model folder is missing, damaged or of another kind."""
 
 
+class HubError(BrainAIError):
+    """The Hugging Face Hub cannot be reached, or does not do what it is asked.
+
+    Attributes:
+        unreachable: nothing came back that says no; the same may work later.
+    """
+
+    def __init__(self, message: str, *, unreachable: bool = False):
+        super().__init__(message)
+        self.unreachable = unreachable
+
+
 class ConfigError(BrainAIError):
     """Options contradict each other or the machine."""

@@ -81,11 +81,11 @@ def _positive(text: str) -> int:
 
 def evaluate(options: argparse.Namespace, command: str) -> dict:
     """Load, score, print and write; the content of report.json."""
-    folder = fetch_model(options.model)
-    network, info = load_model(folder)
-    if folder != Path(options.model):
-        info = replace(info, name=options.model)  # of the Hub: its folder has no name of its own
-    scope, others = load_scope(folder), [read_report(path) for path in options.beside]
+    weights = fetch_model(options.model)
+    network, info = load_model(weights.folder)
+    if weights.commit is not None:  # of the Hub: its folder has no name of its own
+        info = replace(info, name=options.model)
+    scope, others = load_scope(weights.folder), [read_report(path) for path in options.beside]
     modalities = tuple(options.modalities.lower().split("+"))
     scores = score_split(
         network,

@@ -1,35 +1,168 @@
 """From a name to a model folder: one on disk, or a repository of the Hub in its cache."""
 
 import re
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as Late
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
+from typing import TypeVar
 
-from huggingface_hub import snapshot_download
+from huggingface_hub import constants, snapshot_download
+from huggingface_hub.errors import LocalEntryNotFoundError
 
-from brainai.errors import WeightsError
+from brainai.errors import HubError, WeightsError
+from brainai.hub.faults import OFFLINE, told
+from brainai.hub.files import Listing, is_same, list_files
+from brainai.model.folder import FILES
 
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
-FILES = ("*.json", "*.safetensors", "README.md")  # never a pickle
+HUB_ID = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+?)(@(?P<revision>[\w./-]+))?")
+COMMIT = re.compile(r"[0-9a-f]{40}")
+PATIENCE = 10.0  # seconds until the Hub counts as not reached, where nothing stands in for it
+IN_A_HURRY = 2.5  # seconds, where something does: a page should be up within three
+T = TypeVar("T")
 
 
-def fetch_model(name: str | Path) -> Path:
+@dataclass(frozen=True)
+class Fetched:
+    """A model folder that is here, and where it comes from.
+
+    Attributes:
+        folder: with the files of a model.
+        repository: `owner/name` on the Hub, or None for a folder.
+        revision: the branch, tag or commit asked for; None for a folder, or for none named.
+        commit: 40 digits, what the revision stood for.
+        notice: where other weights answer than those asked for, or perhaps older ones: one
+            sentence that says so, fit for a visitor.
+    """
+
+    folder: Path
+    repository: str | None = None
+    revision: str | None = None
+    commit: str | None = None
+    notice: str | None = None
+
+
+def fetch_model(name: str | Path, fallback: Path | None = None) -> Fetched:
     """The folder of that name where there is one, else the files of a repository on the Hub.
 
+    A commit that is in the Hub's cache is taken without asking the Hub. A branch or tag is looked
+    up; where the Hub cannot be reached, or HF_HUB_OFFLINE is set, the cache answers, and then the
+    fallback.
+
     Args:
-        name: a folder, or `owner/name` or `owner/name@revision` (branch, tag or commit). What is
-            in the Hub's cache already is not fetched again.
+        name: a folder, or `owner/name` or `owner/name@revision` (branch, tag or commit).
+        fallback: model folder that may stand in where the Hub cannot be reached.
     Raises:
-        WeightsError: there is no such repository or revision, or it cannot be reached.
+        HubError: there is no such repository or revision, no right to it, or no Hub.
+        WeightsError: the repository holds no model that may be loaded.
     """
-    folder = Path(name)
-    if folder.is_dir() or not HUB_ID.fullmatch(str(name)):
-        return folder
-    repository, _, revision = str(name).partition("@")
+    found = HUB_ID.fullmatch(str(name))
+    if Path(name).is_dir() or not found:
+        return Fetched(Path(name))
+    repository, revision = found["repository"], found["revision"]
     try:
-        return Path(
-            snapshot_download(repository, revision=revision or None, allow_patterns=list(FILES))
+        return _fetch(repository, revision, PATIENCE if fallback is None else IN_A_HURRY)
+    except HubError as error:
+        if not error.unreachable or fallback is None or not fallback.is_dir():
+            raise
+        notice = (
+            f"The weights asked for, {name}, cannot be had from the Hub at the moment: those that "
+            "came with this program answer."
         )
-    except Exception as error:  # the client's failures have no base of their own
+        return Fetched(fallback, repository, revision, notice=notice)
+
+
+def _fetch(repository: str, revision: str | None, patience: float) -> Fetched:
+    cached = _cached(repository, revision)
+    if cached is not None and revision is not None and COMMIT.fullmatch(revision):
+        return cached
+    name = repository if revision is None else f"{repository}@{revision}"
+    what = f"{name} was not fetched"
+    try:
+        if constants.HF_HUB_OFFLINE:
+            raise HubError(f"{what}: {OFFLINE}", unreachable=True)
+        with told(what):
+            listing = _within(
+                patience, lambda: list_files(repository, revision=revision, timeout=patience)
+            )
+            _check_names(set(listing.files), name)
+            found = snapshot_download(repository, revision=revision, allow_patterns=list(FILES))
+            folder = Path(found)
+            if folder.name == listing.commit:  # else the branch moved on meanwhile
+                _check_contents(folder, listing)
+    except HubError as error:
+        if error.unreachable and cached is not None:
+            return cached
+        raise
+    return Fetched(folder, repository, revision, folder.name)
+
+
+def _cached(repository: str, revision: str | None) -> Fetched | None:
+    """What the Hub's cache holds of it, whole, as it was last fetched."""
+    try:
+        folder = snapshot_download(
+            repository, revision=revision, allow_patterns=list(FILES), local_files_only=True
+        )
+    except LocalEntryNotFoundError:
+        return None
+    if not all((Path(folder) / name).is_file() for name in ("config.json", "model.safetensors")):
+        return None
+    pinned = revision is not None and COMMIT.fullmatch(revision)
+    notice = (
+        None
+        if pinned
+        else (
+            f"The Hub was not asked whether there are newer weights of {repository}: those last "
+            f"fetched answer, of commit {Path(folder).name[:12]}."
+        )
+    )
+    return Fetched(Path(folder), repository, revision, Path(folder).name, notice)
+
+
+def _check_contents(folder: Path, listing: Listing) -> None:
+    """Raises OSError where a file is another than the Hub lists, after it is taken out of the
+    cache: there it would be found again and again."""
+    for path in folder.iterdir():
+        if path.name in FILES and not is_same(path.read_bytes(), listing.files[path.name]):
+            path.resolve().unlink()
+            path.unlink(missing_ok=True)
+            raise OSError(f"{path.name} came incomplete")
+
+
+def _check_names(files: set[str], name: str) -> None:
+    """Raises WeightsError, before anything is fetched, where there are no weights to load."""
+    if {"config.json", "model.safetensors"} <= files:
+        return
+    pickles = sorted(file for file in files if file.endswith((".bin", ".pt", ".pth", ".ckpt")))
+    if pickles:
         raise WeightsError(
-            f"{name} is no folder here, and no model that the Hub gives: check the name and the "
-            "revision, the network (or HF_HUB_OFFLINE), and HF_TOKEN if it is private."
-        ) from error
+            f"{name} holds its weights as a pickle only ({', '.join(pickles[:3])}), which can run "
+            "any code when it is loaded: ask its author for model.safetensors."
+        )
+    raise WeightsError(
+        f"{name} is no model of BrainAI or timm: expected config.json and model.safetensors, "
+        f"found {', '.join(sorted(files)[:6]) or 'nothing'}."
+    )
+
+
+def _within(seconds: float, call: Callable[[], T]) -> T:
+    """What a call returns, or a TimeoutError once it has taken longer.
+
+    The client's own timeouts are for each read of a connection, and for no name lookup: a Hub that
+    answers drop by drop would hold up the start for minutes.
+    """
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except Exception as error:
+            future.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    try:
+        return future.result(seconds)
+    except Late as error:  # another class than TimeoutError before Python 3.11
+        raise TimeoutError from error

@@ -1,7 +1,7 @@
 """Is there tumour on this slice? One object that answers, for the app, the API and Python alike."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -10,6 +10,7 @@ import torch
 
 from brainai.data.images import ImageSource, restore
 from brainai.errors import DataError, OutOfScope
+from brainai.hub.pull import Fetched, fetch_model
 from brainai.inference.scan import Progress, ScanPrediction, ScanProgress, judge_scan
 from brainai.inference.sequences import (
     MASK_LEVEL,
@@ -89,22 +90,39 @@ class Classifier:
         info: ModelInfo,
         device: str | torch.device = "cpu",
         scope: Scope | None = None,
+        weights: Fetched | None = None,
     ):
         self.info = info
+        self.weights = weights
         self.device = torch.device(device)
         self._scope = None if scope is None else scope.to(self.device)
         self._network = network.to(self.device, memory_format=torch.channels_last).eval()
 
     @classmethod
-    def load(cls, folder: str | Path, device: str | torch.device | None = None) -> "Classifier":
-        """The model of a folder, on the GPU if there is one and no device is named.
+    def load(
+        cls,
+        name: str | Path,
+        device: str | torch.device | None = None,
+        fallback: str | Path | None = None,
+    ) -> "Classifier":
+        """A model from a folder or from the Hub; `weights` of it says which, and where from.
 
+        Args:
+            name: a model folder, ours or a timm classifier's of two classes, or `owner/name` or
+                `owner/name@revision` on the Hub; see `fetch_model`.
+            device: None is the GPU if there is one.
+            fallback: model folder to take instead where the Hub cannot be reached;
+                `weights.notice` then says so.
         Raises:
-            WeightsError: the folder is missing, damaged or of another kind.
+            WeightsError: a file is missing, damaged, of another kind or too new.
+            HubError: the Hub has no such model, or cannot be reached.
         """
-        network, info = load_model(folder)
+        weights = fetch_model(name, None if fallback is None else Path(fallback))
+        network, info = load_model(weights.folder)
+        if weights.commit is not None:  # in the cache, a folder is named after its commit
+            info = replace(info, name=weights.repository)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        return cls(network, info, device, load_scope(folder))
+        return cls(network, info, device, load_scope(weights.folder), weights)
 
     def predict(
         self,

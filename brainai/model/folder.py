@@ -4,9 +4,9 @@
     decoder.safetensors              the mask's decoder, where there is one
     scope.safetensors                what may be judged at all (`Scope`), where that was fitted
     brainai.json                     `ModelInfo`
-    report.json, README.md           figures on `test`, and the model card
+    report.json, README.md           figures on `test`, and the model card; its charts in figures/
 
-No pickle, neither written nor read.
+No pickle, neither written nor read. All is checked before any of it is loaded.
 """
 
 import copy
@@ -18,18 +18,25 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from timm.models import save_for_hf
 
 from brainai.data.dataset import LABEL_NAMES, MODALITIES
 from brainai.data.images import MEAN, STD
-from brainai.errors import WeightsError
+from brainai.errors import ConfigError, WeightsError
 from brainai.model.network import BrainNet, build_network
 from brainai.model.others import is_timm_folder, load_timm_folder
 from brainai.model.scope import Scope
 
 FORMAT_VERSION = 1
+WEIGHTS = "model.safetensors"
+DECODER = "decoder.safetensors"
+SCOPE = "scope.safetensors"
+INFO = "brainai.json"
+REPORT = "report.json"
+CARD = "README.md"
+FILES = ("config.json", WEIGHTS, DECODER, SCOPE, INFO, REPORT, CARD)  # what answers are made from
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,7 @@ class ModelInfo:
     threshold: float = 0.5  # a probability: from here on the label is "Tumor"
     operating_point: str = "probability of one half"  # what the threshold was chosen for
     youden_threshold: float | None = None  # where sensitivity + specificity were highest
+    scope: bool = False  # whether scope.safetensors belongs to it
     name: str = "brainai-resnet50"
     revision: str = ""  # 12 digits of a hash of all that an answer follows from
     dataset_hash: str = ""  # of what it was trained on
@@ -55,6 +63,11 @@ class ModelInfo:
     git_revision: str = ""
     training: dict = field(default_factory=dict)  # the resolved configuration
     format_version: int = FORMAT_VERSION
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether temperature and threshold were fitted, on data that are named."""
+        return bool(self.calibration_hash)
 
 
 def write_model(
@@ -91,12 +104,12 @@ def write_model(
         },
     )
     if network.decoder is not None:
-        save_file(network.decoder.state_dict(), partial / "decoder.safetensors")
+        save_file(network.decoder.state_dict(), partial / DECODER)
     if scope is not None:
         tensors = {name: t.cpu().contiguous() for name, t in scope.state_dict().items()}
-        save_file(tensors, partial / "scope.safetensors")
-    info = replace(info, revision=_digest(partial, info))
-    _write_json(partial / "brainai.json", asdict(info))
+        save_file(tensors, partial / SCOPE)
+    info = replace(info, scope=scope is not None, revision=_digest(partial, info))
+    _write_json(partial / INFO, asdict(info))
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(partial, folder)
 
@@ -116,10 +129,23 @@ def load_model(folder: str | Path, *, drop_path: float = 0.0) -> tuple[BrainNet,
         info = ModelInfo(**values)
         return network.eval(), replace(info, revision=_digest(folder, info))
     info = read_info(folder)
-    network = build_network(info.architecture, decoder=info.decoder, drop_path=drop_path)
-    _load_part(network.classifier, folder / "model.safetensors")
+    try:
+        network = build_network(info.architecture, decoder=info.decoder, drop_path=drop_path)
+    except ConfigError as error:
+        raise WeightsError(f"{folder / INFO}: {error}") from error
+    parts = {WEIGHTS: network.classifier}
     if network.decoder is not None:
-        _load_part(network.decoder, folder / "decoder.safetensors")
+        parts[DECODER] = network.decoder
+    for name, module in (parts | ({SCOPE: Scope()} if info.scope else {})).items():
+        _check_part(module, folder / name)
+    if info.revision and info.revision != _digest(folder, info):
+        raise WeightsError(
+            f"{folder}: {INFO} and the weights beside it are not of one and the same model, or "
+            "were changed. Copy the model folder again, or fit it anew with "
+            "`python -m brainai.training.finish`."
+        )
+    for name, module in parts.items():
+        module.load_state_dict(load_file(folder / name))
     return network.eval(), info
 
 
@@ -129,11 +155,12 @@ def load_scope(folder: str | Path) -> Scope | None:
     Raises:
         WeightsError: scope.safetensors is damaged or of another kind.
     """
-    path = Path(folder) / "scope.safetensors"
+    path = Path(folder) / SCOPE
     if not path.is_file():
         return None
     scope = Scope()
-    _load_part(scope, path)
+    _check_part(scope, path)
+    scope.load_state_dict(load_file(path))
     return scope.eval()
 
 
@@ -143,21 +170,22 @@ def read_info(folder: str | Path) -> ModelInfo:
     Raises:
         WeightsError: it is missing, damaged or of a newer format.
     """
-    path = Path(folder) / "brainai.json"
+    path = Path(folder) / INFO
     try:
-        values = json.loads(path.read_text())
+        values = json.loads(path.read_text(encoding="utf-8"))
+        newest = values.get("format_version", 0)
     except FileNotFoundError as error:
         raise WeightsError(
             f"{folder} is not a model folder: it has no brainai.json. "
             "Name a folder that train.py wrote."
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, AttributeError) as error:
         raise WeightsError(f"{path} is damaged: copy the model folder again.") from error
-    if values.get("format_version", 0) > FORMAT_VERSION:
+    if newest > FORMAT_VERSION:
         raise WeightsError(
-            f"{folder} has format {values['format_version']}, "
-            f"this version reads {FORMAT_VERSION}: update brainai."
+            f"{folder} has format {newest}, this version reads {FORMAT_VERSION}: update brainai."
         )
+    values.setdefault("scope", (Path(folder) / SCOPE).is_file())  # not said by older folders
     known = {f.name: f for f in fields(ModelInfo)}
     return ModelInfo(
         **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}
@@ -168,25 +196,28 @@ def read_report(folder: str | Path) -> dict | None:
     """report.json of a model folder, or None where there is none that can be read: the weights
     answer without."""
     try:
-        return json.loads((Path(folder) / "report.json").read_text(encoding="utf-8"))
+        return json.loads((Path(folder) / REPORT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
 
 
-def _load_part(module: torch.nn.Module, path: Path) -> None:
+def _check_part(module: torch.nn.Module, path: Path) -> None:
+    """Raises WeightsError where a file of weights is missing, damaged, or not for this module; only
+    its header is read."""
     try:
-        module.load_state_dict(load_file(path))
+        with safe_open(path, framework="pt") as file:
+            found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError as error:
         raise WeightsError(
             f"{path.parent} has no {path.name}: copy the model folder again."
         ) from error
     except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(f"{path} is damaged: copy the model folder again.") from error
-    except RuntimeError as error:
+    if found != {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}:
         raise WeightsError(
-            f"{path} does not fit the network that brainai.json describes: "
+            f"{path} does not fit the network that {INFO} describes: "
             "use files of one and the same model."
-        ) from error
+        )
 
 
 def _portable(network: BrainNet, half: bool) -> BrainNet:

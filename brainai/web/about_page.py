@@ -7,6 +7,7 @@ import gradio as gr
 
 from brainai.evaluation.intervals import LEVEL
 from brainai.hub.card import SHOWN, card_body
+from brainai.hub.pull import Fetched
 from brainai.model.folder import ModelInfo
 from brainai.web.limits import MAX_SCAN_BYTES, MAX_SLICE_BYTES, MAX_SLICES, MB
 from brainai.web.style import own_html
@@ -38,12 +39,33 @@ once.</p></div>
 """
 
 
-def add_about_page(info: ModelInfo, report: dict[str, Any] | None) -> None:
+def add_about_page(info: ModelInfo, report: dict[str, Any] | None, weights: Fetched) -> None:
     """Put the tab's contents where it is called, within `gr.Blocks`."""
-    own_html(WORDS + figures_section(info, report), elem_id="about")
+    sections = WORDS + weights_section(info, weights) + figures_section(info, report)
+    own_html(sections, elem_id="about")
     if report is not None:
         with gr.Accordion("The whole model card", open=False):
             gr.Markdown(card_body(info, report), elem_id="model-card")
+
+
+def weights_section(info: ModelInfo, weights: Fetched) -> str:
+    """Which weights answer, where they come from, and what was fitted of them; HTML."""
+    facts = {"Model": info.name, "Weights": info.revision}
+    if weights.commit is not None:
+        facts["On the Hub"] = f"commit {weights.commit[:12]}"
+        if weights.revision not in (None, weights.commit):
+            facts["On the Hub"] += f", asked for as {weights.revision}"
+    facts |= {
+        "Threshold and temperature": fitted(info.calibrated),
+        "What cannot be judged": fitted(info.scope),
+    }
+    rows = "".join(f"<div><dt>{k}</dt><dd>{escape(v)}</dd></div>" for k, v in facts.items())
+    return f'<h2>Which weights answer</h2><dl class="facts">{rows}</dl>'
+
+
+def fitted(done: bool) -> str:
+    """Whether something about the weights was fitted, in words."""
+    return "fitted" if done else "not fitted"
 
 
 def figures_section(info: ModelInfo, report: dict[str, Any] | None) -> str:

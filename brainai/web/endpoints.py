@@ -12,10 +12,12 @@ from PIL import Image
 
 from brainai.data.images import MAX_PIXELS, MIN_SIDE
 from brainai.errors import DataError, OutOfScope
+from brainai.hub.pull import Fetched
 from brainai.inference.classifier import Prediction
 from brainai.inference.forms import FORMAT_VERSION, origin, scan_form, slice_form
 from brainai.inference.scan import ScanPrediction
 from brainai.model.folder import ModelInfo
+from brainai.web.about_page import fitted
 from brainai.web.embed import encoded
 from brainai.web.faults import to_client
 from brainai.web.jobs import Jobs
@@ -38,9 +40,12 @@ TOLD = (
     "threshold",
     "operating_point",
 )
+WEIGHTS_TOLD = ("repository", "revision", "commit", "notice")  # and no folder of the server
 
 
-def add_endpoints(jobs: Jobs, info: ModelInfo, report: dict[str, Any] | None) -> None:
+def add_endpoints(
+    jobs: Jobs, info: ModelInfo, report: dict[str, Any] | None, weights: Fetched
+) -> None:
     """Offer the endpoints, within `gr.Blocks`. Names and parameters are part of the interface."""
 
     def predict(
@@ -103,8 +108,8 @@ def add_endpoints(jobs: Jobs, info: ModelInfo, report: dict[str, Any] | None) ->
 
     def model_info() -> dict[str, Any]:
         """The model behind the answers: what it takes, its operating point, its figures on held-out
-        patients with intervals, and the limits of this server."""
-        return info_form(info, report)
+        patients with intervals, where its weights come from, and the limits of this server."""
+        return info_form(info, report, weights)
 
     def health() -> dict[str, Any]:
         """Whether the server answers."""
@@ -136,7 +141,7 @@ def batch_item(
     return {"file": name, "error": None, **slice_form(answer, info, mask=mask)}
 
 
-def info_form(info: ModelInfo, report: dict[str, Any] | None) -> dict[str, Any]:
+def info_form(info: ModelInfo, report: dict[str, Any] | None, weights: Fetched) -> dict[str, Any]:
     """The answer of `/model_info`."""
     figures = None
     if report is not None:
@@ -145,6 +150,9 @@ def info_form(info: ModelInfo, report: dict[str, Any] | None) -> dict[str, Any]:
     return {
         "format_version": FORMAT_VERSION,
         **{key: getattr(info, key) for key in TOLD},
+        "calibration": fitted(info.calibrated),
+        "scope": fitted(info.scope),
+        "weights": {key: getattr(weights, key) for key in WEIGHTS_TOLD},
         "limits": {
             "slice_bytes": MAX_SLICE_BYTES,
             "slice_pixels": MAX_PIXELS,

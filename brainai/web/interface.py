@@ -1,11 +1,13 @@
 """The page and its endpoints put together, and served."""
 
+from html import escape
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from brainai.hub.pull import Fetched
 from brainai.model.folder import ModelInfo
 from brainai.web.about_page import add_about_page
 from brainai.web.api_page import add_api_page
@@ -31,6 +33,7 @@ def build_page(
     info: ModelInfo,
     examples: Examples | None = None,
     report: dict[str, Any] | None = None,
+    weights: Fetched | None = None,
 ) -> gr.Blocks:
     """The whole page and its endpoints.
 
@@ -39,11 +42,12 @@ def build_page(
         info: of the model.
         examples: what a visitor may try.
         report: the model's report.json, where there is one.
+        weights: where the model comes from, to be told.
     """
     claim_folder()
-    examples = examples or Examples()
+    examples, weights = examples or Examples(), weights or Fetched(Path())
     with gr.Blocks(title="BrainAI", analytics_enabled=False, fill_width=True) as page:
-        own_html(TITLE, elem_id="title")
+        own_html(title(weights.notice), elem_id="title")
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Start", id="start"):
                 start = add_start_page(page, jobs, info, examples)
@@ -54,13 +58,18 @@ def build_page(
             with gr.Tab("Many slices", id="many"):
                 add_many_page(jobs, info)
             with gr.Tab("About", id="about"):
-                add_about_page(info, report)
+                add_about_page(info, report, weights)
             with gr.Tab("API", id="api"):
                 add_api_page(page)
         _connect(start, tabs, slices)
-        add_endpoints(jobs, info, report)
+        add_endpoints(jobs, info, report, weights)
     refuse_addresses(page)
     return page.queue(max_size=MAX_WAITING, api_open=False)  # none passes by the queue
+
+
+def title(notice: str | None) -> str:
+    """The page's name, what it is not for, and what a visitor should know of its weights; HTML."""
+    return TITLE + (f'<p class="notice" role="status">{escape(notice)}</p>' if notice else "")
 
 
 def launch(page: gr.Blocks, **options: Any) -> Any:

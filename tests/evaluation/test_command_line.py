@@ -58,7 +58,7 @@ def test_slices_that_lack_a_sequence_are_told(model, dataset, capsys):
         (["--split", "tset"], "found 'tset'"),
         (["--modalities", "t1c"], "found 't1c'"),
         (["--model", "nowhere"], "nowhere is not a model folder"),
-        (["--model", "nobody/nothing"], "no model that the Hub gives"),
+        (["--model", "nobody/nothing"], "HF_HUB_OFFLINE is set"),
         (["--beside", "nowhere.json"], "nowhere.json: expected a report.json"),
     ],
 )

@@ -1,88 +1,240 @@
 """Models by name, from a server that answers the Hub's protocol to the real client."""
 
-import os
-import subprocess
-import sys
+import json
+import re
+import shutil
+import time
 from pathlib import Path
 
 import pytest
-from hub_server import SHA, serve
+import timm
+import torch
+from hub_server import Hub
+from huggingface_hub import constants
+from timm.models import save_for_hf
 
-from brainai.errors import WeightsError
+from brainai.errors import HubError, WeightsError
 from brainai.hub.pull import fetch_model
+from brainai.inference.classifier import Classifier
+from brainai.model.folder import read_info
 
-CODE = """
-import sys
-from brainai.errors import WeightsError
-from brainai.hub.pull import fetch_model
-from brainai.model.folder import load_model
-try:
-    folder = fetch_model(sys.argv[1])
-    print(load_model(folder)[1].revision, folder)
-except WeightsError as error:
-    print(error)
-    sys.exit(2)
-"""
+PICTURE = torch.linspace(0, 255, 64 * 64).reshape(64, 64).numpy()
 
 
-def fetch(name: str, endpoint: str, home: Path, **environment: str) -> subprocess.CompletedProcess:
-    """In a process of its own: the client reads its environment when it is imported."""
-    environment = {
-        **{k: v for k, v in os.environ.items() if not k.startswith("HF_")},
-        "HF_ENDPOINT": endpoint,
-        "HF_HOME": str(home),
-        "HF_HUB_DISABLE_XET": "1",
-        **environment,
-    }
-    call = [sys.executable, "-c", CODE, name]
-    return subprocess.run(call, env=environment, capture_output=True, text=True, timeout=120)
+@pytest.fixture
+def tiny(hub: Hub, model_folder: Path):
+    """me/tiny on the Hub, and the sha of its only commit with weights."""
+    return hub.hold("me/tiny", model_folder)
 
 
 def test_a_folder_is_itself_and_what_looks_like_none_is_left_to_the_loader(tmp_path: Path) -> None:
-    assert fetch_model(tmp_path) == tmp_path
-    assert fetch_model("weights that are not there") == Path("weights that are not there")
+    assert fetch_model(tmp_path).folder == tmp_path
+    assert fetch_model("weights that are not there").folder == Path("weights that are not there")
 
 
-def test_what_is_not_in_the_cache_cannot_be_had_offline() -> None:
-    with pytest.raises(WeightsError, match=r"nobody/nothing@v1 is no folder here.*HF_TOKEN"):
-        fetch_model("nobody/nothing@v1")
+def test_a_folder_comes_before_a_repository_of_the_same_name(hub, tiny, tmp_path, monkeypatch):
+    (tmp_path / "me" / "tiny").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert fetch_model("me/tiny").repository is None
+    assert hub.asked == []
 
 
-@pytest.mark.slow
-def test_a_model_of_the_hub_is_fetched_once_and_answers_without_it(
-    model_folder: Path, tmp_path: Path
+@pytest.mark.parametrize("name", ["me/tiny", "me/tiny@main", "me/tiny@v1", "me/tiny@SHA"])
+def test_branch_tag_and_commit_give_the_same_answers_as_the_folder(
+    hub: Hub, tiny, model_folder: Path, name: str
 ) -> None:
-    with serve(model_folder, "me/tiny") as endpoint:
-        for name in ("me/tiny", "me/tiny@main"):
-            found = fetch(name, endpoint, tmp_path)
-            assert found.returncode == 0, found.stderr
-            assert SHA in found.stdout
-        unknown = fetch("me/tiny@v9", endpoint, tmp_path)
-        assert (unknown.returncode, "no model that the Hub gives" in unknown.stdout) == (2, True)
-    by_commit = fetch(f"me/tiny@{SHA}", endpoint, tmp_path)  # the server is gone
-    assert by_commit.stdout == found.stdout
+    tiny.tags["v1"] = tiny.head
+    found = Classifier.load(name.replace("SHA", tiny.head), device="cpu")
+    own = Classifier.load(model_folder, device="cpu")
+    assert found.weights.commit == tiny.head
+    assert found.weights.notice is None
+    assert found.info.name == "me/tiny"
+    assert found.info.revision == own.info.revision
+    assert found.predict(PICTURE).probability == own.predict(PICTURE).probability
 
 
-@pytest.mark.slow
+def test_a_tag_stays_where_it_is_when_the_branch_moves(hub: Hub, tiny) -> None:
+    tiny.tags["v1"] = first = tiny.head
+    second = tiny.commit(tiny.files | {"README.md": b"newer"})
+    assert fetch_model("me/tiny@v1").commit == first
+    assert fetch_model("me/tiny").commit == second
+
+
+def test_a_commit_in_the_cache_is_taken_without_a_question(hub: Hub, tiny) -> None:
+    fetch_model(f"me/tiny@{tiny.head}")
+    hub.asked.clear()
+    found = fetch_model(f"me/tiny@{tiny.head}")
+    assert hub.asked == []
+    assert found.notice is None
+
+
+def test_only_the_files_of_a_model_are_fetched(hub: Hub, tiny) -> None:
+    tiny.commit(tiny.files | {"pytorch_model.bin": b"pickle", "more/model.safetensors": b"no"})
+    folder = fetch_model("me/tiny").folder
+    assert {path.name for path in folder.iterdir()} == {
+        "brainai.json", "config.json", "decoder.safetensors", "model.safetensors"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("offline", [True, False], ids=["HF_HUB_OFFLINE", "a Hub with a fault"])
+def test_without_the_hub_the_cache_answers_and_says_so(hub, tiny, monkeypatch, offline) -> None:
+    fetch_model("me/tiny@main")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
+    hub.status = 503
+    found = fetch_model("me/tiny@main")
+    assert found.commit == tiny.head
+    assert "were last fetched" in found.notice or "last fetched answer" in found.notice
+    assert tiny.head[:12] in found.notice
+
+
+def no_hub(hub: Hub, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    if how == "offline":
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    elif how == "fault":
+        hub.status = 503
+    elif how == "slow":
+        hub.pause = 30
+    else:  # nobody listens
+        monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("how", ["offline", "fault", "slow", "nobody"])
+def test_without_hub_and_cache_the_fallback_answers_within_three_seconds(
+    hub: Hub, model_folder: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    no_hub(hub, monkeypatch, how)
+    start = time.monotonic()
+    found = fetch_model("me/tiny@v1", fallback=model_folder)
+    assert time.monotonic() - start < 3
+    assert (found.folder, found.commit) == (model_folder, None)
+    assert found.notice == (
+        "The weights asked for, me/tiny@v1, cannot be had from the Hub at the moment: those that "
+        "came with this program answer."
+    )
+
+
+@pytest.mark.parametrize("how", ["offline", "fault", "nobody"])
+def test_without_hub_cache_and_fallback_there_is_a_sentence(hub, monkeypatch, how) -> None:
+    no_hub(hub, monkeypatch, how)
+    with pytest.raises(HubError, match=r"^me/tiny@v1 was not fetched: .*\.$") as told:
+        fetch_model("me/tiny@v1")
+    assert told.value.unreachable
+
+
+def test_what_the_hub_says_no_to_has_no_fallback(hub: Hub, tiny, model_folder: Path) -> None:
+    with pytest.raises(HubError, match=r"me/tiny@v9 was not fetched: it has no such branch"):
+        fetch_model("me/tiny@v9", fallback=model_folder)
+    with pytest.raises(HubError, match=r"me/none was not fetched: .* no such repository"):
+        fetch_model("me/none", fallback=model_folder)
+
+
 def test_a_private_model_needs_its_token_which_is_never_told(
-    model_folder: Path, tmp_path: Path
+    hub: Hub, model_folder: Path, monkeypatch: pytest.MonkeyPatch, caplog, capfd
 ) -> None:
-    with serve(model_folder, "me/secret", token="hf_right") as endpoint:
-        without = fetch("me/secret", endpoint, tmp_path / "a")
-        wrong = fetch("me/secret", endpoint, tmp_path / "b", HF_TOKEN="hf_wrong")
-        right = fetch("me/secret", endpoint, tmp_path / "c", HF_TOKEN="hf_right")
-    assert (without.returncode, wrong.returncode, right.returncode) == (2, 2, 0)
-    assert "HF_TOKEN" in without.stdout
-    assert "hf_wrong" not in wrong.stdout + wrong.stderr
+    hub.hold("me/secret", model_folder, private=True)
+    hub.user("hf_other", "other")
+    told = []
+    for token in (None, "hf_wrong", "hf_other"):
+        if token:
+            monkeypatch.setenv("HF_TOKEN", token)
+        with pytest.raises(HubError, match="HF_TOKEN") as error:
+            fetch_model("me/secret")
+        told.append(str(error.value))
+    monkeypatch.setenv("HF_TOKEN", "hf_right")
+    assert fetch_model("me/secret").commit
+    heard = " ".join((*told, caplog.text, *capfd.readouterr()))
+    assert not re.search("hf_(wrong|other|right)", heard)
+
+
+def test_a_download_that_breaks_off_goes_on_by_itself(hub: Hub, tiny) -> None:
+    hub.cut_downloads = 1
+    folder = fetch_model("me/tiny").folder
+    whole = (folder / "model.safetensors").read_bytes()
+    assert whole == tiny.files["model.safetensors"]
 
 
 @pytest.mark.slow
-def test_a_download_that_breaks_off_is_told_and_goes_on_later(
-    model_folder: Path, tmp_path: Path
-) -> None:
-    with serve(model_folder, "me/tiny", cut=True) as endpoint:
-        broken = fetch("me/tiny", endpoint, tmp_path)
-    assert (broken.returncode, "no model that the Hub gives" in broken.stdout) == (2, True)
-    assert "Traceback" not in broken.stderr
-    with serve(model_folder, "me/tiny") as endpoint:
-        assert fetch("me/tiny", endpoint, tmp_path).returncode == 0
+def test_a_download_that_keeps_breaking_off_leaves_nothing_half(hub: Hub, tiny, tmp_path) -> None:
+    hub.cut_downloads = 1000
+    with pytest.raises(HubError, match="broke off: try again later"):
+        fetch_model("me/tiny")
+    assert not list((tmp_path / "cache").rglob("*.incomplete"))
+    hub.cut_downloads = 0
+    assert Classifier.load("me/tiny", device="cpu").weights.notice is None
+
+
+def test_a_file_that_comes_short_is_not_kept(hub: Hub, tiny, tmp_path: Path) -> None:
+    hub.truncate = "model.safetensors"
+    with pytest.raises(HubError, match="try again later"):
+        fetch_model("me/tiny")
+    assert not list((tmp_path / "cache").rglob("model.safetensors"))
+    hub.truncate = ""
+    fetch_model("me/tiny")
+
+
+def test_a_damaged_file_in_the_repository_is_refused(hub: Hub, tiny) -> None:
+    half = tiny.files["model.safetensors"][:1000]
+    tiny.commit(tiny.files | {"model.safetensors": half})
+    with pytest.raises(WeightsError, match=r"model\.safetensors is damaged"):
+        Classifier.load("me/tiny")
+
+
+def test_files_of_two_models_are_refused(hub: Hub, tiny, model_folder: Path) -> None:
+    info = json.loads(tiny.files["brainai.json"])
+    changed = json.dumps(info | {"threshold": 0.1}).encode()
+    tiny.commit(tiny.files | {"brainai.json": changed})
+    with pytest.raises(WeightsError, match="not of one and the same model"):
+        Classifier.load("me/tiny")
+
+
+def test_another_architecture_and_a_newer_format_are_refused(hub: Hub, tiny) -> None:
+    info = json.loads(tiny.files["brainai.json"])
+    for changed, words in (
+        ({"architecture": "resnet18"}, "does not fit the network"),
+        ({"architecture": "resnet_of_2030"}, "Expected a timm architecture"),
+        ({"format_version": 2}, "update brainai"),
+    ):
+        tiny.commit(tiny.files | {"brainai.json": json.dumps(info | changed).encode()})
+        with pytest.raises(WeightsError, match=words):
+            Classifier.load("me/tiny")
+
+
+def test_a_missing_part_is_named(hub: Hub, tiny) -> None:
+    tiny.commit({k: v for k, v in tiny.files.items() if k != "decoder.safetensors"})
+    with pytest.raises(WeightsError, match=r"has no decoder\.safetensors"):
+        Classifier.load("me/tiny")
+
+
+def test_a_pickle_is_refused_before_anything_is_fetched(hub: Hub, tiny) -> None:
+    tiny.commit({"config.json": b"{}", "pytorch_model.bin": b"pickle"})
+    with pytest.raises(WeightsError, match=r"me/tiny .* pickle only \(pytorch_model\.bin\)"):
+        fetch_model("me/tiny")
+    assert not [asked for asked in hub.asked if "resolve" in asked]
+
+
+def test_what_is_no_model_is_refused(hub: Hub, tiny) -> None:
+    tiny.commit({"README.md": b"a data set"})
+    with pytest.raises(WeightsError, match=r"expected config\.json .* found README\.md"):
+        fetch_model("me/tiny")
+
+
+def test_a_timm_classifier_of_others_answers_as_it_is(hub: Hub, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    other = timm.create_model("test_resnet", num_classes=2)
+    save_for_hf(other, tmp_path / "timm", safe_serialization=True)
+    hub.hold("other/timm", tmp_path / "timm")
+    classifier = Classifier.load("other/timm", device="cpu")
+    assert classifier.info.name == "other/timm"
+    assert not classifier.info.calibrated
+    assert not classifier.info.scope
+    assert 0 <= classifier.predict(PICTURE).probability <= 1
+
+
+def test_an_older_folder_that_does_not_say_whether_it_has_a_scope(model_folder, tmp_path) -> None:
+    folder = shutil.copytree(model_folder, tmp_path / "m")
+    values = json.loads((folder / "brainai.json").read_text())
+    del values["scope"]
+    (folder / "brainai.json").write_text(json.dumps(values))
+    assert read_info(folder).scope is False
+    (folder / "scope.safetensors").touch()
+    assert read_info(folder).scope is True
