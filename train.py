@@ -4,6 +4,7 @@
     accelerate launch train.py --preset scratch --data DATASET --out RUN
     accelerate launch train.py --preset smoke --data DATASET --out RUN
     accelerate launch train.py --data DATASET --out RUN --resume     # after a kill, at any moment
+    accelerate launch train.py --data DATASET --out RUN --push-to-hub owner/name
 
 `--help` lists every option. The run folder is described in brainai/training/checkpoints.py.
 """
@@ -19,6 +20,9 @@ from accelerate.utils import set_seed
 
 from brainai.data.dataset import read_info, source_names
 from brainai.errors import BrainAIError
+from brainai.hub.publish import begin, publish_run
+from brainai.hub.pull import fetch_model
+from brainai.hub.upload import Target
 from brainai.model.answer import has_fast_bfloat16
 from brainai.model.folder import ModelInfo, load_model
 from brainai.model.network import BrainNet, build_network
@@ -30,8 +34,8 @@ from brainai.training.checkpoints import (
     read_history,
     write_config,
 )
-from brainai.training.config import TrainConfig, check_start, parse_config
-from brainai.training.distributed import check_processes, share_batch_norm
+from brainai.training.config import TrainConfig, check_start, origin, parse_config
+from brainai.training.distributed import check_processes, in_main_process, share_batch_norm
 from brainai.training.finish import finish
 from brainai.training.lr_finder import find_learning_rate
 from brainai.training.scope import train_scope
@@ -63,12 +67,14 @@ def open_network(config: TrainConfig, accelerator: Accelerator) -> BrainNet:
     set_seed(config.seed)
     with accelerator.main_process_first():
         if config.init_from is not None:
-            network, info = load_model(config.init_from, drop_path=config.drop_path)
+            folder = fetch_model(config.init_from).folder
+            network, info = load_model(folder, drop_path=config.drop_path)
             check_start(config, info)
         else:
             network = build_network(
                 config.architecture,
                 pretrained=config.pretrained,
+                pretrained_from=config.pretrained_from,
                 decoder=config.decoder,
                 drop_path=config.drop_path,
             )
@@ -91,16 +97,18 @@ def train(config: TrainConfig, accelerator: Accelerator, network: BrainNet) -> N
     accelerator.end_training()
 
 
-def publish(config: TrainConfig, network: BrainNet) -> None:
-    """The best weights, finished: fitted on `valid`, written, and reported on `test`."""
+def conclude(config: TrainConfig, network: BrainNet) -> None:
+    """The best weights, finished: fitted on `valid`, written, and reported on `test`; pushed where
+    that was asked for."""
     load_best(config.out, network)
+    began = origin(config, sys.argv[1:])
     info = ModelInfo(
         architecture=config.architecture,
         image_size=config.image_size,
         decoder=config.decoder,
         dataset_hash=read_info(config.data)["content_hash"],
         git_revision=git_revision(),
-        training=config.recipe() | {"sources": source_names(config.data)},
+        training=config.recipe() | began | {"sources": source_names(config.data)},
     )
     finish(
         network,
@@ -108,9 +116,11 @@ def publish(config: TrainConfig, network: BrainNet) -> None:
         config.data,
         config.out,
         train_scope(config.data, config.scope_steps) if config.scope_steps else None,
-        command="train.py",
+        command=began["command"],
         history=read_history(config.out),
     )
+    if config.push_to_hub is not None:
+        print(publish_run(config.out, Target(config.push_to_hub, public=config.public), config.tag))
 
 
 def main() -> None:
@@ -118,13 +128,15 @@ def main() -> None:
     try:
         config = parse_config()
         accelerator = open_accelerator(config)
+        if config.push_to_hub is not None and not config.find_lr:
+            in_main_process(accelerator, begin, config.out, Target(config.push_to_hub))
         network = open_network(config, accelerator)
         if config.find_lr:
             accelerator.print(f"--find-lr: {find_learning_rate(accelerator, network, config):.1e}")
             return
         train(config, accelerator, network)
         if accelerator.is_main_process:
-            publish(config, network)
+            conclude(config, network)
     except BrainAIError as error:
         print(f"train.py: {error}", file=sys.stderr)
         sys.exit(2)

@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from brainai import __version__
-from brainai.hub.card import figures, model_card
+from brainai.hub.card import CHARTS, figures, model_card
 from brainai.model.folder import load_model, read_info
 
 ROOT = Path(__file__).parents[1]
@@ -145,7 +145,9 @@ def test_the_figures_of_readme_and_card_are_those_of_the_report() -> None:
     report = json.loads((ROOT / "weights" / "report.json").read_text())
     assert figures(report) in (ROOT / "README.md").read_text()
     card = (ROOT / "weights" / "README.md").read_text()
-    assert card == model_card(read_info(ROOT / "weights"), report)
+    charts = [name for name in CHARTS if (ROOT / "weights" / "figures" / name).exists()]
+    assert len(charts) == 5  # of an evaluation: learning curves are a training's
+    assert card == model_card(read_info(ROOT / "weights"), report, charts)
 
 
 def test_no_other_figure_stands_in_the_readme() -> None:

@@ -67,7 +67,7 @@ def test_the_smoke_preset_learns_and_publishes(dataset_folder: Path, tmp_path: P
     assert report["all"]["figures"]["auroc"]["value"] > 0.9
     assert {path.name for path in (out / "model").iterdir()} == {
         "README.md", "brainai.json", "config.json", "decoder.safetensors", "model.safetensors",
-        "report.json", "scope.safetensors",
+        "report.json", "scope.safetensors", "figures",
     }  # fmt: skip
     assert {path.name for path in (out / "figures").iterdir()} == {
         "confusion.png", "learning_curves.png", "mask_dice.png", "reliability.png", "roc_pr.png",

@@ -1,7 +1,6 @@
 """`python -m brainai.evaluation --model weights --data DATASET --split test [--out DIR]`."""
 
 import argparse
-import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from brainai.evaluation.phantoms import score_phantoms
 from brainai.evaluation.report import build_report, other_points, read_report, write_report
 from brainai.evaluation.scope_rates import measure_scope
 from brainai.evaluation.score import describe, score_split, slice_loader
-from brainai.evaluation.text import table
+from brainai.evaluation.text import shown_command, table
 from brainai.hub.pull import fetch_model
 from brainai.model.folder import load_model, load_scope
 
@@ -23,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     options = parser().parse_args(arguments)
     try:
-        evaluate(options, command=shlex.join(["python", "-m", "brainai.evaluation", *arguments]))
+        evaluate(options, shown_command("python", "-m", "brainai.evaluation", *arguments))
     except BrainAIError as error:
         print(error, file=sys.stderr)
         return 2

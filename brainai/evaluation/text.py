@@ -1,5 +1,8 @@
 """The report in words: report.md for people, and the lines that a command line prints."""
 
+import shlex
+from pathlib import Path
+
 from brainai.evaluation.intervals import FIGURE_NAMES, LEVEL
 from brainai.evaluation.sections import (
     GROUP_FIGURES,
@@ -30,6 +33,17 @@ FIGURE_FILES = {
     "top_losses.png": "Top losses",
     "learning_curves.png": "Learning curves",
 }
+
+
+def shown_command(*words: str) -> str:
+    """A command as reports and cards show it: places elsewhere on a machine by their last name."""
+    shown = []
+    for word in words:
+        option, equals, value = word.rpartition("=")
+        place = Path(value).expanduser()
+        away = place.is_absolute() or place.parts[:1] == ("..",)
+        shown.append(f"{option}{equals}{place.name if away else value}")
+    return shlex.join(shown)
 
 
 def table(report: dict) -> str:

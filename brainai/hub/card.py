@@ -1,16 +1,34 @@
-"""The model card: README.md of a model folder, its figures taken from report.json."""
+"""The model card: README.md of a model folder, its figures taken from report.json.
+
+After an evaluation, the card, the report and the charts of a model folder follow it by
+
+    python -m brainai.hub.card MODEL OUT
+"""
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from huggingface_hub import EvalResult, ModelCardData
 
 from brainai import DISCLAIMER
+from brainai.errors import BrainAIError, DataError
 from brainai.evaluation.intervals import LEVEL
+from brainai.evaluation.report import read_report
 from brainai.evaluation.sections import (
     calibration_section,
+    group_table,
     operating_point,
     phantom_section,
     point_section,
     scope_section,
     size_section,
 )
-from brainai.model.folder import ModelInfo
+from brainai.hub.pull import HUB_ID
+from brainai.hub.terms import GLIOMA, HUB_DATASETS, NO_HEALTHY_PERSON, SOURCES
+from brainai.model.folder import CARD, REPORT, ModelInfo, read_info
 
 SHOWN = {
     "dice": "Dice of slices (F1 of “Tumor”)",
@@ -20,106 +38,143 @@ SHOWN = {
     "mask_dice": "Dice of masks, mean over patients",
     "ece": "Calibration error (ECE)",
 }
-SECTIONS = (point_section, calibration_section, scope_section, phantom_section, size_section)
-
-SOURCES = {
-    "lgg": "LGG MRI Segmentation (TCGA-LGG; Buda et al. 2019, "
-    "https://doi.org/10.1016/j.compbiomed.2019.05.002)",
-    "brats": "BraTS (Menze et al. 2015, https://doi.org/10.1109/TMI.2014.2377694; Bakas et al. "
-    "2017, https://doi.org/10.1038/sdata.2017.117; Baid et al. 2021, "
-    "https://arxiv.org/abs/2107.02314)",
-    "phantom": "simulated studies (`python -m brainai.data.phantom`)",
-    "folders": "folders of pictures, one per class",
+METRICS = {  # the Hub's names
+    "dice": "f1",
+    "auroc": "roc_auc",
+    "sensitivity": "recall",
+    "specificity": "specificity",
+    "mask_dice": "dice",
+    "ece": "expected_calibration_error",
 }
-GLIOMA = {"lgg", "brats", "phantom"}
-NO_HEALTHY_PERSON = (
-    "Every real patient had a glioma: “no tumor” means a tumour-free slice of such a patient, "
-    "not a healthy brain."
-)
-
-FRONT_MATTER = """---
-library_name: timm
-pipeline_tag: image-classification
-license: apache-2.0
-tags:
-- medical
-- mri
-- brain
-- tumor
-- timm
----
-
-"""
-CARD = """# {name}
-
-Says whether an axial FLAIR slice of a brain MRI shows tumour, and outlines it.
-
-> **{disclaimer}**
-
-A timm `{architecture}` with two classes and a U-Net decoder beside it, for pictures of
-{size} × {size} pixels. Weights {revision}, code {git_revision}, data set {dataset_hash}.
-
-## Use
-
-```python
-from brainai import Classifier
-
-prediction = Classifier.load("this folder").predict("slice.png")
-```
-
-timm alone gives the same class scores:
-`timm.create_model("local-dir:this folder", pretrained=True)`. The probability that this package
-gives joins them with the evidence of the mask, by `score_weights` in brainai.json. These, the
-temperature and the threshold were fitted on patients of `valid`.
-
-## Training data
-
-{sources}
-
-Split by patient; the images are not part of this folder. {healthy}
-
-## Figures on held-out patients
-
-{figures}
-
-Made by `{command}`; the whole of it stands in report.json.
-
-{sections}
-
-## Limits
-
-Not for diagnosis or treatment. Not tested on children, on other lesions of real people (stroke,
-multiple sclerosis, metastases) or on healthy persons, and not on views other than axial. Small
-lesions are missed most.
-"""
+FIGURES = "figures"
+CHARTS = {  # no picture of a scan is among them
+    "roc_pr.png": "ROC curve, and precision against recall",
+    "reliability.png": "Share of slices with tumour against the probability given",
+    "confusion.png": "Confusion matrix",
+    "sizes.png": "Sensitivity by size of tumour",
+    "mask_dice.png": "Dice of the mask, patient by patient",
+    "learning_curves.png": "Loss and figures on `valid`, epoch by epoch",
+}
+LICENSE = "apache-2.0"
+TEXT = Path(__file__).with_name("model_card.md")
 
 
-def model_card(info: ModelInfo, report: dict) -> str:
+def model_card(
+    info: ModelInfo, report: dict, charts: Sequence[str] = (), repository: str | None = None
+) -> str:
     """The text of README.md.
 
     Args:
         report: the content of report.json, as `build_report` makes it.
+        charts: names of `CHARTS` that lie in the folder `FIGURES` beside it.
+        repository: `owner/name` on the Hub, where it is for one.
     """
-    return FRONT_MATTER + card_body(info, report)
+    front_matter = card_data(info, report, repository).to_yaml(line_break="\n")
+    return f"---\n{front_matter}\n---\n\n" + card_body(info, report, charts, repository)
 
 
-def card_body(info: ModelInfo, report: dict) -> str:
+def card_data(info: ModelInfo, report: dict, repository: str | None = None) -> ModelCardData:
+    """What the Hub reads of the card: licence, data sets, base model, the figures on `test`.
+
+    Its form: https://github.com/huggingface/hub-docs/blob/main/modelcard.md
+    """
+    sources = source_names(info, report)
+    base = HUB_ID.fullmatch(str(info.training.get("started_from", "")))
+    return ModelCardData(
+        model_name=repository or info.name,
+        library_name="timm",
+        pipeline_tag="image-classification",
+        license=LICENSE,
+        base_model=base["repository"] if base else None,
+        datasets=[HUB_DATASETS[name] for name in sources if name in HUB_DATASETS] or None,
+        metrics=sorted(set(METRICS.values())),
+        tags=["timm", "medical", "mri", "brain", "tumor", "image-segmentation"],
+        eval_results=eval_results(report) or None,
+    )
+
+
+def eval_results(report: dict) -> list[EvalResult]:
+    """The figures of all held-out slices and of every source, as `model-index` takes them."""
+    results = []
+    for group, summary in {"all": report["all"], **report["source"]}.items():
+        for key, title in SHOWN.items():
+            value = summary["figures"][key]["value"]
+            if value is None:
+                continue
+            task = "image-segmentation" if key == "mask_dice" else "image-classification"
+            results.append(
+                EvalResult(
+                    task_type=task,
+                    dataset_type=HUB_DATASETS.get(group, group),
+                    dataset_name="all sources" if group == "all" else group,
+                    dataset_split=report["about"]["split"],
+                    metric_type=METRICS[key],
+                    metric_name=title,
+                    metric_value=value,
+                )
+            )
+    return results
+
+
+def card_body(
+    info: ModelInfo, report: dict, charts: Sequence[str] = (), repository: str | None = None
+) -> str:
     """The card for people to read, without what the Hub reads; arguments of `model_card`."""
-    sources = info.training.get("sources", list(report["source"]))
-    return CARD.format(
-        name=info.name,
+    sources = source_names(info, report)
+    sections = [part(report) for part in (point_section, calibration_section, scope_section)]
+    sections += [site_section(report), phantom_section(report), size_section(report)]
+    return TEXT.read_text(encoding="utf-8").format(
+        name=repository or info.name,
         disclaimer=DISCLAIMER,
         architecture=info.architecture,
+        decoder=" and a U-Net decoder beside it" if info.decoder else "",
         size=info.image_size,
         revision=info.revision,
         git_revision=info.git_revision or "of no commit",
         dataset_hash=info.dataset_hash[:16],
+        refuses="Most of these are answered with “Cannot judge”, not all." if info.scope else "",
+        id=repository or "this folder",
+        timm_id=f"hf-hub:{repository}" if repository else "local-dir:this folder",
         sources="\n".join(f"- {SOURCES.get(name, name)}" for name in sources),
         healthy=NO_HEALTHY_PERSON if set(sources) <= GLIOMA else "",
+        procedure=procedure(info),
         figures=figures(report),
         command=report["about"]["command"],
-        sections="\n\n".join(part(report) for part in SECTIONS if part(report)),
+        charts="\n\n".join(f"![{CHARTS[name]}]({FIGURES}/{name})" for name in charts),
+        sections="\n\n".join(section for section in sections if section),
     )
+
+
+def source_names(info: ModelInfo, report: dict) -> list[str]:
+    """What it was trained on; where that was not noted, what it was measured on."""
+    return info.training.get("sources", list(report["source"]))
+
+
+def procedure(info: ModelInfo) -> str:
+    """How the weights came to be, in words."""
+    training = info.training
+    rows = ["| pixels | epochs | trains | peak rate | slices an update |", "|---|---|---|---|---|"]
+    rows += [
+        f"| {stage['image_size']} | {stage['epochs']} | {stage['train']} | {stage['lr']:g} | "
+        f"{stage['batch_size']} |"
+        for stage in training.get("stages", ())
+    ]
+    words = [f"`{training['command']}`"] if "command" in training else []
+    if training.get("started_from"):
+        words.append(f"From {training['started_from']}.")
+    if len(rows) > 2:
+        words += ["\n".join(rows), "AdamW, one cycle a stage; the rest stands in brainai.json."]
+    words.append(
+        "Temperature, threshold and what cannot be judged were fitted on patients of `valid`."
+        if info.calibrated
+        else "Temperature and threshold were not fitted."
+    )
+    return "\n\n".join(words)
+
+
+def site_section(report: dict) -> str:
+    """The figures of every site, one row each."""
+    return f"## By site\n\n{group_table(report['site'])}" if report["site"] else ""
 
 
 def figures(report: dict) -> str:
@@ -147,3 +202,49 @@ def figures(report: dict) -> str:
         f"\n\n{LEVEL} % intervals from resampling patients. A slice is called tumour from "
         f"probability {report['threshold']:.3f} on: {operating_point(report)}."
     )
+
+
+def write_card(folder: Path, out: Path) -> None:
+    """Put report, charts and card of an evaluation into the model folder it was made of.
+
+    Args:
+        folder: model folder.
+        out: folder of `write_report`.
+    Raises:
+        DataError: there is no report, or it is one of other weights.
+    """
+    info, report = read_info(folder), read_report(out / REPORT)
+    if report["about"].get("model_revision") != info.revision:
+        raise DataError(
+            f"{out / REPORT} is of weights {report['about'].get('model_revision')}, {folder} holds "
+            f"{info.revision}: evaluate these."
+        )
+    drawn = [name for name in CHARTS if (out / FIGURES / name).is_file()]
+    shutil.copy(out / REPORT, folder)
+    shutil.rmtree(folder / FIGURES, ignore_errors=True)
+    for name in drawn:
+        (folder / FIGURES).mkdir(exist_ok=True)
+        shutil.copy(out / FIGURES / name, folder / FIGURES)
+    (folder / CARD).write_text(model_card(info, report, drawn), encoding="utf-8")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line: 0, or 2 after one line that says what to mend."""
+    options = argparse.ArgumentParser(
+        prog="python -m brainai.hub.card",
+        description="Put the report of an evaluation into a model folder: figures, charts, card.",
+    )
+    options.add_argument("model", type=Path, help="model folder")
+    options.add_argument("out", type=Path, help="folder that the evaluation wrote")
+    chosen = options.parse_args(arguments)
+    try:
+        write_card(chosen.model, chosen.out)
+    except BrainAIError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"card: {chosen.model / CARD}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

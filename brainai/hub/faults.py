@@ -1,6 +1,7 @@
 """Whatever goes wrong with the Hub, in one sentence that says what to do next.
 
-No sentence holds what the client or the server said of a request: that may name a token.
+No sentence holds what the client or the server said of a request, which may name a token; only what
+they say of a card's front matter.
 """
 
 import errno
@@ -83,6 +84,6 @@ def _reason(error: BaseException) -> tuple[str, bool]:
             return f"the Hub has a fault of its own (HTTP {status}): try again later.", True
         case OSError() if error.errno in DISK:
             return f"the Hub's cache on this disk cannot be written ({error.strerror}).", False
-        case ValueError():
-            return "the Hub does not take it as it is: check name and card.", False
+        case ValueError():  # among others, of the card's front matter, line by line
+            return f"the Hub does not take it as it is. {' '.join(str(error).split())}", False
     return "the Hub was not reached, or the connection broke off: try again later.", True

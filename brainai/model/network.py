@@ -5,6 +5,7 @@ Source of the decoder: Ronneberger et al. 2015, https://arxiv.org/abs/1505.04597
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import timm
@@ -118,6 +119,7 @@ def build_network(
     architecture: str = "resnet50",
     *,
     pretrained: bool = False,
+    pretrained_from: Path | None = None,
     decoder: bool = True,
     drop_path: float = 0.0,
     pretrained_cfg: dict | None = None,
@@ -127,19 +129,26 @@ def build_network(
     Args:
         architecture: a timm model name with feature maps at five strides, as the ResNets have.
         pretrained: start the body from timm's ImageNet weights (asks the Hub).
+        pretrained_from: where these lie instead: a file or folder with model.safetensors, or a
+            folder that is a cache of the Hub.
         drop_path: stochastic depth while training (Huang et al. 2016,
             https://arxiv.org/abs/1603.09382).
         pretrained_cfg: preprocessing and label names to store with the classifier.
     Raises:
         ConfigError: timm has no such architecture, or its weights cannot be fetched.
     """
+    file, cache = _imagenet_place(pretrained_from if pretrained else None)
     try:
         classifier = timm.create_model(
             architecture,
             pretrained=pretrained,
             num_classes=2,
             **({"drop_path_rate": drop_path} if drop_path else {}),
-            pretrained_cfg_overlay=pretrained_cfg,
+            cache_dir=cache,
+            pretrained_cfg_overlay={
+                **(pretrained_cfg or {}),
+                **({"file": str(file)} if file else {}),
+            },
         )
     except RuntimeError as error:
         if "Unknown model" not in str(error):
@@ -151,12 +160,34 @@ def build_network(
         raise ConfigError(
             f"The ImageNet weights of {architecture} are neither in the cache nor can the Hub be "
             "reached. Go on with --no-pretrained (from scratch), with --init-from FOLDER, "
-            "or fetch them once where there is a network."
+            "or fetch them once where there is a network, and name their folder with "
+            "--pretrained-from."
         ) from error
+    classifier.pretrained_cfg.pop("file", None)  # a place on this machine
     if not decoder:
         return BrainNet(classifier, None)
     channels = tuple(info["num_chs"] for info in classifier.feature_info)
     return BrainNet(classifier, Decoder(channels))
+
+
+def imagenet_id(architecture: str) -> str:
+    """`timm/…` on the Hub, where the ImageNet weights of an architecture come from."""
+    return timm.get_pretrained_cfg(architecture).hf_hub_id
+
+
+def _imagenet_place(place: Path | None) -> tuple[Path | None, Path | None]:
+    """A file of weights, or a folder that is a cache of the Hub."""
+    if place is None:
+        return None, None
+    file = place / "model.safetensors" if place.is_dir() else place
+    if file.is_file() and file.suffix == ".safetensors":
+        return file, None
+    if any(place.glob("models--*")):
+        return None, place
+    raise ConfigError(
+        f"--pretrained-from {place}: expected model.safetensors of timm, or a cache of the Hub "
+        "(with folders models--timm--…), found neither."
+    )
 
 
 def is_frozen(module: nn.Module) -> bool:

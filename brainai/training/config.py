@@ -11,7 +11,14 @@ import tyro
 from brainai.data.augment import Augmentation
 from brainai.data.images import MEAN
 from brainai.errors import ConfigError
-from brainai.model.folder import ModelInfo
+from brainai.evaluation.text import shown_command
+from brainai.model.folder import ModelInfo, read_info
+from brainai.model.network import imagenet_id
+
+BESIDE_THE_RECIPE = (  # places, and what may differ from one start of a run to the next
+    "data", "out", "init_from", "pretrained_from", "resume", "find_lr", "log_with", "cpu",
+    "scope_steps", "push_to_hub", "public", "tag",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,8 +53,11 @@ class TrainConfig:
     """timm architecture of the body."""
     pretrained: bool = True
     """Start from timm's ImageNet weights; --no-pretrained starts from scratch."""
-    init_from: Path | None = None
-    """Start from this model folder instead."""
+    pretrained_from: Path | None = None
+    """Take the ImageNet weights from here instead of the Hub: a folder with timm's
+    model.safetensors, or a Hub cache that was carried along."""
+    init_from: str | None = None
+    """Start from this model instead: a folder, or owner/name@revision on the Hub."""
     decoder: bool = True
     """Train the mask decoder as well; --no-decoder trains the plain classifier."""
     mask_weight: float = 1.0
@@ -78,6 +88,12 @@ class TrainConfig:
     """Only draw loss against learning rate for the first stage, then stop."""
     log_with: tuple[Literal["tensorboard", "trackio", "wandb"], ...] = ()
     """Trackers beside the JSON lines."""
+    push_to_hub: str | None = None
+    """When all is done, push the model to this repository, owner/name, private if it is new."""
+    public: bool = False
+    """Make a new repository public."""
+    tag: str | None = None
+    """Name of the release pushed; by default weights- and their revision."""
     augmentation: Augmentation = field(default_factory=Augmentation)
     """How far training slices are changed."""
 
@@ -118,9 +134,28 @@ class TrainConfig:
 
     def recipe(self) -> dict:
         """What is written beside checkpoints and compared on resuming; paths of no machine."""
-        places = ("data", "out", "init_from", "resume", "find_lr", "log_with", "cpu", "scope_steps")
-        values = {k: v for k, v in asdict(self).items() if k not in places}
+        values = {k: v for k, v in asdict(self).items() if k not in BESIDE_THE_RECIPE}
         return json.loads(json.dumps(values))
+
+
+def origin(config: TrainConfig, arguments: list[str]) -> dict[str, str]:
+    """How weights came to be, as their card tells it: `command` and `started_from`.
+
+    Args:
+        arguments: of train.py.
+    """
+    if config.init_from is None:
+        start = imagenet_id(config.architecture) if config.pretrained else "random weights"
+    elif Path(config.init_from).is_dir():
+        info = read_info(config.init_from)
+        start = f"the weights {info.revision} of {info.name}"
+    else:
+        start = config.init_from
+    told = [argument for argument in arguments if argument != "--resume"]
+    return {
+        "command": shown_command("accelerate", "launch", "train.py", *told),
+        "started_from": start,
+    }
 
 
 def check_start(config: TrainConfig, info: ModelInfo) -> None:

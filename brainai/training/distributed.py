@@ -1,12 +1,29 @@
 """What several processes need beyond Accelerate, so that they compute what one would."""
 
+from collections.abc import Callable
+
 import torch
 import torch.distributed as dist
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
 
-from brainai.errors import ConfigError
+from brainai.errors import BrainAIError, ConfigError
+
+
+def in_main_process(accelerator: Accelerator, call: Callable, *arguments: object) -> None:
+    """Run in the main process alone, and raise in all of them what a user can mend: else the others
+    would wait for it for ever."""
+    problem: list[str | None] = [None]
+    if accelerator.is_main_process:
+        try:
+            call(*arguments)
+        except BrainAIError as error:
+            problem = [str(error)]
+    broadcast_object_list(problem)
+    if problem[0] is not None:
+        raise ConfigError(problem[0])
 
 
 def share_batch_norm(network: nn.Module, accelerator: Accelerator) -> nn.Module:

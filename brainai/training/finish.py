@@ -8,8 +8,6 @@ gives FOLDER/model with threshold, temperature and scope fitted anew, and the re
 """
 
 import argparse
-import shlex
-import shutil
 import sys
 from pathlib import Path
 
@@ -20,8 +18,8 @@ from brainai.evaluation.calibration import calibrate
 from brainai.evaluation.report import other_points, write_report
 from brainai.evaluation.scope_rates import measure_scope
 from brainai.evaluation.score import describe, score_split, slice_loader
-from brainai.evaluation.text import table
-from brainai.hub.card import model_card
+from brainai.evaluation.text import shown_command, table
+from brainai.hub.card import write_card
 from brainai.model.folder import ModelInfo, load_model, load_scope, write_model
 from brainai.model.network import BrainNet
 from brainai.model.scope import Scope
@@ -63,8 +61,7 @@ def finish(
         points=other_points(info),
         scope=measure_scope(scope, data, "test", image_size=info.image_size) if scope else None,
     )
-    shutil.copy(out / "report.json", folder)
-    (folder / "README.md").write_text(model_card(info, report))
+    write_card(folder, out)
     print(table(report))
     print(f"model folder: {folder}")
     return folder
@@ -108,7 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
         "keep the model's own, and fit its limits)",
     )
     chosen = options.parse_args(arguments)
-    command = shlex.join(["python", "-m", "brainai.training.finish", *arguments])
+    command = shown_command("python", "-m", "brainai.training.finish", *arguments)
     try:
         network, info = load_model(chosen.model)
         check_splits(chosen.data)

@@ -10,7 +10,7 @@ from toy import write_dataset
 from brainai.data.dataset import read_info as read_dataset_info
 from brainai.data.dataset import read_records, write_records
 from brainai.evaluation.calibration import OPERATING_POINT
-from brainai.hub.card import model_card
+from brainai.hub.card import CHARTS, model_card
 from brainai.model.folder import load_model, load_scope, read_info
 from brainai.training.finish import main
 
@@ -44,7 +44,11 @@ def test_report_and_card_are_of_what_was_written(out: Path) -> None:
     assert report["about"]["command"].startswith("python -m brainai.training.finish --model")
     assert report["threshold"] == info.threshold
     assert "noise" in report["scope"]["to refuse"]
-    assert (out / "model" / "README.md").read_text() == model_card(info, report)
+    charts = [name for name in CHARTS if (out / "figures" / name).exists()]
+    assert (out / "model" / "README.md").read_text() == model_card(info, report, charts)
+    assert {path.name for path in (out / "model" / "figures").iterdir()} == set(charts)
+    assert "roc_pr.png" in charts
+    assert (out / "figures" / "top_losses.png").exists()  # shows scans, and stays here
 
 
 def test_the_models_own_scope_stays_where_none_is_trained(out, dataset_folder, tmp_path) -> None:

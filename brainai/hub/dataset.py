@@ -1,0 +1,101 @@
+"""A dataset folder to the Hub, for those whose data may be shared.
+
+Thousands of files: they go in as many commits as the client finds good, and what a broken upload
+brought there is not sent again.
+"""
+
+from collections import Counter
+from pathlib import Path
+
+from huggingface_hub import DatasetCard, DatasetCardData, HfApi
+
+from brainai import DISCLAIMER
+from brainai.data.dataset import SPLITS, SliceRecord, read_info, read_records
+from brainai.errors import ConfigError
+from brainai.hub.faults import told
+from brainai.hub.terms import SOURCES
+from brainai.hub.upload import Target, check_right
+
+CARD = "README.md"
+SENT = [CARD, "metadata.csv", "dataset.json", "images/*", "masks/*"]  # a * takes folders, too
+SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
+
+TEXT = Path(__file__).with_name("dataset_card.md")
+
+
+def publish_dataset(folder: Path, target: Target, license: str | None) -> str:
+    """Push a dataset folder with its card; in a line, what is now where.
+
+    The card, README.md of the folder, is written where there is none.
+
+    Args:
+        license: as the Hub names it, such as cc-by-4.0.
+    Raises:
+        ConfigError: no licence, or another than that of the card that is there.
+        DataError: no dataset folder. HubError: it was not pushed whole.
+    """
+    records, info = read_records(folder), read_info(folder)
+    if not license:
+        raise ConfigError(
+            "--license is missing: name the terms that the scans may be shared on, such as "
+            "cc-by-4.0. Where you may not share them, do not publish them, not even privately."
+        )
+    check_right(target)
+    _write_card(folder, dataset_card(target.repository, records, info["content_hash"], license))
+    api = HfApi()
+    with told(f"{target.url} did not get all of {folder}; the same command goes on with it"):
+        api.create_repo(
+            target.repository, repo_type="dataset", private=not target.public, exist_ok=True
+        )
+        done = api.upload_folder(
+            repo_id=target.repository,
+            repo_type="dataset",
+            folder_path=folder,
+            allow_patterns=SENT,
+            delete_patterns=SENT,
+            commit_message=f"Data set {info['content_hash'][:12]}",
+        )
+    return f"{target.url}: commit {done.oid}"
+
+
+def dataset_card(name: str, records: list[SliceRecord], content_hash: str, license: str) -> str:
+    """The text of README.md.
+
+    Its form: https://github.com/huggingface/hub-docs/blob/main/datasetcard.md
+    """
+    size = next((words for most, words in SIZES if len(records) < most), "n>1M")
+    data = DatasetCardData(
+        license=license,
+        pretty_name=name.rpartition("/")[2],
+        task_categories=["image-classification", "image-segmentation"],
+        size_categories=[size],
+        tags=["medical", "mri", "brain", "tumor"],
+    )
+    slices = Counter(record.split for record in records)
+    tumor = Counter(record.split for record in records if record.label)
+    patients = {
+        split: len({record.patient_id for record in records if record.split == split})
+        for split in SPLITS
+    }
+    rows = [f"| {s} | {patients[s]:,} | {slices[s]:,} | {tumor[s]:,} |" for s in SPLITS]
+    sources = sorted({record.source for record in records})
+    text = TEXT.read_text(encoding="utf-8").format(
+        name=name,
+        disclaimer=DISCLAIMER,
+        rows="\n".join(rows),
+        content_hash=content_hash[:16],
+        sources="\n".join(f"- {SOURCES.get(source, source)}" for source in sources),
+    )
+    return f"---\n{data.to_yaml()}\n---\n\n{text}"
+
+
+def _write_card(folder: Path, text: str) -> None:
+    path = folder / CARD
+    if not path.exists():
+        path.write_text(text, encoding="utf-8")
+        return
+    there, wanted = DatasetCard.load(path).data.license, DatasetCard(text).data.license
+    if there != wanted:
+        raise ConfigError(
+            f"{path} names the licence {there}, --license {wanted}: change one, or delete the card."
+        )

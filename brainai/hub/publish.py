@@ -1,0 +1,187 @@
+"""A model, or a data set that may be shared, to the Hub.
+
+    python -m brainai.hub.publish RUN owner/name                  # or a model folder
+    python -m brainai.hub.publish --dataset DATASET owner/name --license cc-by-4.0
+
+Private, unless --public says otherwise. A model goes in one commit with its card and charts.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from huggingface_hub import HfApi
+
+from brainai.errors import BrainAIError, ConfigError, HubError, WeightsError
+from brainai.hub.card import CHARTS, FIGURES, model_card
+from brainai.hub.dataset import publish_dataset
+from brainai.hub.faults import told
+from brainai.hub.upload import Files, Target, check_right, expected, look_up, push
+from brainai.model.folder import CARD, FILES, INFO, load_model, load_scope, read_info, read_report
+
+RECORD = "hub.json"  # in a run folder: what was pushed where
+
+
+def publish_model(
+    folder: Path, target: Target, *, tag: str | None = None, parent: str | None = None
+) -> str:
+    """Push the model of a run, or a model folder; in a line, what is now where. A run keeps it in
+    `RECORD`.
+
+    Args:
+        folder: of a run, or of a model.
+        tag: name of the release; None is `weights-` and the revision of the weights.
+        parent: what is expected on the main branch, see `push`.
+    Raises:
+        WeightsError: it is no whole model folder. ConfigError: the tag is taken.
+        HubError: nothing was pushed.
+    """
+    run = folder if (folder / "model").is_dir() and not (folder / INFO).exists() else None
+    model = folder if run is None else folder / "model"
+    files, revision = model_files(model, target.repository)
+    if tag is not None:
+        _check_tag(target, tag)
+    release = tag or f"weights-{revision}"
+    commit = push(
+        target,
+        files,
+        owns=lambda name: name in FILES or name.startswith(f"{FIGURES}/"),
+        message=f"Weights {revision}",
+        parent=parent,
+        tag=release,
+    )
+    record = {"repository": target.repository, "commit": commit, "tag": release, "url": target.url}
+    if run is not None:
+        write_record(run, record)
+    return f"{target.url}: commit {commit}, tag {release}"
+
+
+def model_files(folder: Path, repository: str) -> tuple[Files, str]:
+    """The files of a model folder by name, its card naming the repository, and its revision.
+
+    A card that was edited by hand goes as it is.
+
+    Raises:
+        WeightsError: a file is missing, damaged or of another model; or there is no report.
+    """
+    if not (folder / INFO).is_file():
+        raise WeightsError(
+            f"{folder} holds neither a finished run nor a model: expected {INFO} in it, or in its "
+            "folder model."
+        )
+    load_model(folder)
+    load_scope(folder)
+    info, report = read_info(folder), read_report(folder)
+    if report is None:
+        raise WeightsError(
+            f"{folder} has no report.json, and weights are not published without their figures: "
+            "`python -m brainai.evaluation --model … --out OUT`, then `python -m brainai.hub.card`."
+        )
+    charts = [name for name in CHARTS if (folder / FIGURES / name).is_file()]
+    names = [*FILES, *(f"{FIGURES}/{name}" for name in charts)]
+    files: dict[str, Path | bytes] = {
+        name: folder / name for name in names if (folder / name).is_file()
+    }
+    card = model_card(info, report, charts)
+    if not (folder / CARD).is_file() or (folder / CARD).read_text(encoding="utf-8") == card:
+        files[CARD] = model_card(info, report, charts, repository).encode()
+    return files, info.revision
+
+
+def begin(run: Path, target: Target) -> None:
+    """Before training: check the right to write, and note which commit is there, so that what
+    another run pushes meanwhile is not overwritten.
+
+    Raises:
+        HubError: there is no right to write there.
+    """
+    try:
+        check_right(target)
+        listing = look_up(target)
+    except HubError as error:
+        if not error.unreachable:
+            raise
+        print(f"{error} Training begins; the push is tried at its end.", file=sys.stderr)
+        return
+    if read_record(run).get("repository") != target.repository:  # else a run that goes on
+        write_record(run, {"repository": target.repository, "parent": expected(listing)})
+
+
+def publish_run(run: Path, target: Target, tag: str | None) -> str:
+    """After training: push, unless somebody else has pushed since `begin`; see `publish_model`.
+
+    Raises:
+        HubError: nothing was pushed; the message ends with the command that tries again.
+    """
+    again = shlex.join(
+        ["python", "-m", "brainai.hub.publish", str(run), target.repository]
+        + (["--public"] if target.public else [])
+        + (["--tag", tag] if tag else [])
+    )
+    try:
+        return publish_model(run, target, tag=tag, parent=read_record(run).get("parent"))
+    except (HubError, ConfigError) as error:
+        raise HubError(
+            f"The run in {run} is complete, only its push failed. {error} Then: {again}"
+        ) from error
+
+
+def read_record(run: Path) -> dict[str, str]:
+    """What `RECORD` of a run tells; {} where there is none."""
+    try:
+        return json.loads((run / RECORD).read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def write_record(run: Path, record: dict[str, str]) -> None:
+    """Write `RECORD`, aside first and then renamed."""
+    run.mkdir(parents=True, exist_ok=True)
+    partial = run / f".{RECORD}.partial"
+    partial.write_text(json.dumps(record, indent=2) + "\n")
+    os.replace(partial, run / RECORD)
+
+
+def _check_tag(target: Target, tag: str) -> None:
+    """Raises ConfigError where another release has this name already."""
+    listing = look_up(target)
+    if listing is None:
+        return
+    with told(f"the tags of {target.url} were not looked up"):
+        known = HfApi().list_repo_refs(target.repository, repo_type=target.kind).tags
+    if any(one.name == tag and one.target_commit != listing.commit for one in known):
+        raise ConfigError(f"{target.url} has a release {tag} already: choose another --tag.")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line: 0, or 2 after one line that says what to mend."""
+    options = argparse.ArgumentParser(
+        prog="python -m brainai.hub.publish", description=__doc__.split("\n\n")[0]
+    )
+    options.add_argument("folder", type=Path, help="run, model folder, or with --dataset data set")
+    options.add_argument("repository", help="owner/name on the Hub")
+    options.add_argument("--public", action="store_true", help="make a new repository public")
+    options.add_argument("--tag", help="name of the release (default: weights- and their revision)")
+    options.add_argument("--dataset", action="store_true", help="the folder is a data set")
+    options.add_argument("--license", help="of the data set, such as cc-by-4.0; it must be known")
+    chosen = options.parse_args(arguments)
+    try:
+        if chosen.dataset and chosen.tag:
+            raise ConfigError("--tag is for models: a data set is named by its content hash.")
+        if chosen.dataset:
+            target = Target(chosen.repository, "dataset", chosen.public)
+            print(publish_dataset(chosen.folder, target, chosen.license))
+        else:
+            target = Target(chosen.repository, public=chosen.public)
+            print(publish_model(chosen.folder, target, tag=chosen.tag))
+    except BrainAIError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

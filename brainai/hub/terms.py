@@ -1,0 +1,19 @@
+"""The data sets that the recipe knows: what they are, whose, and on which terms they are given."""
+
+SOURCES = {
+    "lgg": "LGG MRI Segmentation (TCGA-LGG; Buda et al. 2019, "
+    "https://doi.org/10.1016/j.compbiomed.2019.05.002): offered on Kaggle under CC BY-NC-SA 4.0; "
+    "its scans are from The Cancer Imaging Archive, whose data usage policy holds",
+    "brats": "BraTS (Menze et al. 2015, https://doi.org/10.1109/TMI.2014.2377694; Bakas et al. "
+    "2017, https://doi.org/10.1038/sdata.2017.117; Baid et al. 2021, "
+    "https://arxiv.org/abs/2107.02314): given to who registers, for research, these papers to be "
+    "cited; each release has terms of its own",
+    "phantom": "simulated studies (`python -m brainai.data.phantom`): no terms but this licence",
+    "folders": "folders of pictures, one per class",
+}
+HUB_DATASETS = {"lgg": "lgg-mri-segmentation", "brats": "brats"}
+GLIOMA = {"lgg", "brats", "phantom"}
+NO_HEALTHY_PERSON = (
+    "Every real patient had a glioma: “no tumor” means a tumour-free slice of such a patient, "
+    "not a healthy brain."
+)

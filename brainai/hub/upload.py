@@ -1,0 +1,198 @@
+"""Files into a repository of the Hub: all in one commit, or none.
+
+The client's `upload_folder` makes several commits where it can, so that a visitor might load half a
+model; and it sends what is there already. `create_commit` is one commit, and objects that a broken
+upload brought to the Hub are not sent again.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from huggingface_hub import (
+    CommitOperationAdd,
+    CommitOperationDelete,
+    HfApi,
+    constants,
+    get_token,
+)
+from huggingface_hub.errors import HFValidationError, HTTPError, RepositoryNotFoundError
+from huggingface_hub.utils import validate_repo_id
+
+from brainai.errors import ConfigError, HubError
+from brainai.hub.faults import BY_STATUS, CHANGED, NO_TOKEN, OFFLINE, told
+from brainai.hub.files import Listing, is_same, list_files
+
+Files: TypeAlias = Mapping[str, Path | bytes]  # by name in the repository
+
+
+@dataclass(frozen=True)
+class Target:
+    """A repository to write to; it is made where it is not there yet.
+
+    Raises:
+        ConfigError: the name is none that the Hub takes.
+    """
+
+    repository: str  # owner/name
+    kind: Literal["model", "dataset", "space"] = "model"
+    public: bool = False  # counts only for a repository that is made
+
+    def __post_init__(self) -> None:
+        try:
+            validate_repo_id(self.repository)
+        except HFValidationError:
+            owner = name = ""
+        else:
+            owner, _, name = self.repository.partition("/")
+        if not (owner and name):
+            raise ConfigError(
+                f"Expected owner/name of a repository on the Hub, found {self.repository!r}."
+            )
+
+    @property
+    def url(self) -> str:
+        """Where people find it."""
+        prefix = "" if self.kind == "model" else f"{self.kind}s/"
+        return f"{constants.ENDPOINT}/{prefix}{self.repository}"
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a commit would have to do: nothing, where it is empty."""
+
+    add: Files
+    delete: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.add or self.delete)
+
+
+def compare(files: Files, listing: Listing | None, owns: Callable[[str], bool]) -> Changes:
+    """What differs between files here and those of a commit.
+
+    Args:
+        listing: of the repository; None where there is none yet.
+        owns: whether a file that is there, and not here, is an old one of ours.
+    """
+    there = {} if listing is None else listing.files
+    add = {
+        name: content
+        for name, content in files.items()
+        if name not in there or not is_same(_bytes(content), there[name])
+    }
+    return Changes(add, tuple(sorted(name for name in there if name not in files and owns(name))))
+
+
+def check_right(target: Target) -> None:
+    """Raises HubError where the token is missing or wrong, or may not write there: before hours of
+    training, not after. What a fine-grained token may do is not known before it is tried."""
+    what = f"{target.repository} cannot be written to"
+    if constants.HF_HUB_OFFLINE:
+        raise HubError(f"{what}: {OFFLINE}")
+    if get_token() is None:
+        raise HubError(f"{what}: {NO_TOKEN}")
+    with told(what):
+        user = HfApi().whoami()
+    owners = {user["name"], *(org["name"] for org in user.get("orgs", ()))}
+    role = user.get("auth", {}).get("accessToken", {}).get("role")
+    if role == "read" or target.repository.split("/")[0] not in owners:
+        raise HubError(f"{what}: {BY_STATUS[403]}")
+
+
+def look_up(target: Target) -> Listing | None:
+    """What the repository holds now; None where there is none, or none that may be seen."""
+    with told(f"{target.url} was not looked up"):
+        try:
+            return list_files(target.repository, target.kind)
+        except RepositoryNotFoundError:
+            return None
+
+
+def expected(listing: Listing | None) -> str:
+    """What a later `push` may expect as parent: the commit, or "" where nothing is to be lost."""
+    empty = listing is None or set(listing.files) <= {".gitattributes"}
+    return "" if empty else listing.commit
+
+
+def push(
+    target: Target,
+    files: Files,
+    *,
+    owns: Callable[[str], bool],
+    message: str,
+    parent: str | None = None,
+    tag: str | None = None,
+    **options: object,
+) -> str:
+    """Bring a repository to hold these files, in one commit; the commit, 40 digits.
+
+    Where it holds them already, nothing is written. Files of others stay.
+
+    Args:
+        owns: see `compare`.
+        parent: the commit that is expected there, "" for an empty or no repository; None is any.
+        tag: a name for the commit; one that is there already stays where it is.
+        options: of `HfApi.create_repo`, for a new repository.
+    Raises:
+        HubError: nothing was committed; or the commit is there, and the tag is not.
+    """
+    api = HfApi()
+    with told(f"{target.url} was not changed"):
+        if get_token() is None:
+            raise HubError(f"{target.url} was not changed: {NO_TOKEN}")
+        listing = look_up(target)
+        if parent is not None and parent != expected(listing):
+            raise HubError(f"{target.url} was not changed: {CHANGED}")
+        if listing is None:
+            private = not target.public
+            api.create_repo(
+                target.repository, repo_type=target.kind, private=private, exist_ok=True, **options
+            )
+            listing = list_files(target.repository, target.kind)
+        changes, commit = compare(files, listing, owns), listing.commit
+        if changes:
+            commit = _commit(api, target, files, changes, listing.commit, owns, message)
+    if tag is not None:
+        with told(f"{target.url} has the new commit {commit}, but not the tag {tag}"):
+            api.create_tag(
+                target.repository, repo_type=target.kind, tag=tag, revision=commit, exist_ok=True
+            )
+    return commit
+
+
+def _commit(
+    api: HfApi,
+    target: Target,
+    files: Files,
+    changes: Changes,
+    parent: str,
+    owns: Callable[[str], bool],
+    message: str,
+) -> str:
+    """One commit on top of its parent; its sha."""
+    operations = [CommitOperationDelete(name) for name in changes.delete]
+    operations += [
+        CommitOperationAdd(name, str(content) if isinstance(content, Path) else content)
+        for name, content in changes.add.items()
+    ]
+    try:
+        return api.create_commit(
+            target.repository,
+            operations,
+            commit_message=message,
+            repo_type=target.kind,
+            parent_commit=parent,
+        ).oid
+    except (HTTPError, OSError, RuntimeError):
+        # The answer may have been lost, not the commit: the client then tries again, and is told
+        # that the repository changed.
+        now = list_files(target.repository, target.kind)
+        if compare(files, now, owns):
+            raise
+        return now.commit
+
+
+def _bytes(content: Path | bytes) -> bytes:
+    return content.read_bytes() if isinstance(content, Path) else content

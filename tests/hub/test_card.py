@@ -1,0 +1,115 @@
+"""The model card: what the Hub reads of it, and what people read."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import jsonschema
+import pytest
+from huggingface_hub import ModelCard
+
+from brainai import DISCLAIMER
+from brainai.errors import DataError
+from brainai.hub.card import CHARTS, METRICS, main, model_card, write_card
+from brainai.model.folder import read_info
+
+ROOT = Path(__file__).parents[2]
+WEIGHTS = ROOT / "weights"
+SCHEMA = json.loads((Path(__file__).parent / "front_matter.schema.json").read_text())
+NAMES = {"all sources": "all", "brats": "brats", "lgg": "lgg"}
+
+
+@pytest.fixture(scope="module")
+def info():
+    return read_info(WEIGHTS)
+
+
+@pytest.fixture(scope="module")
+def report() -> dict:
+    return json.loads((WEIGHTS / "report.json").read_text())
+
+
+def test_the_front_matter_has_the_hubs_form(info, report) -> None:
+    card = ModelCard(model_card(info, report))
+    front_matter = card.data.to_dict()
+    jsonschema.validate(front_matter, SCHEMA)
+    assert front_matter["datasets"] == ["brats", "lgg-mri-segmentation"]
+    assert "base_model" not in front_matter  # of random weights
+
+
+def test_a_run_from_imagenet_weights_or_from_the_hub_names_its_base(info, report) -> None:
+    for start, base in (
+        ("timm/resnet50.a1_in1k", "timm/resnet50.a1_in1k"),
+        ("me/model@v1", "me/model"),
+    ):
+        began = replace(info, training=info.training | {"started_from": start})
+        card = ModelCard(model_card(began, report))
+        jsonschema.validate(card.data.to_dict(), SCHEMA)
+        assert card.data.base_model == base
+        assert f"From {start}." in card.text
+
+
+def test_every_figure_of_the_front_matter_is_that_of_the_report(info, report) -> None:
+    results = ModelCard(model_card(info, report)).data.eval_results
+    assert len(results) == 18  # six figures of all slices and of two sources
+    keys = {metric: key for key, metric in METRICS.items()}
+    for result in results:
+        group = NAMES[result.dataset_name]
+        summary = report["all"] if group == "all" else report["source"][group]
+        figure = summary["figures"][keys[result.metric_type]]
+        assert result.metric_value == figure["value"]
+        assert result.dataset_split == "test"
+
+
+def test_every_number_that_people_read_is_one_of_the_report(info, report) -> None:
+    text = ModelCard(model_card(info, report)).text.split("## Evaluation")[1]
+
+    def leaves(value) -> list[float]:
+        if isinstance(value, dict):
+            return [leaf for one in value.values() for leaf in leaves(one)]
+        if isinstance(value, list):
+            return [leaf for one in value for leaf in leaves(one)]
+        return [value] if isinstance(value, float) else []
+
+    known = {f"{leaf:.3f}" for leaf in leaves(report)} | {"0.000", "1.000", "0.500"}
+    shown = set(re.findall(r"\b\d\.\d{3}\b", text))
+    assert len(shown) > 100
+    assert shown <= known
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Intended use", "Out of scope", "How to use it", "Training data and its terms",
+        "Training procedure", "Evaluation on held-out patients", "Calibration", "By site", "Limits",
+    ],
+)  # fmt: skip
+def test_it_has_a_section(info, report, title: str) -> None:
+    assert f"\n## {title}\n" in model_card(info, report)
+
+
+def test_it_says_how_to_load_it_from_where_it_is(info, report) -> None:
+    here, there = model_card(info, report), model_card(info, report, repository="me/model")
+    assert DISCLAIMER in there
+    assert 'Classifier.load("me/model")' in there
+    assert 'timm.create_model("hf-hub:me/model", pretrained=True)' in there
+    assert 'api_name="/predict"' in there
+    assert 'create_model("local-dir:this folder"' in here
+    assert "accelerate launch train.py --preset further" in there
+
+
+def test_its_charts_show_no_scan_and_lie_beside_it() -> None:
+    card = (WEIGHTS / "README.md").read_text()
+    shown = re.findall(r"!\[[^]]+\]\((.+?)\)", card)
+    assert {Path(name).name for name in shown} < set(CHARTS)
+    assert all((WEIGHTS / name).is_file() for name in shown)
+    assert "top_losses.png" not in CHARTS
+
+
+def test_the_report_of_other_weights_is_refused(model_folder, tmp_path, report, capsys) -> None:
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    with pytest.raises(DataError, match="evaluate these"):
+        write_card(model_folder, tmp_path)
+    assert main([str(model_folder), str(tmp_path)]) == 2
+    assert "evaluate these" in capsys.readouterr().err

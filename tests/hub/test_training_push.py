@@ -1,0 +1,69 @@
+"""train.py with the Hub: pushed when all is done, refused before anything begins."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hub_server import Hub
+from huggingface_hub import ModelCard
+
+from brainai.inference.classifier import Classifier
+
+ROOT = Path(__file__).parents[2]
+SHORT = ["--preset", "smoke", "--cpu", "--mixed-precision", "no", "--scope-steps", "2"]
+SHORT += ["--stages.1.epochs", "1", "--stages.2.epochs", "1"]
+ALONE = [sys.executable, "train.py"]
+LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+TWO = [*LAUNCH, "2", "train.py"]
+
+
+def train(start: list[str], data: Path, out: Path, *options: str, hub: Hub, **environment: str):
+    ours = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
+    ours |= {"OMP_NUM_THREADS": "1", "HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_XET": "1"}
+    ours |= {"HF_HOME": str(out.parent / "home"), **environment}
+    call = [*start, "--data", str(data), "--out", str(out), *SHORT, *options]
+    return subprocess.run(call, cwd=ROOT, env=ours, capture_output=True, text=True, timeout=600)
+
+
+@pytest.mark.slow
+def test_a_run_is_pushed_when_all_is_done_and_can_be_loaded(hub, token, dataset_folder, tmp_path):
+    out = tmp_path / "run"
+    options = ("--push-to-hub", "me/model", "--tag", "v1")
+    done = train(ALONE, dataset_folder, out, *options, hub=hub, HF_TOKEN=token)
+    assert done.returncode == 0, done.stderr
+    repository = hub.repositories["models/me/model"]
+    assert done.stdout.splitlines()[-1] == f"{hub.url}/me/model: commit {repository.head}, tag v1"
+    assert json.loads((out / "hub.json").read_text())["commit"] == repository.head
+    assert "hf_right" not in done.stdout + done.stderr
+    card = ModelCard(repository.files["README.md"].decode())
+    assert str(tmp_path) not in card.content  # no place of this machine
+    assert "accelerate launch train.py --data dataset" in card.text
+    assert "From random weights." in card.text
+    assert "figures/learning_curves.png" in repository.files
+    assert Classifier.load("me/model@v1", device="cpu").weights.commit == repository.head
+
+
+@pytest.mark.slow
+@pytest.mark.distributed
+@pytest.mark.parametrize("start", [ALONE, TWO], ids=["one process", "two"])
+def test_without_the_right_to_write_nothing_is_trained(hub, dataset_folder, tmp_path, start):
+    out = tmp_path / "run"
+    done = train(start, dataset_folder, out, "--push-to-hub", "somebody/model", hub=hub,
+                 HF_TOKEN="hf_right")  # fmt: skip
+    assert done.returncode != 0
+    assert "somebody/model cannot be written to: the token has no right" in done.stderr
+    assert not (out / "metrics.jsonl").exists()
+
+
+@pytest.mark.slow
+def test_training_goes_on_from_a_model_of_the_hub(hub, model_folder, dataset_folder, tmp_path):
+    hub.hold("me/tiny", model_folder)
+    out = tmp_path / "run"
+    done = train(ALONE, dataset_folder, out, "--init-from", "me/tiny@main", hub=hub)
+    assert done.returncode == 0, done.stderr
+    card = (out / "model" / "README.md").read_text()
+    assert "base_model: me/tiny\n" in card
+    assert "--init-from me/tiny@main" in card
