@@ -78,7 +78,8 @@ def model_files(folder: Path, repository: str) -> tuple[Files, str]:
     if report is None:
         raise WeightsError(
             f"{folder} has no report.json, and weights are not published without their figures: "
-            "`python -m brainai.evaluation --model … --out OUT`, then `python -m brainai.hub.card`."
+            "`python -m brainai.evaluation --model … --out OUT`, then "
+            "`python -m brainai.hub.describe`."
         )
     charts = [name for name in CHARTS if (folder / FIGURES / name).is_file()]
     names = [*FILES, *(f"{FIGURES}/{name}" for name in charts)]

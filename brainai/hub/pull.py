@@ -87,7 +87,7 @@ def _fetch(repository: str, revision: str | None, patience: float) -> Fetched:
             listing = _within(
                 patience, lambda: list_files(repository, revision=revision, timeout=patience)
             )
-            _check_names(set(listing.files), name)
+            check_names(set(listing.files), name)
             found = snapshot_download(repository, revision=revision, allow_patterns=list(FILES))
             folder = Path(found)
             if folder.name == listing.commit:  # else the branch moved on meanwhile
@@ -131,7 +131,7 @@ def _check_contents(folder: Path, listing: Listing) -> None:
             raise OSError(f"{path.name} came incomplete")
 
 
-def _check_names(files: set[str], name: str) -> None:
+def check_names(files: set[str], name: str) -> None:
     """Raises WeightsError, before anything is fetched, where there are no weights to load."""
     if {"config.json", "model.safetensors"} <= files:
         return

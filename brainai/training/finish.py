@@ -19,7 +19,7 @@ from brainai.evaluation.report import other_points, write_report
 from brainai.evaluation.scope_rates import measure_scope
 from brainai.evaluation.score import describe, score_split, slice_loader
 from brainai.evaluation.text import shown_command, table
-from brainai.hub.card import write_card
+from brainai.hub.describe import write_card
 from brainai.model.folder import ModelInfo, load_model, load_scope, write_model
 from brainai.model.network import BrainNet
 from brainai.model.scope import Scope

@@ -11,7 +11,8 @@ from huggingface_hub import ModelCard
 
 from brainai import DISCLAIMER
 from brainai.errors import DataError
-from brainai.hub.card import CHARTS, METRICS, main, model_card, write_card
+from brainai.hub.card import CHARTS, METRICS, model_card
+from brainai.hub.describe import main, write_card
 from brainai.model.folder import read_info
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ from huggingface_hub import ModelCard
 from brainai.inference.classifier import Classifier
 
 ROOT = Path(__file__).parents[2]
-SHORT = ["--preset", "smoke", "--cpu", "--mixed-precision", "no", "--scope-steps", "2"]
+SHORT = ["--preset", "smoke", "--cpu", "--mixed-precision", "no", "--scope-steps", "0"]
 SHORT += ["--stages.1.epochs", "1", "--stages.2.epochs", "1"]
 ALONE = [sys.executable, "train.py"]
 LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]

@@ -1,0 +1,61 @@
+"""What an evaluation found, put into the model folder it was made of: report, charts and card.
+
+python -m brainai.evaluation --model MODEL --data DATASET --split test --out OUT
+python -m brainai.hub.describe MODEL OUT
+"""
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+from brainai.errors import BrainAIError, DataError
+from brainai.evaluation.report import read_report
+from brainai.hub.card import CHARTS, FIGURES, model_card
+from brainai.model.folder import CARD, REPORT, read_info
+
+
+def write_card(folder: Path, out: Path) -> None:
+    """Put report, charts and card of an evaluation into the model folder it was made of.
+
+    Args:
+        folder: model folder.
+        out: folder of `write_report`.
+    Raises:
+        DataError: there is no report, or it is one of other weights.
+    """
+    info, report = read_info(folder), read_report(out / REPORT)
+    if report["about"].get("model_revision") != info.revision:
+        raise DataError(
+            f"{out / REPORT} is of weights {report['about'].get('model_revision')}, {folder} holds "
+            f"{info.revision}: evaluate these."
+        )
+    drawn = [name for name in CHARTS if (out / FIGURES / name).is_file()]
+    shutil.copy(out / REPORT, folder)
+    shutil.rmtree(folder / FIGURES, ignore_errors=True)
+    for name in drawn:
+        (folder / FIGURES).mkdir(exist_ok=True)
+        shutil.copy(out / FIGURES / name, folder / FIGURES)
+    (folder / CARD).write_text(model_card(info, report, drawn), encoding="utf-8")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line: 0, or 2 after one line that says what to mend."""
+    options = argparse.ArgumentParser(
+        prog="python -m brainai.hub.describe",
+        description="Put the report of an evaluation into a model folder: figures, charts, card.",
+    )
+    options.add_argument("model", type=Path, help="model folder")
+    options.add_argument("out", type=Path, help="folder that the evaluation wrote")
+    chosen = options.parse_args(arguments)
+    try:
+        write_card(chosen.model, chosen.out)
+    except BrainAIError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"card: {chosen.model / CARD}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,272 @@
+"""The Space from one command, to a server that answers the Hub's protocol to the real client."""
+
+import ast
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from hub_server import Hub
+from huggingface_hub import SpaceCard
+from packaging.requirements import Requirement
+
+from brainai.hub.modules import imported_names, needed_requirements, reached_files
+from brainai.hub.space import ROOT, main
+
+VARIABLE = "BRAINAI_WEIGHTS"
+
+
+@pytest.fixture
+def model(hub: Hub, model_folder: Path):
+    """me/model, with the release v1."""
+    repository = hub.hold("me/model", model_folder)
+    repository.tags["v1"] = repository.head
+    return repository
+
+
+CALL = ["me/space", "--model", "me/model@v1"]
+
+
+def written(hub: Hub) -> list[str]:
+    """What was asked of the Hub that may change it."""
+    return [asked for asked in hub.asked if asked.split()[0] in ("POST", "PUT")]
+
+
+def test_a_space_is_made_with_its_variable_and_the_pinned_commit(hub, token, model, capsys) -> None:
+    assert main(CALL) == 0
+    space = hub.repositories["spaces/me/space"]
+    pinned = f"me/model@{model.head}"
+    assert space.private
+    assert space.variables == {VARIABLE: pinned}
+    assert capsys.readouterr().out == (
+        f"{hub.url}/spaces/me/space: commit {space.head}, {VARIABLE}={pinned}\n"
+    )
+
+
+def test_its_front_matter_is_filled_in(hub: Hub, token, model) -> None:
+    main([*CALL, "--hardware", "zero-a10g"])
+    card = SpaceCard(hub.repositories["spaces/me/space"].files["README.md"].decode())
+    own = SpaceCard.load(ROOT / "README.md").data
+    assert card.data.models == ["me/model"]
+    assert card.data["suggested_hardware"] == "zero-a10g"
+    assert (card.data.sdk_version, card.data.python_version) == (
+        own.sdk_version,
+        own.python_version,
+    )
+    repository, files, sha = card.data["preload_from_hub"][0].split()
+    assert (repository, sha) == ("me/model", model.head)
+    assert set(files.split(",")) == set(model.files) - {".gitattributes"}
+    assert "not a medical device" in card.text
+
+
+def test_it_holds_only_what_it_needs(hub: Hub, token, model) -> None:
+    main(CALL)
+    files = set(hub.repositories["spaces/me/space"].files)
+    assert {"app.py", "LICENSE", "README.md", "requirements.txt"} < files
+    assert {"brainai/web/assets/page.css", "brainai/web/assets/snippets/predict.py"} < files
+    assert {"weights/model.safetensors", "examples/tumor_frontal.png"} < files
+    for room in ("tests/", "docs/", "benchmarks/", "brainai/training/", "brainai/data/phantom"):
+        assert not [name for name in files if name.startswith(room)], room
+    assert not files & {"train.py", "brainai/hub/publish.py", "brainai/hub/space.py"}
+
+
+def test_every_module_that_its_code_imports_is_there_or_asked_for(hub, token, model) -> None:
+    main(CALL)
+    files = hub.repositories["spaces/me/space"].files
+    wanted = {Requirement(line).name for line in files["requirements.txt"].decode().splitlines()}
+    assert wanted == {
+        "gradio", "torch", "timm", "huggingface_hub", "pillow", "numpy", "SimpleITK", "safetensors",
+        "matplotlib", "scipy",
+    }  # fmt: skip
+    for name, content in files.items():
+        if not name.endswith(".py"):
+            continue
+        for node in ast.walk(ast.parse(content)):
+            if isinstance(node, ast.ImportFrom) and node.module.startswith("brainai"):
+                path = node.module.replace(".", "/")
+                assert files.keys() & {f"{path}.py", f"{path}/__init__.py"}, f"{name}: {path}"
+
+
+def test_a_second_run_with_nothing_new_changes_nothing(hub: Hub, token, model) -> None:
+    main(CALL)
+    space, done = hub.repositories["spaces/me/space"], len(written(hub))
+    head = space.head
+    assert main(CALL) == 0
+    assert (space.head, len(written(hub))) == (head, done)
+
+
+def test_a_new_release_moves_variable_and_pin(hub: Hub, token, model) -> None:
+    main(CALL)
+    newer = model.commit(model.files | {"notes.md": b"newer"})
+    assert main(["me/space", "--model", "me/model"]) == 0
+    space = hub.repositories["spaces/me/space"]
+    assert space.variables == {VARIABLE: f"me/model@{newer}"}
+    assert newer in space.files["README.md"].decode()
+    assert len(space.messages) == 3
+
+
+def test_old_modules_go_and_files_of_others_stay(hub: Hub, token, model) -> None:
+    main(CALL)
+    space = hub.repositories["spaces/me/space"]
+    space.commit(space.files | {"brainai/web/old_page.py": b"", "packages.txt": b"theirs"})
+    main(CALL)
+    assert "brainai/web/old_page.py" not in space.files
+    assert space.files["packages.txt"] == b"theirs"
+
+
+def test_a_dry_run_tells_the_plan_and_changes_nothing(hub: Hub, model, capsys) -> None:
+    assert main([*CALL, "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    for words in (
+        "spaces/me/space (a new one; private if new)",
+        f"{VARIABLE}=me/model@{model.head}",
+        "+ app.py (",
+        "0 are there already",
+        "suggested_hardware: cpu-basic",
+    ):
+        assert words in said
+    assert written(hub) == []
+
+
+def test_secrets_are_left_to_the_owner_and_told(hub, token, model_folder, capsys) -> None:
+    hub.hold("me/secret", model_folder, private=True)
+    call = ["me/space", "--model", "me/secret"]
+    main([*call, "--dry-run"])
+    assert "HF_TOKEN, to be set by you" in capsys.readouterr().out
+    assert main(call) == 0
+    said = capsys.readouterr()
+    assert "set the secret HF_TOKEN" in said.out
+    space = hub.repositories["spaces/me/space"]
+    assert "preload_from_hub" not in space.files["README.md"].decode()
+    sent = b" ".join(space.files.values()).decode(errors="ignore") + str(space.variables)
+    assert token not in sent + said.out + said.err
+
+
+def test_without_right_model_or_checkout_there_is_a_sentence(
+    hub, model, monkeypatch, tmp_path, capsys
+) -> None:
+    def refused(call: list[str]) -> str:
+        assert main(call) == 2
+        return capsys.readouterr().err
+
+    assert "there is no token" in refused(CALL)
+    monkeypatch.setenv("HF_TOKEN", "hf_right")
+    assert "no right to do this" in refused(["you/space", "--model", "me/model"])
+    assert "no such branch, tag or commit" in refused(["me/space", "--model", "me/model@v9"])
+    assert "expected owner/name@revision" in refused(["me/space", "--model", "weights"])
+    model.commit({"pytorch_model.bin": b""})
+    assert "as a pickle only" in refused(["me/space", "--model", "me/model"])
+    monkeypatch.setattr("brainai.hub.space.ROOT", tmp_path)
+    assert "no checkout of BrainAI" in refused(CALL)
+    assert "spaces/me/space" not in hub.repositories
+
+
+def test_a_folder_that_is_not_empty_is_left_as_it_is(hub, model, tmp_path, capsys) -> None:
+    (tmp_path / "mine").touch()
+    assert main([*CALL, "--out", str(tmp_path)]) == 2
+    assert "expected a new or empty folder" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir() if path.name != "cache"] == ["mine"]
+
+
+def test_imports_are_followed_through_packages_and_what_lies_beside_comes_along(tmp_path) -> None:
+    files = {
+        "app.py": "import numpy\nfrom pack.a import thing\n",
+        "pack/__init__.py": "",
+        "pack/a.py": "from pack.room import b\nimport PIL.Image\n",
+        "pack/unused.py": "import torch\n",
+        "pack/room/__init__.py": "",
+        "pack/room/b.py": "",
+        "pack/room/style.css": "",
+        "pack/room/.secret": "",
+        "pack/room/snippets/copy_me.py": "import gradio_client\n",
+        "pack/other/__init__.py": "",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    found = reached_files(tmp_path, tmp_path / "app.py", "pack")
+    assert {path.relative_to(tmp_path).as_posix() for path in found} == {
+        "pack/__init__.py", "pack/a.py", "pack/room/__init__.py", "pack/room/b.py",
+        "pack/room/style.css", "pack/room/snippets/copy_me.py",
+    }  # fmt: skip
+    assert imported_names(tmp_path / "pack/a.py") == {"pack.room", "pack.room.b", "PIL.Image"}
+    lines = ["# a comment", "numpy>=2", "pillow", "torch>=2"]
+    code = {tmp_path / "app.py", *found}
+    assert needed_requirements(lines, code) == ["numpy>=2", "pillow"]
+
+
+@pytest.fixture
+def space(hub: Hub, model, tmp_path: Path) -> Path:
+    assert main([*CALL, "--out", str(tmp_path / "space")]) == 0
+    return tmp_path / "space"
+
+
+def started(folder: Path, python: str, log: Path, **environment: str) -> str:
+    """What a Space's `/model_info` and page tell once it is up, as one text."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    ours = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "GRADIO_", "PYTHON"))}
+    ours |= {"GRADIO_SERVER_PORT": str(port), "HF_HUB_DISABLE_XET": "1", **environment}
+    with log.open("w") as file:
+        app = subprocess.Popen(
+            [python, "app.py"], cwd=folder, env=ours, stdout=file, stderr=subprocess.STDOUT
+        )
+    try:
+        url = f"http://127.0.0.1:{port}/gradio_api/run/model_info"
+        asked = urllib.request.Request(url, b'{"data": []}', {"Content-Type": "application/json"})
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and app.poll() is None:
+            try:
+                told = urllib.request.urlopen(asked).read().decode()
+                page = urllib.request.urlopen(f"http://127.0.0.1:{port}/config").read().decode()
+                return told + page
+            except OSError:
+                time.sleep(0.3)
+        raise AssertionError(log.read_text())
+    finally:
+        app.terminate()
+        app.wait(30)
+
+
+@pytest.mark.slow
+def test_the_space_answers_with_the_pinned_weights_then_without_the_hub_from_its_cache(
+    hub: Hub, model, space: Path, tmp_path: Path
+) -> None:
+    ours = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home")}
+    pinned = {VARIABLE: f"me/model@{model.head}"}
+    told = started(space, sys.executable, tmp_path / "log", **ours, **pinned)
+    assert f'"commit":"{model.head}","notice":null' in told
+    hub.asked.clear()
+    started(space, sys.executable, tmp_path / "log", **ours, **pinned)
+    assert [asked for asked in hub.asked if "model" in asked] == []
+
+
+@pytest.mark.slow
+def test_a_space_whose_hub_is_away_answers_with_its_own_weights_and_says_so(
+    hub: Hub, model, space: Path, tmp_path: Path
+) -> None:
+    hub.status = 503
+    ours = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "HF_TOKEN": "hf_secret"}
+    told = started(space, sys.executable, tmp_path / "log", **ours, **{VARIABLE: "me/model@v1"})
+    notice = "The weights asked for, me/model@v1, cannot be had from the Hub at the moment"
+    assert told.count(notice) >= 2  # in /model_info and on the page
+    assert '"commit":null' in told
+    assert "hf_secret" not in told + (tmp_path / "log").read_text()
+
+
+@pytest.mark.slow
+def test_a_space_with_only_its_own_requirements_starts(
+    hub: Hub, model, space: Path, tmp_path: Path
+) -> None:
+    """A new virtual environment: takes minutes, and the package index."""
+    venv = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", venv], check=True)
+    install = [venv / "bin" / "pip", "install", "--quiet", "-r", space / "requirements.txt"]
+    subprocess.run(install, check=True, capture_output=True, timeout=900)
+    told = started(space, str(venv / "bin" / "python"), tmp_path / "log", HF_HUB_OFFLINE="1")
+    assert '"architecture":"resnet50"' in told
