@@ -45,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrainAIError as error:
         print(error, file=sys.stderr)
         return 2
+    print(*filter(None, (f"Weights: {classifier.weights}", classifier.weights.notice)), sep="\n")
     jobs = Jobs.of(classifier)
     if spaces is not None:
         jobs = jobs.on_gpu(spaces.GPU)

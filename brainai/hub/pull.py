@@ -43,6 +43,12 @@ class Fetched:
     commit: str | None = None
     notice: str | None = None
 
+    def __str__(self) -> str:
+        if self.commit is None:
+            return str(self.folder)
+        asked = "" if self.revision in (None, self.commit) else f", asked for as {self.revision}"
+        return f"{self.repository} at commit {self.commit}{asked}"
+
 
 def fetch_model(name: str | Path, fallback: Path | None = None) -> Fetched:
     """The folder of that name where there is one, else the files of a repository on the Hub.

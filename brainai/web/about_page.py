@@ -19,13 +19,18 @@ SOURCE_NAMES = {
     "phantom": "Simulated",
 }
 
+TRAINED_HERE = """A ResNet50 with a U-Net decoder was trained on slices of patients with brain
+tumours, outlined by experts. It reads one axial slice, sets its grey levels, and gives the
+probability that tumour is on it. FLAIR is enough; T1 with contrast and T2 of the same slice can be
+added. A scan is judged slice by slice."""
+TRAINED_ELSEWHERE = """This classifier, one of timm's, was trained elsewhere: on what is not known
+here. It reads one axial slice, whose grey levels are set as for BrainAI's own, and gives a
+probability of tumour. A scan is judged slice by slice."""
+
 WORDS = f"""
 <div class="columns">
 <div><h2>How it works</h2>
-<p>A ResNet50 with a U-Net decoder was trained on slices of patients with brain tumours, outlined by
-experts. It reads one axial slice, sets its grey levels, and gives the probability that tumour is on
-it. FLAIR is enough; T1 with contrast and T2 of the same slice can be added. A scan is judged slice
-by slice.</p></div>
+<p>HOW</p></div>
 <div><h2>What it cannot do</h2>
 <p>It was shown gliomas only, so other diseases mislead it. Small lesions are missed most. Most
 pictures that are no upright axial FLAIR slice are refused, not all. “No tumour” means this slice,
@@ -41,11 +46,16 @@ once.</p></div>
 
 def add_about_page(info: ModelInfo, report: dict[str, Any] | None, weights: Fetched) -> None:
     """Put the tab's contents where it is called, within `gr.Blocks`."""
-    sections = WORDS + weights_section(info, weights) + figures_section(info, report)
+    how = TRAINED_HERE if info.training else TRAINED_ELSEWHERE
+    sections = (
+        WORDS.replace("HOW", how) + weights_section(info, weights) + figures_section(info, report)
+    )
     own_html(sections, elem_id="about")
     if report is not None:
         with gr.Accordion("The whole model card", open=False):
-            gr.Markdown(card_body(info, report), elem_id="model-card")
+            repository = weights.repository if weights.commit else None
+            card = card_body(info, report, repository=repository)
+            gr.Markdown(card, elem_id="model-card")
 
 
 def weights_section(info: ModelInfo, weights: Fetched) -> str:
@@ -56,8 +66,8 @@ def weights_section(info: ModelInfo, weights: Fetched) -> str:
         if weights.revision not in (None, weights.commit):
             facts["On the Hub"] += f", asked for as {weights.revision}"
     facts |= {
-        "Threshold and temperature": fitted(info.calibrated),
-        "What cannot be judged": fitted(info.scope),
+        "Calibration": fitted(info.calibrated),
+        "“Cannot judge”": fitted(info.scope),
     }
     rows = "".join(f"<div><dt>{k}</dt><dd>{escape(v)}</dd></div>" for k, v in facts.items())
     return f'<h2>Which weights answer</h2><dl class="facts">{rows}</dl>'

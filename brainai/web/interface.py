@@ -47,7 +47,7 @@ def build_page(
     claim_folder()
     examples, weights = examples or Examples(), weights or Fetched(Path())
     with gr.Blocks(title="BrainAI", analytics_enabled=False, fill_width=True) as page:
-        own_html(title(weights.notice), elem_id="title")
+        own_html(title(notices(info, weights)), elem_id="title")
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Start", id="start"):
                 start = add_start_page(page, jobs, info, examples)
@@ -67,9 +67,20 @@ def build_page(
     return page.queue(max_size=MAX_WAITING, api_open=False)  # none passes by the queue
 
 
-def title(notice: str | None) -> str:
-    """The page's name, what it is not for, and what a visitor should know of its weights; HTML."""
-    return TITLE + (f'<p class="notice" role="status">{escape(notice)}</p>' if notice else "")
+def notices(info: ModelInfo, weights: Fetched) -> list[str]:
+    """What a visitor should know of the weights before anything else."""
+    known = [] if weights.notice is None else [weights.notice]
+    if not info.calibrated:
+        known.append("The probabilities of these weights were not calibrated.")
+    if not info.scope:
+        known.append("These weights refuse little: judge yourself whether it is a FLAIR slice.")
+    return known
+
+
+def title(notices: list[str]) -> str:
+    """The page's name, what it is not for, and some notices; HTML."""
+    shown = "".join(f"<p>{escape(notice)}</p>" for notice in notices)
+    return TITLE + (f'<div class="notice" role="status">{shown}</div>' if shown else "")
 
 
 def launch(page: gr.Blocks, **options: Any) -> Any:

@@ -1,0 +1,65 @@
+"""Which weights answer, as the page and `/model_info` tell it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from serving import served
+
+from brainai.hub.pull import Fetched
+from brainai.inference.classifier import Classifier
+from brainai.model.folder import ModelInfo
+from brainai.web.about_page import weights_section
+from brainai.web.endpoints import info_form
+from brainai.web.interface import build_page, notices, title
+from brainai.web.jobs import Jobs
+
+OURS = ModelInfo(revision="0123456789ab", calibration_hash="c", scope=True, training={"seed": 0})
+PULLED = Fetched(Path("/server/cache"), "me/model", "v1", "a" * 40)
+
+
+def test_weights_that_are_as_asked_for_need_no_notice() -> None:
+    assert notices(OURS, PULLED) == []
+    assert "notice" not in title([])
+
+
+def test_weights_without_calibration_or_scope_say_so_first() -> None:
+    told = notices(replace(OURS, calibration_hash="", scope=False), PULLED)
+    assert told[0] == "The probabilities of these weights were not calibrated."
+    assert "refuse little" in told[1]
+
+
+def test_a_notice_is_text_and_never_markup() -> None:
+    assert "<b>" not in title(["<b>"])
+
+
+def test_the_page_names_the_commit_and_no_folder_of_the_server() -> None:
+    shown = weights_section(OURS, PULLED)
+    assert "commit aaaaaaaaaaaa, asked for as v1" in shown
+    assert "/server/cache" not in shown
+    assert "On the Hub" not in weights_section(OURS, Fetched(Path("/server/weights")))
+
+
+def test_model_info_tells_where_the_weights_come_from() -> None:
+    told = info_form(replace(OURS, scope=False), None, replace(PULLED, notice="Older ones."))
+    assert told["weights"] == {
+        "repository": "me/model", "revision": "v1", "commit": "a" * 40, "notice": "Older ones."
+    }  # fmt: skip
+    assert (told["calibration"], told["scope"]) == ("fitted", "not fitted")
+    assert "/server" not in str(told)
+
+
+@pytest.mark.browser
+def test_the_notice_stands_above_the_tabs(model_folder, browser) -> None:
+    classifier = Classifier.load(model_folder, device="cpu")
+    weights = Fetched(model_folder, "me/model", "v1", notice="Others answer.")
+    page = build_page(Jobs.of(classifier), classifier.info, weights=weights)
+    with served(page) as url:
+        view = browser.new_page()
+        view.goto(url)
+        notice = view.locator("#title [role=status]")
+        notice.wait_for()
+        assert "Others answer." in notice.inner_text()
+        below = view.get_by_role("tab", name="Start").bounding_box()["y"]
+        assert notice.bounding_box()["y"] < below
+        view.close()
