@@ -32,6 +32,7 @@ DOWNSTREAM = {  # a package and those that may not know of it
     "brainai.inference": ("data", "model", "training", "evaluation", "hub"),
     "brainai.training": ("data", "model", "evaluation", "inference", "web"),
     "brainai.evaluation": ("data", "model"),
+    "brainai.hub": ("data", "model"),
     "brainai.model": ("data",),
 }
 
@@ -130,9 +131,9 @@ def test_the_readme_has_two_set_up_commands_and_ci_runs_the_second() -> None:
 
 
 def test_every_file_that_the_documents_link_to_is_there() -> None:
-    for document in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"):
+    for document in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "weights/README.md"):
         for target in re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / document).read_text()):
-            assert (ROOT / target).exists(), f"{document} links to {target}"
+            assert ((ROOT / document).parent / target).exists(), f"{document} links to {target}"
 
 
 def test_every_example_has_its_source() -> None:

@@ -30,7 +30,7 @@ class Options:
     t2: Path | None = None
     """the same slice or examination in T2"""
     model: str = "weights"
-    """model folder"""
+    """model folder, or owner/name@revision on the Hub"""
     out: Path | None = None
     """folder for mask.nii.gz and slices.csv of a scan"""
     json: bool = False

@@ -20,6 +20,7 @@ from brainai.evaluation.scope_rates import measure_scope
 from brainai.evaluation.score import describe, score_split, slice_loader
 from brainai.evaluation.text import shown_command, table
 from brainai.hub.describe import write_card
+from brainai.hub.pull import fetch_model
 from brainai.model.folder import ModelInfo, load_model, load_scope, write_model
 from brainai.model.network import BrainNet
 from brainai.model.scope import Scope
@@ -95,7 +96,9 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m brainai.training.finish",
         description="Fit threshold, temperature and scope of trained weights anew.",
     )
-    options.add_argument("--model", default="weights", help="model folder (default: weights)")
+    options.add_argument(
+        "--model", default="weights", help="model folder or owner/name@revision (default: weights)"
+    )
     options.add_argument("--data", type=Path, required=True, help="dataset folder")
     options.add_argument("--out", type=Path, required=True, help="folder for model/ and the report")
     options.add_argument(
@@ -107,9 +110,10 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = options.parse_args(arguments)
     command = shown_command("python", "-m", "brainai.training.finish", *arguments)
     try:
-        network, info = load_model(chosen.model)
+        model = fetch_model(chosen.model).folder
+        network, info = load_model(model)
         check_splits(chosen.data)
-        scope = open_scope(chosen.model, chosen.data, chosen.scope_steps)
+        scope = open_scope(model, chosen.data, chosen.scope_steps)
         finish(network, info, chosen.data, chosen.out, scope, command=command)
     except BrainAIError as error:
         print(error, file=sys.stderr)
