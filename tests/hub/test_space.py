@@ -260,6 +260,21 @@ def test_a_space_whose_hub_is_away_answers_with_its_own_weights_and_says_so(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["me/none", "me/model@v9"])
+def test_an_app_that_is_refused_its_weights_ends_with_one_sentence(
+    hub: Hub, model, tmp_path: Path, name: str
+) -> None:
+    ours = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
+    ours |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "HF_TOKEN": "hf_right"}
+    call = [sys.executable, "app.py", "--weights", name]
+    done = subprocess.run(call, cwd=ROOT, env=ours, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{name} was not fetched: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert "hf_right" not in done.stdout + done.stderr
+
+
+@pytest.mark.slow
 def test_a_space_with_only_its_own_requirements_starts(
     hub: Hub, model, space: Path, tmp_path: Path
 ) -> None:
