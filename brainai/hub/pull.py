@@ -15,9 +15,9 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from brainai.errors import HubError, WeightsError
 from brainai.hub.faults import OFFLINE, told
 from brainai.hub.files import Listing, is_same, list_files
-from brainai.model.folder import FILES
+from brainai.model.folder import FILES, WEIGHTS
 
-HUB_ID = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+?)(@(?P<revision>[\w./-]+))?")
+HUB_ID = re.compile(r"(?P<repository>\w[\w.-]*/\w[\w.-]*?)(@(?P<revision>[\w./-]+))?")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 PATIENCE = 10.0  # seconds until the Hub counts as not reached, where nothing stands in for it
 IN_A_HURRY = 2.5  # seconds, where something does: a page should be up within three
@@ -81,11 +81,11 @@ def fetch_model(name: str | Path, fallback: Path | None = None) -> Fetched:
 
 
 def _fetch(repository: str, revision: str | None, patience: float) -> Fetched:
-    cached = _cached(repository, revision)
-    if cached is not None and revision is not None and COMMIT.fullmatch(revision):
+    what = f"{repository if revision is None else f'{repository}@{revision}'} was not fetched"
+    with told(what):
+        cached = _cached(repository, revision)
+    if cached is not None and cached.notice is None:
         return cached
-    name = repository if revision is None else f"{repository}@{revision}"
-    what = f"{name} was not fetched"
     try:
         if constants.HF_HUB_OFFLINE:
             raise HubError(f"{what}: {OFFLINE}", unreachable=True)
@@ -93,7 +93,7 @@ def _fetch(repository: str, revision: str | None, patience: float) -> Fetched:
             listing = _within(
                 patience, lambda: list_files(repository, revision=revision, timeout=patience)
             )
-            check_names(set(listing.files), name)
+            check_names(set(listing.files), repository)
             found = snapshot_download(repository, revision=revision, allow_patterns=list(FILES))
             folder = Path(found)
             if folder.name == listing.commit:  # else the branch moved on meanwhile
@@ -106,25 +106,24 @@ def _fetch(repository: str, revision: str | None, patience: float) -> Fetched:
 
 
 def _cached(repository: str, revision: str | None) -> Fetched | None:
-    """What the Hub's cache holds of it, whole, as it was last fetched."""
+    """What the Hub's cache holds of it, whole, as it was last fetched; without a notice where the
+    revision is a commit, which never changes."""
     try:
-        folder = snapshot_download(
+        found = snapshot_download(
             repository, revision=revision, allow_patterns=list(FILES), local_files_only=True
         )
     except LocalEntryNotFoundError:
         return None
-    if not all((Path(folder) / name).is_file() for name in ("config.json", "model.safetensors")):
+    folder = Path(found)
+    if not all((folder / name).is_file() for name in ("config.json", WEIGHTS)):
         return None
-    pinned = revision is not None and COMMIT.fullmatch(revision)
-    notice = (
-        None
-        if pinned
-        else (
+    notice = None
+    if revision is None or not COMMIT.fullmatch(revision):
+        notice = (
             f"The Hub was not asked whether there are newer weights of {repository}: those last "
-            f"fetched answer, of commit {Path(folder).name[:12]}."
+            f"fetched answer, of commit {folder.name[:12]}."
         )
-    )
-    return Fetched(Path(folder), repository, revision, Path(folder).name, notice)
+    return Fetched(folder, repository, revision, folder.name, notice)
 
 
 def _check_contents(folder: Path, listing: Listing) -> None:
@@ -139,7 +138,7 @@ def _check_contents(folder: Path, listing: Listing) -> None:
 
 def check_names(files: set[str], name: str) -> None:
     """Raises WeightsError, before anything is fetched, where there are no weights to load."""
-    if {"config.json", "model.safetensors"} <= files:
+    if {"config.json", WEIGHTS} <= files:
         return
     pickles = sorted(file for file in files if file.endswith((".bin", ".pt", ".pth", ".ckpt")))
     if pickles:

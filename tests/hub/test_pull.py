@@ -29,7 +29,14 @@ def tiny(hub: Hub, model_folder: Path):
 
 def test_a_folder_is_itself_and_what_looks_like_none_is_left_to_the_loader(tmp_path: Path) -> None:
     assert fetch_model(tmp_path).folder == tmp_path
-    assert fetch_model("weights that are not there").folder == Path("weights that are not there")
+    for name in ("weights that are not there", "../weights", "./me/tiny", "/me/tiny"):
+        assert fetch_model(name).folder == Path(name)
+
+
+def test_a_name_that_the_hub_does_not_take_is_told(hub: Hub) -> None:
+    with pytest.raises(HubError, match=r"me/ti--ny was not fetched: the Hub does not take it"):
+        fetch_model("me/ti--ny")
+    assert hub.asked == []
 
 
 def test_a_folder_comes_before_a_repository_of_the_same_name(hub, tiny, tmp_path, monkeypatch):
@@ -207,7 +214,7 @@ def test_a_missing_part_is_named(hub: Hub, tiny) -> None:
 
 def test_a_pickle_is_refused_before_anything_is_fetched(hub: Hub, tiny) -> None:
     tiny.commit({"config.json": b"{}", "pytorch_model.bin": b"pickle"})
-    with pytest.raises(WeightsError, match=r"me/tiny .* pickle only \(pytorch_model\.bin\)"):
+    with pytest.raises(WeightsError, match=r"me/tiny holds .* pickle only \(pytorch_model\.bin\)"):
         fetch_model("me/tiny")
     assert not [asked for asked in hub.asked if "resolve" in asked]
 
