@@ -34,7 +34,7 @@ from brainai.training.checkpoints import (
     read_history,
     write_config,
 )
-from brainai.training.config import TrainConfig, check_start, origin, parse_config
+from brainai.training.config import TrainConfig, check_start, origin, parse_config, pinned
 from brainai.training.distributed import check_processes, in_main_process, share_batch_norm
 from brainai.training.finish import finish
 from brainai.training.lr_finder import find_learning_rate
@@ -129,7 +129,9 @@ def main() -> None:
         config = parse_config()
         accelerator = open_accelerator(config)
         if config.push_to_hub is not None and not config.find_lr:
-            in_main_process(accelerator, begin, config.out, Target(config.push_to_hub))
+            in_main_process(accelerator, begin, config.out, Target(config.push_to_hub), config.tag)
+        with accelerator.main_process_first():
+            config = pinned(config)
         network = open_network(config, accelerator)
         if config.find_lr:
             accelerator.print(f"--find-lr: {find_learning_rate(accelerator, network, config):.1e}")

@@ -82,7 +82,9 @@ def prepare(
     parts = [read_part(case.case_id, out) for case in cases if case.case_id not in bad]
     assembled = assemble(parts, same_patient, options.test_sites)
     named = tuple((source, Path(root).name) for source, root in options.sources)
-    write_assembled(out, assembled, asdict(replace(options, sources=named)))
+    told = Path(options.same_patient).name if options.same_patient else None
+    told_options = replace(options, sources=named, same_patient=told)
+    write_assembled(out, assembled, asdict(told_options))
     return Outcome(assembled, bad)
 
 

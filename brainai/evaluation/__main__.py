@@ -81,6 +81,7 @@ def _positive(text: str) -> int:
 def evaluate(options: argparse.Namespace, command: str) -> dict:
     """Load, score, print and write; the content of report.json."""
     weights = fetch_model(options.model)
+    weights.tell()
     network, info = load_model(weights.folder)
     if weights.commit is not None:  # of the Hub: its folder has no name of its own
         info = replace(info, name=options.model)

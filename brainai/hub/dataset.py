@@ -8,16 +8,17 @@ from collections import Counter
 from pathlib import Path
 
 from huggingface_hub import DatasetCard, DatasetCardData, HfApi
+from yaml import YAMLError
 
 from brainai import DISCLAIMER
 from brainai.data.dataset import SPLITS, SliceRecord, read_info, read_records
 from brainai.errors import ConfigError
 from brainai.hub.faults import told
 from brainai.hub.terms import SOURCES
-from brainai.hub.upload import Target, check_right
+from brainai.hub.upload import Target, check_right, push
 
 CARD = "README.md"
-SENT = [CARD, "metadata.csv", "dataset.json", "images/*", "masks/*"]  # a * takes folders, too
+SENT = ["metadata.csv", "dataset.json", "images/*", "masks/*"]  # a * takes folders, too
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
 
 TEXT = Path(__file__).with_name("dataset_card.md")
@@ -26,7 +27,7 @@ TEXT = Path(__file__).with_name("dataset_card.md")
 def publish_dataset(folder: Path, target: Target, license: str | None) -> str:
     """Push a dataset folder with its card; in a line, what is now where.
 
-    The card, README.md of the folder, is written where there is none.
+    The card is README.md of the folder, or written for this repository where there is none.
 
     Args:
         license: as the Hub names it, such as cc-by-4.0.
@@ -40,14 +41,14 @@ def publish_dataset(folder: Path, target: Target, license: str | None) -> str:
             "--license is missing: name the terms that the scans may be shared on, such as "
             "cc-by-4.0. Where you may not share them, do not publish them, not even privately."
         )
+    card = (
+        own_card(folder, license)
+        or dataset_card(target.repository, records, info["content_hash"], license).encode()
+    )
     check_right(target)
-    _write_card(folder, dataset_card(target.repository, records, info["content_hash"], license))
-    api = HfApi()
+    push(target, {CARD: card}, owns=lambda name: False, message="Card")
     with told(f"{target.url} did not get all of {folder}; the same command goes on with it"):
-        api.create_repo(
-            target.repository, repo_type="dataset", private=not target.public, exist_ok=True
-        )
-        done = api.upload_folder(
+        done = HfApi().upload_folder(
             repo_id=target.repository,
             repo_type="dataset",
             folder_path=folder,
@@ -56,6 +57,28 @@ def publish_dataset(folder: Path, target: Target, license: str | None) -> str:
             commit_message=f"Data set {info['content_hash'][:12]}",
         )
     return f"{target.url}: commit {done.oid}"
+
+
+def own_card(folder: Path, license: str) -> bytes | None:
+    """README.md of a folder, where somebody wrote one.
+
+    Raises:
+        ConfigError: its front matter cannot be read, or names another licence.
+    """
+    path = folder / CARD
+    if not path.is_file():
+        return None
+    try:
+        there = DatasetCard.load(path).data.license
+    except (ValueError, YAMLError) as error:
+        raise ConfigError(
+            f"{path}: expected a card whose front matter names the licence. Mend or delete it."
+        ) from error
+    if there != license:
+        raise ConfigError(
+            f"{path} names the licence {there}, --license {license}: change one, or delete it."
+        )
+    return path.read_bytes()
 
 
 def dataset_card(name: str, records: list[SliceRecord], content_hash: str, license: str) -> str:
@@ -87,15 +110,3 @@ def dataset_card(name: str, records: list[SliceRecord], content_hash: str, licen
         sources="\n".join(f"- {SOURCES.get(source, source)}" for source in sources),
     )
     return f"---\n{data.to_yaml()}\n---\n\n{text}"
-
-
-def _write_card(folder: Path, text: str) -> None:
-    path = folder / CARD
-    if not path.exists():
-        path.write_text(text, encoding="utf-8")
-        return
-    there, wanted = DatasetCard.load(path).data.license, DatasetCard(text).data.license
-    if there != wanted:
-        raise ConfigError(
-            f"{path} names the licence {there}, --license {wanted}: change one, or delete the card."
-        )

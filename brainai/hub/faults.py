@@ -5,6 +5,7 @@ they say of a card's front matter.
 """
 
 import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -37,6 +38,8 @@ BY_STATUS = {
     413: "it is larger than the Hub takes.",
     429: "the Hub had too many requests from here: wait some minutes.",
 }
+AWAY = "the Hub was not reached, or the connection broke off: try again later."
+XET_STATUS = re.compile(r"status (?:client|server) error \((\d{3})")  # told in words alone
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -84,6 +87,10 @@ def _reason(error: BaseException) -> tuple[str, bool]:
             return f"the Hub has a fault of its own (HTTP {status}): try again later.", True
         case OSError() if error.errno in DISK:
             return f"the Hub's cache on this disk cannot be written ({error.strerror}).", False
+        case PermissionError():  # of an upload by Xet
+            return BY_STATUS[403], False
+        case OSError() if status := XET_STATUS.search(str(error)):
+            return BY_STATUS.get(int(status[1]), AWAY), int(status[1]) not in BY_STATUS
         case ValueError():  # among others, of the card's front matter, line by line
             return f"the Hub does not take it as it is. {' '.join(str(error).split())}", False
-    return "the Hub was not reached, or the connection broke off: try again later.", True
+    return AWAY, True

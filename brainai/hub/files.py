@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 
 from huggingface_hub import HfApi
+from huggingface_hub.errors import HFValidationError, HTTPError
 from huggingface_hub.hf_api import RepoSibling
 
 
@@ -26,11 +27,16 @@ def list_files(
         revision: branch, tag or commit; None is the main branch.
         timeout: seconds for every read of the connection.
     """
-    found = HfApi().repo_info(
-        repository, repo_type=kind, revision=revision, timeout=timeout, files_metadata=True
-    )
-    files = {sibling.rfilename: sibling for sibling in found.siblings or ()}
-    return Listing(found.sha, files, bool(found.private))
+    try:
+        found = HfApi().repo_info(
+            repository, repo_type=kind, revision=revision, timeout=timeout, files_metadata=True
+        )
+        files = {sibling.rfilename: sibling for sibling in found.siblings or ()}
+        return Listing(found.sha, files, bool(found.private))
+    except (HTTPError, HFValidationError):
+        raise
+    except (ValueError, LookupError, TypeError) as error:  # such as the login page of a network
+        raise OSError("another answer than the Hub's") from error
 
 
 def is_same(content: bytes, remote: RepoSibling) -> bool:

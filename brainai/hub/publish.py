@@ -13,13 +13,20 @@ import shlex
 import sys
 from pathlib import Path
 
-from huggingface_hub import HfApi
-
 from brainai.errors import BrainAIError, ConfigError, HubError, WeightsError
 from brainai.hub.card import CHARTS, FIGURES, model_card
 from brainai.hub.dataset import publish_dataset
-from brainai.hub.faults import told
-from brainai.hub.upload import Files, Target, check_right, expected, look_up, push
+from brainai.hub.upload import (
+    Files,
+    Target,
+    add_tag,
+    check_right,
+    compare,
+    expected,
+    look_up,
+    push,
+    tags_of,
+)
 from brainai.model.folder import CARD, FILES, INFO, load_model, load_scope, read_info, read_report
 
 RECORD = "hub.json"  # in a run folder: what was pushed where
@@ -42,21 +49,30 @@ def publish_model(
     run = folder if (folder / "model").is_dir() and not (folder / INFO).exists() else None
     model = folder if run is None else folder / "model"
     files, revision = model_files(model, target.repository)
-    if tag is not None:
-        _check_tag(target, tag)
+    listing = look_up(target)
+    tags = {} if listing is None else tags_of(target)
+    new = listing is None or bool(compare(files, listing, owns))
+    if tag in tags and (new or tags[tag] != listing.commit):
+        raise ConfigError(f"{target.url} has a release {tag} already: choose another --tag.")
+    commit = push(target, files, owns=owns, message=f"Weights {revision}", parent=parent)
+    record = {"repository": target.repository, "commit": commit, "url": target.url}
+    said = f"{target.url}: commit {commit}"
     release = tag or f"weights-{revision}"
-    commit = push(
-        target,
-        files,
-        owns=lambda name: name in FILES or name.startswith(f"{FIGURES}/"),
-        message=f"Weights {revision}",
-        parent=parent,
-        tag=release,
-    )
-    record = {"repository": target.repository, "commit": commit, "tag": release, "url": target.url}
+    if tags.get(release, commit) == commit:
+        if release not in tags:
+            add_tag(target, release, commit)
+        record |= {"tag": release}
+        said += f", tag {release}"
+    else:  # the same weights with another card
+        said += f"; the tag {release} stays at {tags[release]}"
     if run is not None:
         write_record(run, record)
-    return f"{target.url}: commit {commit}, tag {release}"
+    return said
+
+
+def owns(name: str) -> bool:
+    """Whether an old file of a repository is one that an earlier push put there."""
+    return name in FILES or name.startswith(f"{FIGURES}/")
 
 
 def model_files(folder: Path, repository: str) -> tuple[Files, str]:
@@ -77,8 +93,13 @@ def model_files(folder: Path, repository: str) -> tuple[Files, str]:
     info, report = read_info(folder), read_report(folder)
     if report is None:
         raise WeightsError(
-            f"{folder} has no report.json, and weights are not published without their figures: "
-            "`python -m brainai.evaluation --model … --out OUT`, then "
+            f"{folder} has no report.json of this version, and weights are not published without "
+            "their figures: `python -m brainai.evaluation --model … --out OUT`, then "
+            "`python -m brainai.hub.describe`."
+        )
+    if report["about"].get("model_revision") != info.revision:
+        raise WeightsError(
+            f"{folder} has a report of other weights: evaluate these, then "
             "`python -m brainai.hub.describe`."
         )
     charts = [name for name in CHARTS if (folder / FIGURES / name).is_file()]
@@ -87,27 +108,31 @@ def model_files(folder: Path, repository: str) -> tuple[Files, str]:
         name: folder / name for name in names if (folder / name).is_file()
     }
     card = model_card(info, report, charts)
-    if not (folder / CARD).is_file() or (folder / CARD).read_text(encoding="utf-8") == card:
+    if not (folder / CARD).is_file() or (folder / CARD).read_bytes() == card.encode():
         files[CARD] = model_card(info, report, charts, repository).encode()
     return files, info.revision
 
 
-def begin(run: Path, target: Target) -> None:
+def begin(run: Path, target: Target, tag: str | None = None) -> None:
     """Before training: check the right to write, and note which commit is there, so that what
     another run pushes meanwhile is not overwritten.
 
     Raises:
-        HubError: there is no right to write there.
+        HubError: there is no right to write there. ConfigError: the tag is taken.
     """
     try:
         check_right(target)
         listing = look_up(target)
+        taken = tag is not None and listing is not None and tag in tags_of(target)
     except HubError as error:
         if not error.unreachable:
             raise
         print(f"{error} Training begins; the push is tried at its end.", file=sys.stderr)
         return
-    if read_record(run).get("repository") != target.repository:  # else a run that goes on
+    known = read_record(run)
+    if taken and known.get("tag") != tag:
+        raise ConfigError(f"{target.url} has a release {tag} already: choose another --tag.")
+    if known.get("repository") != target.repository:  # else a run that goes on
         write_record(run, {"repository": target.repository, "parent": expected(listing)})
 
 
@@ -144,17 +169,6 @@ def write_record(run: Path, record: dict[str, str]) -> None:
     partial = run / f".{RECORD}.partial"
     partial.write_text(json.dumps(record, indent=2) + "\n")
     os.replace(partial, run / RECORD)
-
-
-def _check_tag(target: Target, tag: str) -> None:
-    """Raises ConfigError where another release has this name already."""
-    listing = look_up(target)
-    if listing is None:
-        return
-    with told(f"the tags of {target.url} were not looked up"):
-        known = HfApi().list_repo_refs(target.repository, repo_type=target.kind).tags
-    if any(one.name == tag and one.target_commit != listing.commit for one in known):
-        raise ConfigError(f"{target.url} has a release {tag} already: choose another --tag.")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,6 +1,7 @@
 """From a name to a model folder: one on disk, or a repository of the Hub in its cache."""
 
 import re
+import sys
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Late
@@ -11,16 +12,17 @@ from typing import TypeVar
 
 from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
+from huggingface_hub.file_download import repo_folder_name
 
 from brainai.errors import HubError, WeightsError
 from brainai.hub.faults import OFFLINE, told
 from brainai.hub.files import Listing, is_same, list_files
-from brainai.model.folder import FILES, WEIGHTS
+from brainai.model.folder import FILES, WEIGHTS, is_whole
 
 HUB_ID = re.compile(r"(?P<repository>\w[\w.-]*/\w[\w.-]*?)(@(?P<revision>[\w./-]+))?")
 COMMIT = re.compile(r"[0-9a-f]{40}")
-PATIENCE = 10.0  # seconds until the Hub counts as not reached, where nothing stands in for it
-IN_A_HURRY = 2.5  # seconds, where something does: a page should be up within three
+PATIENCE = 10.0  # seconds without a sign until the Hub counts as not reached
+IN_A_HURRY = 2.5  # seconds, where something stands in for it: a page should be up within three
 T = TypeVar("T")
 
 
@@ -42,6 +44,11 @@ class Fetched:
     revision: str | None = None
     commit: str | None = None
     notice: str | None = None
+
+    def tell(self) -> None:
+        """Print the notice, where there is one, for whoever called a command."""
+        if self.notice is not None:
+            print(self.notice, file=sys.stderr)
 
     def __str__(self) -> str:
         if self.commit is None:
@@ -94,15 +101,35 @@ def _fetch(repository: str, revision: str | None, patience: float) -> Fetched:
                 patience, lambda: list_files(repository, revision=revision, timeout=patience)
             )
             check_names(set(listing.files), repository)
-            found = snapshot_download(repository, revision=revision, allow_patterns=list(FILES))
-            folder = Path(found)
-            if folder.name == listing.commit:  # else the branch moved on meanwhile
-                _check_contents(folder, listing)
+            folder = _download(repository, listing)
+            _check_contents(folder, listing)
+            _note_commit(folder, revision)
     except HubError as error:
         if error.unreachable and cached is not None:
             return cached
         raise
-    return Fetched(folder, repository, revision, folder.name)
+    return Fetched(folder, repository, revision, listing.commit)
+
+
+def _download(repository: str, listing: Listing) -> Path:
+    """The folder of a commit in the Hub's cache, with the files of a model."""
+    store = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repository, repo_type="model")
+    return _within(
+        PATIENCE,
+        lambda: Path(
+            snapshot_download(repository, revision=listing.commit, allow_patterns=list(FILES))
+        ),
+        moving=lambda: sum(path.stat().st_size for path in store.glob("blobs/*")),
+    )
+
+
+def _note_commit(folder: Path, revision: str | None) -> None:
+    """Keep in the Hub's cache what a name stood for, as the client does, for when it is away."""
+    name = revision or constants.DEFAULT_REVISION
+    if not COMMIT.fullmatch(name):
+        note = folder.parents[1] / "refs" / name
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_text(folder.name)
 
 
 def _cached(repository: str, revision: str | None) -> Fetched | None:
@@ -115,7 +142,7 @@ def _cached(repository: str, revision: str | None) -> Fetched | None:
     except LocalEntryNotFoundError:
         return None
     folder = Path(found)
-    if not all((folder / name).is_file() for name in ("config.json", WEIGHTS)):
+    if not is_whole(folder):  # timm alone fetches less
         return None
     notice = None
     if revision is None or not COMMIT.fullmatch(revision):
@@ -152,11 +179,14 @@ def check_names(files: set[str], name: str) -> None:
     )
 
 
-def _within(seconds: float, call: Callable[[], T]) -> T:
+def _within(seconds: float, call: Callable[[], T], moving: Callable[[], int] | None = None) -> T:
     """What a call returns, or a TimeoutError once it has taken longer.
 
     The client's own timeouts are for each read of a connection, and for no name lookup: a Hub that
     answers drop by drop would hold up the start for minutes.
+
+    Args:
+        moving: a number that grows while all is well: then the time begins anew.
     """
     future: Future[T] = Future()
 
@@ -167,7 +197,13 @@ def _within(seconds: float, call: Callable[[], T]) -> T:
             future.set_exception(error)
 
     Thread(target=run, daemon=True).start()
-    try:
-        return future.result(seconds)
-    except Late as error:  # another class than TimeoutError before Python 3.11
-        raise TimeoutError from error
+    reached = moving() if moving else 0
+    while True:
+        try:
+            return future.result(seconds)
+        except Late as error:  # another class than TimeoutError before Python 3.11
+            if future.done():  # it raised one itself
+                return future.result()
+            last, reached = reached, moving() if moving else 0
+            if reached == last:
+                raise TimeoutError from error

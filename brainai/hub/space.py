@@ -6,6 +6,7 @@
 """
 
 import argparse
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from brainai import DISCLAIMER, __version__
 from brainai.errors import BrainAIError, ConfigError
 from brainai.hub.faults import told
 from brainai.hub.files import list_files
-from brainai.hub.modules import needed_requirements, reached_files
+from brainai.hub.modules import assets_beside, needed_requirements, reached_modules
 from brainai.hub.pull import HUB_ID, check_names
 from brainai.hub.upload import Changes, Files, Target, compare, look_up, push
 from brainai.model.folder import FILES
@@ -75,16 +76,31 @@ def space_files(root: Path, space: str, model: Pinned, hardware: str) -> Files:
             f"{root} is no checkout of BrainAI: expected app.py and requirements.txt in it. "
             "Run the command from one."
         )
-    code = reached_files(root, app, "brainai") | {app}
-    lines = needed_requirements(wanted.read_text(encoding="utf-8").splitlines(), code)
-    kept = [root / "LICENSE", *(root / "examples").glob("[!.]*")]
+    code = reached_modules(root, app, "brainai") | {app}
+    asked = wanted.read_text(encoding="utf-8").splitlines()
+    lines = needed_requirements(asked, code, "brainai")
+    kept = [root / "LICENSE", *(root / "examples").iterdir(), *assets_beside(code)]
     kept += [root / "weights" / name for name in FILES]
+    ours = tracked_files(root)
     files: dict[str, Path | bytes] = {
-        path.relative_to(root).as_posix(): path for path in {*code, *kept} if path.is_file()
+        path.relative_to(root).as_posix(): path
+        for path in {*code, *(path for path in kept if ours is None or path in ours)}
+        if path.is_file()
     }
     files["requirements.txt"] = ("\n".join(lines) + "\n").encode()
     files["README.md"] = space_card(root, space, model, hardware).encode()
     return dict(sorted(files.items()))
+
+
+def tracked_files(root: Path) -> set[Path] | None:
+    """What git knows of a checkout, so that a file somebody left in it stays private; None where
+    there is no git to ask."""
+    command = ["git", "-C", str(root), "ls-files", "-z"]
+    try:
+        listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return {root / name for name in listed.split("\0") if name}
 
 
 def space_card(root: Path, space: str, model: Pinned, hardware: str) -> str:

@@ -24,6 +24,7 @@ from brainai.errors import ConfigError, HubError
 from brainai.hub.faults import BY_STATUS, CHANGED, NO_TOKEN, OFFLINE, told
 from brainai.hub.files import Listing, is_same, list_files
 
+MADE_BY_THE_HUB = {".gitattributes", "README.md"}  # what is in a repository from the start
 Files: TypeAlias = Mapping[str, Path | bytes]  # by name in the repository
 
 
@@ -112,7 +113,7 @@ def look_up(target: Target) -> Listing | None:
 
 def expected(listing: Listing | None) -> str:
     """What a later `push` may expect as parent: the commit, or "" where nothing is to be lost."""
-    empty = listing is None or set(listing.files) <= {".gitattributes"}
+    empty = listing is None or set(listing.files) <= MADE_BY_THE_HUB
     return "" if empty else listing.commit
 
 
@@ -123,7 +124,6 @@ def push(
     owns: Callable[[str], bool],
     message: str,
     parent: str | None = None,
-    tag: str | None = None,
     **options: object,
 ) -> str:
     """Bring a repository to hold these files, in one commit; the commit, 40 digits.
@@ -136,30 +136,43 @@ def push(
         tag: a name for the commit; one that is there already stays where it is.
         options: of `HfApi.create_repo`, for a new repository.
     Raises:
-        HubError: nothing was committed; or the commit is there, and the tag is not.
+        HubError: nothing was committed.
     """
     api = HfApi()
     with told(f"{target.url} was not changed"):
         if get_token() is None:
             raise HubError(f"{target.url} was not changed: {NO_TOKEN}")
         listing = look_up(target)
-        if parent is not None and parent != expected(listing):
-            raise HubError(f"{target.url} was not changed: {CHANGED}")
         if listing is None:
+            parent = "" if parent is None else parent  # none is to come between
             private = not target.public
             api.create_repo(
                 target.repository, repo_type=target.kind, private=private, exist_ok=True, **options
             )
             listing = list_files(target.repository, target.kind)
-        changes, commit = compare(files, listing, owns), listing.commit
-        if changes:
-            commit = _commit(api, target, files, changes, listing.commit, owns, message)
-    if tag is not None:
-        with told(f"{target.url} has the new commit {commit}, but not the tag {tag}"):
-            api.create_tag(
-                target.repository, repo_type=target.kind, tag=tag, revision=commit, exist_ok=True
-            )
-    return commit
+        if parent is not None and parent != expected(listing):
+            raise HubError(f"{target.url} was not changed: {CHANGED}")
+        changes = compare(files, listing, owns)
+        if not changes:
+            return listing.commit
+        return _commit(api, target, files, changes, listing.commit, owns, message)
+
+
+def tags_of(target: Target) -> dict[str, str]:
+    """The commit of every tag of a repository that is there."""
+    with told(f"the tags of {target.url} were not looked up"):
+        known = HfApi().list_repo_refs(target.repository, repo_type=target.kind).tags
+    return {one.name: one.target_commit for one in known}
+
+
+def add_tag(target: Target, tag: str, commit: str) -> None:
+    """Give a commit a name.
+
+    Raises:
+        HubError: it has none: the name is taken, or the Hub is away.
+    """
+    with told(f"{target.url} has the commit {commit}, but not the tag {tag}"):
+        HfApi().create_tag(target.repository, repo_type=target.kind, tag=tag, revision=commit)
 
 
 def _commit(

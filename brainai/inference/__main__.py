@@ -57,6 +57,7 @@ def answer(options: Options) -> str:
     if options.out is not None and not scan:
         raise ConfigError("--out is for scans: leave it out for a picture of one slice.")
     classifier = Classifier.load(options.model)
+    classifier.weights.tell()
     if scan:
         try:
             with tqdm(desc="slices", disable=None, leave=False) as bar:

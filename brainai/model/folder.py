@@ -26,7 +26,7 @@ from brainai.data.dataset import LABEL_NAMES, MODALITIES
 from brainai.data.images import MEAN, STD
 from brainai.errors import ConfigError, WeightsError
 from brainai.model.network import BrainNet, build_network
-from brainai.model.others import is_timm_folder, load_timm_folder
+from brainai.model.others import OURS, is_ours, is_timm_folder, load_timm_folder
 from brainai.model.scope import Scope
 
 FORMAT_VERSION = 1
@@ -92,7 +92,7 @@ def write_model(
     save_for_hf(
         network.classifier,
         partial,
-        model_config={"label_names": list(info.label_names)},
+        model_config={"label_names": list(info.label_names), OURS: FORMAT_VERSION},
         safe_serialization=True,
         data_config={
             "input_size": (3, info.image_size, info.image_size),
@@ -133,6 +133,10 @@ def load_model(folder: str | Path, *, drop_path: float = 0.0) -> tuple[BrainNet,
         network = build_network(info.architecture, decoder=info.decoder, drop_path=drop_path)
     except ConfigError as error:
         raise WeightsError(f"{folder / INFO}: {error}") from error
+    except (TypeError, AttributeError) as error:
+        raise WeightsError(
+            f"{folder / INFO} describes no network: copy the model folder again."
+        ) from error
     parts = {WEIGHTS: network.classifier}
     if network.decoder is not None:
         parts[DECODER] = network.decoder
@@ -173,13 +177,13 @@ def read_info(folder: str | Path) -> ModelInfo:
     path = Path(folder) / INFO
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        newest = values.get("format_version", 0)
+        newest = int(values.get("format_version", 0))
     except FileNotFoundError as error:
         raise WeightsError(
             f"{folder} is not a model folder: it has no brainai.json. "
             "Name a folder that train.py wrote."
         ) from error
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise WeightsError(f"{path} is damaged: copy the model folder again.") from error
     if newest > FORMAT_VERSION:
         raise WeightsError(
@@ -193,12 +197,33 @@ def read_info(folder: str | Path) -> ModelInfo:
 
 
 def read_report(folder: str | Path) -> dict | None:
-    """report.json of a model folder, or None where there is none that can be read: the weights
-    answer without."""
+    """report.json of a model folder, or None where there is none of ours that can be read: the
+    weights answer without."""
     try:
-        return json.loads((Path(folder) / REPORT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        report = json.loads((Path(folder) / REPORT).read_text(encoding="utf-8"))
+        report["all"]["figures"]["dice"]["value"], report["about"]["split"], report["threshold"]
+        report["source"].items(), report["points"].items()
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
+    return report
+
+
+def is_whole(folder: str | Path) -> bool:
+    """Whether a folder holds all files of a model, ours or a timm classifier's; none is opened but
+    the two that say which these are. A folder of ours with files missing looks like one of
+    timm's, but for a mark in its config.json."""
+    folder = Path(folder)
+    names = ["config.json", WEIGHTS]
+    if not (folder / "config.json").is_file():
+        return False
+    if (folder / INFO).is_file() or is_ours(folder):
+        names.append(INFO)
+        try:
+            info = read_info(folder)
+        except WeightsError:
+            return False
+        names += [*([DECODER] if info.decoder else []), *([SCOPE] if info.scope else [])]
+    return all((folder / name).is_file() for name in names)
 
 
 def _check_part(module: torch.nn.Module, path: Path) -> None:

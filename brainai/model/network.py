@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import timm
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -150,7 +151,12 @@ def build_network(
                 **({"file": str(file)} if file else {}),
             },
         )
-    except RuntimeError as error:
+    except (RuntimeError, SafetensorError) as error:
+        if pretrained_from is not None:
+            raise ConfigError(
+                f"--pretrained-from {pretrained_from}: expected weights of {architecture}, found "
+                "others, or a damaged file."
+            ) from error
         if "Unknown model" not in str(error):
             raise
         raise ConfigError(

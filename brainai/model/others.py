@@ -17,10 +17,21 @@ from brainai.model.network import BrainNet
 NO_TUMOR = r"(no|non|not|without)[ _-]*(brain[ _-]*)?tumo"
 
 
+OURS = "brainai"  # key in config.json of a model folder of ours
+
+
 def is_timm_folder(folder: Path) -> bool:
     """A classifier as timm writes it, and none of ours, nor what is left of one."""
     ours = any((folder / name).exists() for name in ("brainai.json", "decoder.safetensors"))
-    return (folder / "config.json").is_file() and not ours
+    return (folder / "config.json").is_file() and not (ours or is_ours(folder))
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether config.json says that it was written by this package, with more files beside it."""
+    try:
+        return OURS in json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def load_timm_folder(folder: Path) -> tuple[BrainNet, dict]:
@@ -49,16 +60,17 @@ def load_timm_folder(folder: Path) -> tuple[BrainNet, dict]:
             "decoder": False,
             "name": folder.resolve().name,
         }
+        classes = classifier.num_classes
     except (SafetensorError, OSError, ValueError, LookupError, TypeError, RuntimeError,
             AttributeError) as error:  # fmt: skip
         raise WeightsError(
             f"{folder} cannot be loaded as a timm model: expected config.json and "
             "model.safetensors as timm writes them, of one and the same model."
         ) from error
-    if classifier.num_classes != 2 or channels != 3 or height != width:
+    if classes != 2 or channels != 3 or height != width:
         raise WeightsError(
             f"{folder}: expected two classes and square pictures of three channels, found "
-            f"{classifier.num_classes} classes and {channels} channels of {width}×{height} pixels."
+            f"{classes} classes and {channels} channels of {width}×{height} pixels."
         )
     if names and "tumo" in names[0] and not re.match(NO_TUMOR, names[0]):
         raise WeightsError(

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +12,7 @@ from brainai.data.augment import Augmentation
 from brainai.data.images import MEAN
 from brainai.errors import ConfigError
 from brainai.evaluation.text import shown_command
+from brainai.hub.pull import fetch_model
 from brainai.model.folder import ModelInfo, read_info
 from brainai.model.network import imagenet_id
 
@@ -136,6 +137,18 @@ class TrainConfig:
         """What is written beside checkpoints and compared on resuming; paths of no machine."""
         values = {k: v for k, v in asdict(self).items() if k not in BESIDE_THE_RECIPE}
         return json.loads(json.dumps(values))
+
+
+def pinned(config: TrainConfig) -> TrainConfig:
+    """The same run, where it starts from a model of the Hub by the commit that its name stands for
+    now: the card tells it, and every process starts from the same."""
+    if config.init_from is None:
+        return config
+    found = fetch_model(config.init_from)
+    found.tell()
+    if found.commit is None:
+        return config
+    return replace(config, init_from=f"{found.repository}@{found.commit}")
 
 
 def origin(config: TrainConfig, arguments: list[str]) -> dict[str, str]:

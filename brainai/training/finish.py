@@ -110,10 +110,11 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = options.parse_args(arguments)
     command = shown_command("python", "-m", "brainai.training.finish", *arguments)
     try:
-        model = fetch_model(chosen.model).folder
-        network, info = load_model(model)
+        weights = fetch_model(chosen.model)
+        weights.tell()
+        network, info = load_model(weights.folder)
         check_splits(chosen.data)
-        scope = open_scope(model, chosen.data, chosen.scope_steps)
+        scope = open_scope(weights.folder, chosen.data, chosen.scope_steps)
         finish(network, info, chosen.data, chosen.out, scope, command=command)
     except BrainAIError as error:
         print(error, file=sys.stderr)

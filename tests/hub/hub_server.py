@@ -76,6 +76,8 @@ class Hub:
     truncate: str = ""  # this file is sent short, as if it were whole
     status: int = 0  # every answer is this error
     pause: float = 0.0  # seconds before every answer
+    hang: bool = False  # files are promised and never come
+    answer: bytes = b""  # every answer, in place of the Hub's
     barrier: Barrier | None = None  # what meets before a commit is looked at
 
     def user(self, token: str, name: str, role: str = "write", orgs: tuple[str, ...] = ()) -> None:
@@ -131,6 +133,8 @@ class Answer(BaseHTTPRequestHandler):
         if method == "PUT":
             return self._upload(path.removeprefix("/lfs/"))
         body = self._body()
+        if self.hub.answer:
+            return self._send(200, self.hub.answer, {"Content-Type": "application/json"})
         if self.hub.status:
             return self._json({"error": "at the moment"}, self.hub.status)
         if path == "/api/whoami-v2":
@@ -331,6 +335,8 @@ class Answer(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return
+        if self.hub.hang and "/resolve/" in self.path:
+            return time.sleep(30)
         whole = "/resolve/" not in self.path or not self.hub.spend("cut_downloads")
         self.wfile.write(content if whole else content[: len(content) // 2])
         if not whole:

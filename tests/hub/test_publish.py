@@ -16,6 +16,7 @@ from hub_server import Hub
 from huggingface_hub import constants
 
 from brainai.errors import ConfigError, HubError
+from brainai.hub import upload
 from brainai.hub.publish import (
     begin,
     main,
@@ -127,6 +128,63 @@ def test_a_tag_that_is_taken_is_told_before_anything_is_pushed(hub, token, run, 
     repository.commit(repository.files | {"notes.md": b""})
     assert "has a release v1 already" in refused([str(run), "me/model", "--tag", "v1"], capsys)
     assert repository.messages[-1] == "a commit"
+
+
+def test_a_release_is_never_claimed_for_other_weights(hub, token, run, capsys) -> None:
+    assert main([str(run), "me/model", "--tag", "v1"]) == 0
+    repository = hub.repositories["models/me/model"]
+    first = repository.head
+    (run / "model" / "README.md").write_text("---\nlicense: mit\n---\nanother card")
+    assert "has a release v1 already" in refused([str(run), "me/model", "--tag", "v1"], capsys)
+    assert repository.head == first
+
+
+def test_with_only_another_card_the_tag_of_the_weights_stays(hub, token, run) -> None:
+    publish_model(run, Target("me/model"))
+    first = hub.repositories["models/me/model"].head
+    (run / "model" / "README.md").write_text("---\nlicense: mit\n---\nanother card")
+    said = publish_model(run, Target("me/model"))
+    repository = hub.repositories["models/me/model"]
+    assert repository.head != first
+    assert said.endswith(
+        f"{repository.head}; the tag {next(iter(repository.tags))} stays at {first}"
+    )
+    assert "tag" not in read_record(run)
+
+
+def test_a_taken_tag_is_told_before_training(hub, token, run, tmp_path) -> None:
+    publish_model(run, Target("me/model"), tag="v1")
+    begin(run, Target("me/model"), "v1")  # the very run
+    with pytest.raises(ConfigError, match="has a release v1 already"):
+        begin(tmp_path / "another", Target("me/model"), "v1")
+
+
+def test_a_repository_that_another_run_makes_first_is_not_overwritten(
+    hub, token, run, model_folder, monkeypatch
+) -> None:
+    """It comes between the first look and our own making of it."""
+    look, made = upload.look_up, []
+
+    def look_and_be_late(target: Target):
+        found = look(target)
+        made.append(hub.hold("me/model", model_folder))
+        return found
+
+    monkeypatch.setattr(upload, "look_up", look_and_be_late)
+    with pytest.raises(HubError, match="changed by somebody else"):
+        publish_model(run, Target("me/model"))
+    assert made[0].messages[-1] == "a commit"
+
+
+def test_a_report_of_other_weights_is_not_published(hub, token, run, capsys) -> None:
+    path = run / "model" / "report.json"
+    report = json.loads(path.read_text())
+    report["about"]["model_revision"] = "0" * 12
+    path.write_text(json.dumps(report))
+    assert "has a report of other weights" in refused([str(run), "me/model"], capsys)
+    path.write_text('{"accuracy": 0.9}')
+    assert "has no report.json of this version" in refused([str(run), "me/model"], capsys)
+    assert hub.asked == []
 
 
 def test_without_token_or_right_nothing_is_pushed(hub, run, monkeypatch, capsys) -> None:
@@ -280,10 +338,24 @@ def test_a_data_set_goes_with_its_licence_and_card(hub, token, dataset_folder, t
     }  # fmt: skip
     assert repository.files["README.md"].decode().startswith("---\nlicense: cc-by-4.0\n")
     assert re.fullmatch(rf"{hub.url}/datasets/me/slices: commit {SHA}\n", capsys.readouterr().out)
+    assert not (data / "README.md").exists()
     head = repository.head
     assert main([*call, "--license", "cc-by-4.0"]) == 0
     assert repository.head == head
-    assert "names the licence cc-by-4.0" in refused([*call, "--license", "mit"], capsys)
+
+
+def test_a_card_of_ones_own_goes_with_the_data_set(hub, token, dataset_folder, tmp_path, capsys):
+    data = shutil.copytree(dataset_folder, tmp_path / "data")
+    call = ["--dataset", str(data), "me/slices", "--license", "mit"]
+    for text, words in (
+        ("---\nlicense: cc-by-4.0\n---\nmine", "names the licence cc-by-4.0"),
+        ("---\nlicense: [\n---\n", "Mend or delete it"),
+    ):
+        (data / "README.md").write_text(text)
+        assert words in refused(call, capsys)
+    (data / "README.md").write_text("---\nlicense: mit\n---\nmine")
+    assert main(call) == 0
+    assert hub.repositories["datasets/me/slices"].files["README.md"].endswith(b"mine")
 
 
 def test_slices_that_are_gone_go_from_the_hub_too(hub, token, dataset_folder, tmp_path) -> None:

@@ -14,6 +14,8 @@ from huggingface_hub import constants
 from timm.models import save_for_hf
 
 from brainai.errors import HubError, WeightsError
+from brainai.hub import pull
+from brainai.hub.faults import hub_error
 from brainai.hub.pull import fetch_model
 from brainai.inference.classifier import Classifier
 from brainai.model.folder import read_info
@@ -177,6 +179,63 @@ def test_a_file_that_comes_short_is_not_kept(hub: Hub, tiny, tmp_path: Path) -> 
     assert not list((tmp_path / "cache").rglob("model.safetensors"))
     hub.truncate = ""
     fetch_model("me/tiny")
+
+
+def test_what_timm_alone_fetched_is_not_taken_for_a_whole_model(
+    hub: Hub, tiny, model_folder: Path
+) -> None:
+    timm.create_model(f"hf-hub:me/tiny@{tiny.head}", pretrained=True)
+    found = Classifier.load(f"me/tiny@{tiny.head}", device="cpu")
+    assert found.info.decoder
+    own = Classifier.load(model_folder, device="cpu")
+    assert found.predict(PICTURE).probability == own.predict(PICTURE).probability
+
+
+def test_part_of_a_model_is_none_where_the_hub_is_away(hub: Hub, tiny) -> None:
+    timm.create_model(f"hf-hub:me/tiny@{tiny.head}", pretrained=True)
+    hub.status = 503
+    with pytest.raises(HubError, match="fault of its own"):
+        fetch_model(f"me/tiny@{tiny.head}")
+
+
+def test_a_branch_is_resolved_once(hub: Hub, tiny) -> None:
+    fetch_model("me/tiny@main")
+    assert [asked for asked in hub.asked if asked.endswith("/revision/main")] == [
+        "GET /api/models/me/tiny/revision/main"
+    ]
+
+
+@pytest.mark.slow
+def test_a_download_that_stands_still_is_given_up(hub: Hub, tiny, model_folder, monkeypatch):
+    monkeypatch.setattr(pull, "PATIENCE", 1.0)
+    hub.hang = True
+    start = time.monotonic()
+    found = fetch_model("me/tiny", fallback=model_folder)
+    assert time.monotonic() - start < 6
+    assert "cannot be had from the Hub" in found.notice
+
+
+@pytest.mark.parametrize("answer", [b"<html>log in</html>", b"{}", b"[]"])
+def test_a_network_that_answers_in_the_hubs_place_counts_as_no_hub(
+    hub: Hub, model_folder: Path, answer: bytes
+) -> None:
+    hub.answer = answer
+    assert fetch_model("me/tiny", fallback=model_folder).notice
+    with pytest.raises(HubError, match="was not reached"):
+        fetch_model("me/tiny")
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("HTTP status client error (403 Forbidden) for url", "no right to do this"),
+        ("HTTP status client error (429 Too Many Requests)", "too many requests"),
+        ("HTTP status server error (502 Bad Gateway)", "was not reached"),
+    ],
+)
+def test_what_an_upload_by_xet_tells_in_words_alone_is_understood(said: str, words: str) -> None:
+    assert words in str(hub_error("x", ConnectionError(said)))
+    assert "no right" in str(hub_error("x", PermissionError("token")))
 
 
 def test_a_damaged_file_in_the_repository_is_refused(hub: Hub, tiny) -> None:

@@ -14,7 +14,8 @@ from hub_server import Hub
 from huggingface_hub import SpaceCard
 from packaging.requirements import Requirement
 
-from brainai.hub.modules import imported_names, needed_requirements, reached_files
+from brainai.errors import ConfigError
+from brainai.hub.modules import assets_beside, imported_names, needed_requirements, reached_modules
 from brainai.hub.space import ROOT, main
 
 VARIABLE = "BRAINAI_WEIGHTS"
@@ -188,15 +189,36 @@ def test_imports_are_followed_through_packages_and_what_lies_beside_comes_along(
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    found = reached_files(tmp_path, tmp_path / "app.py", "pack")
-    assert {path.relative_to(tmp_path).as_posix() for path in found} == {
+    found = reached_modules(tmp_path, tmp_path / "app.py", "pack")
+    beside = assets_beside(found)
+    assert {path.relative_to(tmp_path).as_posix() for path in found | beside} == {
         "pack/__init__.py", "pack/a.py", "pack/room/__init__.py", "pack/room/b.py",
         "pack/room/style.css", "pack/room/snippets/copy_me.py",
     }  # fmt: skip
     assert imported_names(tmp_path / "pack/a.py") == {"pack.room", "pack.room.b", "PIL.Image"}
     lines = ["# a comment", "numpy>=2", "pillow", "torch>=2"]
     code = {tmp_path / "app.py", *found}
-    assert needed_requirements(lines, code) == ["numpy>=2", "pillow"]
+    assert needed_requirements(lines, code, "pack") == ["numpy>=2", "pillow"]
+    with pytest.raises(ConfigError, match="asks for no pillow"):
+        needed_requirements(["numpy"], code, "pack")
+
+
+def test_what_a_program_can_do_without_is_not_asked_for(tmp_path: Path) -> None:
+    text = "try:\n    import spaces\nexcept ImportError:\n    spaces = None\nimport os\n"
+    (tmp_path / "app.py").write_text(text)
+    assert imported_names(tmp_path / "app.py") == {"os"}
+
+
+def test_a_file_that_git_does_not_know_stays_private(hub, token, model, tmp_path, monkeypatch):
+    checkout = tmp_path / "checkout"
+    subprocess.run(["git", "clone", "--quiet", ROOT, checkout], check=True)
+    (checkout / "examples" / "mr_smith.nii.gz").touch()
+    (checkout / "brainai" / "web" / "notes.txt").touch()
+    monkeypatch.setattr("brainai.hub.space.ROOT", checkout)
+    assert main(CALL) == 0
+    files = hub.repositories["spaces/me/space"].files
+    assert not files.keys() & {"examples/mr_smith.nii.gz", "brainai/web/notes.txt"}
+    assert "examples/tumor_frontal.png" in files
 
 
 @pytest.fixture
