@@ -21,6 +21,12 @@ CARD = "README.md"
 SENT = ["metadata.csv", "dataset.json", "images/*", "masks/*"]  # a * takes folders, too
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
 
+ALL_SLICES = [  # else names of folders such as test_01 would be taken for splits
+    {
+        "config_name": "default",
+        "data_files": [{"split": "train", "path": ["metadata.csv", "images/**", "masks/**"]}],
+    }
+]
 TEXT = Path(__file__).with_name("dataset_card.md")
 
 
@@ -93,6 +99,7 @@ def dataset_card(name: str, records: list[SliceRecord], content_hash: str, licen
         task_categories=["image-classification", "image-segmentation"],
         size_categories=[size],
         tags=["medical", "mri", "brain", "tumor"],
+        configs=ALL_SLICES,
     )
     slices = Counter(record.split for record in records)
     tumor = Counter(record.split for record in records if record.label)

@@ -13,7 +13,7 @@ import pytest
 import timm
 import torch
 from hub_server import Hub
-from huggingface_hub import constants
+from huggingface_hub import DatasetCard, constants
 
 from brainai.errors import ConfigError, HubError
 from brainai.hub import upload
@@ -336,7 +336,12 @@ def test_a_data_set_goes_with_its_licence_and_card(hub, token, dataset_folder, t
     assert set(repository.files) == pictures | {
         ".gitattributes", "README.md", "metadata.csv", "dataset.json"
     }  # fmt: skip
-    assert repository.files["README.md"].decode().startswith("---\nlicense: cc-by-4.0\n")
+    card = DatasetCard(repository.files["README.md"].decode())
+    assert card.data.license == "cc-by-4.0"
+    # Every slice is in one split of the Hub's: folders named test0 would else be taken for one.
+    assert card.data["configs"][0]["data_files"] == [
+        {"split": "train", "path": ["metadata.csv", "images/**", "masks/**"]}
+    ]
     assert re.fullmatch(rf"{hub.url}/datasets/me/slices: commit {SHA}\n", capsys.readouterr().out)
     assert not (data / "README.md").exists()
     head = repository.head
