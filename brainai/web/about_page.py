@@ -19,22 +19,31 @@ SOURCE_NAMES = {
     "phantom": "Simulated",
 }
 
-TRAINED_HERE = """A ResNet50 with a U-Net decoder was trained on slices of patients with brain
-tumours, outlined by experts. It reads one axial slice, sets its grey levels, and gives the
-probability that tumour is on it. FLAIR is enough; T1 with contrast and T2 of the same slice can be
-added. A scan is judged slice by slice."""
-TRAINED_ELSEWHERE = """This classifier, one of timm's, was trained elsewhere: on what is not known
-here. It reads one axial slice, whose grey levels are set as for BrainAI's own, and gives a
-probability of tumour. A scan is judged slice by slice."""
+OURS = (  # how it works, and what it cannot do
+    "A ResNet50 with a U-Net decoder was trained on slices of patients with brain tumours, "
+    "outlined by experts. It reads one axial slice, sets its grey levels, and gives the "
+    "probability that tumour is on it. FLAIR is enough; T1 with contrast and T2 of the same slice "
+    "can be added. A scan is judged slice by slice.",
+    "It was shown gliomas only, so other diseases mislead it. Small lesions are missed most. Most "
+    "pictures that are no upright axial FLAIR slice are refused, not all.",
+)
+OF_OTHERS = (
+    "This timm classifier was trained elsewhere, on what is not known here. It reads one axial "
+    "slice, whose grey levels are set as for BrainAI’s own, and gives a probability of tumour. A "
+    "scan is judged slice by slice.",
+    "What it cannot do was not measured here. It refuses only what is no slice at all.",
+)
 
-WORDS = f"""
+
+def words(info: ModelInfo) -> str:
+    """How the model works, what it cannot do, and what happens to pictures; HTML."""
+    how, limits = OURS if info.training else OF_OTHERS
+    return f"""
 <div class="columns">
-<div><h2>How it works</h2>
-<p>HOW</p></div>
+<div><h2>How it works</h2><p>{how}</p></div>
 <div><h2>What it cannot do</h2>
-<p>It was shown gliomas only, so other diseases mislead it. Small lesions are missed most. Most
-pictures that are no upright axial FLAIR slice are refused, not all. “No tumour” means this slice,
-not this person. It makes mistakes, also confident ones, and it replaces no doctor.</p></div>
+<p>{limits} “No tumour” means this slice, not this person. It makes mistakes, also confident ones, and
+it replaces no doctor.</p></div>
 <div><h2>Your pictures</h2>
 <p>They are judged on this server, shown to nobody else, and deleted within the hour. There is no
 history and no log of them. Bring none that names a person. Slices may have
@@ -46,10 +55,7 @@ once.</p></div>
 
 def add_about_page(info: ModelInfo, report: dict[str, Any] | None, weights: Fetched) -> None:
     """Put the tab's contents where it is called, within `gr.Blocks`."""
-    how = TRAINED_HERE if info.training else TRAINED_ELSEWHERE
-    sections = (
-        WORDS.replace("HOW", how) + weights_section(info, weights) + figures_section(info, report)
-    )
+    sections = words(info) + weights_section(info, weights) + figures_section(info, report)
     own_html(sections, elem_id="about")
     if report is not None:
         with gr.Accordion("The whole model card", open=False):

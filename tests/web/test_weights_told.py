@@ -9,7 +9,7 @@ from serving import served
 from brainai.hub.pull import Fetched
 from brainai.inference.classifier import Classifier
 from brainai.model.folder import ModelInfo
-from brainai.web.about_page import weights_section
+from brainai.web.about_page import weights_section, words
 from brainai.web.endpoints import info_form
 from brainai.web.interface import build_page, notices, title
 from brainai.web.jobs import Jobs
@@ -38,6 +38,14 @@ def test_the_page_names_the_commit_and_no_folder_of_the_server() -> None:
     assert "commit aaaaaaaaaaaa, asked for as v1" in shown
     assert "/server/cache" not in shown
     assert "On the Hub" not in weights_section(OURS, Fetched(Path("/server/weights")))
+
+
+def test_of_a_classifier_of_others_nothing_is_claimed() -> None:
+    ours, theirs = words(OURS), words(replace(OURS, training={}))
+    assert "shown gliomas only" in ours
+    assert "shown gliomas only" not in theirs
+    assert "was not measured here" in theirs
+    assert "replaces no doctor" in theirs
 
 
 def test_model_info_tells_where_the_weights_come_from() -> None:
