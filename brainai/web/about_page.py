@@ -42,8 +42,8 @@ def words(info: ModelInfo) -> str:
 <div class="columns">
 <div><h2>How it works</h2><p>{how}</p></div>
 <div><h2>What it cannot do</h2>
-<p>{limits} “No tumour” means this slice, not this person. It makes mistakes, also confident ones, and
-it replaces no doctor.</p></div>
+<p>{limits} “No tumour” means this slice, not this person. It makes mistakes, also confident ones,
+and it replaces no doctor.</p></div>
 <div><h2>Your pictures</h2>
 <p>They are judged on this server, shown to nobody else, and deleted within the hour. There is no
 history and no log of them. Bring none that names a person. Slices may have
