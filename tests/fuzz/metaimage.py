@@ -63,9 +63,7 @@ def header_bytes(header: list[Line], ending: str = "\n") -> bytes:
 @functools.cache
 def seeds() -> tuple[Files, ...]:
     """Valid files, each as the files it consists of, the header first."""
-    files = [
-        {"scan.mha": header_bytes(lines(kind)) + voxels(code)} for kind, code in TYPES.items()
-    ]
+    files = [{"scan.mha": header_bytes(lines(kind)) + voxels(code)} for kind, code in TYPES.items()]
     short = voxels(4)
     packed = zlib.compress(short)
     sized = lines(CompressedData="True", CompressedDataSize=str(len(packed)))
