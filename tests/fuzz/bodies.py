@@ -21,7 +21,9 @@ def request_case(rng: Random) -> Case:
     name, content = _file(endpoint, rng)
     body = json.dumps(odd_body(endpoint, rng))
     if rng.random() < 0.05:
-        body = rng.choice((body[: rng.randrange(len(body))], "", "[]", "null", '{"data"', "[" * 900))
+        body = rng.choice(
+            (body[: rng.randrange(len(body))], "", "[]", "null", '{"data"', "[" * 900)
+        )
     files = {"endpoint": endpoint.encode(), "body.json": body.encode(), name: content}
     return Case("request", files, {"flair": name})
 

@@ -62,12 +62,12 @@ def silence() -> None:
 @contextlib.contextmanager
 def prepared(group: str, folder: Path) -> Iterator[Any]:
     """What runs a case of this group, loaded before the first case is timed."""
-    from tests.fuzz.reading import run_case  # noqa: PLC0415  limits first
+    from tests.fuzz.reading import run_case
 
     if group == "readers":
         yield run_case
         return
-    from tests.fuzz import endpoints  # noqa: PLC0415  torch is slow to import
+    from tests.fuzz import endpoints
 
     classifier = endpoints.tiny_classifier(folder)
     if group == "answers":
@@ -79,7 +79,7 @@ def prepared(group: str, folder: Path) -> Iterator[Any]:
 
 def one(request: dict[str, Any], folder: Path, run: Any) -> dict[str, Any]:
     """The answer to one request."""
-    from tests.fuzz.groups import make_case  # noqa: PLC0415
+    from tests.fuzz.groups import make_case
 
     if "case" in request:
         case = unpack(request["case"])
@@ -113,7 +113,7 @@ def pack(case: Any) -> dict[str, Any]:
 
 def unpack(packed: dict[str, Any]) -> Any:
     """The case of `pack`."""
-    from tests.fuzz.cases import Case  # noqa: PLC0415
+    from tests.fuzz.cases import Case
 
     files = {name: base64.b64decode(content) for name, content in packed["files"].items()}
     return Case(packed["kind"], files, packed["entries"])

@@ -20,7 +20,7 @@ def mutate(data: bytes, rng: Random, other: bytes = b"") -> bytes:
         other: a second file, of which a piece may be taken.
     """
     changed = bytearray(data)
-    for _ in range(rng.choice((1, 1, 2, 3, 8))):
+    for _ in range(rng.choice((1, 1, 1, 2, 3, 6))):
         changed = rng.choice(GENERAL)(changed, rng)
     if other and rng.random() < 0.1:
         cut, start = rng.randrange(len(changed) + 1), rng.randrange(len(other))

@@ -14,7 +14,8 @@ from typing import Any
 import psutil
 
 from tests.fuzz.cases import Case
-from tests.fuzz.child import MEGABYTES, ONE_THREAD, pack
+from tests.fuzz.child import MEGABYTES, ONE_THREAD, pack, unpack
+from tests.fuzz.groups import make_case
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 10  # for one case
@@ -27,6 +28,13 @@ GROUP_OF_KIND = {"slice": "answers", "scan": "answers", "request": "requests"}
 def group_of(case: Case) -> str:
     """Which child runs a case."""
     return GROUP_OF_KIND.get(case.kind, "readers")
+
+
+def case_of(request: dict[str, Any]) -> Case:
+    """The case that a request asks for."""
+    if "case" in request:
+        return unpack(request["case"])
+    return make_case(request["group"], request["seed"], request["index"])
 
 
 def fastest_folder() -> str | None:
@@ -62,7 +70,11 @@ class Runner:
             request = {"case": pack(request)}
         self._child.stdin.write(json.dumps(request).encode() + b"\n")
         self._child.stdin.flush()
-        return self._wait(self.seconds)
+        found = self._wait(self.seconds)
+        if "kind" not in found:  # the child was lost
+            case = case_of(request)
+            found |= {"kind": case.kind, "digest": case.digest, "recognised": True}
+        return found
 
     def stop(self) -> None:
         """End the child and what it started."""
@@ -103,7 +115,9 @@ class Runner:
                     found = json.loads(line)
                     return found | {"peak_mb": max(peak, found.get("peak_mb", 0))}
                 code = self._child.wait()
-                return self._lost(f"ended by signal {-code}" if code < 0 else "ended", started, peak)
+                return self._lost(
+                    f"ended by signal {-code}" if code < 0 else "ended", started, peak
+                )
             peak = max(peak, self._megabytes())
             if peak > self.megabytes:
                 return self._lost(f"more than {self.megabytes} MB", started, peak)
@@ -130,4 +144,3 @@ class Runner:
         except psutil.Error:  # one ended meanwhile
             pass
         return total // 2**20
-
