@@ -149,11 +149,11 @@ def explained(results: dict[str, dict[int, Result]], seed: int, keep: Path) -> l
     failures = []
     for (group, kind, code, where), cases in sorted(kinds.items()):
         index = cases[0][1]
-        case, again = minimise(make_case(group, seed, index), code)
+        case, code_alone, where_alone = minimise(make_case(group, seed, index))
         failure = {"group": group, "kind": kind, "code": code, "where": where, "index": index}
-        failure |= {"count": len(cases), "fails_again": again, "kept": None}
-        if again:
-            path = corpus.keep(case, {"code": code, "where": where}, keep)
+        failure |= {"count": len(cases), "fails_again": bool(code_alone), "kept": None}
+        if code_alone:
+            path = corpus.keep(case, {"code": code_alone, "where": where_alone}, keep)
             failure["kept"] = path.name
             if path.stat().st_size > KEEP_BYTES:
                 path.unlink()

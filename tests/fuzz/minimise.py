@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from tests.fuzz.cases import Case, Files
 from tests.fuzz.runner import Runner, group_of
@@ -11,21 +11,24 @@ SECONDS = 20.0
 LEAST_PIECE = 4  # bytes
 
 
-def minimise(case: Case, code: str, seconds: float = SECONDS) -> tuple[Case, bool]:
-    """The smallest case found within some seconds, and whether the case failed again at all.
+def minimise(case: Case, seconds: float = SECONDS) -> tuple[Case, str, str]:
+    """The smallest case found within some seconds, and how and where it fails when run alone.
 
-    Args:
-        code: how it failed; smaller cases must fail so too.
+    Requests stay as they are: shorter ones would not be requests. A case that does not fail again
+    stays as it is too, and fails with "".
     """
     with Runner(group_of(case)) as runner:
 
-        def fails(files: Files) -> bool:
-            return runner.run(dataclasses.replace(case, files=files)).get("code") == code
+        def tried(files: Files) -> tuple[str, str]:
+            found = runner.run(dataclasses.replace(case, files=files))
+            return (found["code"], found["where"]) if found["result"] == "failed" else ("", "")
 
-        if not fails(case.files):
-            return case, False
+        wanted = tried(case.files)
+        if not wanted[0] or case.kind == "request":
+            return case, *wanted
         deadline = time.monotonic() + seconds
-        return dataclasses.replace(case, files=smaller(case.files, fails, deadline)), True
+        files = smaller(case.files, lambda files: tried(files) == wanted, deadline)
+        return dataclasses.replace(case, files=files), *wanted
 
 
 def smaller(files: Files, fails: Callable[[Files], bool], deadline: float) -> Files:
@@ -35,23 +38,15 @@ def smaller(files: Files, fails: Callable[[Files], bool], deadline: float) -> Fi
         without = {key: content for key, content in files.items() if key != name}
         if time.monotonic() < deadline and fails(without):
             files = without
-    for name in files:
-        size = len(files[name])
+    for name in list(files):
+        content = files[name]
+        size = len(content)
         while size > LEAST_PIECE:
             size //= 2
-            for shorter in _shorter(lambda name=name: files[name], size):
+            for place in range(len(content) // size * size, -1, -size):
                 if time.monotonic() > deadline:
                     return files
-                if fails(changed := {**files, name: shorter}):
-                    files = changed
+                shorter = content[:place] + content[place + size :]
+                if shorter != content and fails({**files, name: shorter}):
+                    files[name] = content = shorter
     return files
-
-
-def _shorter(content: Callable[[], bytes], size: int) -> Iterator[bytes]:
-    """The content without each piece of `size` bytes, from the end to the start."""
-    place = len(content()) // size * size
-    while place >= 0:
-        now = content()
-        if now[place : place + size]:
-            yield now[:place] + now[place + size :]
-        place -= size

@@ -12,8 +12,8 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 Chunk = tuple[bytes, bytes]  # type and content
 HEIGHT, WIDTH = grey().shape
 PNG_TYPES = (  # bits of a channel, and colour type
-    (8, 0), (8, 0), (16, 0), (1, 0), (2, 0), (4, 0), (8, 2), (16, 2), (1, 3), (4, 3), (8, 3), (8, 4),
-    (16, 4), (8, 6), (16, 6),
+    (8, 0), (8, 0), (16, 0), (1, 0), (2, 0), (4, 0), (8, 2), (16, 2), (1, 3), (4, 3), (8, 3),
+    (8, 4), (16, 4), (8, 6), (16, 6),
 )  # fmt: skip
 
 
@@ -80,7 +80,7 @@ def _extra_chunks(rng: Random) -> list[Chunk]:
         (b"iCCP", b"name\0\0" + packed), (b"iCCP", b"no end" * 20), (b"zTXt", b"key\0\0" + packed),
         (b"tEXt", b"key\0" + b"t" * rng.choice((0, 100, 70000))), (b"tEXt", b"no separator"),
         (b"iTXt", b"key\0\1\0en\0key\0" + packed), (b"iTXt", b"\0" * 4),
-        (b"eXIf", rng.randbytes(30)), (b"eXIf", tiff_bytes([_entries(rng)])),
+        (b"eXIf", rng.randbytes(30)), (b"eXIf", tiff_bytes([odd_entries(rng)])),
         (b"acTL", struct.pack(">I", rng.choice((0, 1, 2, 2**31))) + number),
         (b"fcTL", number * 6 + b"\0\0"), (b"fdAT", number + b"data"), (b"sBIT", b"\0"),
         (b"PLTE", b"abc"), (b"IHDR", number * 3 + b"\0"), (b"abcd", b"private"), (b"ABCD", b"new"),
@@ -170,7 +170,7 @@ def tiff_seeds() -> tuple[bytes, ...]:
     return tuple(files)
 
 
-def _entries(rng: Random, order: str = "little") -> list[Entry]:
+def odd_entries(rng: Random, order: str = "little") -> list[Entry]:
     """The directory of a picture after up to five changes."""
     entries = strip_entries(order, rng.random() < 0.3)
     for _ in range(rng.choice((0, 1, 1, 1, 2, 4))):
@@ -199,7 +199,7 @@ def odd_tiff(rng: Random) -> bytes:
     order = rng.choice(("little", "little", "big"))
     pixels = rng.choice((grey().tobytes() * 2, zlib.compress(grey().tobytes()), b"\x80" * 3000))
     count = rng.choice((1, 1, 1, 1, 1, 2, 3))
-    directories = [_entries(rng, order) for _ in range(count)]
+    directories = [odd_entries(rng, order) for _ in range(count)]
     loop = 0 if rng.random() < 0.9 else rng.choice((8, 10 + len(pixels), odd.integer(rng)))
     return tiff_bytes(directories, order, pixels, loop)
 

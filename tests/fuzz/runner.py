@@ -68,8 +68,9 @@ class Runner:
         self._served += 1
         if isinstance(request, Case):
             request = {"case": pack(request)}
-        self._child.stdin.write(json.dumps(request).encode() + b"\n")
-        self._child.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # it ended; waiting tells how
+            self._child.stdin.write(json.dumps(request).encode() + b"\n")
+            self._child.stdin.flush()
         found = self._wait(self.seconds)
         if "kind" not in found:  # the child was lost
             case = case_of(request)
@@ -84,7 +85,8 @@ class Runner:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         self._child.wait()
-        self._child.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._child.stdin.close()
         self._child.stdout.close()
         self._child = None
         self._folder.cleanup()
