@@ -78,6 +78,7 @@ def fuzz(
             chunks.put((group, left[start : start + CHUNK]))
     lock, total = threading.Lock(), sum(wanted.values())
     with journal.open("a") as file:
+        file.write("\n")  # a run that was killed may have left half a line
 
         def note(group: str, index: int, found: Result) -> None:
             with lock:
@@ -106,7 +107,7 @@ def read_journal(journal: Path, seed: int) -> dict[str, dict[int, Result]]:
     for line in journal.read_text().splitlines() if journal.is_file() else ():
         try:
             noted = json.loads(line)
-        except ValueError:  # the last line of a run that was killed
+        except ValueError:  # empty, or the last line of a run that was killed
             continue
         if noted["seed"] == seed:
             results[noted["group"]][noted["index"]] = noted["found"]

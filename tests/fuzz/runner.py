@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import select
 import subprocess
@@ -71,7 +72,7 @@ class Runner:
         with contextlib.suppress(BrokenPipeError):  # it ended; waiting tells how
             self._child.stdin.write(json.dumps(request).encode() + b"\n")
             self._child.stdin.flush()
-        found = self._wait(self.seconds)
+        found = self._wait(self.seconds, self.megabytes)
         if "kind" not in found:  # the child was lost
             case = case_of(request)
             found |= {"kind": case.kind, "digest": case.digest, "recognised": True}
@@ -103,11 +104,11 @@ class Runner:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        ready = self._wait(START_SECONDS)
+        ready = self._wait(START_SECONDS, math.inf)
         if "ready" not in ready:
             raise RuntimeError(f"the child for {self.group} did not start: {ready['code']}")
 
-    def _wait(self, seconds: float) -> dict[str, Any]:
+    def _wait(self, seconds: float, megabytes: float) -> dict[str, Any]:
         """The child's answer, or what became of the child."""
         started, peak = time.monotonic(), 0
         while True:
@@ -121,8 +122,8 @@ class Runner:
                     f"ended by signal {-code}" if code < 0 else "ended", started, peak
                 )
             peak = max(peak, self._megabytes())
-            if peak > self.megabytes:
-                return self._lost(f"more than {self.megabytes} MB", started, peak)
+            if peak > megabytes:
+                return self._lost(f"more than {megabytes} MB", started, peak)
             if time.monotonic() - started > seconds:
                 return self._lost(f"no answer within {seconds:g} s", started, peak)
 

@@ -61,8 +61,8 @@ def test_what_failed_once_is_now_read_or_refused(path: Path, runner_for) -> None
     [
         ("pictures", 1500),
         ("scans", 240),
-        pytest.param("answers", 150, marks=pytest.mark.slow),
-        pytest.param("requests", 80, marks=pytest.mark.slow),
+        pytest.param("answers", 100, marks=pytest.mark.slow),
+        pytest.param("requests", 60, marks=pytest.mark.slow),
     ],
 )
 def test_cases_of_a_fixed_seed_are_read_or_refused(group: str, count: int, runner_for) -> None:
@@ -150,16 +150,16 @@ def test_requests_with_anything_in_place_of_a_file(case: Case, runner_for) -> No
 @pytest.mark.parametrize(
     "case",
     [
-        scan("scan.nii.gz", nifti.bomb(160)),
+        scan("scan.nii.gz", nifti.bomb(100)),
         Case("metaimage", metaimage.bomb(300), {"flair": "scan.mha"}),
         Case("dicom", odd_dicom.deflate_bomb(200), {"flair": "series"}),
         Case("dicom", odd_dicom.deep_series(3000), {"flair": "series"}),
         Case("dicom", odd_dicom.deep_series(3000, undefined=True), {"flair": "series"}),
         Case("dicom", odd_dicom.long_series(1200), {"flair": "series"}),
-        scan("scan.zip", zips.bomb(300, 4)),
+        scan("scan.zip", zips.bomb(270, 4)),
         scan("scan.zip", zips.many_entries(5001)),
         scan("scan.zip", zips.overlapping()),
-        picture(odd_pictures.many_directories(1500)),
+        picture(odd_pictures.many_directories(40_000)),
     ],
     ids=["nifti", "metaimage", "deflate", "deep", "deep-undefined", "long", "zip", "entries",
          "overlap", "directories"],
