@@ -205,5 +205,5 @@ def odd_tiff(rng: Random) -> bytes:
 
 
 def many_directories(count: int) -> bytes:
-    """A TIFF file of so many directories, each of one entry."""
-    return tiff_bytes([strip_entries(), *[[numbers(256, 1)]] * count], pixels=grey().tobytes())
+    """A TIFF file of so many frames, all of the same pixels."""
+    return tiff_bytes([strip_entries()] * count, pixels=grey().tobytes())

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.fuzz import corpus, metaimage, nifti, odd_dicom, odd_pictures, strategies, zips
 from tests.fuzz.cases import PICTURES, Case
+from tests.fuzz.dicom import file_bytes, series
 from tests.fuzz.groups import CHILDREN
-from tests.fuzz.picture_seeds import pictures
+from tests.fuzz.picture_seeds import grey, pictures
 from tests.fuzz.runner import Runner, group_of
 
 SEED = 1
@@ -97,8 +99,8 @@ def test_undamaged_pictures_of_each_kind_are_read(kind: str, runner_for) -> None
 
 def test_undamaged_scans_of_each_kind_are_read(runner_for) -> None:
     readers = runner_for("readers")
-    series = [Case("dicom", files, {"flair": "series"}) for files in odd_dicom.seeds()]
-    assert [came_of(case, readers) for case in series] == ["read"] * len(series)
+    whole = [Case("dicom", files, {"flair": "series"}) for files in odd_dicom.seeds()]
+    assert [came_of(case, readers) for case in whole] == ["read"] * len(whole)
     packed = [scan("scan.zip", content) for content in zips.seeds()[:3]]
     assert [came_of(case, readers) for case in packed] == ["read"] * 3
     single = [scan("scan.nii", content) for content in nifti.seeds()[:12]]
@@ -108,28 +110,44 @@ def test_undamaged_scans_of_each_kind_are_read(runner_for) -> None:
 
 
 @FIXED
-@given(content=strategies.png_files | strategies.tiff_files)
-def test_pictures_built_from_odd_parts(content: bytes, runner_for) -> None:
+@given(chunks=strategies.png_chunks)
+def test_png_files_of_odd_chunks(chunks: list[odd_pictures.Chunk], runner_for) -> None:
+    content = odd_pictures.png_bytes(chunks)
     assert came_of(picture(content), runner_for("readers")) in ("read", "refused")
 
 
 @FIXED
-@given(content=strategies.nifti_files)
-def test_nifti_files_with_odd_headers(content: bytes, runner_for) -> None:
-    name = "scan.nii.gz" if content[:2] == b"\x1f\x8b" else "scan.nii"
-    assert came_of(scan(name, content), runner_for("readers")) in ("read", "refused")
+@given(directories=st.lists(strategies.tiff_directories, min_size=1, max_size=3))
+def test_tiff_files_of_odd_entries(directories: list, runner_for) -> None:
+    content = odd_pictures.tiff_bytes(directories, pixels=grey().tobytes() * 2)
+    assert came_of(picture(content), runner_for("readers")) in ("read", "refused")
 
 
 @FIXED
-@given(files=strategies.metaimage_files)
-def test_metaimage_files_with_odd_lines(files: metaimage.Files, runner_for) -> None:
-    case = Case("metaimage", files, {"flair": next(iter(files))})
+@given(header=strategies.nifti_headers, order=st.sampled_from("<>"), missing=st.integers(-9, 9))
+def test_nifti_files_with_odd_headers(header, order: str, missing: int, runner_for) -> None:
+    length = max(0, nifti.held_bytes(header) - missing)
+    content = nifti.nifti_bytes(header, (nifti.voxels() * 60)[:length], order=order)
+    assert came_of(scan("scan.nii", content), runner_for("readers")) in ("read", "refused")
+
+
+@FIXED
+@given(lines=strategies.metaimage_lines, ending=st.sampled_from(("\n", "\r\n")))
+def test_metaimage_files_with_odd_lines(lines, ending: str, runner_for) -> None:
+    content = metaimage.header_bytes(lines, ending) + nifti.voxels()
+    case = Case("metaimage", {"scan.mha": content, "voxels.raw": content}, {"flair": "scan.mha"})
     assert came_of(case, runner_for("readers")) in ("read", "refused")
 
 
 @FIXED
-@given(files=strategies.dicom_series)
-def test_dicom_series_with_odd_elements(files: odd_dicom.Files, runner_for) -> None:
+@given(
+    elements=strategies.dicom_elements,
+    undefined=st.booleans(),
+    name=st.sampled_from(("explicit", "implicit", "deflated")),
+)
+def test_dicom_series_with_odd_elements(elements, undefined: bool, name: str, runner_for) -> None:
+    files = series(name)
+    files["series/0000.dcm"] = file_bytes(elements, name, undefined)
     case = Case("dicom", files, {"flair": "series"})
     assert came_of(case, runner_for("readers")) in ("read", "refused")
 
@@ -142,7 +160,7 @@ def test_zip_files_with_odd_records(content: bytes, runner_for) -> None:
 
 @pytest.mark.slow
 @settings(FIXED, max_examples=40)
-@given(case=strategies.request_cases)
+@given(case=strategies.requests)
 def test_requests_with_anything_in_place_of_a_file(case: Case, runner_for) -> None:
     assert came_of(case, runner_for("requests")) in ("read", "refused")
 

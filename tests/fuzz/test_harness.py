@@ -161,3 +161,22 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
     assert len(second["pictures"]) == 5
     lines = journal.read_text().splitlines()
     assert sum(line.startswith('{"seed": 0, "group"') for line in lines) == 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("status", "reply", "expected"),
+    [
+        (200, 'event: complete\ndata: [{"label": "Tumor"}]', "read"),
+        (200, 'event: error\ndata: {"error": "Expected a file.", "title": "no_upload"}', "refused"),
+        (200, 'event: error\ndata: {"error": "Try again.", "title": "internal"}', "failed"),
+        (200, 'event: error\ndata: {"error": "Not /srv/x/a.png.", "title": "a"}', "failed"),
+        (200, "event: heartbeat", "failed"),
+        (422, '{"detail": []}', "refused"),
+        (500, "Internal Server Error", "failed"),
+    ],
+)
+def test_a_reply_is_an_answer_a_refusal_or_a_failure(status: int, reply: str, expected) -> None:
+    from tests.fuzz.endpoints import judged
+
+    assert judged(status, reply, ("/srv/x",))["result"] == expected
