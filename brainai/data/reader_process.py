@@ -11,6 +11,7 @@ import io
 import json
 import math
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -21,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from brainai.data.dicom import read_series
-from brainai.data.images import decode, shrink
+from brainai.data.images import FORMATS, decode, shrink
 from brainai.data.packed import unpack
 from brainai.data.volumes import Volume, keep_quiet, read_volume, use_one_thread
 from brainai.errors import DataError, OutOfScope
@@ -30,6 +31,8 @@ try:
     import resource
 except ImportError:  # Windows: there the time limit of `reader_pool` alone holds
     resource = None
+
+BROWSER_FORMATS = {"PNG", "JPEG", "GIF", "WEBP", "BMP"}
 
 Answer: TypeAlias = tuple[dict[str, Any], np.ndarray | None]
 
@@ -56,8 +59,12 @@ def picture(path: str, most_pixels: int) -> Answer:
     return {"size": pixels.shape}, shrink(pixels, most_pixels)
 
 
-def png(path: str) -> Answer:
-    """Decode a slice and encode it as 16-bit PNG, from its darkest to its brightest pixel."""
+def browser_copy(path: str) -> Answer:
+    """Encode a slice as 16-bit PNG, from its darkest to its brightest pixel, where no browser shows
+    the file as it is: it draws a broken picture, or 16 bit as black."""
+    with contextlib.suppress(Exception), Image.open(path, formats=FORMATS) as image:
+        if image.format in BROWSER_FORMATS and not image.mode.startswith("I"):
+            return {}, None
     pixels = decode(path)
     low = pixels.min()
     pixels -= low
@@ -68,7 +75,7 @@ def png(path: str) -> Answer:
 
 
 TASKS: dict[str, Callable[..., Answer]] = {
-    task.__name__: task for task in (volume, series, unpacked, picture, png)
+    task.__name__: task for task in (volume, series, unpacked, picture, browser_copy)
 }
 
 
@@ -127,10 +134,16 @@ def _set_soft(kind: int, value: int) -> None:
     resource.setrlimit(kind, (value if hard < 0 else min(value, hard), hard))
 
 
+def _peak_bytes() -> int:
+    """Return the most memory that this process ever had, 0 where the system does not tell."""
+    status = Path("/proc/self/status")  # `getrusage` counts what the parent had at the fork
+    found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
+    return int(found[1]) * 1024 if found else 0
+
+
 def _send(answers: IO[bytes], answer: dict[str, Any], array: np.ndarray | None) -> None:
     """Write an answer; an array goes plane by plane, so that no second copy of it is made."""
-    if resource is not None:
-        answer["peak_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    answer["peak_bytes"] = _peak_bytes()
     if array is not None:
         answer["array"] = [array.shape, array.dtype.str]
     answers.write(json.dumps(answer).encode() + b"\n")
