@@ -27,6 +27,7 @@ from brainai.model.folder import read_report
 from brainai.web.examples import find_examples
 from brainai.web.interface import build_page, launch
 from brainai.web.jobs import Jobs
+from brainai.web.tokens import forget_tokens
 
 HERE = Path(__file__).resolve().parent
 
@@ -47,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrainAIError as error:
         print(error, file=sys.stderr)
         return 2
+    forget_tokens()
     print(*filter(None, (f"Weights: {classifier.weights}", classifier.weights.notice)), sep="\n")
     jobs = Jobs.of(classifier)
     if spaces is not None:

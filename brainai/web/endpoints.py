@@ -86,7 +86,7 @@ def add_endpoints(
             sent = {"flair": flair, "t1c": t1c, "t2": t2}
             files = {name: stack.enter_context(scan_file(one)) for name, one in sent.items()}
             try:
-                *_, found = jobs.scan(**read_scans(files))
+                *_, found = jobs.scan(**dict.fromkeys(files) | read_scans(files))
             except OutOfScope as error:
                 found = Prediction.refused(error.reason, info)
             return scan_form(found, info, mask_nifti(found))

@@ -33,19 +33,18 @@ def nested(depth: int, syntax: str, defined: bool, vr: bytes = b"SQ") -> bytes:
         return struct.pack(f"{order}HHI", 0xFFFE, number, length)
 
     heads, ends = [], []
+    inside = 0  # bytes of what lies in the sequence
     for level in range(depth - 1, -1, -1):  # the innermost first, because the outer ones hold it
-        size = sum(map(len, (heads[-1], ends[-1]))) if heads else 0
-        inner = size if not heads else inner + size
-        length = inner if defined else UNDEFINED
-        item, item_end = mark(0xE000, length), b"" if defined else mark(0xE00D, 0)
-        length = inner + len(item) if defined else UNDEFINED
+        item = mark(0xE000, inside if defined else UNDEFINED)
         head = struct.pack(f"{order}HH", 0x0008, 0x1140)
+        length = inside + len(item) if defined else UNDEFINED
         if is_implicit and (syntax == "implicit" or level > 0):
             head += struct.pack(f"{order}I", length)
         else:
             head += vr + struct.pack(f"{order}HI", 0, length)
         heads.append(head + item)
-        ends.append(item_end + (b"" if defined else mark(0xE0DD, 0)))
+        ends.append(b"" if defined else mark(0xE00D, 0) + mark(0xE0DD, 0))
+        inside += len(heads[-1]) + len(ends[-1])
     return b"".join([*reversed(heads), *ends])
 
 
