@@ -48,9 +48,7 @@ def _read(file: IO[bytes], called: str) -> Stored:
     if not len(content) <= start <= len(content) + MAX_EXTENSION_BYTES:
         raise damaged(called, "its header is impossible")
     extension = file.read(start - len(content))
-    slope, offset = header.get_slope_inter()
-    scale = (1.0, 0.0) if slope is None else (float(slope), float(offset))
-    voxels = read_voxels(file, size[:3], dtype, called, scale)
+    voxels = read_voxels(file, size[:3], dtype, called, _scale(header))
     _read_to_end(file)
     return Stored(voxels, _affine(header), _text(header, extension))
 
@@ -82,13 +80,21 @@ def _read_header(file: IO[bytes], called: str) -> tuple[nibabel.Nifti1Header, by
         if not 1 <= int(header["dim"][0]) <= 7:
             raise ValueError("impossible number of dimensions")
         # Called here because nibabel may raise on any of them.
-        header.get_data_dtype(), header.get_slope_inter(), header.get_best_affine()
-        header.get_data_shape(), header.get_data_offset()
+        header.get_data_dtype(), header.get_data_shape(), header.get_data_offset()
+        header.get_best_affine()
     except DataError:
         raise
     except Exception as error:  # nibabel has many, HeaderDataError and ValueError among them
         raise damaged(called, "its header is impossible") from error
     return header, content
+
+
+def _scale(header: nibabel.Nifti1Header) -> tuple[float, float]:
+    """Return factor and offset of the numbers; BraTS has offsets that are no number and mean 0."""
+    slope, offset = float(header["scl_slope"]), float(header["scl_inter"])
+    if slope == 0 or not np.isfinite(slope):
+        return 1.0, 0.0
+    return slope, offset if np.isfinite(offset) else 0.0
 
 
 def _affine(header: nibabel.Nifti1Header) -> np.ndarray:

@@ -56,6 +56,17 @@ def test_numbers_are_scaled_as_the_header_says(tmp_path):
     np.testing.assert_allclose(read_volume(tmp_path / "a.nii.gz").voxels, loaded, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("slope", "offset", "expected"),
+    [(1, np.nan, (1, 0)), (2, np.inf, (2, 0)), (0, 5, (1, 0)), (np.nan, 5, (1, 0)), (2, 5, (2, 5))],
+)
+def test_a_scale_that_is_no_number_means_none(tmp_path, slope, offset, expected):
+    path = save(tmp_path / "a.nii", brain())
+    changed(path, 112, np.array([slope, offset], "<f4").tobytes())
+    factor, added = expected
+    np.testing.assert_array_equal(read_volume(path).voxels, brain() * factor + added)
+
+
 def test_the_sform_decides_where_the_voxels_lie(tmp_path):
     image = nibabel.Nifti1Image(brain(), LPS)
     moved = LPS.copy()
