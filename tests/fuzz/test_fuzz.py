@@ -1,0 +1,168 @@
+"""Damaged and odd files: each is read or refused in a sentence, whatever it holds.
+
+The quick form: some thousand cases that are the same each time, and all that ever failed. The long
+form is `python -m benchmarks.fuzz`.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from tests.fuzz import corpus, metaimage, nifti, odd_dicom, odd_pictures, strategies, zips
+from tests.fuzz.cases import PICTURES, Case
+from tests.fuzz.groups import CHILDREN
+from tests.fuzz.picture_seeds import pictures
+from tests.fuzz.runner import Runner, group_of
+
+SEED = 1
+FIXED = settings(
+    derandomize=True,
+    deadline=None,
+    max_examples=80,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture(scope="module")
+def runner_for() -> Iterator[Callable[[str], Runner]]:
+    """A child for each group, started when it is first asked for."""
+    started: dict[str, Runner] = {}
+
+    def get(group: str) -> Runner:
+        if group not in started:
+            started[group] = Runner(group)
+        return started[group]
+
+    yield get
+    for runner in started.values():
+        runner.stop()
+
+
+def came_of(case: Case, runner: Runner) -> str:
+    """ "read", "refused", or how the case failed."""
+    found = runner.run(case)
+    if found["result"] != "failed":
+        return found["result"]
+    return f"{found['code']} {found['where']}".strip()
+
+
+@pytest.mark.parametrize("path", corpus.entries(), ids=lambda path: path.name.split(".")[0])
+def test_what_failed_once_is_now_read_or_refused(path: Path, runner_for) -> None:
+    case = corpus.read(path)
+    assert came_of(case, runner_for(group_of(case))) in ("read", "refused")
+
+
+@pytest.mark.parametrize(
+    ("group", "count"),
+    [
+        ("pictures", 1500),
+        ("scans", 240),
+        pytest.param("answers", 100, marks=pytest.mark.slow),
+        pytest.param("requests", 60, marks=pytest.mark.slow),
+    ],
+)
+def test_cases_of_a_fixed_seed_are_read_or_refused(group: str, count: int, runner_for) -> None:
+    runner = runner_for(CHILDREN[group])
+    failed: Counter[str] = Counter()
+    read = 0
+    for index in range(count):
+        found = runner.run({"group": group, "seed": SEED, "index": index})
+        read += found["result"] == "read"
+        if found["result"] == "failed":
+            failed[f"{found['kind']} {found['code']} {found['where']}, such as {index}"] += 1
+    assert not failed, f"failures of seed {SEED}: {dict(failed)}"
+    assert read > count / 10, "most cases never got past the header"
+
+
+def picture(content: bytes) -> Case:
+    return Case("picture", {"picture": content}, {"flair": "picture"})
+
+
+def scan(name: str, content: bytes) -> Case:
+    return Case("scan file", {name: content}, {"flair": name})
+
+
+@pytest.mark.parametrize("kind", PICTURES)
+def test_undamaged_pictures_of_each_kind_are_read(kind: str, runner_for) -> None:
+    extra = odd_pictures.tiff_seeds() if kind == "tiff" else ()
+    seeds = (*pictures()[kind], *extra)
+    found = Counter(came_of(picture(content), runner_for("readers")) for content in seeds)
+    assert found["read"] >= len(seeds) - 1, found  # one has several frames, or colour
+    assert found["read"] + found["refused"] == len(seeds), found
+
+
+def test_undamaged_scans_of_each_kind_are_read(runner_for) -> None:
+    readers = runner_for("readers")
+    series = [Case("dicom", files, {"flair": "series"}) for files in odd_dicom.seeds()]
+    assert [came_of(case, readers) for case in series] == ["read"] * len(series)
+    packed = [scan("scan.zip", content) for content in zips.seeds()[:3]]
+    assert [came_of(case, readers) for case in packed] == ["read"] * 3
+    single = [scan("scan.nii", content) for content in nifti.seeds()[:12]]
+    assert [came_of(case, readers) for case in single] == ["read"] * 12
+    lines = [Case("metaimage", files, {"flair": "scan.mha"}) for files in metaimage.seeds()[:10]]
+    assert [came_of(case, readers) for case in lines] == ["read"] * 10
+
+
+@FIXED
+@given(content=strategies.png_files | strategies.tiff_files)
+def test_pictures_built_from_odd_parts(content: bytes, runner_for) -> None:
+    assert came_of(picture(content), runner_for("readers")) in ("read", "refused")
+
+
+@FIXED
+@given(content=strategies.nifti_files)
+def test_nifti_files_with_odd_headers(content: bytes, runner_for) -> None:
+    name = "scan.nii.gz" if content[:2] == b"\x1f\x8b" else "scan.nii"
+    assert came_of(scan(name, content), runner_for("readers")) in ("read", "refused")
+
+
+@FIXED
+@given(files=strategies.metaimage_files)
+def test_metaimage_files_with_odd_lines(files: metaimage.Files, runner_for) -> None:
+    case = Case("metaimage", files, {"flair": next(iter(files))})
+    assert came_of(case, runner_for("readers")) in ("read", "refused")
+
+
+@FIXED
+@given(files=strategies.dicom_series)
+def test_dicom_series_with_odd_elements(files: odd_dicom.Files, runner_for) -> None:
+    case = Case("dicom", files, {"flair": "series"})
+    assert came_of(case, runner_for("readers")) in ("read", "refused")
+
+
+@FIXED
+@given(content=strategies.zip_files)
+def test_zip_files_with_odd_records(content: bytes, runner_for) -> None:
+    assert came_of(scan("scan.zip", content), runner_for("readers")) in ("read", "refused")
+
+
+@pytest.mark.slow
+@settings(FIXED, max_examples=40)
+@given(case=strategies.request_cases)
+def test_requests_with_anything_in_place_of_a_file(case: Case, runner_for) -> None:
+    assert came_of(case, runner_for("requests")) in ("read", "refused")
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        scan("scan.nii.gz", nifti.bomb(100)),
+        Case("metaimage", metaimage.bomb(300), {"flair": "scan.mha"}),
+        Case("dicom", odd_dicom.deflate_bomb(200), {"flair": "series"}),
+        Case("dicom", odd_dicom.deep_series(3000), {"flair": "series"}),
+        Case("dicom", odd_dicom.deep_series(3000, undefined=True), {"flair": "series"}),
+        Case("dicom", odd_dicom.long_series(1200), {"flair": "series"}),
+        scan("scan.zip", zips.bomb(270, 4)),
+        scan("scan.zip", zips.many_entries(5001)),
+        scan("scan.zip", zips.overlapping()),
+        picture(odd_pictures.many_directories(40_000)),
+    ],
+    ids=["nifti", "metaimage", "deflate", "deep", "deep-undefined", "long", "zip", "entries",
+         "overlap", "directories"],
+)  # fmt: skip
+def test_small_files_of_much_work_end_in_time_and_memory(case: Case, runner_for) -> None:
+    assert came_of(case, runner_for("readers")) in ("read", "refused")
