@@ -20,12 +20,14 @@ from brainai.web.sweep import claim_folder
 
 claim_folder()  # before Gradio is imported
 
+from brainai.data.reader_pool import POOL
 from brainai.errors import BrainAIError
 from brainai.inference.classifier import Classifier
 from brainai.model.folder import read_report
 from brainai.web.examples import find_examples
 from brainai.web.interface import build_page, launch
 from brainai.web.jobs import Jobs
+from brainai.web.tokens import forget_tokens
 
 HERE = Path(__file__).resolve().parent
 
@@ -40,11 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that uploads go at the end
+    POOL.warm()
     try:
         classifier = Classifier.load(options.weights, fallback=HERE / "weights")
     except BrainAIError as error:
         print(error, file=sys.stderr)
         return 2
+    forget_tokens()
     print(*filter(None, (f"Weights: {classifier.weights}", classifier.weights.notice)), sep="\n")
     jobs = Jobs.of(classifier)
     if spaces is not None:

@@ -1,6 +1,8 @@
 """DICOM series for tests, written from a volume, with a patient's name planted in every header."""
 
+import functools
 import locale
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -61,9 +63,18 @@ def write_dicom(path: Path, image: sitk.Image) -> None:
     which Python takes text files for ASCII, so the locale is put back."""
     before = locale.setlocale(locale.LC_ALL)
     try:
+        _read_once()
         writer = sitk.ImageFileWriter()
         writer.KeepOriginalImageUIDOn()
         writer.SetFileName(str(path))
         writer.Execute(image)
     finally:
         locale.setlocale(locale.LC_ALL, before)
+
+
+@functools.cache
+def _read_once() -> None:
+    """Read a DICOM file: GDCM writes MR with a scale, and its place, only in a process that has."""
+    with tempfile.TemporaryDirectory() as folder:
+        sitk.WriteImage(sitk.Image(4, 4, sitk.sitkUInt8), f"{folder}/a.dcm")
+        sitk.ReadImage(f"{folder}/a.dcm")

@@ -14,8 +14,10 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from brainai.data.dicom_depth import is_too_deep
 from brainai.data.headers import check_size
-from brainai.data.volumes import Volume, from_image, keep_quiet
+from brainai.data.volumes import Volume, keep_quiet, oriented
+from brainai.data.voxels import Stored
 from brainai.errors import DataError
 
 MIN_SLICES = 4  # a stack of fewer is a localizer
@@ -89,8 +91,8 @@ def read_series(paths: Iterable[Path], called: str, expect_flair: bool = False) 
     stack = _choose(stacks, called, expect_flair)
     heights = _check_stack(stack, called)
     note = f"Took series {stack[0].number} ({len(stack)} slices) of {len(stacks)} found."
-    image = _read_pixels([stack[i] for i in np.argsort(heights)], np.sort(heights), called)
-    return from_image(image, note=note if len(stacks) > 1 else "")
+    stored = _read_pixels([stack[i] for i in np.argsort(heights)], np.sort(heights), called)
+    return oriented(stored, called, note if len(stacks) > 1 else "")
 
 
 def _read_headers(paths: Iterable[Path], called: str) -> Iterable[Slice]:
@@ -98,6 +100,7 @@ def _read_headers(paths: Iterable[Path], called: str) -> Iterable[Slice]:
     reader.SetImageIO("GDCMImageIO")
     seen = set()
     for path in paths:
+        _check_depth(path, called)
         reader.SetFileName(str(path))
         try:
             reader.ReadImageInformation()
@@ -110,6 +113,16 @@ def _read_headers(paths: Iterable[Path], called: str) -> Iterable[Slice]:
             continue
         seen.add(found.picture)
         yield found
+
+
+def _check_depth(path: Path, called: str) -> None:
+    """Raise DataError for a file that GDCM must not see."""
+    if is_too_deep(path.read_bytes()):
+        raise DataError(
+            f"{called}: expected DICOM files as a scanner writes them, found sequences that lie "
+            "more than 60 deep in each other. Export the series again.",
+            "unreadable",
+        )
 
 
 def _slice(path: Path, reader: sitk.ImageFileReader) -> Slice:
@@ -241,24 +254,28 @@ def _check_stack(stack: Sequence[Slice], called: str) -> np.ndarray:
     return heights
 
 
-def _read_pixels(stack: list[Slice], heights: np.ndarray, called: str) -> sitk.Image:
-    """The picture of a checked stack, lowest slice first; values as the scanner scales them."""
+def _read_pixels(stack: list[Slice], heights: np.ndarray, called: str) -> Stored:
+    """The voxels of a checked stack, lowest slice first; values as the scanner scales them."""
     reader = sitk.ImageSeriesReader()
     reader.SetImageIO("GDCMImageIO")
     reader.SetOutputPixelType(sitk.sitkFloat32)  # each file may have a scale of its own
     reader.SetFileNames([str(found.path) for found in stack])
     try:
-        image = reader.Execute()
+        voxels = sitk.GetArrayFromImage(reader.Execute()).transpose(2, 1, 0)
     except RuntimeError:
         raise _damaged(called) from None
-    first = stack[0]
-    row, column = np.reshape(first.axes, (2, 3))
-    row = row / np.linalg.norm(row)
-    column = np.cross(_normal(first), row)
-    image.SetSpacing((*first.spacing, float((heights[-1] - heights[0]) / (len(heights) - 1))))
-    image.SetOrigin(first.position)
-    image.SetDirection(np.stack([row, column, _normal(first)], axis=1).ravel().tolist())
-    return image
+    voxels = np.nan_to_num(voxels, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+    return Stored(voxels, _affine(stack[0], heights), "")
+
+
+def _affine(first: Slice, heights: np.ndarray) -> np.ndarray:
+    """The affine from voxel index to LPS, mm, of a stack from its first slice upwards."""
+    affine = np.eye(4)
+    step = float((heights[-1] - heights[0]) / (len(heights) - 1))
+    affine[:3, :3] = np.stack([*np.reshape(first.axes, (2, 3)), _normal(first)], axis=1)
+    affine[:3, :3] *= (*first.spacing, step)
+    affine[:3, 3] = first.position
+    return affine
 
 
 def _is_mr_picture(path: Path) -> bool:

@@ -5,20 +5,46 @@ No torch in here: workers that prepare data do not need it.
 """
 
 import io
+import math
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import (  # the plugins register themselves; Pillow would import all that it has
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageOps,
+    Jpeg2KImagePlugin,
+    JpegImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 
 from brainai.errors import DataError, OutOfScope
 
 ImageSource: TypeAlias = str | Path | bytes | Image.Image | np.ndarray
 
 # Only these: Pillow would hand an EPS file to another program, and has many rare decoders beside.
-FORMATS = ("PNG", "JPEG", "JPEG2000", "TIFF", "WEBP", "BMP", "GIF", "PPM")
+FORMATS = tuple(
+    plugin.format
+    for plugin in (
+        PngImagePlugin.PngImageFile,
+        JpegImagePlugin.JpegImageFile,
+        Jpeg2KImagePlugin.Jpeg2KImageFile,
+        TiffImagePlugin.TiffImageFile,
+        WebPImagePlugin.WebPImageFile,
+        BmpImagePlugin.BmpImageFile,
+        GifImagePlugin.GifImageFile,
+        PpmImagePlugin.PpmImageFile,
+    )
+)
 MAX_PIXELS = 32_000_000
 MIN_SIDE = 32
+MAX_COUNTED_FRAMES = 8  # finding the next one takes longer the more there are
+STRIP_PIXELS = 2**20  # pixels with several channels are made grey so many at a time
 COLOUR_TOLERANCE = 10.0  # mean spread of R, G and B, of 255: lossy grey pictures have some
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet: its weights are where training starts by default
 STD = (0.229, 0.224, 0.225)
@@ -42,12 +68,10 @@ def decode(source: ImageSource) -> np.ndarray:
             f"bring a slice of at least {MIN_SIDE}×{MIN_SIDE}.",
             "too_small",
         )
-    if height * width > MAX_PIXELS:
-        raise _too_large(width, height)
-    finite = np.isfinite(pixels)
-    if not finite.any() or np.ptp(pixels[finite]) == 0:
+    _replace_non_finite(pixels)
+    if pixels.min() == pixels.max():
         raise OutOfScope("The picture is empty: every pixel has the same value.", "empty picture")
-    return np.where(finite, pixels, pixels[finite].min()).astype(np.float32)
+    return pixels
 
 
 def window(pixels: np.ndarray) -> np.ndarray:
@@ -92,6 +116,14 @@ def prepare_slice(pixels: np.ndarray, size: int) -> np.ndarray:
     return fit(window(pixels), size)
 
 
+def shrink(pixels: np.ndarray, most: int) -> np.ndarray:
+    """Reduce `[H, W]` float32 by a whole factor, averaging, to `most` pixels at most."""
+    factor = math.ceil(math.sqrt(pixels.size / most))
+    if factor <= 1:
+        return pixels
+    return np.asarray(Image.fromarray(pixels).reduce(factor))
+
+
 def restore(plane: np.ndarray, height: int, width: int) -> np.ndarray:
     """Undo `fit` for an output of the network: `[size, size]` → `[H, W]`."""
     return stretch(plane[_place(height, width, len(plane))], height, width)
@@ -126,53 +158,83 @@ def _open(source: str | Path | bytes | Image.Image) -> Image.Image:
         raise DataError("The picture is far too large: bring one slice.", "too_large") from error
     except FileNotFoundError as error:
         raise DataError(f"There is no file {Path(source).name}.") from error
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+    except Exception as error:  # damaged files make Pillow raise almost anything
         raise _unreadable() from error
-    if image.width * image.height > MAX_PIXELS:
-        raise _too_large(image.width, image.height)
     return image
 
 
 def _decode_image(image: Image.Image) -> np.ndarray:
+    if image.width * image.height > MAX_PIXELS:
+        raise _too_large(image.width, image.height)
     try:
-        frames = getattr(image, "n_frames", 1)
-        if frames > 1:
-            held = f"file holds {frames} frames"
-            raise OutOfScope(f"The {held}: save the one slice that you mean.", held)
-        image = ImageOps.exif_transpose(image)
-        if image.mode in ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "RGBa", "La"):
-            image = image.convert("RGBA" if image.mode in ("P", "PA", "RGBa", "La") else "RGB")
-        elif image.mode == "1":
-            image = image.convert("L")
-        pixels = np.asarray(image)
-    except (OSError, ValueError, TypeError, SyntaxError, EOFError) as error:
+        frames = _count_frames(image)
+        if frames == 1:
+            image = ImageOps.exif_transpose(image)
+            if image.mode in ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "RGBa", "La"):
+                has_alpha = image.mode in ("P", "PA", "RGBa", "La")
+                image = image.convert("RGBA" if has_alpha else "RGB")
+            elif image.mode == "1":
+                image = image.convert("L")
+            pixels = np.asarray(image)
+    except Exception as error:  # damaged files make Pillow raise almost anything
         raise _unreadable() from error
+    if frames > 1:
+        number = f"more than {MAX_COUNTED_FRAMES}" if frames > MAX_COUNTED_FRAMES else frames
+        held = f"file holds {number} frames"
+        raise OutOfScope(f"The {held}: save the one slice that you mean.", held)
     return _grey(pixels)
 
 
+def _count_frames(image: Image.Image) -> int:
+    """Return how many frames a picture has, counted up to one more than `MAX_COUNTED_FRAMES`."""
+    if not getattr(image, "is_animated", False):
+        return 1
+    if image.format not in ("TIFF", "GIF"):
+        return image.n_frames  # stands in the header
+    for frame in range(1, MAX_COUNTED_FRAMES + 1):
+        try:
+            image.seek(frame)
+        except EOFError:
+            return frame
+    return MAX_COUNTED_FRAMES + 1
+
+
 def _grey(pixels: np.ndarray) -> np.ndarray:
-    """`[H, W]` or `[H, W, C]` → `[H, W]` float32; transparency lies over black."""
-    if pixels.ndim == 2:
-        return pixels.astype(np.float32)
-    if pixels.ndim != 3 or pixels.shape[2] not in (1, 2, 3, 4):
+    """Turn `[H, W]` or `[H, W, C]` into a new `[H, W]` float32; transparency lies over black."""
+    if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] not in (1, 2, 3, 4)):
         raise DataError(
             f"Expected one slice of height × width, found an array of shape {pixels.shape}."
         )
-    channels = pixels.astype(np.float32)
-    if channels.shape[2] in (2, 4):
-        channels = channels[..., :-1] * (channels[..., -1:] / _full_scale(pixels))
-    if channels.shape[2] == 1:
-        return channels[..., 0]
-    spread = np.ptp(channels, axis=2).mean() * (255 / _full_scale(pixels))
-    if spread > COLOUR_TOLERANCE:
+    height, width = pixels.shape[:2]
+    if height * width > MAX_PIXELS:
+        raise _too_large(width, height)
+    if pixels.ndim == 2:
+        return pixels.astype(np.float32)
+    grey, spread = np.empty((height, width), np.float32), 0.0
+    scale, rows = _full_scale(pixels), max(1, STRIP_PIXELS // max(1, width))
+    for start in range(0, height, rows):
+        channels = pixels[start : start + rows].astype(np.float32)
+        if channels.shape[2] in (2, 4):
+            channels = channels[..., :-1] * (channels[..., -1:] / scale)
+        grey[start : start + rows] = channels.mean(axis=2)
+        spread += float(np.ptp(channels, axis=2).sum())
+    if spread / pixels[..., 0].size * (255 / scale) > COLOUR_TOLERANCE:
         raise OutOfScope("This is a colour picture: bring a grey FLAIR slice.", "colour picture")
-    return channels.mean(axis=2)
+    return grey
 
 
 def _full_scale(pixels: np.ndarray) -> float:
     if np.issubdtype(pixels.dtype, np.integer):
         return float(np.iinfo(pixels.dtype).max)
     return max(float(np.nanmax(pixels)), 1e-6)
+
+
+def _replace_non_finite(pixels: np.ndarray) -> None:
+    """Put the lowest finite value in the place of what is no number, or 0 where there is none."""
+    finite = np.isfinite(pixels)
+    if not finite.all():
+        lowest = np.min(pixels, where=finite, initial=np.inf)
+        pixels[~finite] = lowest if np.isfinite(lowest) else 0
 
 
 def _background_lowest(pixels: np.ndarray) -> np.ndarray:

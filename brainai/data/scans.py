@@ -1,18 +1,20 @@
 """Whatever a person has of a scan → `Volume`: a NIfTI or MetaImage file, the folder of a DICOM
 series, or a zip file of one.
+
+Files are opened in child processes (`reader_pool`): strangers may have written them.
 """
 
+import os
 import tempfile
-import zipfile
-import zlib
 from pathlib import Path
-from typing import IO
+from typing import Any
 
-from brainai.data.dicom import read_series
-from brainai.data.volumes import Volume, read_volume
+from brainai.data.packed import SCAN_SUFFIXES, too_many_files
+from brainai.data.reader_pool import SCAN, ask
+from brainai.data.volumes import Volume
 from brainai.errors import DataError
 
-FILES = (".nii", ".nii.gz", ".mha", ".mhd")
+FILES = SCAN_SUFFIXES
 MAX_FILES = 5000
 MAX_UNPACKED_BYTES = 1_000_000_000
 EXPECTED = "a NIfTI or MetaImage file, the folder of a DICOM series, or a zip file of it"
@@ -24,30 +26,40 @@ def is_scan(path: str | Path) -> bool:
     return path.is_dir() or path.name.lower().endswith((*FILES, ".zip", ".dcm"))
 
 
-def read_scan(path: str | Path, called: str = "scan", expect_flair: bool = False) -> Volume:
-    """One scan as a volume in LPS orientation.
+def read_scan(
+    path: str | Path,
+    called: str = "scan",
+    expect_flair: bool = False,
+    allow_companion: bool = True,
+) -> Volume:
+    """Read one scan as a volume in LPS orientation.
 
     Args:
         called: what errors call the scan, such as "FLAIR": they name no path and quote no header,
             so that they can be shown to anybody.
         expect_flair: among several DICOM series, take the one that calls itself FLAIR.
+        allow_companion: whether a MetaImage header may name a data file of the same folder; not
+            for files that strangers send.
     Raises:
         DataError: it is none, or cannot be judged; the message is fit for a visitor.
     """
     path = Path(path)
     name = path.name.lower()
-    if path.is_dir():
+    if os.path.isdir(path):
         return _read_folder(path, called, expect_flair)
-    if not path.is_file():
+    if not os.path.isfile(path):  # False for impossible names, where Path would raise
         raise DataError(f"{called}: expected {EXPECTED}, found nothing at the place named.")
     if name.endswith(FILES):
-        return read_volume(path, called)
+        where = {"path": _absolute(path), "allow_companion": allow_companion}
+        return _ask("volume", called, where)
     if name.endswith(".zip"):
         with tempfile.TemporaryDirectory(prefix="brainai-") as folder:
-            _unpack(path, Path(folder), called)
+            where = {"archive": _absolute(path), "folder": folder, "called": called}
+            limits = {"max_files": MAX_FILES, "max_bytes": MAX_UNPACKED_BYTES}
+            ask("unpacked", SCAN, called, where | limits)
             return _read_folder(Path(folder), called, expect_flair)
     if name.endswith(".dcm"):
-        return read_series([path], called)
+        return _ask("series", called, {"paths": [_absolute(path)], "expect_flair": False})
     raise DataError(f"{called}: expected {EXPECTED}, found a file of another kind.", "unreadable")
 
 
@@ -57,66 +69,23 @@ def _read_folder(folder: Path, called: str, expect_flair: bool) -> Volume:
         if path.is_file():
             paths.append(path)
         if len(paths) > MAX_FILES:
-            raise _too_many(called)
+            raise too_many_files(called, MAX_FILES)
     others = sum(path.name.lower().endswith(FILES) for path in paths)
     if others and others == len(paths):
         raise DataError(
             f"{called}: expected the files of a DICOM series, found {others} of NIfTI or "
             "MetaImage. Bring the one file itself."
         )
-    return read_series(sorted(paths), called, expect_flair)
+    absolute = [_absolute(path) for path in sorted(paths)]
+    return _ask("series", called, {"paths": absolute, "expect_flair": expect_flair})
 
 
-def _unpack(archive: Path, folder: Path, called: str) -> None:
-    """Unpack a zip file under names of our own.
-
-    The names inside may lead out of the folder, and often hold the patient's, in the errors of
-    zipfile too. Sizes are counted as they are written: the archive's own word is worth nothing.
-    """
-    room = MAX_UNPACKED_BYTES
-    try:
-        with zipfile.ZipFile(archive) as packed:
-            members = [member for member in packed.infolist() if not member.is_dir()]
-            if len(members) > MAX_FILES:
-                raise _too_many(called)
-            for number, member in enumerate(members):
-                if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                    raise zipfile.BadZipFile
-                suffix = next((s for s in FILES if member.filename.lower().endswith(s)), "")
-                with packed.open(member) as source:
-                    room -= _copy(source, folder / f"{number:05d}{suffix}", room, called)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, IndexError):
-        raise DataError(
-            f"{called}: expected a whole zip file, found one that is damaged or packed in an "
-            "unusual way. Pack the folder again.",
-            "unreadable",
-        ) from None
-    except RuntimeError:  # what zipfile raises for want of a password
-        raise DataError(
-            f"{called}: expected a zip file without a password, found a locked one. "
-            "Pack the folder without.",
-            "unreadable",
-        ) from None
+def _ask(task: str, called: str, arguments: dict[str, Any]) -> Volume:
+    """Have a child read a volume."""
+    place, voxels = ask(task, SCAN, called, arguments | {"called": called})
+    fixed = {key: tuple(v) if isinstance(v, list) else v for key, v in place.items()}
+    return Volume(voxels.transpose(2, 1, 0), **fixed)
 
 
-def _copy(source: IO[bytes], target: Path, room: int, called: str) -> int:
-    """Write what `source` gives, at most `room` bytes; how many there were."""
-    written = 0
-    with target.open("wb") as file:
-        while piece := source.read(2**20):
-            written += len(piece)
-            if written > room:
-                raise DataError(
-                    f"{called}: expected a zip file that unpacks to at most "
-                    f"{MAX_UNPACKED_BYTES // 10**6} MB, found more. Bring one series alone.",
-                    "too_large",
-                )
-            file.write(piece)
-    return written
-
-
-def _too_many(called: str) -> DataError:
-    return DataError(
-        f"{called}: expected at most {MAX_FILES} files, found more. Bring one series alone.",
-        "too_many_files",
-    )
+def _absolute(path: Path) -> str:
+    return str(path.absolute())

@@ -1,21 +1,28 @@
 """One scan file → `Volume`: voxels in one orientation, whatever its header says; and a mask back
 into the file's own geometry. With `dicom.py`, the only user of SimpleITK.
 
+`read_volume` runs in the process that calls it. For files of strangers use `scans.read_scan`.
+
 Orientation is LPS: x grows to the patient's left, y to the back, z to the head. A slice is shown
 as `voxels[:, :, k].T`, `[H, W]`: front of the head up, patient's right on the left of the picture.
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from nibabel.orientations import aff2axcodes, apply_orientation, inv_ornt_aff, io_orientation
 
-from brainai.data.headers import check_metaimage, check_nifti, check_size, damaged
+from brainai.data.headers import check_place
+from brainai.data.metaimage import read_metaimage
+from brainai.data.nifti import read_nifti
+from brainai.data.voxels import Stored
 from brainai.errors import DataError
 
 MASK_SUFFIXES = (".nii.gz", ".nii", ".mha")
+LPS = (("R", "L"), ("A", "P"), ("I", "S"))  # where each axis comes from, and where it goes
 GRID_TOLERANCE_MM = 0.01  # headers round; a hundredth of a voxel moves nothing
 
 
@@ -89,36 +96,43 @@ def keep_quiet() -> None:
     sitk.ProcessObject.GlobalWarningDisplayOff()
 
 
-def read_volume(path: Path, called: str | None = None) -> Volume:
-    """A NIfTI or MetaImage file as a volume in LPS orientation.
+def read_volume(path: Path, called: str | None = None, allow_companion: bool = True) -> Volume:
+    """Read a NIfTI or MetaImage file as a volume in LPS orientation.
 
     Args:
         called: what errors call the file; its path if not given.
+        allow_companion: whether a MetaImage header may name a data file of the same folder.
     Raises:
         DataError: damaged, cut short, too large, or no single three-dimensional volume of numbers.
     """
-    keep_quiet()
     called = called or str(path)
-    is_nifti = path.name.lower().endswith((".nii", ".nii.gz"))
-    header_text = check_nifti(path, called) if is_nifti else check_metaimage(path, called)
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("NiftiImageIO" if is_nifti else "MetaImageIO")
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-        check_size(reader.GetSize(), reader.GetNumberOfComponents(), called)
-        image = reader.Execute()
-    except RuntimeError as error:
-        raise damaged(called, "SimpleITK cannot read it") from error
-    if image.GetDimension() == 4:
-        image = image[:, :, :, 0]
-    return from_image(image, header_text)
+    if path.name.lower().endswith((".nii", ".nii.gz")):
+        return oriented(read_nifti(path, called), called)
+    return oriented(read_metaimage(path, called, allow_companion), called)
 
 
-def from_image(image: sitk.Image, header_text: str = "", note: str = "") -> Volume:
-    """An image in any orientation as a volume in LPS; voxels that are no numbers become 0."""
-    axes = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(image.GetDirection())
-    return _to_volume(sitk.DICOMOrient(image, "LPS"), axes, header_text, note)
+def oriented(stored: Stored, called: str, note: str = "") -> Volume:
+    """Turn what a file holds into LPS orientation, along the axes nearest to the body's.
+
+    Raises:
+        DataError: the header places the voxels as no scanner does.
+    """
+    check_place(stored.affine, stored.voxels.shape, called)
+    turn = io_orientation(stored.affine)
+    voxels = apply_orientation(stored.voxels, turn)
+    affine = stored.affine @ inv_ornt_aff(turn, stored.voxels.shape)
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    # The nearest axes at right angles: headers round, and some are a little oblique.
+    left, _, right = np.linalg.svd(affine[:3, :3] / spacing)
+    return Volume(
+        voxels,
+        tuple(spacing.tolist()),
+        tuple(affine[:3, 3].tolist()),
+        tuple((left @ right).ravel().tolist()),
+        "".join(aff2axcodes(stored.affine, labels=LPS)),
+        stored.text,
+        note,
+    )
 
 
 def write_mask(path: Path, mask: np.ndarray, grid: Grid) -> None:
@@ -152,19 +166,15 @@ def resample(volume: Volume, grid: Volume) -> Volume:
     """The volume on the voxels of `grid`, placed by both headers; linear, 0 outside."""
     if volume.has_grid_of(grid):
         return volume
-    resampled = sitk.Resample(
+    image = sitk.Resample(
         sitk.Cast(_to_image(volume), sitk.sitkFloat32), _to_image(grid), sitk.Transform(),
         sitk.sitkLinear, 0.0,
     )  # fmt: skip
-    return _to_volume(resampled, volume.stored_axes, volume.header_text, volume.note)
-
-
-def _to_volume(image: sitk.Image, axes: str, header_text: str, note: str) -> Volume:
     voxels = sitk.GetArrayFromImage(image).transpose(2, 1, 0)
-    if np.issubdtype(voxels.dtype, np.floating):
-        voxels = np.nan_to_num(voxels, nan=0.0, posinf=0.0, neginf=0.0)
-    place = image.GetSpacing(), image.GetOrigin(), image.GetDirection()
-    return Volume(voxels, *place, axes, header_text, note)
+    return replace(
+        grid, voxels=voxels, stored_axes=volume.stored_axes, header_text=volume.header_text,
+        note=volume.note,
+    )  # fmt: skip
 
 
 def _to_image(volume: Volume) -> sitk.Image:

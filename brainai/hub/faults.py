@@ -22,7 +22,7 @@ from huggingface_hub.errors import (
 
 from brainai.errors import HubError
 
-NO_TOKEN = "there is no token: `hf auth login` keeps one, and HF_TOKEN holds one for a while."
+NOT_LOGGED_IN = "there is no token: `hf auth login` keeps one, and HF_TOKEN holds one for a while."
 OFFLINE = "HF_HUB_OFFLINE is set, so the Hub is not asked: unset it where there is a network."
 NOT_FOUND = (
     "the Hub shows no such repository: check its name, and HF_TOKEN in case it is a private one."
@@ -70,7 +70,7 @@ def _reason(error: BaseException) -> tuple[str, bool]:
         case OfflineModeIsEnabled():
             return OFFLINE, True
         case LocalTokenNotFoundError():
-            return NO_TOKEN, False
+            return NOT_LOGGED_IN, False
         case GatedRepoError():
             return "access to it has to be asked for on its page.", False
         case RevisionNotFoundError():

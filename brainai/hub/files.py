@@ -44,4 +44,5 @@ def is_same(content: bytes, remote: RepoSibling) -> bool:
     it."""
     if remote.lfs is not None:
         return hashlib.sha256(content).hexdigest() == remote.lfs.sha256
-    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest() == remote.blob_id
+    named = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False)
+    return named.hexdigest() == remote.blob_id

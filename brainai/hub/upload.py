@@ -21,7 +21,7 @@ from huggingface_hub.errors import HFValidationError, HTTPError, RepositoryNotFo
 from huggingface_hub.utils import validate_repo_id
 
 from brainai.errors import ConfigError, HubError
-from brainai.hub.faults import BY_STATUS, CHANGED, NO_TOKEN, OFFLINE, told
+from brainai.hub.faults import BY_STATUS, CHANGED, NOT_LOGGED_IN, OFFLINE, told
 from brainai.hub.files import Listing, is_same, list_files
 
 MADE_BY_THE_HUB = {".gitattributes", "README.md"}  # what is in a repository from the start
@@ -93,7 +93,7 @@ def check_right(target: Target) -> None:
     if constants.HF_HUB_OFFLINE:
         raise HubError(f"{what}: {OFFLINE}")
     if get_token() is None:
-        raise HubError(f"{what}: {NO_TOKEN}")
+        raise HubError(f"{what}: {NOT_LOGGED_IN}")
     with told(what):
         user = HfApi().whoami()
     owners = {user["name"], *(org["name"] for org in user.get("orgs", ()))}
@@ -141,7 +141,7 @@ def push(
     api = HfApi()
     with told(f"{target.url} was not changed"):
         if get_token() is None:
-            raise HubError(f"{target.url} was not changed: {NO_TOKEN}")
+            raise HubError(f"{target.url} was not changed: {NOT_LOGGED_IN}")
         listing = look_up(target)
         if listing is None:
             parent = "" if parent is None else parent  # none is to come between

@@ -8,7 +8,6 @@ from typing import Any
 
 import gradio as gr
 from gradio import FileData
-from PIL import Image
 
 from brainai.data.images import MAX_PIXELS, MIN_SIDE
 from brainai.errors import DataError, OutOfScope
@@ -20,6 +19,7 @@ from brainai.model.folder import ModelInfo
 from brainai.web.about_page import fitted
 from brainai.web.embed import encoded
 from brainai.web.faults import to_client
+from brainai.web.figures import mask_picture
 from brainai.web.jobs import Jobs
 from brainai.web.limits import (
     MANY_TURN,
@@ -29,6 +29,7 @@ from brainai.web.limits import (
     SCAN_TURN,
     SLICE_TURN,
 )
+from brainai.web.reading import Answer, SentSlice, judge_many, judge_slice, read_scans
 from brainai.web.uploads import offer, pixel_size, scan_file, uploaded, uploaded_slices
 
 TOLD = (
@@ -65,8 +66,8 @@ def add_endpoints(
         with told():
             side = pixel_size(pixel_mm)
             files = {"flair": uploaded(flair), "t1c": uploaded(t1c), "t2": uploaded(t2)}
-            found = jobs.slice(**files)
-            return slice_form(found, info, side, mask_png(found))
+            found, sent = judge_slice(jobs, info, files)
+            return slice_form(found, info, sent and sent.pixel_mm(side), mask_png(found, sent))
 
     def predict_scan(
         flair: FileData | list[FileData],
@@ -85,7 +86,7 @@ def add_endpoints(
             sent = {"flair": flair, "t1c": t1c, "t2": t2}
             files = {name: stack.enter_context(scan_file(one)) for name, one in sent.items()}
             try:
-                *_, found = jobs.scan(**files)
+                *_, found = jobs.scan(**dict.fromkeys(files) | read_scans(files))
             except OutOfScope as error:
                 found = Prediction.refused(error.reason, info)
             return scan_form(found, info, mask_nifti(found))
@@ -101,8 +102,8 @@ def add_endpoints(
         with told():
             names, slices = uploaded_slices(files)
             answers = [
-                batch_item(name, answer, info, masks)
-                for name, answer in zip(names, jobs.many(slices), strict=True)
+                batch_item(name, answer, info, sent, masks)
+                for name, (answer, sent) in zip(names, judge_many(jobs, info, slices), strict=True)
             ]
             return {"format_version": FORMAT_VERSION, "answers": answers, **origin(info)}
 
@@ -132,12 +133,12 @@ def told() -> Iterator[None]:
 
 
 def batch_item(
-    name: str, answer: Prediction | DataError, info: ModelInfo, masks: bool
+    name: str, answer: Answer, info: ModelInfo, sent: SentSlice | None, masks: bool
 ) -> dict[str, Any]:
     """One of many answers: the form of a slice with the file's name, or why there is none."""
     if isinstance(answer, DataError):
         return {"file": name, "error": {"code": answer.code, "message": str(answer)}}
-    mask = mask_png(answer) if masks else None
+    mask = mask_png(answer, sent) if masks else None
     return {"file": name, "error": None, **slice_form(answer, info, mask=mask)}
 
 
@@ -165,11 +166,11 @@ def info_form(info: ModelInfo, report: dict[str, Any] | None, weights: Fetched) 
     }
 
 
-def mask_png(found: Prediction) -> dict[str, Any] | None:
-    """The mask as a file of one bit a pixel, as large as the slice."""
+def mask_png(found: Prediction, sent: SentSlice | None) -> dict[str, Any] | None:
+    """The mask as a file of one bit a pixel, as large as the slice that was sent."""
     if found.mask is None:
         return None
-    return offer("mask.png", encoded(Image.fromarray(found.mask)))
+    return offer("mask.png", encoded(mask_picture(found.mask, sent and sent.size)))
 
 
 def mask_nifti(found: ScanPrediction | Prediction) -> dict[str, Any] | None:

@@ -1,18 +1,16 @@
-"""Pictures on the page: slice, outline and heat map as layers; copies that a browser can show."""
+"""Pictures on the page: slice, outline and heat map as layers."""
 
 import numpy as np
 from matplotlib import colormaps
 from PIL import Image
 from scipy.ndimage import maximum_filter, minimum_filter
 
-from brainai.data.images import decode, window
-from brainai.errors import DataError
+from brainai.data.images import window
 
 OUTLINE = (255, 176, 0)  # amber: stands out from grey, and for colour-blind eyes too
 CASING = (0, 0, 0)  # beside the amber, which alone would be lost in the heat map
 SHOWN_SIDE = 640  # pixels of the longer side, at least: small slices are enlarged
 MAX_SHOWN_SIDE = 2048  # and at most: the picture travels within the page
-BROWSER_FORMATS = {"PNG", "JPEG", "GIF", "WEBP", "BMP"}
 THICKNESS = 5  # odd: the filter's side; draws about half of it inside and half outside
 HEAT_COLOURS = colormaps["magma"]  # even steps for the eye, and for colour-blind eyes
 HEAT_OPACITY = 0.75  # at most: the slice is to be seen below
@@ -77,23 +75,7 @@ def shown_size(height: int, width: int) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def browser_shows(file: str) -> bool:
-    """False for a file that a browser draws as a broken picture, or 16 bit as black."""
-    try:
-        with Image.open(file) as image:
-            return image.format in BROWSER_FORMATS and not image.mode.startswith("I")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return False
-
-
-def grey_copy(file: str) -> Image.Image | None:
-    """A slice as 16-bit grey from its darkest to its brightest pixel; None if it is no slice.
-
-    Windowing takes no notice of gain and offset, so the copy is judged as the file itself is.
-    """
-    try:
-        pixels = decode(file).astype(np.float64)
-    except DataError:
-        return None
-    levels = (pixels - pixels.min()) * (65535 / np.ptp(pixels))
-    return Image.fromarray(np.round(levels).astype(np.uint16))
+def mask_picture(mask: np.ndarray, size: tuple[int, int] | None = None) -> Image.Image:
+    """A mask `[H, W]` bool as a picture of one bit a pixel, enlarged to a height and width."""
+    picture = Image.fromarray(mask)
+    return picture if size in (None, mask.shape) else picture.resize(size[::-1])

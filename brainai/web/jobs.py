@@ -1,5 +1,6 @@
 """What page and API ask of the classifier: three functions, to which a Space may lend a GPU."""
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from typing import NamedTuple, TypeAlias
@@ -57,11 +58,9 @@ def _judged(
     classifier: Classifier, files: Sequence[str | DataError]
 ) -> Sequence[Prediction | DataError]:
     """The answers for some files: together, which is faster, and one by one where one is bad."""
-    try:
-        if not any(isinstance(file, DataError) for file in files):
+    if not any(isinstance(file, DataError) for file in files):
+        with contextlib.suppress(Exception):  # explained below, for the file that causes it
             return classifier.predict_batch(files)
-    except Exception:
-        pass  # told below, for the one that it is of
     judge = _answering(classifier.predict)
     return [file if isinstance(file, DataError) else judge(file) for file in files]
 

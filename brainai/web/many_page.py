@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from html import escape
-from typing import Any, TypeAlias
+from typing import Any
 
 import gradio as gr
 
-from brainai.data.images import decode
 from brainai.errors import DataError
 from brainai.inference.classifier import CANNOT_JUDGE, Prediction
 from brainai.model.folder import ModelInfo
@@ -20,6 +19,7 @@ from brainai.web.faults import explain, show_when_not_asked
 from brainai.web.figures import draw_thumbnail
 from brainai.web.jobs import Jobs
 from brainai.web.limits import MANY_TURN, MAX_SLICES
+from brainai.web.reading import Answer, SentSlice, judge_many
 from brainai.web.style import own_html
 from brainai.web.uploads import Upload, uploaded_slices
 from brainai.web.verdict import framed, percent, progress_card, refusal_card, waiting_card
@@ -33,8 +33,6 @@ WAITING = (
     "becomes a row with its reason."
 )
 NO_ANSWER = "No answer"
-
-Answer: TypeAlias = Prediction | DataError
 
 
 def add_many_page(jobs: Jobs, info: ModelInfo) -> None:
@@ -92,8 +90,8 @@ def judged_tables(
     names, files = uploaded_slices(uploads)
     table, answers, told = _table_start(), [], time.monotonic()
     yield progress_card("Judging the slices", 0, len(files)), table
-    for name, file, answer in zip(names, files, jobs.many(files), strict=True):
-        table += _row(name, file, answer, info)
+    for name, (answer, sent) in zip(names, judge_many(jobs, info, files), strict=True):
+        table += _row(name, sent, answer, info)
         answers.append(_without_maps(answer))
         if time.monotonic() - told > EVERY_SECONDS:
             told = time.monotonic()
@@ -155,13 +153,13 @@ def _table_start() -> str:
     )
 
 
-def _row(name: str, file: str | DataError, answer: Answer, info: ModelInfo) -> str:
+def _row(name: str, sent: SentSlice | None, answer: Answer, info: ModelInfo) -> str:
     if isinstance(answer, DataError):
         cells = ("", NO_ANSWER, "", str(answer))
     else:
         probability = answer.probability
         cells = (
-            _thumbnail(file),
+            "" if sent is None else _thumbnail(sent),
             answer.label,
             "" if probability is None else f"{probability:.6f}",
             answer.reason or "",
@@ -175,9 +173,6 @@ def _row(name: str, file: str | DataError, answer: Answer, info: ModelInfo) -> s
     )
 
 
-def _thumbnail(file: str) -> str:
-    try:
-        picture = draw_thumbnail(decode(file), THUMBNAIL)
-    except DataError:
-        return ""  # refused before it was looked at: colour, several frames
+def _thumbnail(sent: SentSlice) -> str:
+    picture = draw_thumbnail(sent.pixels, THUMBNAIL)
     return f'<img alt="" src="{picture_uri(picture, "JPEG")}">'

@@ -8,7 +8,6 @@ from typing import Any
 
 import gradio as gr
 
-from brainai.data.scans import read_scan
 from brainai.errors import OutOfScope
 from brainai.inference.scan import ScanProgress
 from brainai.inference.sequences import SPOKEN
@@ -18,6 +17,7 @@ from brainai.web.examples import Examples
 from brainai.web.faults import explain, show_when_not_asked
 from brainai.web.jobs import Jobs
 from brainai.web.limits import SCAN_TURN
+from brainai.web.reading import read_scans
 from brainai.web.scan_report import scan_report
 from brainai.web.scan_view import draw_slices, scan_view
 from brainai.web.style import own_html
@@ -100,22 +100,18 @@ def page_answer(jobs: Jobs, info: ModelInfo) -> Callable[..., Iterator[str]]:
 
 def judged_cards(jobs: Jobs, info: ModelInfo, files: dict[str, Path | None]) -> Iterator[str]:
     """HTML of how far it is, and last of the answer; whatever goes wrong gives a sentence."""
-    given = {name: file for name, file in files.items() if file is not None}
-    if "flair" not in given:
+    if files["flair"] is None:
         yield waiting_card(WAITING)
         return
     yield progress_card("Reading the scan")
     try:
-        volumes = {
-            name: read_scan(file, SPOKEN[name], expect_flair=name == "flair")
-            for name, file in given.items()
-        }
+        volumes = read_scans(files)
         for step in jobs.scan(**volumes):
             if isinstance(step, ScanProgress):
                 yield progress_card("Judging the scan", *step)
         slices = draw_slices(volumes["flair"])
-        report = partial(scan_report, step, info, slices, list(given))
-        yield scan_card(step, info, scan_view(step, slices, report), list(given))
+        report = partial(scan_report, step, info, slices, list(volumes))
+        yield scan_card(step, info, scan_view(step, slices, report), list(volumes))
     except OutOfScope as error:
         yield out_of_scope_card(error.reason, SCAN_WANTED)
     except Exception as error:

@@ -5,18 +5,17 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from brainai.data.images import decode
 from brainai.errors import DataError
 from brainai.inference.sequences import SPOKEN
 from brainai.model.folder import ModelInfo
 from brainai.web.assets import asset
 from brainai.web.examples import PIXEL_MM, Examples, gallery
 from brainai.web.faults import explain, show_when_not_asked
-from brainai.web.figures import browser_shows, grey_copy
 from brainai.web.jobs import Jobs
 from brainai.web.limits import MAX_PIXEL_MM, MIN_PIXEL_MM, SLICE_TURN
+from brainai.web.reading import copy_for_browser, judge_slice
 from brainai.web.style import own_html
-from brainai.web.uploads import Upload, emptied, uploaded
+from brainai.web.uploads import Upload, emptied, offer, uploaded
 from brainai.web.verdict import answer_card, out_of_scope_card, refusal_card, waiting_card
 from brainai.web.views import slice_figure
 
@@ -75,8 +74,9 @@ def add_slice_page(jobs: Jobs, info: ModelInfo, examples: Examples) -> SlicePage
     at_once |= {"api_visibility": "private"}
     shown.select(picked, others, inputs, **at_once)
     flair.clear(other_patient, others, inputs[1:], **at_once)
+    in_turn = at_once | {"queue": True} | SLICE_TURN  # it decodes what was sent
     for one in inputs[:3]:
-        one.upload(browser_copy, one, one, **at_once)
+        one.upload(browser_copy, one, one, **in_turn)
     return SlicePage(pick, inputs)
 
 
@@ -104,10 +104,10 @@ def browser_copy(upload: Upload | None) -> Any:
     """What an input holds from now on: the file that was sent, or a copy that browsers show."""
     try:
         file = uploaded(upload)
-    except DataError:
+        copy = None if file is None else copy_for_browser(file)
+    except DataError:  # it is told where the slice is judged
         return gr.skip()
-    copy = None if file is None or browser_shows(file) else grey_copy(file)
-    return gr.skip() if copy is None else copy
+    return gr.skip() if copy is None else offer("slice.png", copy)["path"]
 
 
 def judged_card(
@@ -116,16 +116,17 @@ def judged_card(
     """HTML of the answer; whatever goes wrong gives a sentence: raised, it would leave an old
     answer beside a new picture, as if it were its own."""
     try:
-        prediction = jobs.slice(**sent)
+        prediction, flair = judge_slice(jobs, info, sent)
         if prediction.reason is not None:
             return out_of_scope_card(prediction.reason)
         tumor = prediction.label == info.label_names[1]
         possible = pixel_mm and MIN_PIXEL_MM <= pixel_mm <= MAX_PIXEL_MM  # else it is unknown
         figure = slice_figure(
-            decode(sent["flair"]),
+            flair.pixels,
             prediction.mask if tumor else None,
             prediction.heatmap,
-            prediction.area_cm2(pixel_mm if possible else None),
+            prediction.area_cm2(flair.pixel_mm(pixel_mm if possible else None)),
+            flair.size,
         )
     except Exception as error:
         return refusal_card(str(explain(error)))

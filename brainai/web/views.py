@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from brainai.web.embed import download_link, encoded, picture_uri
-from brainai.web.figures import draw_heat, draw_outline, draw_slice, heat_colours
+from brainai.web.figures import draw_heat, draw_outline, draw_slice, heat_colours, mask_picture
 
 LEGEND_STEPS = 9
 
@@ -18,6 +18,7 @@ def slice_figure(
     mask: np.ndarray | None = None,
     heatmap: np.ndarray | None = None,
     area_cm2: float | None = None,
+    size: tuple[int, int] | None = None,
 ) -> str:
     """The slice, what may lie over it, the choice among that, and the words for each.
 
@@ -26,6 +27,7 @@ def slice_figure(
         mask: `[H, W]` bool to outline, or None for no word of an outline.
         heatmap: `[H, W]` float in [0, 1], or None if the network has none.
         area_cm2: of the mask, where the size of a pixel is known.
+        size: height and width of the mask to save; its own if not given.
     """
     outlined = mask is not None and bool(mask.any())
     layers = _picture(draw_slice(pixels), "The slice.")
@@ -37,7 +39,7 @@ def slice_figure(
         f"<figure>{_choice(outlined, heatmap is not None)}"
         f'<div class="layers">{layers}</div>{_legend() if heatmap is not None else ""}'
         f"<figcaption>{_words(mask, heatmap, area_cm2)}</figcaption>"
-        f"{_saving(mask if outlined else None)}</figure>"
+        f"{_saving(mask if outlined else None, size)}</figure>"
     )
 
 
@@ -57,12 +59,12 @@ def cm2(area: float) -> str:
     return f"{area:.1f} cm²" if area >= 0.05 else "under 0.1 cm²"
 
 
-def _saving(mask: np.ndarray | None) -> str:
+def _saving(mask: np.ndarray | None, size: tuple[int, int] | None) -> str:
     """What can be kept: the picture as it is shown, and the mask of the slice's own size."""
     view = '<button type="button" class="save" data-save="slice.png">Save this view (PNG)</button>'
     if mask is None:
         return f'<div class="saving">{view}</div>'
-    content = encoded(Image.fromarray(mask))
+    content = encoded(mask_picture(mask, size))
     link = download_link("mask.png", content, "image/png", "Save the mask (PNG)")
     return f'<div class="saving">{view}{link}</div>'
 

@@ -4,17 +4,15 @@ import numpy as np
 import pytest
 from toy_heads import head
 
-from brainai.data.images import prepare_slice
 from brainai.web.figures import (
     OUTLINE,
     SHOWN_SIDE,
     border,
-    browser_shows,
     draw_heat,
     draw_outline,
     draw_slice,
-    grey_copy,
     heat_colours,
+    mask_picture,
     shown_size,
 )
 
@@ -71,22 +69,10 @@ def test_an_empty_mask_has_no_outline():
     assert not np.asarray(border(np.zeros((10, 10), bool), (100, 100), 5)).any()
 
 
-@pytest.mark.parametrize(
-    ("name", "shown"), [("a.png", True), ("a.jpg", True), ("a.gif", True), ("a.tif", False)]
-)
-def test_browsers_show_all_but_tiff(save, name, shown):
-    assert browser_shows(str(save(name, head()))) is shown
-
-
-def test_sixteen_bit_and_damaged_files_are_not_left_to_the_browser(save, tmp_path):
-    assert not browser_shows(str(save("a.png", head().astype(np.uint16))))
-    (tmp_path / "b.png").write_bytes(b"no picture")
-    assert not browser_shows(str(tmp_path / "b.png"))
-    assert grey_copy(str(tmp_path / "b.png")) is None
-
-
-def test_grey_copy_is_judged_as_the_file_is(save):
-    pixels = head().astype(np.float32) * 12.5 - 300
-    copy = np.asarray(grey_copy(str(save("a.tif", pixels))))
-    assert (copy.dtype, copy.min(), copy.max()) == (np.uint16, 0, 65535)
-    np.testing.assert_allclose(prepare_slice(copy, 64), prepare_slice(pixels, 64), atol=1e-4)
+def test_a_mask_is_enlarged_to_the_size_of_the_file():
+    mask = np.zeros((2, 3), bool)
+    mask[0, 2] = True
+    large = np.asarray(mask_picture(mask, (4, 6)))
+    assert large.dtype == bool
+    assert np.argwhere(large).tolist() == [[0, 4], [0, 5], [1, 4], [1, 5]]
+    np.testing.assert_array_equal(np.asarray(mask_picture(mask)), mask)

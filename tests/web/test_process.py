@@ -24,6 +24,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 NAME = "Mueller^Anna 1961"  # of a patient, in the names of files
+TOKEN = "hf_planted"
 WATCH = """
 import os, socket
 real = socket.getaddrinfo
@@ -53,7 +54,7 @@ def process(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     # The app's own settings have to keep it quiet, not those of the tests.
     ours = {k: v for k, v in os.environ.items() if not k.startswith(("GRADIO_", "HF_HUB_"))}
     ours |= {"PYTHONPATH": str(folder), "ASKED": str(folder / "asked"), "TMPDIR": str(folder)}
-    ours |= {"GRADIO_SERVER_PORT": str(port), "PYTHONUNBUFFERED": "1"}
+    ours |= {"GRADIO_SERVER_PORT": str(port), "PYTHONUNBUFFERED": "1", "HF_TOKEN": TOKEN}
     with (folder / "log").open("w") as log:
         app = subprocess.Popen(
             [sys.executable, "app.py", "--weights", str(model_folder)],
@@ -103,6 +104,18 @@ def test_nothing_of_a_picture_its_name_or_its_header_is_logged(process, tmp_path
         assert planted not in log
     left = {path.name[:16] for path in process.log.parent.glob("brainai-*")}
     assert left == {"brainai-uploads-"}  # not the folder where the series lay
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="shown by /proc")
+def test_neither_it_nor_its_children_have_the_token_after_the_start(process):
+    """A file of the server that leaked would have shown it: /proc/self/environ."""
+    assert connect(process.url).predict(api_name="/health")["status"] == "ok"
+    tree = Path(f"/proc/{process.app.pid}/task/{process.app.pid}/children").read_text().split()
+    assert tree  # of those who read files
+    for pid in (process.app.pid, *tree):
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
+        assert b"PATH=" in environment
+        assert TOKEN.encode() not in environment
 
 
 def test_it_asks_no_other_machine_for_anything(process):

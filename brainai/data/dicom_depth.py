@@ -1,0 +1,113 @@
+"""How deep the sequences of a DICOM file lie in each other, found without recursion.
+
+GDCM descends by recursion: a file of 30 kB whose sequences lie 20,000 deep overflows its stack and
+ends the process. Scanners write a depth below ten.
+"""
+
+import zlib
+from typing import NamedTuple
+
+MAX_DEPTH = 64
+MAX_INFLATED_BYTES = 2**26
+ITEM_TAGS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")  # of an item, in either byte order
+UNDEFINED = 0xFFFFFFFF
+LONG_VRS = {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT"}
+IMPLICIT, BIG_ENDIAN, DEFLATED = (
+    b"1.2.840.10008.1.2",
+    b"1.2.840.10008.1.2.2",
+    b"1.2.840.10008.1.2.1.99",
+)
+
+
+class Element(NamedTuple):
+    """The head of a DICOM element: its group and number, and where its value lies."""
+
+    group: int
+    number: int
+    vr: bytes
+    start: int
+    length: int
+
+
+class Level(NamedTuple):
+    """A sequence or an item that is open: where it ends, None if a mark ends it."""
+
+    end: int | None
+    is_explicit: bool
+
+
+def is_too_deep(content: bytes) -> bool:
+    """Return whether sequences lie more than `MAX_DEPTH` deep in each other.
+
+    Args:
+        content: the bytes of a file; those of another kind are not deep.
+    """
+    if DEFLATED not in content[:1024] and sum(map(content.count, ITEM_TAGS)) <= MAX_DEPTH:
+        return False  # fewer items than the depth would need
+    start, syntax = _skip_meta(content)
+    if syntax == DEFLATED:
+        try:
+            content = zlib.decompressobj(-15).decompress(content[start:], MAX_INFLATED_BYTES)
+        except zlib.error:
+            return False
+        start = 0
+    order = "big" if syntax == BIG_ENDIAN else "little"
+    return _exceeds_depth(content, start, order, syntax != IMPLICIT)
+
+
+def _skip_meta(content: bytes) -> tuple[int, bytes]:
+    """Return where the data set begins, and the transfer syntax that the head of the file names."""
+    position = 132 if content[128:132] == b"DICM" else 0
+    syntax = b""
+    while (head := _read_element(content, position, "little", True)) and head.group == 2:
+        position = head.start + head.length
+        if head.number == 0x10:
+            syntax = content[head.start : position].strip(b"\0 ")
+    return position, syntax
+
+
+def _exceeds_depth(content: bytes, position: int, order: str, is_explicit: bool) -> bool:
+    levels: list[Level] = []
+    while head := _read_element(content, position, order, is_explicit):
+        position = head.start
+        is_item = head.group == 0xFFFE and head.number == 0xE000
+        if is_item or _holds_items(content, head, order):
+            end = None if head.length == UNDEFINED else head.start + head.length
+            levels.append(Level(end, is_explicit))
+            is_explicit = is_explicit and head.vr != b"UN"  # what is inside those is implicit
+        elif head.group == 0xFFFE:  # the mark at the end of an item or a sequence
+            is_explicit = levels.pop().is_explicit if levels else is_explicit
+        elif head.length == UNDEFINED:  # pixels in pieces: no header follows
+            return False
+        else:
+            position += head.length
+        if len(levels) > 2 * MAX_DEPTH:  # a sequence and its item are two levels
+            return True
+        while levels and levels[-1].end is not None and position >= levels[-1].end:
+            is_explicit = levels.pop().is_explicit
+    return False
+
+
+def _holds_items(content: bytes, head: Element, order: str) -> bool:
+    """Return whether a value is a sequence: it says so, or it begins with an item."""
+    if head.group in (0x7FE0, 0xFFFE):
+        return False
+    item = ITEM_TAGS[0] if order == "little" else ITEM_TAGS[1]
+    return head.vr == b"SQ" or content[head.start : head.start + 4] == item
+
+
+def _read_element(content: bytes, position: int, order: str, is_explicit: bool) -> Element | None:
+    """Return the head of the element at a position, None where the bytes end."""
+    if position + 8 > len(content):
+        return None
+
+    def whole(start: int, size: int) -> int:
+        return int.from_bytes(content[start : start + size], order)
+
+    group, number = whole(position, 2), whole(position + 2, 2)
+    vr = content[position + 4 : position + 6]
+    if group == 0xFFFE or not is_explicit or not vr.isalpha():
+        return Element(group, number, b"", position + 8, whole(position + 4, 4))
+    if vr in LONG_VRS:
+        return Element(group, number, vr, position + 12, whole(position + 8, 4))
+    return Element(group, number, vr, position + 8, whole(position + 6, 2))

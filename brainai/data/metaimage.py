@@ -1,0 +1,182 @@
+"""Read a MetaImage file (.mha, .mhd). We read the header field by field, and the voxels with numpy.
+
+A header may name other files for its voxels. MetaIO, the format's own library, opens whatever is
+named: any file of the server, where a visitor sends the header. We open one file beside the header
+at most, and only where the caller allows it.
+"""
+
+import re
+import zlib
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from brainai.data.headers import check_size, damaged
+from brainai.data.voxels import Inflated, Stored, read_voxels
+from brainai.errors import DataError
+
+MAX_HEADER_BYTES = 2**16
+MAX_LINES = 1000
+TYPES = {
+    "MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2",
+    "MET_INT": "i4", "MET_UINT": "u4", "MET_LONG": "i4", "MET_ULONG": "u4",
+    "MET_LONG_LONG": "i8", "MET_ULONG_LONG": "u8", "MET_FLOAT": "f4", "MET_DOUBLE": "f8",
+}  # fmt: skip
+# Names of one field, the one that MetaIO prefers first.
+SYNONYMS = {
+    "spacing": ("ElementSpacing", "ElementSize"),
+    "origin": ("Offset", "Position", "Origin"),
+    "direction": ("TransformMatrix", "Rotation", "Orientation"),
+    "is_big_endian": ("BinaryDataByteOrderMSB", "ElementByteOrderMSB"),
+}
+# Fields that decide which bytes are read, and what they mean.
+FIELDS = {
+    "ObjectType", "NDims", "DimSize", "ElementType", "ElementNumberOfChannels", "ElementDataFile",
+    "BinaryData", "CompressedData", "CompressedDataSize", "HeaderSize", "HeaderSizePerSlice",
+}.union(*SYNONYMS.values())  # fmt: skip
+LOWER_CASE = {name.lower(): name for name in FIELDS}
+LINE = re.compile(r"\s*([^\s=:][^=:]*?)\s*[=:]\s*(.*?)\s*")
+PLAIN_NAME = re.compile(r"[^/\\%\0]+")
+
+
+def read_metaimage(path: Path, called: str, allow_companion: bool = True) -> Stored:
+    """Read a MetaImage file.
+
+    Args:
+        allow_companion: whether the voxels may lie in another file of the same folder; not for
+            files that strangers send.
+    Raises:
+        DataError: damaged, cut short, too large, no single volume of numbers, or its header names
+            a file that may not be read.
+    """
+    try:
+        with path.open("rb") as file:
+            fields = _read_fields(file, called)
+            size, dtype = _size_and_type(fields, called)
+            name = fields["ElementDataFile"]
+            if _is_local(fields):
+                voxels = _read(file, fields, size, dtype, called)
+            else:
+                with _companion(path, name, called, allow_companion).open("rb") as beside:
+                    voxels = _read(beside, fields, size, dtype, called)
+    except (OSError, EOFError, zlib.error) as error:
+        raise damaged(called, "it or its compressed data break off") from error
+    return Stored(voxels, _affine(fields, called), "\n".join(fields.values()))
+
+
+def _read_fields(file: IO[bytes], called: str) -> dict[str, str]:
+    """Read the header's fields up to the name of the data; the file then stands behind them.
+
+    Raises:
+        DataError: a line is no field, or one that decides what is read stands there twice or in
+            another spelling.
+    """
+    fields: dict[str, str] = {}
+    left = MAX_HEADER_BYTES
+    for _ in range(MAX_LINES):
+        line = file.readline(left)
+        left -= len(line)
+        match = LINE.fullmatch(line.decode("latin-1"))
+        if match is None or not line.endswith(b"\n") or b"\0" in line:
+            break
+        name, value = match[1], match[2]
+        known = LOWER_CASE.get(name.lower())
+        if known is not None and (known != name or name in fields):
+            raise damaged(called, f"the field {known} stands twice in its header, or misspelled")
+        fields[name] = value
+        if name == "ElementDataFile":
+            return fields
+    raise damaged(called, "it does not begin with a MetaImage header")
+
+
+def _companion(path: Path, name: str, called: str, allowed: bool) -> Path:
+    """Return the file of the same folder that a header names for its voxels."""
+    is_plain = PLAIN_NAME.fullmatch(name) and name not in (".", "..") and name[:4].upper() != "LIST"
+    if not allowed or not is_plain:
+        raise DataError(
+            f"{called}: expected a MetaImage file with its voxels in it or beside it, found a "
+            "header that names other files. Save the scan as one .mha file."
+        )
+    beside = path.resolve().parent / name
+    if not beside.is_file() or beside.resolve() != beside:
+        raise DataError(
+            f"{called}: expected a MetaImage file with its voxels in it or beside it, found a "
+            "header alone. Bring its data file too, or save the scan as one .mha file."
+        )
+    return beside
+
+
+def _size_and_type(fields: dict[str, str], called: str) -> tuple[tuple[int, ...], np.dtype]:
+    try:
+        size = tuple(int(number) for number in fields["DimSize"].split())
+        channels = int(fields.get("ElementNumberOfChannels", "1"))
+        if len(size) != int(fields["NDims"]) or fields["ObjectType"] != "Image":
+            raise ValueError("contradicts itself")
+    except (KeyError, ValueError) as error:
+        raise damaged(called, "its header does not say how many voxels there are") from error
+    check_size(size, channels, called)
+    if fields.get("ElementType") not in TYPES or not _is_true(fields, "BinaryData", True):
+        raise DataError(
+            f"{called}: expected binary numbers of a known type, found others. "
+            "Save the scan as NIfTI."
+        )
+    is_big_endian = _is_true(fields, _name(fields, "is_big_endian"), False)
+    return size, np.dtype((">" if is_big_endian else "<") + TYPES[fields["ElementType"]])
+
+
+def _read(
+    file: IO[bytes], fields: dict[str, str], size: tuple[int, ...], dtype: np.dtype, called: str
+) -> np.ndarray:
+    """Read the voxels from the header's own file, which stands behind it, or from one beside it."""
+    try:
+        skipped = int(fields.get("HeaderSize", "0"))
+    except ValueError as error:
+        raise damaged(called, "its header is impossible") from error
+    if (skipped and _is_local(fields)) or skipped < -1:
+        raise damaged(called, "its header is impossible")
+    if _is_true(fields, "CompressedData", False):
+        return read_voxels(Inflated(file), size[:3], dtype, called)
+    if skipped == -1:  # the voxels are the last bytes of the file
+        skipped = max(0, file.seek(0, 2) - int(np.prod(size)) * dtype.itemsize)
+    if skipped:
+        file.seek(skipped)
+    return read_voxels(file, size[:3], dtype, called)
+
+
+def _affine(fields: dict[str, str], called: str) -> np.ndarray:
+    """Return the affine from voxel index to LPS, mm."""
+    rank = int(fields["NDims"])
+    affine = np.eye(rank + 1)
+    try:
+        axes = _numbers(fields, "direction", np.eye(rank).ravel()).reshape(rank, rank)
+        spacing = _numbers(fields, "spacing", np.ones(rank)).reshape(rank)
+        affine[:rank, rank] = _numbers(fields, "origin", np.zeros(rank)).reshape(rank)
+    except ValueError as error:
+        raise damaged(called, "its header does not say where the voxels lie") from error
+    if (spacing <= 0).any():
+        spacing = np.full(rank, np.nan)  # refused with all impossible places
+    with np.errstate(over="ignore", invalid="ignore"):
+        affine[:rank, :rank] = axes.T * spacing  # a row for each axis in the file
+    return affine[np.ix_((0, 1, 2, rank), (0, 1, 2, rank))]
+
+
+def _numbers(fields: dict[str, str], field: str, otherwise: np.ndarray) -> np.ndarray:
+    text = fields.get(_name(fields, field))
+    return otherwise if text is None else np.array([float(part) for part in text.split()])
+
+
+def _name(fields: dict[str, str], field: str) -> str:
+    """Return the name under which a field stands in this header."""
+    names = SYNONYMS[field]
+    return next((name for name in names if name in fields), names[0])
+
+
+def _is_local(fields: dict[str, str]) -> bool:
+    """Return whether the voxels stand behind the header."""
+    return fields["ElementDataFile"] in ("LOCAL", "Local", "local")
+
+
+def _is_true(fields: dict[str, str], name: str, otherwise: bool) -> bool:
+    value = fields.get(name)
+    return otherwise if value is None else value[:1] in "Tt1"

@@ -1,0 +1,80 @@
+"""Unpack a zip file that anybody may have sent."""
+
+import zipfile
+from pathlib import Path
+from typing import IO
+
+from brainai.errors import DataError
+
+SCAN_SUFFIXES = (".nii", ".nii.gz", ".mha", ".mhd")
+
+
+def unpack(archive: Path, folder: Path, called: str, max_files: int, max_bytes: int) -> None:
+    """Unpack a zip file under names of our own.
+
+    The names inside may lead out of the folder, and often hold the patient's, in the errors of
+    zipfile too. Sizes are counted as they are written: the archive's own word is worth nothing.
+
+    Args:
+        called: what errors call the file.
+        max_files, max_bytes: what it may hold.
+    Raises:
+        DataError: damaged, locked, or it holds more.
+    """
+    room = max_bytes
+    try:
+        with zipfile.ZipFile(archive) as packed:
+            members = [member for member in packed.infolist() if not member.is_dir()]
+            if len(members) > max_files:
+                raise too_many_files(called, max_files)
+            for number, member in enumerate(members):
+                if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise zipfile.BadZipFile
+                suffix = next((s for s in SCAN_SUFFIXES if member.filename.lower().endswith(s)), "")
+                with packed.open(member) as source:
+                    target = folder / f"{number:05d}{suffix}"
+                    room -= _copy(source, target, room, max_bytes, called)
+    except RuntimeError as error:  # what zipfile raises for want of a password
+        if isinstance(error, NotImplementedError):
+            raise _damaged(called) from None
+        raise DataError(
+            f"{called}: expected a zip file without a password, found a locked one. "
+            "Pack the folder without.",
+            "unreadable",
+        ) from None
+    except (DataError, MemoryError):
+        raise
+    except Exception:  # damaged archives make zipfile raise many kinds
+        raise _damaged(called) from None
+
+
+def _copy(source: IO[bytes], target: Path, room: int, max_bytes: int, called: str) -> int:
+    """Write what `source` gives, at most `room` bytes; return how many there were."""
+    written = 0
+    with target.open("wb") as file:
+        while piece := source.read(2**20):
+            written += len(piece)
+            if written > room:
+                raise DataError(
+                    f"{called}: expected a zip file that unpacks to at most "
+                    f"{max_bytes // 10**6} MB, found more. Bring one series alone.",
+                    "too_large",
+                )
+            file.write(piece)
+    return written
+
+
+def too_many_files(called: str, max_files: int) -> DataError:
+    """Return the error for more files than a series has."""
+    return DataError(
+        f"{called}: expected at most {max_files} files, found more. Bring one series alone.",
+        "too_many_files",
+    )
+
+
+def _damaged(called: str) -> DataError:
+    return DataError(
+        f"{called}: expected a whole zip file, found one that is damaged or packed in an "
+        "unusual way. Pack the folder again.",
+        "unreadable",
+    )

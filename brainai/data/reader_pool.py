@@ -1,0 +1,257 @@
+"""Read files of strangers in child processes with limits on time and memory.
+
+A few children are kept warm. One that crashes, hangs or takes too much memory is ended and
+replaced, and the caller gets a `DataError`. `reader_process` is what runs in them.
+
+    arguments = {"path": "/tmp/slice.png", "most_pixels": 10**6}
+    fields, pixels = ask("picture", SLICE, "The picture", arguments)
+"""
+
+import atexit
+import contextlib
+import json
+import logging
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import brainai
+from brainai.errors import DataError, OutOfScope
+
+MAX_CHILDREN = 4
+KEPT_TASKS = 500  # of one child, then it is replaced
+KEPT_BYTES = 400_000_000  # a child that once took more is replaced, and gives the memory back
+MAX_LINE_BYTES = 2**16  # of an answer, without its array
+KINDS = "iufb"  # of numbers that an answer may hold
+ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT")
+MODULE = "brainai.data.reader_process"
+
+
+class Budget(NamedTuple):
+    """What one task may take.
+
+    cpu_seconds: of the processor; seconds: until it is ended, whatever it waits for.
+    memory_bytes: beside what the process has at its start.
+    """
+
+    cpu_seconds: float
+    seconds: float
+    memory_bytes: int
+
+
+SLICE = Budget(5, 30, 1_000_000_000)
+SCAN = Budget(60, 180, 1_500_000_000)
+
+
+class _Ended(Exception):
+    """A child ended before it answered.
+
+    what: continues the words "a file that"; code: of the error that follows.
+    by_other: something other than its task ended it, such as a machine short of memory.
+    """
+
+    def __init__(self, what: str, code: str = "unreadable", by_other: bool = False):
+        super().__init__(what)
+        self.what, self.code, self.by_other = what, code, by_other
+
+
+class Child:
+    """One process that reads."""
+
+    def __init__(self) -> None:
+        root = Path(brainai.__file__).parents[1]
+        environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+        environment |= {"PYTHONPATH": os.pathsep.join([str(root), *filter(None, sys.path)])}
+        environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        self.tasks, self.peak_bytes, self._is_late = 0, 0, False
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", f"from {MODULE} import main; main()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # decoders quote file names and headers there
+            env=environment,
+            start_new_session=True,  # Ctrl-C is for the parent, which then ends its children
+        )
+
+    def ask(
+        self, request: dict[str, Any], seconds: float
+    ) -> tuple[dict[str, Any], np.ndarray | None]:
+        """Send one request and wait for its answer, which is what `reader_process` sends.
+
+        Raises:
+            _Ended: the process ended.
+        """
+        self.tasks += 1
+        timer = threading.Timer(seconds, self._end_late)
+        timer.daemon = True
+        timer.start()
+        try:
+            self._process.stdin.write(json.dumps(request).encode() + b"\n")
+            self._process.stdin.flush()
+            answer = json.loads(self._process.stdout.readline(MAX_LINE_BYTES))
+            array = self._read_array(*answer["array"]) if "array" in answer else None
+        except (OSError, ValueError, EOFError):
+            raise self._death() from None
+        finally:
+            timer.cancel()
+        self.peak_bytes = answer.get("peak_bytes", 0)
+        return answer, array
+
+    def is_worn(self) -> bool:
+        """Return whether a new process should take this one's place."""
+        return (
+            self.tasks >= KEPT_TASKS
+            or self.peak_bytes > KEPT_BYTES
+            or self._process.poll() is not None
+        )
+
+    def end(self) -> None:
+        """End the process and wait for it."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError):
+                pipe.close()
+
+    def _end_late(self) -> None:
+        self._is_late = True
+        self._process.kill()
+
+    def _death(self) -> _Ended:
+        """Return why the process ended."""
+        self._process.kill()
+        status = self._process.wait()
+        if self._is_late or status == -getattr(signal, "SIGXCPU", 0):
+            return _Ended("takes too long", "too_large")
+        is_killed = status == -getattr(signal, "SIGKILL", 0)
+        return _Ended("ends the program that reads it", by_other=is_killed)
+
+    def _read_array(self, shape: list[int], dtype: str) -> np.ndarray:
+        """Receive an array; the child may be what a file made of it, so nothing is unpickled."""
+        if np.dtype(dtype).kind not in KINDS or min(shape) < 1 or math.prod(shape) > 2**30:
+            raise ValueError("no array of pixels")
+        array = np.empty(shape, dtype)
+        rest = memoryview(array.reshape(-1).view(np.uint8))
+        while rest:
+            read = self._process.stdout.readinto(rest)
+            if not read:
+                raise EOFError
+            rest = rest[read:]
+        return array
+
+
+class ReaderPool:
+    """Children that wait for work: at most `size`, and no more than were ever needed at once."""
+
+    def __init__(self, size: int = MAX_CHILDREN) -> None:
+        self._size = size
+        self._places = threading.BoundedSemaphore(size)
+        self._lock = threading.Lock()
+        self._idle: list[Child] = []
+
+    def warm(self) -> None:
+        """Start a child, so that the first file does not wait for it."""
+        with self._lock:
+            if not self._idle:
+                self._idle.append(Child())
+
+    def ask(
+        self, task: str, budget: Budget, called: str, arguments: dict[str, Any]
+    ) -> tuple[dict[str, Any], np.ndarray | None]:
+        """Have a child do a task.
+
+        Args:
+            task: a name in `reader_process.TASKS`.
+            called: what errors call the file.
+            arguments: of the task; what JSON can hold.
+        Raises:
+            DataError: what the task raised, or the file crashed the child or exceeded the budget.
+        """
+        request = {"task": task, "arguments": arguments}
+        request |= {"cpu_seconds": budget.cpu_seconds, "memory_bytes": budget.memory_bytes}
+        with self._places:
+            try:
+                answer, array = self._ask_child(request, budget.seconds)
+            except _Ended as ended:
+                if not ended.by_other:
+                    raise _failed(called, ended.what, ended.code) from None
+                answer, array = self._ask_again(request, budget.seconds, called)
+        if "result" not in answer:
+            raise _error(answer, called) from None
+        return answer["result"], array
+
+    def close(self) -> None:
+        """End all children."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for child in idle:
+            child.end()
+
+    def forget(self) -> None:
+        """Start anew in a process that was forked: the children belong to its parent."""
+        self._foreign = self._idle  # kept, because an object that goes would close and wait
+        self._places, self._lock, self._idle = (
+            threading.BoundedSemaphore(self._size), threading.Lock(), [],
+        )  # fmt: skip
+
+    def _ask_again(
+        self, request: dict[str, Any], seconds: float, called: str
+    ) -> tuple[dict[str, Any], np.ndarray | None]:
+        try:
+            return self._ask_child(request, seconds)
+        except _Ended as ended:
+            raise _failed(called, ended.what, ended.code) from None
+
+    def _ask_child(
+        self, request: dict[str, Any], seconds: float
+    ) -> tuple[dict[str, Any], np.ndarray | None]:
+        with self._lock:
+            child = self._idle.pop() if self._idle else None
+        if child is None:
+            child = Child()
+        try:
+            answer = child.ask(request, seconds)
+        except BaseException:
+            child.end()
+            child = Child()
+            raise
+        finally:
+            if child.is_worn():
+                child.end()
+                child = Child()
+            with self._lock:
+                self._idle.append(child)
+        return answer
+
+
+def _error(answer: dict[str, Any], called: str) -> DataError:
+    """Return the error that an answer tells of."""
+    if "out_of_scope" in answer:
+        return OutOfScope(*answer["out_of_scope"])
+    if "refused" in answer:
+        return DataError(*answer["refused"])
+    if answer.get("failed") == "memory":
+        return _failed(called, "needs too much memory", "too_large")
+    logging.getLogger(__name__).error("%s", answer.get("places"))
+    return _failed(called, "cannot be read")
+
+
+def _failed(called: str, what: str, code: str = "unreadable") -> DataError:
+    advice = "Save it again, smaller." if code == "too_large" else "Save or export it again."
+    return DataError(
+        f"{called}: expected a file that can be opened, found one that {what}. {advice}", code
+    )
+
+
+POOL = ReaderPool()
+ask = POOL.ask
+atexit.register(POOL.close)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=POOL.forget)

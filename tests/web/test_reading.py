@@ -1,0 +1,130 @@
+"""What visitors sent is read once, within limits, and judged."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from toy_answers import known_slice
+from toy_heads import head
+
+from brainai import Classifier
+from brainai.data.images import prepare_slice
+from brainai.errors import DataError
+from brainai.web import reading
+from brainai.web.jobs import Jobs
+from brainai.web.reading import (
+    SentSlice,
+    copy_for_browser,
+    judge_many,
+    judge_slice,
+    read_slice,
+)
+
+
+@pytest.fixture(scope="module")
+def classifier(model_folder) -> Classifier:
+    return Classifier.load(model_folder, device="cpu")
+
+
+def test_a_slice_is_read_as_it_was_stored(save):
+    pixels = (head() * 250.0).astype(np.uint16)
+    found = read_slice(str(save("a.png", pixels)))
+    assert found.size == pixels.shape
+    assert found.pixels.dtype == np.float32
+    np.testing.assert_array_equal(found.pixels, pixels)
+
+
+def test_a_large_slice_is_reduced_and_knows_its_size(save, monkeypatch):
+    monkeypatch.setattr(reading, "MAX_PIXELS_KEPT", 40 * 50)
+    pixels = np.kron(np.arange(40 * 50).reshape(40, 50), np.ones((2, 2)))
+    found = read_slice(str(save("a.tif", pixels.astype(np.float32))))
+    assert found.size == (80, 100)
+    np.testing.assert_array_equal(found.pixels, np.arange(40 * 50).reshape(40, 50))
+    assert found.pixel_mm(0.5) == 1.0
+    assert found.pixel_mm(None) is None
+
+
+def test_a_reduced_slice_has_the_area_and_the_answer_of_the_whole(save, classifier, monkeypatch):
+    large = np.kron(head(), np.ones((2, 2), np.uint8))
+    file = str(save("a.png", large))
+    whole, _ = judge_slice(Jobs.of(classifier), classifier.info, {"flair": file})
+    monkeypatch.setattr(reading, "MAX_PIXELS_KEPT", head().size)
+    found, sent = judge_slice(Jobs.of(classifier), classifier.info, {"flair": file})
+    assert found.mask.shape == head().shape
+    assert found.probability == pytest.approx(whole.probability, abs=1e-3)
+    area = whole.area_cm2(0.5)
+    assert found.area_cm2(sent.pixel_mm(0.5)) == pytest.approx(area, rel=0.05, abs=0.05)
+
+
+def test_a_sequence_out_of_scope_is_named(save, classifier):
+    colour = np.random.default_rng(0).integers(0, 255, (96, 80, 3)).astype(np.uint8)
+    files = {"flair": str(save("a.png", head())), "t1c": str(save("b.png", colour)), "t2": None}
+    found, sent = judge_slice(Jobs.of(classifier), classifier.info, files)
+    assert (found.label, found.reason, sent) == ("Cannot judge", "T1c: colour picture", None)
+
+
+def test_each_of_many_slices_has_its_own_answer_and_pixels(save, tmp_path, classifier, monkeypatch):
+    monkeypatch.setattr(reading, "MAX_SLICES_TOGETHER", 3)  # the rest comes in a second round
+    refused = DataError("Too large.", "too_large")
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    colour = np.random.default_rng(0).integers(0, 255, (96, 80, 3)).astype(np.uint8)
+    files = [
+        str(save("0.png", head(0))),
+        refused,
+        str(tmp_path / "bad.png"),
+        str(save("c.png", colour)),
+        str(save("1.png", head(1))),
+    ]
+    answers, sent = zip(*judge_many(Jobs.of(classifier), classifier.info, files), strict=True)
+    assert answers[1] is refused
+    assert answers[2].code == "unreadable"
+    assert answers[3].reason == "colour picture"
+    for index, seed in ((0, 0), (4, 1)):
+        assert answers[index].probability == classifier.predict(head(seed)).probability
+        np.testing.assert_array_equal(sent[index].pixels, head(seed))
+    assert sent[1] is sent[2] is sent[3] is None
+
+
+def test_many_large_slices_are_never_in_memory_together(save, classifier, monkeypatch):
+    monkeypatch.setattr(reading, "MAX_BYTES_TOGETHER", head().size * 4 * 2)
+    rounds = []
+
+    def many(pixels):
+        rounds.append(len(pixels))
+        return [known_slice() for _ in pixels]
+
+    jobs = Jobs(None, None, many)
+    files = [str(save(f"{seed}.png", head(seed))) for seed in range(5)]
+    assert len(list(judge_many(jobs, classifier.info, files))) == 5
+    assert rounds == [2, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("a.png", True), ("a.jpg", True), ("a.gif", True), ("a.tif", False)]
+)
+def test_a_copy_is_made_where_no_browser_shows_the_file(save, name, shown):
+    assert (copy_for_browser(str(save(name, head()))) is None) is shown
+
+
+def test_sixteen_bit_is_not_left_to_the_browser(save):
+    assert copy_for_browser(str(save("a.png", head().astype(np.uint16)))) is not None
+
+
+def test_a_damaged_file_has_no_copy(tmp_path):
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match="could not be read as a picture"):
+        copy_for_browser(str(tmp_path / "b.png"))
+
+
+def test_the_copy_is_judged_as_the_file_is(save):
+    pixels = head().astype(np.float32) * 12.5 - 300
+    content = copy_for_browser(str(save("a.tif", pixels)))
+    copy = np.asarray(Image.open(io.BytesIO(content)))
+    assert (copy.dtype, copy.min(), copy.max()) == (np.uint16, 0, 65535)
+    np.testing.assert_allclose(prepare_slice(copy, 64), prepare_slice(pixels, 64), atol=1e-4)
+
+
+def test_pixels_of_a_strip_keep_their_area():
+    sent = SentSlice(np.zeros((10, 1000), np.float32), (40, 4000))
+    assert sent.pixel_mm(0.25) == 1.0
