@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from brainai.data.dicom_depth import is_too_deep
-from brainai.data.headers import check_size
+from brainai.data.dicom_structure import MAX_DEPTH, examine
+from brainai.data.headers import check_place, check_size
 from brainai.data.volumes import Volume, keep_quiet, oriented
 from brainai.data.voxels import Stored
 from brainai.errors import DataError
@@ -37,6 +37,7 @@ class Slice:
     series, picture: unique ids, to tell files apart; never shown.
     number: of the series, digits or "?".
     shape: columns and rows; frames: pictures in the file.
+    least_bytes: that its pixels take where they are not compressed.
     position: of the first pixel, mm, LPS; axes: unit vectors along a row and along a column.
     spacing: mm between columns and between rows.
     """
@@ -47,6 +48,7 @@ class Slice:
     number: str
     shape: tuple[int, int]
     frames: int
+    least_bytes: int
     is_grey: bool
     is_mr: bool
     is_flair: bool
@@ -91,7 +93,10 @@ def read_series(paths: Iterable[Path], called: str, expect_flair: bool = False) 
     stack = _choose(stacks, called, expect_flair)
     heights = _check_stack(stack, called)
     note = f"Took series {stack[0].number} ({len(stack)} slices) of {len(stacks)} found."
-    stored = _read_pixels([stack[i] for i in np.argsort(heights)], np.sort(heights), called)
+    stack = [stack[i] for i in np.argsort(heights)]
+    affine = _affine(stack[0], np.sort(heights))
+    check_place(affine, (*stack[0].shape, len(stack)), called)
+    stored = Stored(_read_pixels(stack, called), affine, "")
     return oriented(stored, called, note if len(stacks) > 1 else "")
 
 
@@ -100,7 +105,7 @@ def _read_headers(paths: Iterable[Path], called: str) -> Iterable[Slice]:
     reader.SetImageIO("GDCMImageIO")
     seen = set()
     for path in paths:
-        _check_depth(path, called)
+        pixel_bytes = _pixel_bytes(path, called)
         reader.SetFileName(str(path))
         try:
             reader.ReadImageInformation()
@@ -109,20 +114,28 @@ def _read_headers(paths: Iterable[Path], called: str) -> Iterable[Slice]:
                 raise _damaged(called) from None
             continue
         found = _slice(path, reader)
+        if pixel_bytes is not None and pixel_bytes < found.least_bytes:
+            raise _damaged(called)
         if found.picture and found.picture in seen:  # copied twice
             continue
         seen.add(found.picture)
         yield found
 
 
-def _check_depth(path: Path, called: str) -> None:
-    """Raise DataError for a file that GDCM must not see."""
-    if is_too_deep(path.read_bytes()):
+def _pixel_bytes(path: Path, called: str) -> int | None:
+    """Return how many bytes of pixels a file has, where that is known.
+
+    Raises:
+        DataError: GDCM must not see the file.
+    """
+    structure = examine(path.read_bytes())
+    if structure.is_too_deep:
         raise DataError(
             f"{called}: expected DICOM files as a scanner writes them, found sequences that lie "
-            "more than 60 deep in each other. Export the series again.",
+            f"more than {MAX_DEPTH} deep in each other. Export the series again.",
             "unreadable",
         )
+    return structure.pixel_bytes
 
 
 def _slice(path: Path, reader: sitk.ImageFileReader) -> Slice:
@@ -135,7 +148,7 @@ def _slice(path: Path, reader: sitk.ImageFileReader) -> Slice:
         except ValueError:
             return ()
 
-    number, size = text("0020|0011"), reader.GetSize()
+    number, size, bits = text("0020|0011"), reader.GetSize(), text("0028|0100")
     return Slice(
         path=path,
         series=text("0020|000e"),
@@ -143,6 +156,7 @@ def _slice(path: Path, reader: sitk.ImageFileReader) -> Slice:
         number=number if re.fullmatch(r"[0-9]{1,9}", number) else "?",
         shape=(size[0], size[1]),
         frames=math.prod(size[2:]),
+        least_bytes=math.prod(size) * (int(bits) if bits.isdecimal() else 0) // 8,
         is_grey=reader.GetNumberOfComponents() == 1 and text("0028|0004") != "PALETTE COLOR",
         is_mr=text("0008|0060") not in OTHER_MACHINES,
         # Name of the series, of the protocol, and of the sequence: whichever the scanner filled in.
@@ -254,8 +268,8 @@ def _check_stack(stack: Sequence[Slice], called: str) -> np.ndarray:
     return heights
 
 
-def _read_pixels(stack: list[Slice], heights: np.ndarray, called: str) -> Stored:
-    """The voxels of a checked stack, lowest slice first; values as the scanner scales them."""
+def _read_pixels(stack: list[Slice], called: str) -> np.ndarray:
+    """The voxels of a checked stack, in its order; values as the scanner scales them."""
     reader = sitk.ImageSeriesReader()
     reader.SetImageIO("GDCMImageIO")
     reader.SetOutputPixelType(sitk.sitkFloat32)  # each file may have a scale of its own
@@ -264,8 +278,7 @@ def _read_pixels(stack: list[Slice], heights: np.ndarray, called: str) -> Stored
         voxels = sitk.GetArrayFromImage(reader.Execute()).transpose(2, 1, 0)
     except RuntimeError:
         raise _damaged(called) from None
-    voxels = np.nan_to_num(voxels, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-    return Stored(voxels, _affine(stack[0], heights), "")
+    return np.nan_to_num(voxels, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def _affine(first: Slice, heights: np.ndarray) -> np.ndarray:

@@ -58,10 +58,10 @@ def check_place(affine: np.ndarray, size: tuple[int, ...], called: str) -> None:
         and (np.abs(origin) <= MAX_ORIGIN_MM).all()
     )
     if not possible:
-        found = " × ".join(f"{value:.3g}" for value in spacing)
+        voxel, whole = (" × ".join(f"{x:.3g}" for x in lengths) for lengths in (spacing, extent))
         raise DataError(
             f"{called}: expected voxels of {MIN_SPACING_MM:g} to {MAX_SPACING_MM:g} mm in a scan "
-            f"of at most {MAX_EXTENT_MM / 1000:g} m, found {found} mm in the header. "
+            f"of at most {MAX_EXTENT_MM:g} mm, found voxels of {voxel} mm in {whole} mm. "
             "Export the scan again."
         )
     cosines = (axes / spacing).T @ (axes / spacing) - np.eye(3)

@@ -11,7 +11,7 @@ import pytest
 from dicom_files import write_series
 from scans import brain
 
-from brainai.data.dicom_depth import MAX_DEPTH, is_too_deep
+from brainai.data.dicom_structure import MAX_DEPTH, examine
 from brainai.data.scans import read_scan
 from brainai.errors import DataError
 
@@ -62,25 +62,25 @@ def part10(dataset: bytes, syntax: str) -> bytes:
 @pytest.mark.parametrize("syntax", SYNTAXES)
 @pytest.mark.parametrize("defined", [True, False])
 def test_depth_is_counted_in_every_transfer_syntax(syntax, defined):
-    assert not is_too_deep(part10(nested(MAX_DEPTH, syntax, defined), syntax))
+    assert not examine(part10(nested(MAX_DEPTH, syntax, defined), syntax)).is_too_deep
     for depth in (MAX_DEPTH + 1, 20_000):
         if not defined or depth < 20_000 or syntax != "deflated":
-            assert is_too_deep(part10(nested(depth, syntax, defined), syntax))
+            assert examine(part10(nested(depth, syntax, defined), syntax)).is_too_deep
 
 
 def test_sequences_of_unknown_kind_count_too():
-    assert is_too_deep(part10(nested(500, "explicit", False, b"UN"), "explicit"))
+    assert examine(part10(nested(500, "explicit", False, b"UN"), "explicit")).is_too_deep
 
 
 @pytest.mark.parametrize("defined", [True, False])
 def test_many_items_beside_each_other_are_not_deep(defined):
     content = b"".join(nested(3, "explicit", defined) for _ in range(2000))
-    assert not is_too_deep(part10(content, "explicit"))
+    assert not examine(part10(content, "explicit")).is_too_deep
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", bytes(10_000), b"\xfe\xff\x00\xe0" * 3000])
 def test_what_is_no_dicom_file_raises_nothing(content):
-    is_too_deep(content)
+    assert examine(content).pixel_bytes is None
 
 
 def test_a_series_is_refused_with_a_sentence_and_the_process_lives(tmp_path):
@@ -88,7 +88,7 @@ def test_a_series_is_refused_with_a_sentence_and_the_process_lives(tmp_path):
     with zipfile.ZipFile(tmp_path / "deep.zip", "w", zipfile.ZIP_DEFLATED) as packed:
         for number in range(6):
             packed.writestr(f"{number}.dcm", deep)
-    with pytest.raises(DataError, match="more than 60 deep"):
+    with pytest.raises(DataError, match="more than 64 deep"):
         read_scan(tmp_path / "deep.zip", "FLAIR")
     folder = write_series(tmp_path / "series", brain())
     assert read_scan(folder).voxels.shape == brain().shape
@@ -100,7 +100,8 @@ def test_what_crashes_gdcm_all_the_same_ends_in_a_sentence(tmp_path):
     (tmp_path / "a.dcm").write_bytes(part10(nested(100_000, "explicit", False), "explicit"))
     code = (
         "import sys; from brainai.data import reader_pool\n"
-        "reader_pool.MODULE = 'brainai.data import dicom; dicom.is_too_deep = lambda _: False; '"
+        "reader_pool.MODULE = 'brainai.data import dicom, dicom_structure as found; '"
+        "'dicom.examine = lambda _: found.Structure(False, None); '"
         "'from brainai.data.reader_process'\n"
         "from brainai.data.scans import read_scan\n"
         "from brainai.errors import DataError\n"
@@ -112,3 +113,18 @@ def test_what_crashes_gdcm_all_the_same_ends_in_a_sentence(tmp_path):
     done = subprocess.run(command, cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("FLAIR: expected a file that can be opened")
+
+
+@pytest.mark.parametrize("missing", [2, 200, 2000])
+def test_fewer_pixels_than_the_header_says_are_damage_and_no_old_memory(tmp_path, missing):
+    folder = write_series(tmp_path / "series", brain())
+    for path in folder.iterdir():
+        content = path.read_bytes()
+        head = content.rindex(b"\xe0\x7f\x10\x00") + 4
+        head += 4 * content[head : head + 2].isalpha()  # explicit: VR and two empty bytes
+        (length,) = struct.unpack("<I", content[head : head + 4])
+        assert length == brain()[:, :, 0].nbytes
+        left = struct.pack("<I", length - missing) + content[head + 4 : -missing]
+        path.write_bytes(content[:head] + left)
+    with pytest.raises(DataError, match="damaged or cut short"):
+        read_scan(folder, "FLAIR")

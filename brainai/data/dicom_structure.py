@@ -1,7 +1,8 @@
-"""How deep the sequences of a DICOM file lie in each other, found without recursion.
+"""The elements of a DICOM file, walked through without recursion before GDCM sees them.
 
 GDCM descends by recursion: a file of 30 kB whose sequences lie 20,000 deep overflows its stack and
-ends the process. Scanners write a depth below ten.
+ends the process. Scanners write a depth below ten. Where there are fewer pixels than the header
+says, GDCM fills the picture with whatever its memory held before.
 """
 
 import zlib
@@ -9,6 +10,7 @@ from typing import NamedTuple
 
 MAX_DEPTH = 64
 MAX_INFLATED_BYTES = 2**26
+PIXEL_DATA = (0x7FE0, 0x0010)
 ITEM_TAGS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")  # of an item, in either byte order
 UNDEFINED = 0xFFFFFFFF
 LONG_VRS = {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT"}
@@ -36,23 +38,28 @@ class Level(NamedTuple):
     is_explicit: bool
 
 
-def is_too_deep(content: bytes) -> bool:
-    """Return whether sequences lie more than `MAX_DEPTH` deep in each other.
+class Structure(NamedTuple):
+    """What a walk through a file finds.
 
-    Args:
-        content: the bytes of a file; those of another kind are not deep.
+    is_too_deep: whether sequences lie more than `MAX_DEPTH` deep in each other.
+    pixel_bytes: length of the pixel data; None where they are encapsulated, or there are none.
     """
-    if DEFLATED not in content[:1024] and sum(map(content.count, ITEM_TAGS)) <= MAX_DEPTH:
-        return False  # fewer items than the depth would need
+
+    is_too_deep: bool
+    pixel_bytes: int | None
+
+
+def examine(content: bytes) -> Structure:
+    """Walk through the bytes of a file; those of another kind have no depth and no pixels."""
     start, syntax = _skip_meta(content)
     if syntax == DEFLATED:
         try:
             content = zlib.decompressobj(-15).decompress(content[start:], MAX_INFLATED_BYTES)
         except zlib.error:
-            return False
+            return Structure(False, None)
         start = 0
     order = "big" if syntax == BIG_ENDIAN else "little"
-    return _exceeds_depth(content, start, order, syntax != IMPLICIT)
+    return _walk(content, start, order, syntax != IMPLICIT)
 
 
 def _skip_meta(content: bytes) -> tuple[int, bytes]:
@@ -66,7 +73,8 @@ def _skip_meta(content: bytes) -> tuple[int, bytes]:
     return position, syntax
 
 
-def _exceeds_depth(content: bytes, position: int, order: str, is_explicit: bool) -> bool:
+def _walk(content: bytes, position: int, order: str, is_explicit: bool) -> Structure:
+    pixel_bytes = None
     levels: list[Level] = []
     while head := _read_element(content, position, order, is_explicit):
         position = head.start
@@ -78,14 +86,16 @@ def _exceeds_depth(content: bytes, position: int, order: str, is_explicit: bool)
         elif head.group == 0xFFFE:  # the mark at the end of an item or a sequence
             is_explicit = levels.pop().is_explicit if levels else is_explicit
         elif head.length == UNDEFINED:  # pixels in pieces: no header follows
-            return False
+            break
         else:
             position += head.length
+            if (head.group, head.number) == PIXEL_DATA and not levels:
+                pixel_bytes = head.length
         if len(levels) > 2 * MAX_DEPTH:  # a sequence and its item are two levels
-            return True
+            return Structure(True, None)
         while levels and levels[-1].end is not None and position >= levels[-1].end:
             is_explicit = levels.pop().is_explicit
-    return False
+    return Structure(False, pixel_bytes)
 
 
 def _holds_items(content: bytes, head: Element, order: str) -> bool:
