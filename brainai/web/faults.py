@@ -5,14 +5,13 @@ quote files and headers, which may name a patient.
 """
 
 import json
-import logging
-import traceback
 
 import gradio as gr
 from gradio.components import Component
 from gradio.events import Dependency
 
 from brainai.errors import DataError
+from brainai.web.logs import log_place
 from brainai.web.verdict import refusal_card
 
 INTERNAL = "Something went wrong here, not with your file. Try again."
@@ -25,8 +24,7 @@ def explain(error: Exception) -> DataError:
     """The error as it may be told; any but a `DataError` is logged and told in general words."""
     if isinstance(error, DataError):
         return error
-    places = "".join(traceback.format_tb(error.__traceback__))
-    logging.getLogger(__name__).error("%s at\n%s", type(error).__name__, places)
+    log_place(error)
     return DataError(INTERNAL, "internal")
 
 

@@ -5,7 +5,6 @@ from typing import NamedTuple
 MB = 2**20
 MAX_SLICE_BYTES = 20 * MB
 MAX_SCAN_BYTES = 300 * MB  # of one file; of all files of a series too
-MAX_SERIES_FILES = 5000
 MAX_SLICES = 200  # files at once in `Many slices` and `/predict_batch`
 MIN_PIXEL_MM, MAX_PIXEL_MM = 0.05, 10.0
 EVERY_SECONDS, STAY_SECONDS = 300, 3000  # every 5 minutes what is older than 50 is deleted
@@ -13,7 +12,7 @@ SESSIONS = 32  # whose last answers the server holds; Gradio would hold 10,000, 
 
 # Uploads together. One visitor may send FLAIR, T1c and T2 of the largest scan that is taken; the
 # part headers of an upload count too, so a little is added.
-VISITOR_BYTES, VISITOR_FILES = 3 * MAX_SCAN_BYTES + 10 * MB, 3 * MAX_SERIES_FILES
+VISITOR_BYTES = 3 * MAX_SCAN_BYTES + 10 * MB
 TOTAL_BYTES, TOTAL_FILES = 8192 * MB, 120_000
 DISK_SHARE = 0.5  # of the disk that would be free without uploads
 FRESH_SECONDS = 60  # an upload that no request has named yet is kept for this long

@@ -65,8 +65,8 @@ def account(address: str) -> str:
     with contextlib.suppress(ValueError):
         ip = ipaddress.ip_address(address)
         if ip.version == 6:
-            mapped = ip.ipv4_mapped
-            return str(mapped or ipaddress.ip_network((int(ip), 64), strict=False))
+            network = ipaddress.IPv6Network((ip.packed, 64), strict=False)
+            return str(ip.ipv4_mapped or network)
         return str(ip)
     return "unknown"
 

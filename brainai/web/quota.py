@@ -9,6 +9,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
+from brainai.data.scans import MAX_FILES
 from brainai.errors import DataError
 from brainai.web.limits import (
     DISK_SHARE,
@@ -17,7 +18,6 @@ from brainai.web.limits import (
     TOTAL_BYTES,
     TOTAL_FILES,
     VISITOR_BYTES,
-    VISITOR_FILES,
 )
 
 SERVER = ""  # the visitor to whom files of the server's own count
@@ -48,7 +48,7 @@ class _Upload:
     named: bool = False  # by a request: then it may go as soon as no request needs it
 
 
-EACH = Amount(VISITOR_BYTES, VISITOR_FILES)
+EACH = Amount(VISITOR_BYTES, 3 * MAX_FILES)
 TOTAL = Amount(TOTAL_BYTES, TOTAL_FILES)
 
 
@@ -76,6 +76,7 @@ class Ledger:
         self._uploads: OrderedDict[str, _Upload] = OrderedDict()  # least recently named first
         self._held: defaultdict[str, Amount] = defaultdict(Amount)
         self._all = Amount()
+        self.coming: set[str] = set()  # uploads that are on their way, and counted as such
 
     def held(self, visitor: str | None = None) -> Amount:
         """What one visitor holds, or all of them, with uploads that are still coming in."""
@@ -101,7 +102,8 @@ class Ledger:
         self._count(visitor, Amount().minus(amount))
 
     def keep(self, visitor: str, name: str, took: Amount, stored: Amount) -> None:
-        """Note an upload that is complete: what it `took` on its way, and what is `stored` of it."""
+        """Note an upload that is complete: what it took on its way, and what is stored of it."""
+        self.forget(name)
         self.give_back(visitor, took)
         self._count(visitor, stored)
         self._uploads[name] = _Upload(visitor, stored, self.clock())
@@ -119,14 +121,19 @@ class Ledger:
         if upload is not None:
             self.give_back(upload.visitor, upload.amount)
 
-    def reconcile(self, found: dict[str, Amount]) -> None:
-        """Compare with what the disk holds: forget what is gone, and count to the server's own
-        account what it does not know."""
-        for name in [name for name in self._uploads if name not in found]:
-            self.forget(name)
-        for name, amount in found.items():
-            if name not in self._uploads:
-                self.keep(SERVER, name, Amount(), amount)
+    def reconcile(self, found: dict[str, Amount], looked: float) -> None:
+        """Compare with what the disk held: forget what is gone, and count to the server's own
+        account what is not known.
+
+        Args:
+            found: what each upload on the disk takes.
+            looked: by `clock`, when the disk was read; what came since is left alone.
+        """
+        for name, upload in list(self._uploads.items()):
+            if name not in found and upload.came < looked:
+                self.forget(name)
+        for name in found.keys() - self._uploads.keys() - self.coming:
+            self.keep(SERVER, name, Amount(), found[name])
 
     def _count(self, visitor: str, amount: Amount) -> None:
         self._all = self._all.plus(amount)

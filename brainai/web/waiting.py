@@ -78,9 +78,11 @@ class Lately:
         self.avg_time += weight * (seconds - self.avg_time)
 
 
-def measure_lately(queue: Any) -> None:
-    """Have Gradio's queue keep the times of late."""
+def settle(queue: Any) -> None:
+    """Have Gradio's queue keep the times of late, and nothing for its view of all requests: that
+    one is closed, and 10,000 requests with their session hashes are summed up after each."""
     queue.process_time_per_fn = defaultdict(Lately)
+    queue.ANALYTICS_MAX_EVENTS = 0
 
 
 def check_turn(queue: Any, fn: Any) -> None:
@@ -89,8 +91,9 @@ def check_turn(queue: Any, fn: Any) -> None:
     Raises:
         Busy: not now.
     """
-    patience, line = PATIENCE.get(fn.concurrency_id), queue.event_queue_per_concurrency_id.get(
-        fn.concurrency_id
+    patience, line = (
+        PATIENCE.get(fn.concurrency_id),
+        queue.event_queue_per_concurrency_id.get(fn.concurrency_id),
     )
     if patience is None or line is None:
         return
