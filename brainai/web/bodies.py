@@ -100,11 +100,13 @@ def find_function(functions: Mapping[int, Any], name: str | None, index: Any) ->
         DataError: there is none.
     """
     if index is None:
-        for function in functions.values():
-            if name is not None and function.api_name == name:
-                return function
-    elif isinstance(index, int) and not isinstance(index, bool) and index in functions:
-        return functions[index]
+        found = (function for function in functions.values() if function.api_name == name)
+        function = next(found, None)
+    else:
+        whole = isinstance(index, int) and not isinstance(index, bool)
+        function = functions.get(index) if whole else None
+    if function is not None and function.fn is not None:  # else the browser does it alone
+        return function
     raise DataError(
         "There is no such endpoint: GET /gradio_api/info lists those there are.", "no_endpoint"
     )
@@ -128,6 +130,16 @@ def check_inputs(function: Any, data: Any, simple: bool = False) -> None:
     given = [block for block in function.inputs if not (simple and block.skip_api)]
     if len(data) not in (len(given), len(function.inputs)):
         raise bad_request(f"Expected {len(given)} inputs in data, found {len(data)}")
+
+
+def check_event(function: Any, event: Any) -> None:
+    """Whether a request tells what happened on the page, where its function asks for that.
+
+    Raises:
+        DataError: it does not.
+    """
+    if function.collects_event_data and not isinstance(event, dict):
+        raise bad_request("Expected event_data as an object, found another value")
 
 
 def check_names(function: Any, named: Mapping[str, Any]) -> None:

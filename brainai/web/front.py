@@ -130,6 +130,7 @@ class FrontDoor:
             bodies.check_names(function, body)
         else:
             bodies.check_inputs(function, body.get("data"), simple=asked.job == "call")
+            bodies.check_event(function, body.get("event_data"))
         if asked.job != "run":
             body = self._given_a_turn(asked.job, function, body)
         self.ledger.name(uploads_named(body))

@@ -6,7 +6,7 @@ import gradio as gr
 from gradio.exceptions import InvalidPathError
 
 from brainai.errors import DataError
-from brainai.web.faults import to_client
+from brainai.web.faults import TOLD, to_client
 from brainai.web.uploads import NO_UPLOAD
 from brainai.web.waiting import Busy
 
@@ -24,7 +24,9 @@ class Page(gr.Blocks):
         try:
             return await super().process_api(*given, **named)
         except Exception as error:
-            raise error if is_told(error) else to_client(error) from None
+            told = error if is_told(error) else to_client(error)
+            TOLD.remember(named.get("session_hash"), str(told.message))
+            raise told from None
 
     async def preprocess_data(self, *given: Any, **named: Any) -> list[Any]:
         try:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
+from brainai.errors import ConfigError
+
 VARIABLE = "FORWARDED_ALLOW_IPS"  # uvicorn's own
 # On a Space all requests come from the platform's proxies, which have private addresses.
 PRIVATE = "127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,::1,fc00::/7"
@@ -34,9 +36,20 @@ class Proxies:
 
     @classmethod
     def of_environment(cls) -> "Proxies":
-        """Those that FORWARDED_ALLOW_IPS names; on a Space the platform's; else none."""
+        """Those that FORWARDED_ALLOW_IPS names; on a Space the platform's; else none.
+
+        Raises:
+            ConfigError: it names something else than addresses.
+        """
         on_space = "SPACE_ID" in os.environ or os.environ.get("SYSTEM") == "spaces"
-        return cls(os.environ.get(VARIABLE, PRIVATE if on_space else ""))
+        allowed = os.environ.get(VARIABLE, PRIVATE if on_space else "")
+        try:
+            return cls(allowed)
+        except ValueError:
+            raise ConfigError(
+                f"{VARIABLE} is {allowed!r}: expected addresses or networks of trusted proxies, "
+                "separated by commas, or *."
+            ) from None
 
     def trust(self, address: str) -> bool:
         with contextlib.suppress(ValueError):

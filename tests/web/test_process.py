@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import hostile
 import numpy as np
 import pytest
 from dicom_files import PLANTED, write_series
@@ -105,6 +106,18 @@ def test_nothing_of_a_picture_its_name_or_its_header_is_logged(process, tmp_path
     assert left == {"brainai-uploads-"}  # not the folder where the series lay
 
 
+def test_hostile_requests_get_no_error_of_the_server_and_leave_nothing_in_the_log(process):
+    functions = len(connect(process.url).config["dependencies"])
+    before = len(process.log.read_text())
+    found = list(hostile.statuses(process.url, functions))
+    assert len(found) > 500
+    assert [(what[:200], status) for what, status in found if status >= 500] == []
+    log = process.log.read_text()[before:]
+    for planted in (*re.split(r"\W", hostile.PLANTED), "Traceback", "a-session-of-somebody"):
+        assert planted not in log
+    assert connect(process.url).predict(api_name="/health")["status"] == "ok"
+
+
 def test_it_asks_no_other_machine_for_anything(process):
     assert connect(process.url).predict(api_name="/health")["status"] == "ok"
     assert not process.asked.exists(), process.asked.read_text()
@@ -115,7 +128,7 @@ def test_when_it_is_told_to_end_nothing_stays(process, tmp_path):
     answer = handle_file(str(tmp_path / "last.png"))
     connect(process.url).predict(answer, api_name="/predict")
     folder = process.log.parent
-    assert list(folder.glob("brainai-uploads-*/*/last.png"))
+    assert list(folder.glob("brainai-uploads-*/*/*/last.png"))
     process.app.terminate()
     process.app.wait(30)
     assert not list(folder.glob("brainai-*"))
