@@ -7,8 +7,10 @@ refused or broken off. What Gradio's reader of forms does with it stays as it is
 
 import asyncio
 import contextlib
+import os
 import secrets
 import shutil
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -103,12 +105,14 @@ async def recount(ledger: Ledger) -> None:
 
 def _on_disk(folder: Path) -> dict[str, Amount]:
     """What each folder of uploads holds."""
-    found = {}
-    for place in folder.iterdir():
-        if place.is_dir():
-            sizes = [file.lstat().st_size for file in place.rglob("*") if file.is_file()]
-            found[place.name] = Amount(sum(sizes), len(sizes))
-    return found
+    found: defaultdict[str, Amount] = defaultdict(Amount)
+    for place, _, names in os.walk(folder):
+        within = Path(place).relative_to(folder).parts
+        for name in names if within else ():
+            with contextlib.suppress(OSError):  # it may go at any time
+                size = (Path(place) / name).lstat().st_size
+                found[within[0]] = found[within[0]].plus(Amount(size, 1))
+    return dict(found)
 
 
 def delete_uploads(names: list[str]) -> None:

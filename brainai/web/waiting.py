@@ -57,7 +57,8 @@ def check_patience(line: Line, patience: Patience) -> None:
         Busy: it would wait too long, or too many wait already.
     """
     excess = seconds_to_wait(line) - patience.seconds
-    if excess > 0 or len(line.waiting) >= patience.requests:
+    at_once = max(0, line.places - len(line.running))  # of those that wait for a moment only
+    if excess > 0 or len(line.waiting) - at_once >= patience.requests:
         one = (sum(line.waiting) or patience.assumed) / max(1, len(line.waiting)) / line.places
         raise Busy(math.ceil(max(1.0, one, excess)))
 

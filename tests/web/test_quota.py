@@ -264,3 +264,12 @@ def test_a_file_that_waits_for_its_answer_is_not_deleted_for_another(running, up
         ask(url, "GET", f"/gradio_api/call/predict/{event}")
         wait_until(lambda: upload(url, b"2" * 1_500_000).status == 200)
     assert seen == [b"1" * 1_500_000]
+
+
+@pytest.mark.browser
+def test_the_page_shows_the_sentence_to_who_sent_too_much(bounded, visit, tmp_path):
+    url, _ = bounded
+    (tmp_path / "large.nii.gz").write_bytes(b"0" * 3 * 2**20)
+    page = visit("Scan", url=url)
+    page.set_input_files("#scan-file input[type=file]", tmp_path / "large.nii.gz")
+    page.get_by_text("You may send at most 2 MB and 5 files at once").first.wait_for()
