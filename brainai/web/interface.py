@@ -25,6 +25,7 @@ from brainai.web.jobs import Jobs
 from brainai.web.limits import MAX_SCAN_BYTES, MAX_WAITING, SESSIONS
 from brainai.web.logs import log_places_only
 from brainai.web.many_page import add_many_page
+from brainai.web.memory import share_arenas, trimmed
 from brainai.web.open_routes import API
 from brainai.web.page import Page
 from brainai.web.proxies import Proxies, uvicorn_trusts_nobody
@@ -106,6 +107,7 @@ def launch(page: Page, **options: Any) -> Any:
     and deleted. Where the package `mcp` is installed, the endpoints are tools for language models
     too.
     """
+    share_arenas()
     log_places_only()
     settle(page._queue)
     ledger = Ledger(
@@ -135,12 +137,17 @@ def launch(page: Page, **options: Any) -> Any:
 
 
 def _lifespan(page: Page, ledger: Ledger, proxies: Proxies) -> Callable:
-    """What lasts as long as the server: the outermost layer, and the sweeping of uploads."""
+    """What lasts as long as the server: the outermost layer, the sweeping of uploads,
+    and memory that goes back."""
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
         app.middleware_stack = Guard(app.middleware_stack, proxies)
-        async with swept(lambda: uploads_in_use(page), lambda: recount(ledger)):
+        queue = page._queue
+        async with (
+            swept(lambda: uploads_in_use(page), lambda: recount(ledger)),
+            trimmed(lambda: queue.events_recorded, lambda: not queue.event_ids_to_events),
+        ):
             yield
 
     return lifespan
