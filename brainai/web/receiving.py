@@ -14,10 +14,9 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
-from gradio.route_utils import upload_fn
+from gradio.route_utils import parse_options_header, upload_fn
 from gradio.routes import file_upload_statuses
 from gradio.utils import get_upload_folder
-from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive

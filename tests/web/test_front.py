@@ -122,6 +122,7 @@ def test_a_foreign_path_ends_as_one_sentence_in_every_event_of_the_page(running,
         session = f"session-{number}"
         count = len(dependency["inputs"])
         body = {"data": [file()] * count, "fn_index": dependency["id"], "session_hash": session}
+        body["event_data"] = {"index": 0}
         path = "queue/join" if dependency["queue"] in (True, None) else "run/predict"
         reply = ask(running.url, "POST", f"/gradio_api/{path}", body)
         if path == "queue/join":
