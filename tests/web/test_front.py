@@ -2,9 +2,12 @@
 
 import json
 import urllib.request
+from pathlib import Path
 
 import pytest
 from hostile import CLOSED, PLANTED, SESSION, ask, ask_raw, file, upload
+
+from brainai.web.refusals import STATUS
 
 SENTENCES = {
     "not_found": "There is nothing at this address.",
@@ -201,3 +204,10 @@ def test_an_upload_that_is_none_leaves_nothing(running, uploads, body, kind):
     assert (reply.status, reply.code) == (400, "bad_request")
     assert reply.text.endswith("`files`.")
     assert set(uploads.iterdir()) == before
+
+
+def test_every_code_of_the_front_door_is_documented_with_its_status():
+    text = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    for code, status in STATUS.items():
+        assert [row for row in rows if f"`{code}`" in row and str(status) in row], code

@@ -156,7 +156,7 @@ def test_files_that_were_deleted_give_back_and_unknown_ones_count_for_the_server
 
 
 @pytest.fixture
-def uploads(tmp_path, monkeypatch):
+def own_uploads(tmp_path, monkeypatch):
     """A folder of uploads in which no other test has any."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
     (tmp_path / "uploads").mkdir()
@@ -164,7 +164,7 @@ def uploads(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def bounded(running, uploads, monkeypatch):
+def bounded(running, own_uploads, monkeypatch):
     """The app with 2 MB and 5 files for each visitor, 3 MB for all; visitors come from a proxy."""
     made = []
 
@@ -186,7 +186,7 @@ def by(visitor: str) -> dict[str, str]:
     return {"X-Forwarded-For": visitor}
 
 
-def test_nothing_beyond_the_limit_reaches_the_disk(bounded, uploads):
+def test_nothing_beyond_the_limit_reaches_the_disk(bounded, own_uploads):
     url, ledger = bounded
     reply = upload(url, b"0" * 50 * 2**20)
     assert (reply.status, reply.code) == (413, "too_much")
@@ -195,7 +195,7 @@ def test_nothing_beyond_the_limit_reaches_the_disk(bounded, uploads):
         "60 seconds."
     )
     assert reply.headers["retry-after"] == "60"
-    assert size_on_disk(uploads) == 0
+    assert size_on_disk(own_uploads) == 0
     assert ledger.held("127.0.0.1") == Amount()
 
 
@@ -210,17 +210,17 @@ def test_visitors_have_their_own_limit_and_all_together_have_one(bounded):
     assert reply.text.startswith("The server has no room for more files at the moment")
 
 
-def test_small_files_are_limited_by_their_number(bounded, uploads):
+def test_small_files_are_limited_by_their_number(bounded, own_uploads):
     url, ledger = bounded
     part = '--x\r\nContent-Disposition: form-data; name="files"; filename="{}.png"\r\n\r\na\r\n'
     body = "".join(part.format(n) for n in range(900)) + "--x--\r\n"
     kind = {"Content-Type": "multipart/form-data; boundary=x"}
     assert ask(url, "POST", "/gradio_api/upload", body.encode(), kind).code == "too_much"
-    assert not [path for path in uploads.rglob("*") if path.is_file()]
+    assert not [path for path in own_uploads.rglob("*") if path.is_file()]
     assert ledger.held() == Amount()
 
 
-def test_an_upload_that_is_broken_off_gives_back_what_it_held(bounded, uploads):
+def test_an_upload_that_is_broken_off_gives_back_what_it_held(bounded, own_uploads):
     url, ledger = bounded
     place = urlsplit(url)
     head = (
@@ -232,7 +232,7 @@ def test_an_upload_that_is_broken_off_gives_back_what_it_held(bounded, uploads):
         connection.sendall(head.encode() + b"0" * 1_000_000)
         wait_until(lambda: ledger.held("127.0.0.1").bytes > 900_000)
     wait_until(lambda: ledger.held("127.0.0.1") == Amount())
-    assert size_on_disk(uploads) == 0
+    assert size_on_disk(own_uploads) == 0
     assert not ledger.coming
 
 
@@ -243,7 +243,9 @@ def wait_until(true, seconds: float = 20) -> None:
         time.sleep(0.02)
 
 
-def test_a_file_that_waits_for_its_answer_is_not_deleted_for_another(running, uploads, monkeypatch):
+def test_a_file_that_waits_for_its_answer_is_not_deleted_for_another(
+    running, own_uploads, monkeypatch
+):
     begun, go_on, seen = threading.Event(), threading.Event(), []
 
     def wait(flair, **_):
