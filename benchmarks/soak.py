@@ -107,7 +107,7 @@ def visit(crowd: Crowd, number: int, seed: int) -> None:
             crowd.count(kind, "answered", time.perf_counter() - started)
         except AppError as error:
             crowd.count(kind, f"told {error.title}", time.perf_counter() - started)
-            if error.title in ("busy", "uploads_full"):
+            if error.title in ("busy", "full", "too_much"):
                 crowd.stop.wait(draw.uniform(1, 5))
             elif kind != "bad":
                 crowd.note_wrong(f"{kind}: {error.title}: {error.message}")

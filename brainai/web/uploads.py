@@ -124,13 +124,25 @@ def pixel_size(pixel_mm: float | None) -> float | None:
     """
     if pixel_mm is None:
         return None
-    if isinstance(pixel_mm, int | float) and MIN_PIXEL_MM <= pixel_mm <= MAX_PIXEL_MM:
-        return float(pixel_mm)
+    side = _number(pixel_mm)
+    if side is not None and MIN_PIXEL_MM <= side <= MAX_PIXEL_MM:
+        return side
+    found = "no number" if side is None else f"{side:g}"
     raise DataError(
-        f"Expected pixels of {MIN_PIXEL_MM} to {MAX_PIXEL_MM:g} mm, found {pixel_mm}: give the "
+        f"Expected pixels of {MIN_PIXEL_MM} to {MAX_PIXEL_MM:g} mm, found {found}: give the "
         "side of one pixel in mm, or leave it out.",
         "bad_pixel_size",
     )
+
+
+def _number(value: Any) -> float | None:
+    """Return a number, also one that a form sent as text; None for anything else."""
+    if not isinstance(value, int | float | str) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return None
 
 
 @contextlib.contextmanager
