@@ -13,6 +13,7 @@ from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
+from brainai.data.reader_pool import POOL
 from brainai.hub.pull import Fetched
 from brainai.model.folder import ModelInfo
 from brainai.web.about_page import add_about_page
@@ -107,6 +108,7 @@ def launch(page: Page, **options: Any) -> Any:
     and deleted. Where the package `mcp` is installed, the endpoints are tools for language models
     too.
     """
+    POOL.warm()
     share_arenas()
     log_places_only()
     settle(page._queue)

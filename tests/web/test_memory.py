@@ -1,6 +1,7 @@
 """Memory goes back once nobody asks any more."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 from brainai.web import memory
 
@@ -27,7 +28,9 @@ def test_memory_is_given_back_once_after_a_crowd_and_not_in_it(monkeypatch):
             state.update(idle=True)
             await look_often()
 
-    asyncio.run(asyncio.wait_for(crowd(), 60))
+    # In a thread of its own: Playwright keeps an event loop running in this one.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, asyncio.wait_for(crowd(), 60)).result()
     assert trims == [{"asked": 5, "idle": True}]
 
 

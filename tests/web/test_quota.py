@@ -16,6 +16,7 @@ from brainai.errors import DataError
 from brainai.web.interface import build_page
 from brainai.web.jobs import Jobs
 from brainai.web.quota import SERVER, Amount, Ledger
+from brainai.web.reading import read_slice
 
 
 class Clock:
@@ -248,17 +249,17 @@ def test_a_file_that_waits_for_its_answer_is_not_deleted_for_another(
 ):
     begun, go_on, seen = threading.Event(), threading.Event(), []
 
-    def wait(flair, **_):
+    def read_late(path):
         begun.set()
         go_on.wait(60)
-        seen.append(Path(flair).read_bytes())
-        return running.classifier.predict(running.examples.slices[0])
+        seen.append(Path(path).read_bytes())
+        return read_slice(str(running.examples.slices[0]))
 
+    monkeypatch.setattr("brainai.web.reading.read_slice", read_late)
     monkeypatch.setattr(
         "brainai.web.interface.Ledger", partial(Ledger, Amount(2 * 2**20, 5), Amount(2**30, 500))
     )
-    jobs = Jobs.of(running.classifier)._replace(slice=wait)
-    with served(build_page(jobs, running.classifier.info)) as url:
+    with served(build_page(Jobs.of(running.classifier), running.classifier.info)) as url:
         (first,) = json.loads(upload(url, b"1" * 1_500_000).text)
         body = {"data": [file(first), None, None, None]}
         asked = ask(url, "POST", "/gradio_api/call/predict", body)
