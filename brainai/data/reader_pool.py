@@ -214,10 +214,7 @@ class ReaderPool:
     def _ask_child(
         self, request: dict[str, Any], seconds: float
     ) -> tuple[dict[str, Any], np.ndarray | None]:
-        with self._lock:
-            child = self._idle.pop() if self._idle else None
-        if child is None:
-            child = Child()
+        child = self._take()
         try:
             answer = child.ask(request, seconds)
         except BaseException:
@@ -231,6 +228,16 @@ class ReaderPool:
             with self._lock:
                 self._idle.append(child)
         return answer
+
+    def _take(self) -> Child:
+        """Return a child that lives; those that were killed while they waited are left out."""
+        with self._lock:
+            while self._idle:
+                child = self._idle.pop()
+                if not child.is_worn():
+                    return child
+                child.end()
+        return Child()
 
 
 def _error(answer: dict[str, Any], called: str) -> DataError:

@@ -119,6 +119,17 @@ def test_a_child_that_something_else_killed_is_asked_again_unnoticed(pool, slice
     np.testing.assert_array_equal(read(pool, slice_file), np.arange(2000).reshape(40, 50))
 
 
+def test_any_number_of_waiting_children_may_be_killed(slice_file):
+    pool = ReaderPool(4)
+    pool._idle += [reader_pool.Child() for _ in range(4)]
+    for pid in children(pool):
+        os.kill(pid, signal.SIGKILL)
+    time.sleep(0.5)
+    assert read(pool, slice_file).shape == (40, 50)
+    assert len(children(pool)) == 1
+    pool.close()
+
+
 def test_a_child_killed_while_it_works_is_asked_again(pool, tmp_path):
     file = slow(tmp_path / "slow.png", 400_000)  # for about a second
     read_in_child = []
