@@ -25,6 +25,7 @@ ALLOWED = {
     "accelerate": ("brainai/training/", "train.py"),
     "huggingface_hub": ("brainai/hub/", "brainai/model/folder.py"),
     "timm": ("brainai/model/",),
+    "nibabel": ("brainai/data/",),
     "SimpleITK": ("brainai/data/volumes.py", "brainai/data/dicom.py"),
 }
 DOWNSTREAM = {  # a package and those that may not know of it
@@ -131,7 +132,13 @@ def test_the_readme_has_two_set_up_commands_and_ci_runs_the_second() -> None:
 
 
 def test_every_file_that_the_documents_link_to_is_there() -> None:
-    for document in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "weights/README.md"):
+    for document in (
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "weights/README.md",
+    ):
         for target in re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / document).read_text()):
             assert ((ROOT / document).parent / target).exists(), f"{document} links to {target}"
 
