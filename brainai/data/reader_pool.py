@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import brainai
+from brainai.data import reader_process
 from brainai.errors import DataError, OutOfScope
 
 MAX_CHILDREN = 4
@@ -31,7 +32,7 @@ KEPT_BYTES = 400_000_000  # a child that once took more is replaced, and gives t
 MAX_LINE_BYTES = 2**16  # of an answer, without its array
 KINDS = "iufb"  # of numbers that an answer may hold
 ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT")
-MODULE = "brainai.data.reader_process"
+MODULE = reader_process.__name__
 
 
 class Budget(NamedTuple):
