@@ -53,3 +53,7 @@ class HubError(BrainAIError):
 
 class ConfigError(BrainAIError):
     """Options contradict each other or the machine."""
+
+
+class StorageError(BrainAIError):
+    """A file or folder cannot be written or read, is damaged, or is in use by another process."""
