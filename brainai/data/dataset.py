@@ -20,6 +20,7 @@ from brainai.errors import DataError
 
 FORMAT_VERSION = 1
 MODALITIES = ("flair", "t1c", "t2")
+PARTS = ".parts"  # hidden folder with a file for each finished case; not in a shared data set
 SPLITS = ("train", "valid", "test")
 LABEL_NAMES = ("No Tumor", "Tumor")
 SPLIT_SHARES = {"train": 0.70, "valid": 0.15, "test": 0.15}

@@ -14,15 +14,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from brainai.data.dataset import MODALITIES, SliceRecord
+from brainai.data.dataset import MODALITIES, PARTS, SliceRecord
 from brainai.data.files import storage_error, write_text
 from brainai.data.images import window
 from brainai.data.seals import sealed, unsealed
 from brainai.data.sources import Case
 from brainai.data.studies import Study, read_study
 from brainai.errors import DataError
-
-PARTS = ".parts"
 
 
 @dataclass(frozen=True)

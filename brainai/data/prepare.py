@@ -17,10 +17,11 @@ from pathlib import Path
 
 from brainai.data import phantom
 from brainai.data.assemble import Assembled, assemble, summary, write_assembled
+from brainai.data.dataset import PARTS
 from brainai.data.files import storage_error, write_text
 from brainai.data.identity import read_same_patient
 from brainai.data.lock import hold
-from brainai.data.parts import PARTS, finished, read_part, remove_case
+from brainai.data.parts import finished, read_part, remove_case
 from brainai.data.releases import person_name
 from brainai.data.seals import sealed, unsealed
 from brainai.data.sources import SOURCES, Case, check_unique, find_cases

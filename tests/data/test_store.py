@@ -63,7 +63,7 @@ def test_another_content_gets_a_store_of_its_own(tmp_path: Path) -> None:
 def test_a_damaged_picture_is_named_and_leaves_no_store(tmp_path: Path) -> None:
     folder = write_dataset(tmp_path / "data")
     (folder / "images" / "train0" / "3.png").write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"train0.3\.png.*prepare the data set again"):
+    with pytest.raises(DataError, match=r"train0.3\.png.*copy the data set again"):
         open_store(folder, 32, progress=False)
     assert not list((folder / ".store").glob("*.npy"))
 
