@@ -36,7 +36,7 @@ class OutOfScope(DataError):
 
 
 class WeightsError(BrainAIError):
-    """A model folder is missing, damaged or of another kind."""
+    """Weights, a checkpoint or a model folder are missing, damaged or of another kind."""
 
 
 class HubError(BrainAIError):
@@ -56,4 +56,4 @@ class ConfigError(BrainAIError):
 
 
 class StorageError(BrainAIError):
-    """A file or folder cannot be written or read, is damaged, or is in use by another process."""
+    """The operating system does not write or read a file: the disk is full, for instance."""

@@ -80,25 +80,26 @@ def write_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def storage_error(error: Exception, path: Path) -> StorageError:
-    """What a user can do about a file that could not be written.
+def storage_error(error: Exception, path: Path | None) -> StorageError:
+    """What a user can do about a file that the operating system does not read or write.
 
     Args:
         error: an `OSError`, or an error of a library that quotes the number of one.
-        path: the file or folder that was to be written.
+        path: the file or folder, where it is known.
     """
     quoted = re.search(r"os error (\d+)", str(error))
     number = getattr(error, "errno", None) or (int(quoted[1]) if quoted else None)
+    name, place = ("A file", "") if path is None else (path, f" in {path.parent}")
+    reason = os.strerror(number) if number else (str(error) or type(error).__name__).splitlines()[0]
     if number in NO_ROOM:
-        problem = f"the disk is full. Free some space in {path.parent} and run the command again."
+        advice = f"Free some space{place} and run the command again."
     elif number == errno.EFBIG:
-        problem = "it exceeds the largest file size allowed. Raise the limit (see `ulimit -f`)."
+        advice = "Raise the limit on the size of files (see `ulimit -f`) and run the command again."
     elif number in NOT_ALLOWED:
-        problem = f"there is no permission to write to {path.parent}. Choose another folder."
+        advice = "Change its permissions, or choose another folder."
     else:
-        reason = os.strerror(number) if number else str(error).splitlines()[0]
-        problem = f"the system says “{reason}”. Check the disk and run the command again."
-    return StorageError(f"{path} could not be written: {problem}")
+        advice = "Check the disk and run the command again."
+    return StorageError(f"{name} cannot be written or read ({reason}). {advice}")
 
 
 def _flush(path: Path) -> None:

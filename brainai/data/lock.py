@@ -10,7 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from brainai.data.files import storage_error
-from brainai.errors import StorageError
+from brainai.errors import ConfigError
 
 LOCK = ".lock"
 
@@ -23,14 +23,15 @@ def hold(folder: Path, refusal: str, name: str = LOCK) -> Iterator[None]:
         refusal: what the user is told where another process holds it.
         name: of the lock file in the folder; it stays there, empty.
     Raises:
-        StorageError: another process holds the folder, or it cannot be written to.
+        ConfigError: another process holds the folder.
+        StorageError: the folder cannot be written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / name)
         lock.acquire(blocking=False)
     except Timeout as error:
-        raise StorageError(refusal) from error
+        raise ConfigError(refusal) from error
     except OSError as error:
         raise storage_error(error, folder / name) from error
     try:

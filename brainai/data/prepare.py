@@ -105,7 +105,7 @@ def simulate_missing(root: Path, count: int) -> None:
 
     Raises:
         DataError: a package that the simulation needs is not installed.
-        StorageError: another process is writing the same studies.
+        ConfigError: another process is writing the same studies.
     """
     busy = f"Another preparation is simulating the studies of {root}: wait until it has ended."
     with hold(root.parent, busy, f".{root.name}.lock"):
@@ -140,7 +140,7 @@ def start_folder(out: Path, options: PrepareOptions) -> None:
 
     Raises:
         ConfigError: it was begun with other options.
-        StorageError: the file that names the options is damaged.
+        DataError: the file that names the options is damaged.
     """
     path = out / PARTS / OPTIONS_FILE
     wanted = json.loads(json.dumps(asdict(options)))
@@ -152,7 +152,7 @@ def start_folder(out: Path, options: PrepareOptions) -> None:
     try:
         found = {"test_sites": []} | unsealed(path.read_bytes())  # older folders say no sites
     except ValueError as error:
-        raise StorageError(
+        raise DataError(
             f"{path} is damaged: delete it, then run the command with the options that {out} was "
             "begun with."
         ) from error
@@ -232,8 +232,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     except OSError as error:
-        reason = storage_error(error, Path(error.filename or given.out))
-        print(f"{reason} Finished cases are kept.", file=sys.stderr)
+        path = Path(error.filename) if error.filename else None
+        print(f"{storage_error(error, path)} Finished cases are kept.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("Stopped. The same command goes on with the cases that are left.", file=sys.stderr)
