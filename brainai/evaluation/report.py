@@ -130,7 +130,7 @@ def read_report(path: str | Path) -> dict:
         report["about"]["sites"], report["all"]["figures"]["auroc"]["value"]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise DataError(
-            f"{path}: expected a whole report.json of this version, found none. Evaluate again."
+            f"{path}: expected a report.json of this version, found none. Evaluate again."
         ) from error
     return report
 

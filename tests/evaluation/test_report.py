@@ -51,7 +51,7 @@ def test_a_whole_report_is_written_and_read_back(tmp_path, cohort):
         load_slice=blank,
         history=epochs(),
     )
-    assert json.loads((tmp_path / "out/report.json").read_text()) == report
+    assert read_report(tmp_path / "out/report.json") == report
     assert report["about"] == ABOUT
     assert report["n_patients"] == 12
     drawn = sorted(path.name for path in (tmp_path / "out/figures").iterdir())
