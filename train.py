@@ -12,6 +12,7 @@
 import json
 import os
 import sys
+import threading
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -54,7 +55,7 @@ from brainai.training.lr_finder import find_learning_rate
 from brainai.training.scope import train_scope
 from brainai.training.stages import fit_stage
 
-RESUME = "The same command with --resume goes on from the last checkpoint."
+RESUME = "Add --resume to go on from the last checkpoint."
 
 
 def open_accelerator(config: TrainConfig) -> Accelerator:
@@ -166,6 +167,7 @@ def run(config: TrainConfig, held: ExitStack) -> None:
 
 def main() -> None:
     """Train as the command line says; one line and exit status 2 for what a user can mend."""
+    threading.excepthook = tell_in_one_line
     try:
         with ExitStack() as held:
             run(parse_config(), held)
@@ -182,6 +184,14 @@ def main() -> None:
         if not lost_process(error):
             raise
         fail(f"Another process of this training has ended, so this one ends as well. {RESUME}")
+
+
+def tell_in_one_line(found: threading.ExceptHookArgs) -> None:
+    """What the thread of a tracker fails with: one line where the disk is full, for instance."""
+    if isinstance(found.exc_value, OSError):
+        print(f"train.py: a tracker cannot write ({found.exc_value.strerror}).", file=sys.stderr)
+    else:
+        threading.__excepthook__(found)
 
 
 def fail(message: str) -> NoReturn:
