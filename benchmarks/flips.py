@@ -2,12 +2,13 @@
 
 import io
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from brainai.data.dataset import PARTS, read_info, read_records
 from brainai.data.parts import read_part
+from brainai.data.prepare import OPTIONS_FILE, PrepareOptions, start_folder
 from brainai.data.store import open_store
 from brainai.errors import BrainAIError
 from brainai.hub.publish import model_files
@@ -15,6 +16,9 @@ from brainai.model.folder import load_model, load_scope
 from brainai.training.checkpoints import load_best, load_checkpoint
 from brainai.training.config import parse_config
 
+OPTIONS = [  # of every run: the smoke preset, with short epochs
+    "--preset", "smoke", "--cpu", "--mixed-precision", "no", "--slices-per-case", "6",
+]  # fmt: skip
 TRAINING, READING = "train.py --resume", "train.py"
 PUBLISHING, PREPARING = "brainai.hub.publish", "brainai.data.prepare"
 
@@ -26,9 +30,16 @@ def flip(path: Path, place: float = 0.5) -> None:
     path.write_bytes(content)
 
 
-def flip_rows(data: Path, run: Path, work: Path) -> Iterator[dict]:
-    """For every file of a finished run and of its data set: the file, its reader, the outcome."""
-    readers = [*run_readers(run), *data_readers(data)]
+def flip_rows(
+    data: Path, run: Path, work: Path, options: Sequence[str] = OPTIONS
+) -> Iterator[dict]:
+    """For every file of a finished run and of its data set: the file, its reader, the outcome.
+
+    Args:
+        work: folder for the damaged copies.
+        options: of `train.py`, beside --data and --out, that the run was made with.
+    """
+    readers = [*run_readers(run, data, options), *data_readers(data)]
     for folder, name, by, read in readers:
         shutil.rmtree(work, ignore_errors=True)
         copy = shutil.copytree(folder, work)
@@ -46,13 +57,11 @@ def flip_rows(data: Path, run: Path, work: Path) -> Iterator[dict]:
 Reader = tuple[Path, str, str, Callable[[Path], str]]
 
 
-def run_readers(run: Path) -> Iterator[Reader]:
+def run_readers(run: Path, data: Path, options: Sequence[str]) -> Iterator[Reader]:
     """Every file of a run folder, and the function that reads it."""
 
     def resume(copy: Path) -> str:
-        config = parse_config(
-            ["--preset", "smoke", "--data", str(run.parent / "data"), "--out", str(copy)]
-        )
+        config = parse_config([*options, "--data", str(data), "--out", str(copy)])
         _, saved = load_checkpoint(config)
         network, _ = load_model(run / "model")
         load_best(copy, network)
@@ -90,7 +99,8 @@ def data_readers(data: Path) -> Iterator[Reader]:
         return "(decoded)"
 
     def stored(copy: Path) -> str:
-        return f"(equal: {(open_store(copy, 32).planes == open_store(data, 32).planes).all()})"
+        planes = open_store(copy, 32, progress=False).planes
+        return f"(equal: {(planes == open_store(data, 32).planes).all()})"
 
     yield data, "metadata.csv", READING, table
     yield data, "dataset.json", READING, table
@@ -109,4 +119,9 @@ def data_readers(data: Path) -> Iterator[Reader]:
                 return "the case counts as unfinished and is read again"
             return "(taken as it is)"
 
+        def begin(copy: Path) -> str:
+            start_folder(copy, PrepareOptions(()))
+            return "(taken as it is)"
+
         yield data, part, PREPARING, again
+        yield data, f"{PARTS}/{OPTIONS_FILE}", PREPARING, begin

@@ -23,11 +23,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from benchmarks.flips import flip_rows
+from benchmarks.flips import OPTIONS, flip_rows
 from benchmarks.moments import Moment, lines, moments
 
 ROOT = Path(__file__).parents[1]
-OPTIONS = ["--preset", "smoke", "--cpu", "--mixed-precision", "no"]
 LAUNCH = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 WEIGHTS = (
     "checkpoints/best.safetensors", "model/model.safetensors", "model/decoder.safetensors",

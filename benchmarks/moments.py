@@ -38,11 +38,9 @@ def store_is(size: int, partial: bool) -> Callable[[Path, Path], bool]:
 
 
 def writing(name: str, epoch: int) -> Callable[[Path, Path], bool]:
-    """A checkpoint file is being written in some epoch; later if that moment was missed."""
+    """A checkpoint file is being written, after so many epochs or more."""
     partial = f"checkpoints/.{name}.partial"
-    return lambda out, store: (
-        lines(out) > epoch or (lines(out) == epoch and (out / partial).exists())
-    )
+    return lambda out, store: lines(out) >= epoch and (out / partial).exists()
 
 
 def logged(epoch: int) -> Callable[[Path, Path], bool]:
@@ -72,11 +70,11 @@ def moments() -> list[Moment]:
         Moment("the store at 32 px is done", "store", store_is(32, False), new_store=True),
         *(Moment(f"epoch {n} is logged", "epoch", logged(n)) for n in range(1, EPOCHS + 1, 2)),
         *(
-            Moment(f"best.safetensors of epoch {n} is written", "checkpoint",
-                   writing("best.safetensors", n)) for n in (1, 5, 8)
+            Moment(f"best.safetensors is written in epoch {n} or later", "checkpoint",
+                   writing("best.safetensors", n)) for n in (1, 2, 3)
         ),
         *(
-            Moment(f"last.pt of epoch {n} is written", "checkpoint", writing("last.pt", n))
+            Moment(f"last.pt is written in epoch {n} or later", "checkpoint", writing("last.pt", n))
             for n in (1, 3, 6, 9)
         ),
         *(Moment(f"epoch {n} has begun", "epoch", kept(n - 1), 0.2) for n in (2, 4, 6, 8)),

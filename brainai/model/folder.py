@@ -30,13 +30,14 @@ from brainai.model.others import OURS, is_ours, is_timm_folder, load_timm_folder
 from brainai.model.scope import Scope
 
 FORMAT_VERSION = 1
+CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 DECODER = "decoder.safetensors"
 SCOPE = "scope.safetensors"
 INFO = "brainai.json"
 REPORT = "report.json"
 CARD = "README.md"
-FILES = ("config.json", WEIGHTS, DECODER, SCOPE, INFO, REPORT, CARD)  # what answers are made from
+FILES = (CONFIG, WEIGHTS, DECODER, SCOPE, INFO, REPORT, CARD)  # what answers are made from
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class ModelInfo:
     youden_threshold: float | None = None  # where sensitivity + specificity were highest
     scope: bool = False  # whether scope.safetensors belongs to it
     name: str = "brainai-resnet50"
+    config_hash: str = ""  # SHA-256 of config.json, which timm alone reads
     revision: str = ""  # 12 digits of a hash of all that an answer follows from
     dataset_hash: str = ""  # of what it was trained on
     calibration_hash: str = ""  # of what threshold, temperature and scope were fitted on
@@ -93,7 +95,12 @@ def write_model(
             _write_weights(partial, network, info, scope)
         except SafetensorError as error:
             raise storage_error(error, folder) from error
-        info = replace(info, scope=scope is not None, revision=_digest(partial, info))
+        info = replace(
+            info,
+            scope=scope is not None,
+            config_hash=_hash_of(partial / CONFIG),
+            revision=_digest(partial, info),
+        )
         write_text(partial / INFO, json.dumps(sealed(asdict(info)), indent=2) + "\n")
 
 
@@ -147,6 +154,8 @@ def load_model(folder: str | Path, *, drop_path: float = 0.0) -> tuple[BrainNet,
         parts[DECODER] = network.decoder
     for name, module in (parts | ({SCOPE: Scope()} if info.scope else {})).items():
         _check_part(module, folder / name)
+    if info.config_hash and info.config_hash != _hash_of(folder / CONFIG):
+        raise WeightsError(f"{folder / CONFIG} is damaged: copy the model folder again.")
     if info.revision and info.revision != _digest(folder, info):
         raise WeightsError(
             f"{folder}: {INFO} and the weights beside it are not of one and the same model, or "
@@ -218,8 +227,8 @@ def is_whole(folder: str | Path) -> bool:
     the two that say which these are. A folder of ours with files missing looks like one of
     timm's, but for a mark in its config.json."""
     folder = Path(folder)
-    names = ["config.json", WEIGHTS]
-    if not (folder / "config.json").is_file():
+    names = [CONFIG, WEIGHTS]
+    if not (folder / CONFIG).is_file():
         return False
     if (folder / INFO).is_file() or is_ours(folder):
         names.append(INFO)
@@ -254,6 +263,14 @@ def _portable(network: BrainNet, half: bool) -> BrainNet:
     """A copy on the CPU, in the memory layout that safetensors takes."""
     network = copy.deepcopy(network).cpu().to(memory_format=torch.contiguous_format)
     return network.half() if half else network
+
+
+def _hash_of(path: Path) -> str:
+    """SHA-256 of a file, "" where it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
 
 
 def _digest(folder: Path, info: ModelInfo) -> str:

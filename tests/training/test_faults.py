@@ -128,18 +128,12 @@ def test_a_full_disk_leaves_what_was_there(config: TrainConfig, name: str) -> No
 @pytest.mark.parametrize(
     "name", ["brainai.json", "model.safetensors", "decoder.safetensors", "config.json"]
 )
-def test_a_damaged_model_is_refused_or_answers_the_same(
+def test_a_damaged_model_is_refused(
     model_folder: Path, config: TrainConfig, name: str, how: str
 ) -> None:
     WRITERS["model"](config)
     folder = config.out / "model"
-    whole, info = load_model(folder)
     damage(folder / name, how)
-    if name == "config.json":  # timm alone reads it
-        again, same = load_model(folder)
-        assert same == info
-        assert torch.equal(whole.classifier.conv1[0].weight, again.classifier.conv1[0].weight)
-        return
     with pytest.raises(WeightsError, match=r"damaged|changed|does not fit"):
         load_model(folder)
 
