@@ -12,14 +12,20 @@
 import json
 import os
 import sys
+import threading
+from contextlib import ExitStack
 from dataclasses import asdict
+from pathlib import Path
+from typing import NoReturn
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 
 from brainai.data.dataset import read_info, source_names
-from brainai.errors import BrainAIError
+from brainai.data.files import storage_error
+from brainai.data.lock import hold
+from brainai.errors import BrainAIError, StorageError
 from brainai.hub.publish import begin, publish_run
 from brainai.hub.pull import fetch_model
 from brainai.hub.upload import Target
@@ -33,13 +39,23 @@ from brainai.training.checkpoints import (
     load_checkpoint,
     read_history,
     write_config,
+    write_history,
 )
 from brainai.training.config import TrainConfig, check_start, origin, parse_config, pinned
-from brainai.training.distributed import check_processes, in_main_process, share_batch_norm
-from brainai.training.finish import finish
+from brainai.training.distributed import (
+    MainProcessFailed,
+    check_processes,
+    in_main_process,
+    lost_process,
+    main_process_first,
+    share_batch_norm,
+)
+from brainai.training.finish import busy, finish
 from brainai.training.lr_finder import find_learning_rate
 from brainai.training.scope import train_scope
 from brainai.training.stages import fit_stage
+
+RESUME = "Add --resume to go on from the last checkpoint."
 
 
 def open_accelerator(config: TrainConfig) -> Accelerator:
@@ -62,33 +78,43 @@ def open_accelerator(config: TrainConfig) -> Accelerator:
     return accelerator
 
 
+def first_weights(config: TrainConfig) -> BrainNet:
+    """The network of `--init-from`, or a new one."""
+    if config.init_from is None:
+        return build_network(
+            config.architecture,
+            pretrained=config.pretrained,
+            pretrained_from=config.pretrained_from,
+            decoder=config.decoder,
+            drop_path=config.drop_path,
+        )
+    folder = fetch_model(config.init_from).folder
+    network, info = load_model(folder, drop_path=config.drop_path)
+    check_start(config, info)
+    return network
+
+
 def open_network(config: TrainConfig, accelerator: Accelerator) -> BrainNet:
     """The network to start from, with the same weights in every process."""
     set_seed(config.seed)
-    with accelerator.main_process_first():
-        if config.init_from is not None:
-            folder = fetch_model(config.init_from).folder
-            network, info = load_model(folder, drop_path=config.drop_path)
-            check_start(config, info)
-        else:
-            network = build_network(
-                config.architecture,
-                pretrained=config.pretrained,
-                pretrained_from=config.pretrained_from,
-                decoder=config.decoder,
-                drop_path=config.drop_path,
-            )
+    network = main_process_first(accelerator, first_weights, config)
     return share_batch_norm(network, accelerator).to(memory_format=torch.channels_last)
 
 
 def train(config: TrainConfig, accelerator: Accelerator, network: BrainNet) -> None:
     """All stages, going on from the last checkpoint where `--resume` asks for it."""
-    if accelerator.is_main_process:
+    checkpoint = None
+    if config.resume:
+        checkpoint = main_process_first(accelerator, load_checkpoint, config, accelerator.print)
+    progress, saved = checkpoint or (Progress(), None)
+
+    def begin_log() -> None:
         started = {"processes": accelerator.num_processes, "git_revision": git_revision()}
         write_config(config.out, asdict(config) | started)
+        write_history(config.out, [] if saved is None else saved["history"])
+
+    in_main_process(accelerator, begin_log)
     accelerator.init_trackers("brainai", config={"recipe": json.dumps(config.recipe())})
-    checkpoint = load_checkpoint(config) if config.resume else None
-    progress, saved = checkpoint or (Progress(), None)
     if saved is not None:
         network.load_state_dict(saved["network"])
     while progress.stage < len(config.stages):
@@ -123,25 +149,55 @@ def conclude(config: TrainConfig, network: BrainNet) -> None:
         print(publish_run(config.out, Target(config.push_to_hub, public=config.public), config.tag))
 
 
+def run(config: TrainConfig, held: ExitStack) -> None:
+    """The whole of a training; `held` keeps the run folder for it alone."""
+    accelerator = open_accelerator(config)
+    in_main_process(accelerator, lambda: held.enter_context(hold(config.out, busy(config.out))))
+    if config.push_to_hub is not None and not config.find_lr:
+        in_main_process(accelerator, begin, config.out, Target(config.push_to_hub), config.tag)
+    config = main_process_first(accelerator, pinned, config)
+    network = open_network(config, accelerator)
+    if config.find_lr:
+        accelerator.print(f"--find-lr: {find_learning_rate(accelerator, network, config):.1e}")
+        return
+    train(config, accelerator, network)
+    if accelerator.is_main_process:
+        conclude(config, network)
+
+
 def main() -> None:
     """Train as the command line says; one line and exit status 2 for what a user can mend."""
+    threading.excepthook = tell_in_one_line
     try:
-        config = parse_config()
-        accelerator = open_accelerator(config)
-        if config.push_to_hub is not None and not config.find_lr:
-            in_main_process(accelerator, begin, config.out, Target(config.push_to_hub), config.tag)
-        with accelerator.main_process_first():
-            config = pinned(config)
-        network = open_network(config, accelerator)
-        if config.find_lr:
-            accelerator.print(f"--find-lr: {find_learning_rate(accelerator, network, config):.1e}")
-            return
-        train(config, accelerator, network)
-        if accelerator.is_main_process:
-            conclude(config, network)
-    except BrainAIError as error:
-        print(f"train.py: {error}", file=sys.stderr)
+        with ExitStack() as held:
+            run(parse_config(), held)
+    except MainProcessFailed:  # the main process has said why
         sys.exit(2)
+    except StorageError as error:
+        fail(f"{error} {RESUME}")
+    except BrainAIError as error:
+        fail(str(error))
+    except OSError as error:
+        path = Path(error.filename) if error.filename else None
+        fail(f"{storage_error(error, path)} {RESUME}")
+    except RuntimeError as error:
+        if not lost_process(error):
+            raise
+        fail(f"Another process of this training has ended, so this one ends as well. {RESUME}")
+
+
+def tell_in_one_line(found: threading.ExceptHookArgs) -> None:
+    """What the thread of a tracker fails with: one line where the disk is full, for instance."""
+    if isinstance(found.exc_value, OSError):
+        print(f"train.py: a tracker cannot write ({found.exc_value.strerror}).", file=sys.stderr)
+    else:
+        threading.__excepthook__(found)
+
+
+def fail(message: str) -> NoReturn:
+    """End with one line and exit status 2."""
+    print(f"train.py: {message}", file=sys.stderr)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

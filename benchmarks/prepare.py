@@ -17,7 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from brainai.data.parts import PARTS, write_case
+from brainai.data.dataset import PARTS
+from brainai.data.parts import write_case
 from brainai.data.sources import Case, find_cases
 from brainai.data.volumes import use_one_thread
 

@@ -36,7 +36,7 @@ class OutOfScope(DataError):
 
 
 class WeightsError(BrainAIError):
-    """A model folder is missing, damaged or of another kind."""
+    """Weights, a checkpoint or a model folder are missing, damaged or of another kind."""
 
 
 class HubError(BrainAIError):
@@ -53,3 +53,7 @@ class HubError(BrainAIError):
 
 class ConfigError(BrainAIError):
     """Options contradict each other or the machine."""
+
+
+class StorageError(BrainAIError):
+    """The operating system does not write or read a file: the disk is full, for instance."""

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,13 +12,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from faults import listing
 from safetensors.torch import load_file
 from toy import write_dataset
 
+from benchmarks.flips import flip_rows
+from brainai.data.lock import hold
+from brainai.hub.publish import main as publish
 from brainai.training.checkpoints import load_checkpoint
 from brainai.training.config import parse_config
 
 ROOT = Path(__file__).parents[1]
+ALONE = [sys.executable]
+TWO = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 SHORT = [
     "--preset", "smoke", "--cpu", "--mixed-precision", "no",
     "--stages.1.epochs", "2", "--stages.2.epochs", "1", "--stages.2.image-size", "32",
@@ -40,6 +47,21 @@ def run(arguments: list[str], **environment: str) -> subprocess.CompletedProcess
         text=True,
         timeout=600,
     )
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def wait_for_epochs(out: Path, count: int) -> None:
+    """Wait until a run has logged so many epochs."""
+    deadline = time.monotonic() + 300
+    while not (out / "metrics.jsonl").exists() or len(history(out)) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def history(out: Path) -> list[dict]:
@@ -100,10 +122,7 @@ def test_a_killed_run_resumes_to_the_same_bits(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 300
-    while not (out / "metrics.jsonl").exists() or len(history(out)) < epochs_before:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for_epochs(out, epochs_before)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (out / "model").exists()
@@ -124,15 +143,7 @@ def test_two_processes_give_what_one_gives(
     dataset_folder: Path, whole_run: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    launch = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        "2",
-    ]
-    done = run([*launch, *command(dataset_folder, out, *SHORT)[1:]], GLOO_SOCKET_IFNAME="lo")
+    done = run([*TWO, *command(dataset_folder, out, *SHORT)[1:]], GLOO_SOCKET_IFNAME="lo")
     assert done.returncode == 0, done.stderr
     assert json.loads((out / "config.json").read_text())["processes"] == 2
     assert json.loads((whole_run / "config.json").read_text())["processes"] == 1
@@ -152,6 +163,77 @@ def test_two_processes_give_what_one_gives(
     # Sums in another order differ by rounding, which AdamW's first steps enlarge.
     # Separate batch norm gives 0.08 here, unsynchronised gradients 0.27.
     assert (one - two).norm() < 0.03 * one.norm()
+
+
+@pytest.mark.slow
+def test_every_damaged_file_of_a_run_is_repaired_or_refused(
+    dataset_folder: Path, whole_run: Path, tmp_path: Path
+) -> None:
+    data = shutil.copytree(dataset_folder, tmp_path / "data")
+    run = shutil.copytree(whole_run, tmp_path / "run")
+    outcomes = {
+        row["file"]: row["outcome"] for row in flip_rows(data, run, tmp_path / "flipped", SHORT)
+    }
+    repaired = {
+        "config.json": "written anew (resumes with 4 epochs)",
+        "metrics.jsonl": "written anew (resumes with 4 epochs)",
+        "checkpoints/previous.pt": "(resumes with 4 epochs)",
+    }
+    assert {name: outcomes.pop(name) for name in repaired} == repaired
+    assert outcomes.pop("checkpoints/last.pt").endswith("previous.pt. (resumes with 3 epochs)")
+    store = next(name for name in outcomes if name.startswith(".store/"))
+    assert outcomes.pop(store).endswith("it is made again. (equal: True)")
+    assert len(outcomes) == 11
+    for name, outcome in outcomes.items():
+        assert outcome.startswith("refused: "), (name, outcome)
+
+
+@pytest.mark.slow
+@pytest.mark.distributed
+def test_where_one_process_is_killed_the_other_ends_and_the_run_resumes(
+    dataset_folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
+    meeting |= {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
+    first, second = (
+        subprocess.Popen(
+            command(dataset_folder, out, *SHORT),
+            cwd=ROOT,
+            env=os.environ | meeting | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    )
+    wait_for_epochs(out, 1)
+    second.kill()
+    said = first.communicate(timeout=60)[1]
+    second.communicate()
+    assert first.returncode == 2
+    assert said.splitlines()[-1].startswith("train.py: Another process of this training has ended")
+    assert "Traceback" not in said
+    done = run(command(dataset_folder, out, *SHORT, "--resume"))
+    assert done.returncode == 0, done.stderr
+    assert len(history(out)) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", [ALONE, TWO], ids=["one process", "two"])
+def test_a_second_training_in_the_same_folder_is_refused(
+    dataset_folder: Path, whole_run: Path, start: list[str]
+) -> None:
+    before = listing(whole_run)
+    with hold(whole_run, "held by this test"):
+        call = [*start, *command(dataset_folder, whole_run, *SHORT)[1:]]
+        done = run(call, GLOO_SOCKET_IFNAME="lo")
+        assert publish([str(whole_run), "me/model"]) == 2
+        assert publish([str(whole_run / "model"), "me/model"]) == 2
+    assert done.returncode == (2 if start == ALONE else 1)  # the launcher's own status
+    assert done.stderr.count("Another training is writing to") == 1
+    assert 'train.py", line' not in done.stderr
+    assert listing(whole_run) == before
 
 
 @pytest.mark.slow

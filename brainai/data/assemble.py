@@ -2,7 +2,6 @@
 and the summary that is printed."""
 
 import json
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -10,8 +9,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from brainai.data.dataset import FORMAT_VERSION, SPLITS, SliceRecord, assign_split, write_records
+from brainai.data.files import write_text
 from brainai.data.identity import join_persons
 from brainai.data.parts import Part
+from brainai.data.seals import sealed, unsealed
 from brainai.errors import ConfigError, DataError
 
 MAX_LINES = 40
@@ -82,7 +83,7 @@ def _patients_of(
 
 
 def write_assembled(out: Path, assembled: Assembled, options: dict) -> None:
-    """metadata.csv and then dataset.json, each by rename.
+    """Write metadata.csv and then dataset.json, each whole or not at all.
 
     Raises:
         DataError: there is no slice at all.
@@ -91,22 +92,21 @@ def write_assembled(out: Path, assembled: Assembled, options: dict) -> None:
         raise DataError(f"{out}: expected slices, found none: every case is bad or empty.")
     if _hash_of(out) != assembled.content_hash:
         (out / "dataset.json").unlink(missing_ok=True)  # it says "complete": not while it changes
-    write_records(out / "metadata.csv", assembled.records)
+    checksum = write_records(out / "metadata.csv", assembled.records)
     info = {
         "format_version": FORMAT_VERSION,
         "options": options,
         "counts": count(assembled.records),
         "joined_persons": assembled.joined,
         "content_hash": assembled.content_hash,
+        "metadata_checksum": checksum,
     }
-    partial = out / "dataset.json.partial"
-    partial.write_text(json.dumps(info, indent=2) + "\n")
-    os.replace(partial, out / "dataset.json")
+    write_text(out / "dataset.json", json.dumps(sealed(info), indent=2) + "\n")
 
 
 def _hash_of(out: Path) -> str:
     try:
-        return json.loads((out / "dataset.json").read_text())["content_hash"]
+        return unsealed((out / "dataset.json").read_bytes())["content_hash"]
     except (OSError, ValueError, KeyError):
         return ""
 

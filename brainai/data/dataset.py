@@ -8,17 +8,19 @@ dataset.json                   format version, options, counts, content hash
 
 import csv
 import hashlib
-import json
-import os
+import io
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from brainai.data.files import write_text
+from brainai.data.seals import unsealed
 from brainai.errors import DataError
 
 FORMAT_VERSION = 1
 MODALITIES = ("flair", "t1c", "t2")
+PARTS = ".parts"  # hidden folder with a file for each finished case; not in a shared data set
 SPLITS = ("train", "valid", "test")
 LABEL_NAMES = ("No Tumor", "Tumor")
 SPLIT_SHARES = {"train": 0.70, "valid": 0.15, "test": 0.15}
@@ -60,15 +62,15 @@ def assign_split(patient_id: str) -> str:
     return SPLITS[-1]
 
 
-def write_records(path: Path, records: Iterable[SliceRecord]) -> None:
-    """Write metadata.csv, aside first and then renamed."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(SliceRecord)])
-        writer.writeheader()
-        for record in records:
-            writer.writerow(asdict(record) | {"modalities": "+".join(record.modalities)})
-    os.replace(partial, path)
+def write_records(path: Path, records: Iterable[SliceRecord]) -> str:
+    """Write metadata.csv and return the checksum of its content."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, [field.name for field in fields(SliceRecord)])
+    writer.writeheader()
+    for record in records:
+        writer.writerow(asdict(record) | {"modalities": "+".join(record.modalities)})
+    write_text(path, text.getvalue())
+    return hashlib.sha256(text.getvalue().encode()).hexdigest()
 
 
 def parse_record(row: dict[str, str]) -> SliceRecord:
@@ -100,15 +102,14 @@ def read_records(folder: str | Path) -> list[SliceRecord]:
             "Make one with `python -m brainai.data.prepare`."
         )
     records = []
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            try:
-                records.append(parse_record(row))
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
-                raise DataError(
-                    f"{path}, row {len(records) + 2}: expected the columns of a slice record, "
-                    f"found {error}. Prepare the data set again."
-                ) from error
+    for row in csv.DictReader(io.StringIO(_read_table(path), newline="")):
+        try:
+            records.append(parse_record(row))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DataError(
+                f"{path}, row {len(records) + 2}: expected the columns of a slice record, "
+                f"found {error}. Prepare the data set again."
+            ) from error
     check_records(records, where=str(folder))
     return records
 
@@ -131,6 +132,29 @@ def check_records(records: list[SliceRecord], where: str) -> None:
         raise DataError(f"{where} holds no slice. Check --root and --source of the preparation.")
 
 
+def _read_table(path: Path) -> str:
+    """The text of metadata.csv, as the preparation wrote it.
+
+    Raises:
+        DataError: it cannot be read, or was changed since.
+    """
+    try:
+        content = path.read_bytes()
+        text = content.decode()
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: prepare the data set again.") from error
+    if path.with_name("dataset.json").is_file():
+        checksum = read_info(path.parent).get("metadata_checksum")
+        if checksum is not None and checksum != hashlib.sha256(content).hexdigest():
+            raise DataError(
+                f"{path} is damaged or was changed by hand: its checksum in dataset.json is "
+                "another. Prepare the data set again."
+            )
+    if "\0" in text:  # the csv module of Python 3.10 refuses it
+        raise DataError(f"{path} is damaged: prepare the data set again.")
+    return text
+
+
 def read_info(folder: str | Path) -> dict:
     """dataset.json of a dataset folder.
 
@@ -139,15 +163,19 @@ def read_info(folder: str | Path) -> dict:
     """
     path = Path(folder) / "dataset.json"
     try:
-        info = json.loads(path.read_text())
-    except (OSError, json.JSONDecodeError) as error:
+        info = unsealed(path.read_bytes())
+        newest = int(info.get("format_version", 0))
+        if newest <= FORMAT_VERSION:
+            info["content_hash"].encode()
+    except FileNotFoundError as error:
         raise DataError(
-            f"{path} cannot be read: the preparation did not finish. Run it again."
+            f"{path} is missing: the preparation did not finish. Run it again."
         ) from error
-    if info.get("format_version", 0) > FORMAT_VERSION:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path} is damaged: prepare the data set again.") from error
+    if newest > FORMAT_VERSION:
         raise DataError(
-            f"{path} has format {info['format_version']}, this version reads {FORMAT_VERSION}: "
-            "update brainai."
+            f"{path} has format {newest}, this version reads {FORMAT_VERSION}: update brainai."
         )
     return info
 

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from brainai.data.dataset import MODALITIES, SliceRecord
+from brainai.data.dataset import MODALITIES, PARTS, SliceRecord
+from brainai.data.files import storage_error, write_text
 from brainai.data.images import window
+from brainai.data.seals import sealed, unsealed
 from brainai.data.sources import Case
 from brainai.data.studies import Study, read_study
 from brainai.errors import DataError
-
-PARTS = ".parts"
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,10 @@ class Part:
 
 
 def finished(case: Case, out: Path) -> bool:
-    """True where the data set holds this case already, made from the files as they are now."""
+    """True where the data set holds this case already, made from the files as they are now.
+
+    A case whose part file is damaged does not count.
+    """
     try:
         part = read_part(case.case_id, out)
         return part.inputs == describe_inputs(case)
@@ -49,8 +52,12 @@ def finished(case: Case, out: Path) -> bool:
 
 
 def read_part(case_id: str, out: Path) -> Part:
-    """The part file of a finished case."""
-    values = json.loads((out / PARTS / f"{case_id}.json").read_text())
+    """The part file of a finished case.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError: it is missing or damaged.
+    """
+    values = unsealed((out / PARTS / f"{case_id}.json").read_bytes())
     slices = tuple(
         SliceRecord(**row | {"modalities": tuple(row["modalities"])})
         for row in values.pop("slices")
@@ -79,13 +86,26 @@ def write_case(case: Case, out: Path, min_tumor_pixels: int) -> Part:
 
     Raises:
         DataError: the case is damaged; nothing of it is left in the data set.
+        StorageError: the disk is full, or the folder cannot be written to.
     """
-    inputs = describe_inputs(case)
-    study = read_study(case)
     aside = out / PARTS / "unfinished" / case.case_id
     shutil.rmtree(aside, ignore_errors=True)
-    for kind in ("images", "masks"):
-        (aside / kind).mkdir(parents=True)
+    try:
+        for kind in ("images", "masks"):
+            (aside / kind).mkdir(parents=True)
+        part = _write_slices(case, aside, min_tumor_pixels)
+        _put_in_place(aside, out, part)
+    except OSError as error:
+        raise storage_error(error, aside) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return part
+
+
+def _write_slices(case: Case, aside: Path, min_tumor_pixels: int) -> Part:
+    """Write the pictures of a case into a folder of its own."""
+    inputs = describe_inputs(case)
+    study = read_study(case)
     digest = sha256()
     slices = []
     for index, planes, mask in study.slices():
@@ -102,9 +122,7 @@ def write_case(case: Case, out: Path, min_tumor_pixels: int) -> Part:
             digest.update(outline.tobytes())
         slices.append(record)
     names = tuple(dict.fromkeys(case.names + study.names))
-    part = Part(case.case_id, names, digest.hexdigest(), inputs, tuple(slices))
-    _put_in_place(aside, out, part)
-    return part
+    return Part(case.case_id, names, digest.hexdigest(), inputs, tuple(slices))
 
 
 def to_pixels(modalities: tuple[str, ...], planes: tuple[np.ndarray, ...]) -> np.ndarray:
@@ -161,8 +179,4 @@ def _put_in_place(aside: Path, out: Path, part: Part) -> None:
     for kind in ("images", "masks"):
         if any((aside / kind).iterdir()):
             os.replace(aside / kind, out / kind / part.case_id)
-    shutil.rmtree(aside)
-    path = out / PARTS / f"{part.case_id}.json"
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(asdict(part)))
-    os.replace(partial, path)
+    write_text(out / PARTS / f"{part.case_id}.json", json.dumps(sealed(asdict(part))))

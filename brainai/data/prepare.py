@@ -17,12 +17,16 @@ from pathlib import Path
 
 from brainai.data import phantom
 from brainai.data.assemble import Assembled, assemble, summary, write_assembled
+from brainai.data.dataset import PARTS
+from brainai.data.files import storage_error, write_text
 from brainai.data.identity import read_same_patient
-from brainai.data.parts import PARTS, finished, read_part, remove_case
+from brainai.data.lock import hold
+from brainai.data.parts import finished, read_part, remove_case
 from brainai.data.releases import person_name
+from brainai.data.seals import sealed, unsealed
 from brainai.data.sources import SOURCES, Case, check_unique, find_cases
 from brainai.data.workers import write_cases
-from brainai.errors import BrainAIError, ConfigError, DataError
+from brainai.errors import BrainAIError, ConfigError, DataError, StorageError
 
 OPTIONS_FILE = ".options.json"  # no case id begins with a dot
 
@@ -66,26 +70,34 @@ def prepare(
         cases += find_cases(source, Path(root), options.positive)
     check_unique(cases)
     same_patient = _same_patient(options, cases)
-    start_folder(out, options)
+    check_folder(out)
+    busy = f"Another preparation is writing to {out}: wait for its end, or give another --out."
+    with hold(out / PARTS, busy):
+        start_folder(out, options)
+        bad = write_missing(cases, out, options.min_tumor_pixels, workers)
+        if bad and not skip_bad:
+            raise DataError(
+                f"{bad_cases(bad)}\nMend them and run the same command again: finished cases are "
+                "kept. Or go on without the bad ones: --skip-bad."
+            )
+        parts = [read_part(case.case_id, out) for case in cases if case.case_id not in bad]
+        assembled = assemble(parts, same_patient, options.test_sites)
+        named = tuple((source, Path(root).name) for source, root in options.sources)
+        told = Path(options.same_patient).name if options.same_patient else None
+        told_options = replace(options, sources=named, same_patient=told)
+        write_assembled(out, assembled, asdict(told_options))
+    return Outcome(assembled, bad)
+
+
+def write_missing(
+    cases: Sequence[Case], out: Path, min_tumor_pixels: int, workers: int
+) -> dict[str, str]:
+    """Write the cases that are not there yet; for each bad one, what is wrong with it."""
     remove_strangers(out, {case.case_id for case in cases})
     waiting = [case for case in cases if not finished(case, out)]
     if waiting:
         (out / "dataset.json").unlink(missing_ok=True)  # it says "complete"
-    bad = write_cases(
-        waiting, out, options.min_tumor_pixels, workers, done=len(cases) - len(waiting)
-    )
-    if bad and not skip_bad:
-        raise DataError(
-            f"{bad_cases(bad)}\nMend them and run the same command again: finished cases are kept. "
-            "Or go on without the bad ones: --skip-bad."
-        )
-    parts = [read_part(case.case_id, out) for case in cases if case.case_id not in bad]
-    assembled = assemble(parts, same_patient, options.test_sites)
-    named = tuple((source, Path(root).name) for source, root in options.sources)
-    told = Path(options.same_patient).name if options.same_patient else None
-    told_options = replace(options, sources=named, same_patient=told)
-    write_assembled(out, assembled, asdict(told_options))
-    return Outcome(assembled, bad)
+    return write_cases(waiting, out, min_tumor_pixels, workers, done=len(cases) - len(waiting))
 
 
 def simulate_missing(root: Path, count: int) -> None:
@@ -93,15 +105,18 @@ def simulate_missing(root: Path, count: int) -> None:
 
     Raises:
         DataError: a package that the simulation needs is not installed.
+        ConfigError: another process is writing the same studies.
     """
-    if root.is_dir() and any(root.iterdir()):
-        return
-    aside = root.with_name(root.name + ".unfinished")
-    shutil.rmtree(aside, ignore_errors=True)
-    phantom.write_studies(aside, count=count, seed=0, progress=True)
-    if root.is_dir():
-        root.rmdir()
-    os.replace(aside, root)
+    busy = f"Another preparation is simulating the studies of {root}: wait until it has ended."
+    with hold(root.parent, busy, f".{root.name}.lock"):
+        if root.is_dir() and any(root.iterdir()):
+            return
+        aside = root.with_name(root.name + ".unfinished")
+        shutil.rmtree(aside, ignore_errors=True)
+        phantom.write_studies(aside, count=count, seed=0, progress=True)
+        if root.is_dir():
+            root.rmdir()
+        os.replace(aside, root)
 
 
 def _same_patient(options: PrepareOptions, cases: Sequence[Case]) -> list[tuple[str, ...]]:
@@ -114,27 +129,40 @@ def _same_patient(options: PrepareOptions, cases: Sequence[Case]) -> list[tuple[
     return [tuple(own.get(name) or person_name(name) for name in group) for group in groups]
 
 
-def start_folder(out: Path, options: PrepareOptions) -> None:
-    """Make the dataset folder, or check that it was begun with the same options."""
-    path = out / PARTS / OPTIONS_FILE
-    wanted = json.loads(json.dumps(asdict(options)))
-    if path.is_file():
-        found = {"test_sites": []} | json.loads(path.read_text())  # older folders say no sites
-        if found != wanted:
-            other = sorted(key for key in wanted if found.get(key) != wanted[key])
-            words = "; ".join(f"{key} was {found.get(key)}, is {wanted[key]}" for key in other)
-            raise ConfigError(
-                f"{out} was begun with other options ({words}). "
-                "Give the same options to go on, or another --out."
-            )
-        return
+def check_folder(out: Path) -> None:
+    """Raises ConfigError where the folder holds something else than a data set."""
     if not (out / PARTS).is_dir() and out.is_dir() and any(out.iterdir()):
         raise ConfigError(f"--out {out} is a folder with something else in it. Give an empty one.")
-    for name in (PARTS, "images", "masks"):
+
+
+def start_folder(out: Path, options: PrepareOptions) -> None:
+    """Make the dataset folder, or check that it was begun with the same options.
+
+    Raises:
+        ConfigError: it was begun with other options.
+        DataError: the file that names the options is damaged.
+    """
+    path = out / PARTS / OPTIONS_FILE
+    wanted = json.loads(json.dumps(asdict(options)))
+    for name in ("images", "masks"):
         (out / name).mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".partial")
-    aside.write_text(json.dumps(wanted))
-    os.replace(aside, path)
+    if not path.is_file():
+        write_text(path, json.dumps(sealed(wanted)))
+        return
+    try:
+        found = {"test_sites": []} | unsealed(path.read_bytes())  # older folders say no sites
+    except ValueError as error:
+        raise DataError(
+            f"{path} is damaged: delete it, then run the command with the options that {out} was "
+            "begun with."
+        ) from error
+    if found != wanted:
+        other = sorted(key for key in wanted if found.get(key) != wanted[key])
+        words = "; ".join(f"{key} was {found.get(key)}, is {wanted[key]}" for key in other)
+        raise ConfigError(
+            f"{out} was begun with other options ({words}). "
+            "Give the same options to go on, or another --out."
+        )
 
 
 def remove_strangers(out: Path, case_ids: set[str]) -> None:
@@ -197,15 +225,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     try:
         outcome = prepare(options, given.out, given.workers, given.skip_bad)
+    except StorageError as error:
+        print(f"{error} Finished cases are kept.", file=sys.stderr)
+        return 2
     except BrainAIError as error:
         print(error, file=sys.stderr)
         return 2
     except OSError as error:
-        print(
-            f"{error.strerror}: {error.filename}. Finished cases are kept: mend it, "
-            "and run the same command again.",
-            file=sys.stderr,
-        )
+        path = Path(error.filename) if error.filename else None
+        print(f"{storage_error(error, path)} Finished cases are kept.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("Stopped. The same command goes on with the cases that are left.", file=sys.stderr)

@@ -5,14 +5,15 @@
 C is 1 where every slice is FLAIR alone, else 3 (FLAIR, T1c, T2); the last plane is the mask, 0 to
 255, softened where resizing mixed tumour with brain. Reading a batch touches only its own pages,
 so a data set larger than memory trains as well as a small one.
+
+A store ends with a checksum. One that is cut, damaged, or of another shape is made again.
 """
 
 import os
+import sys
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
-from multiprocessing import get_context
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,14 @@ from filelock import FileLock
 from PIL import Image
 from tqdm import tqdm
 
-from brainai.data.dataset import SliceRecord, read_info, read_records
+from brainai.data.dataset import PARTS, SliceRecord, read_info, read_records
+from brainai.data.files import storage_error, write_whole
 from brainai.data.images import fit, prepare_slice
+from brainai.data.pools import open_pool
+from brainai.data.seals import SealedWriter, check_seal
 from brainai.errors import DataError
+
+MEMORY = "Free some memory and run the same command again."
 
 
 @dataclass(frozen=True)
@@ -38,64 +44,98 @@ class Store:
 
 
 def open_store(folder: str | Path, size: int, *, progress: bool = True) -> Store:
-    """The store of a dataset folder at one size, made first if it is not there.
+    """The store of a dataset folder at one size, made first if it is not there or damaged.
 
     Several processes may call this at once: one makes it, the others wait for the lock.
 
     Raises:
         DataError: the folder is no data set, or one of its pictures cannot be read.
+        StorageError: there is no room for the store, or the folder cannot be written to.
     """
     folder = Path(folder)
     records = read_records(folder)
     path = folder / ".store" / f"{read_info(folder)['content_hash'][:16]}-{size}.npy"
-    if not path.exists():
-        path.parent.mkdir(exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
-            if not path.exists():
-                _build(folder, records, size, path, progress)
-    planes = np.load(path, mmap_mode="r")
-    if len(planes) != len(records):
-        raise DataError(
-            f"{path} holds {len(planes)} slices, metadata.csv {len(records)}: "
-            f"delete {path.parent} and start again."
-        )
-    return Store(records, planes)
-
-
-def _build(folder: Path, records: list[SliceRecord], size: int, path: Path, progress: bool) -> None:
     channels = 1 if all(record.modalities == ("flair",) for record in records) else 3
-    part = path.with_suffix(".partial")
     shape = (len(records), channels + 1, size, size)
-    planes = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
-    read = partial(_read_slice, folder, size=size, channels=channels)
+    if not _is_whole(path, shape):
+        try:
+            path.parent.mkdir(exist_ok=True)
+            lock = FileLock(path.with_suffix(".lock"))
+            lock.acquire()
+        except OSError as error:
+            raise storage_error(error, path) from error
+        try:
+            if not _is_whole(path, shape):
+                if path.exists():
+                    print(f"{path} is damaged or outdated: it is made again.", file=sys.stderr)
+                _build(folder, records, shape, path, progress)
+        finally:
+            lock.release()
+    return Store(records, np.load(path, mmap_mode="r"))
+
+
+def _is_whole(path: Path, shape: tuple[int, ...]) -> bool:
+    """Whether the store is there, of this shape, and as it was written."""
+    try:
+        found = path.stat()
+        if not _has_seal(path, found.st_size, found.st_mtime_ns):
+            return False
+        return np.load(path, mmap_mode="r").shape == shape
+    except OSError:
+        return False
+
+
+@lru_cache(maxsize=64)
+def _has_seal(path: Path, size: int, modified: int) -> bool:
+    """Whether the checksum is right; computed once by a process for a file that stays the same."""
+    return check_seal(path) is True
+
+
+def _build(
+    folder: Path, records: list[SliceRecord], shape: tuple[int, ...], path: Path, progress: bool
+) -> None:
+    read = partial(_read_slice, folder, size=shape[-1], channels=shape[1] - 1)
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    # Spawned, because a forked child of a process that runs torch threads may hang.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    with write_whole(path) as file, open_pool(workers, MEMORY) as pool:
+        writer = SealedWriter(file)
+        np.lib.format.write_array_header_1_0(writer, header)
         slices = pool.map(read, records, chunksize=64)
-        bar = tqdm(slices, f"decode at {size} px", len(records), disable=not progress)
-        for row, decoded in enumerate(bar):
-            planes[row] = decoded
-    planes.flush()
-    del planes
-    os.replace(part, path)
+        title = f"decode at {shape[-1]} px"
+        for planes in tqdm(slices, title, len(records), disable=not progress):
+            writer.write(planes.tobytes())
+        writer.close()
 
 
 def _read_slice(folder: Path, record: SliceRecord, *, size: int, channels: int) -> np.ndarray:
     """One slice and its mask as `[channels + 1, size, size]` uint8."""
     planes = np.zeros((channels + 1, size, size), np.uint8)
     try:
-        with Image.open(folder / record.file_name) as image:
-            pixels = np.atleast_3d(np.asarray(image))
+        pixels = np.atleast_3d(_read_picture(folder / record.file_name))
         for channel in range(channels):
             source = pixels[..., min(channel, pixels.shape[2] - 1)]
             planes[channel] = np.rint(prepare_slice(source, size) * 255)
         if record.mask_file_name:
-            with Image.open(folder / record.mask_file_name) as image:
-                mask = np.asarray(image, np.float32)
+            mask = _read_picture(folder / record.mask_file_name).astype(np.float32)
             planes[-1] = np.rint(fit(mask, size))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SyntaxError) as error:
+        part = folder / PARTS / f"{record.case_id}.json"
+        advice = "copy the data set again."
+        if part.exists():
+            advice = f"delete {part} and prepare the data set again, which reads this case anew."
         raise DataError(
-            f"{folder / record.file_name} or its mask cannot be read ({error}): "
-            "prepare the data set again."
+            f"{folder / record.file_name} or its mask cannot be read ({error}): {advice}"
         ) from error
     return planes
+
+
+def _read_picture(path: Path) -> np.ndarray:
+    """The pixels of a PNG whose checksums are right; Pillow's decoder alone ignores them.
+
+    Raises:
+        OSError, ValueError, SyntaxError: it cannot be read, or is damaged.
+    """
+    with Image.open(path) as image:
+        image.verify()
+    with Image.open(path) as image:
+        return np.asarray(image)

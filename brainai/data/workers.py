@@ -1,18 +1,15 @@
 """Write many cases at once, one process per core, one case in memory per process."""
 
-import multiprocessing
-import os
 import signal
-import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import as_completed
 from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
 from brainai.data.parts import remove_case, write_case
+from brainai.data.pools import open_pool
 from brainai.data.sources import Case
 from brainai.data.volumes import use_one_thread
 from brainai.errors import DataError
@@ -37,32 +34,15 @@ def write_cases(
 
 
 def _in_processes(write: partial, cases: Sequence[Case], workers: int) -> Iterator[tuple[str, str]]:
-    # "spawn": libraries that hold threads do not survive a fork
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
-        waiting = [pool.submit(write, case) for case in cases]
-        try:
-            for result in as_completed(waiting):
-                yield result.result()
-        except BrokenProcessPool as error:
-            raise DataError(
-                "A worker process was ended from outside, most often for lack of memory. "
-                "Run the same command again with fewer --workers: finished cases are kept."
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
+    advice = "Run the same command again with fewer --workers: finished cases are kept."
+    with open_pool(workers, advice, _start_worker) as pool:
+        for result in as_completed([pool.submit(write, case) for case in cases]):
+            yield result.result()
 
 
 def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the work, after whole cases
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     use_one_thread()
-
-
-def _end_with_parent() -> None:
-    """A killed parent cannot stop its workers: they end themselves, or they would wait for ever."""
-    multiprocessing.parent_process().join()
-    os._exit(1)
 
 
 def _write_or_explain(case: Case, out: Path, min_tumor_pixels: int) -> tuple[str, str]:

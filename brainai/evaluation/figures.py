@@ -5,7 +5,6 @@ Each function returns a matplotlib Figure of its own (no pyplot, no state shared
 Universal Design, 2008); lines differ in style too, so that they stay apart in grey print.
 """
 
-import os
 from collections.abc import Callable
 from itertools import cycle
 from pathlib import Path
@@ -15,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from brainai.data.dataset import LABEL_NAMES
+from brainai.data.files import write_whole
 from brainai.evaluation.metrics import (
     SliceScores,
     auroc,
@@ -36,10 +36,9 @@ TOP_LOSSES = 12
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a PNG, aside first and then renamed."""
-    partial = path.with_name(path.name + ".partial")
-    figure.savefig(partial, dpi=DPI, format="png", facecolor="white")
-    os.replace(partial, path)
+    """Write a PNG, whole or not at all."""
+    with write_whole(path) as file:
+        figure.savefig(file, dpi=DPI, format="png", facecolor="white")
 
 
 def draw_confusion(scores: SliceScores, threshold: float) -> Figure:

@@ -2,13 +2,14 @@
 
 import json
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from brainai.data.files import write_text
+from brainai.data.seals import sealed, unsealed
 from brainai.errors import DataError
 from brainai.evaluation import cohort_figures, figures
 from brainai.evaluation.intervals import (
@@ -63,11 +64,10 @@ def write_report(
         What report.json holds, undefined figures as None.
     """
     out = Path(out)
-    (out / "figures").mkdir(parents=True, exist_ok=True)
     report = build_report(scores, threshold, about, baselines, phantoms, points, scope, others)
     drawn = _draw(out / "figures", scores, report, load_slice, history)
-    _write(out / "report.md", markdown(report, drawn))
-    _write(out / "report.json", json.dumps(report, indent=2, allow_nan=False) + "\n")
+    write_text(out / "report.md", markdown(report, drawn))
+    write_text(out / "report.json", json.dumps(sealed(report), indent=2, allow_nan=False) + "\n")
     return report
 
 
@@ -123,10 +123,10 @@ def read_report(path: str | Path) -> dict:
     """The content of a report.json.
 
     Raises:
-        DataError: it is missing or none.
+        DataError: it is missing, damaged, or none.
     """
     try:
-        report = json.loads(Path(path).read_text())
+        report = unsealed(Path(path).read_bytes())
         report["about"]["sites"], report["all"]["figures"]["auroc"]["value"]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise DataError(
@@ -184,9 +184,3 @@ def _null_for_nan(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_null_for_nan(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)

@@ -9,6 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from brainai.data.files import write_folder, write_text
 from brainai.errors import BrainAIError, DataError
 from brainai.evaluation.report import read_report
 from brainai.hub.card import CHARTS, FIGURES, model_card
@@ -31,12 +32,13 @@ def write_card(folder: Path, out: Path) -> None:
             f"{info.revision}: evaluate these."
         )
     drawn = [name for name in CHARTS if (out / FIGURES / name).is_file()]
-    shutil.copy(out / REPORT, folder)
-    shutil.rmtree(folder / FIGURES, ignore_errors=True)
-    for name in drawn:
-        (folder / FIGURES).mkdir(exist_ok=True)
-        shutil.copy(out / FIGURES / name, folder / FIGURES)
-    (folder / CARD).write_text(model_card(info, report, drawn), encoding="utf-8")
+    with write_folder(folder / FIGURES) as figures:
+        for name in drawn:
+            shutil.copy(out / FIGURES / name, figures)
+    if not drawn:
+        (folder / FIGURES).rmdir()
+    write_text(folder / REPORT, (out / REPORT).read_text(encoding="utf-8"))
+    write_text(folder / CARD, model_card(info, report, drawn))
 
 
 def main(arguments: list[str] | None = None) -> int:

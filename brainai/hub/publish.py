@@ -8,11 +8,15 @@ Private, unless --public says otherwise. A model goes in one commit with its car
 
 import argparse
 import json
-import os
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+from brainai.data.files import write_text
+from brainai.data.lock import LOCK, hold
+from brainai.data.seals import sealed, unsealed
 from brainai.errors import BrainAIError, ConfigError, HubError, WeightsError
 from brainai.hub.card import CHARTS, FIGURES, model_card
 from brainai.hub.dataset import publish_dataset
@@ -68,6 +72,20 @@ def publish_model(
     if run is not None:
         write_record(run, record)
     return said
+
+
+@contextmanager
+def untouched(folder: Path) -> Iterator[None]:
+    """Keep a training from changing a run, or the model in one, while it is published.
+
+    Raises:
+        ConfigError: a training is writing to the run.
+    """
+    places = (folder, folder.absolute().parent)
+    run = next((place for place in places if (place / LOCK).exists()), None)
+    busy = f"A training is writing to {run}: publish its model when it has ended."
+    with nullcontext() if run is None else hold(run, busy):
+        yield
 
 
 def owns(name: str) -> bool:
@@ -156,19 +174,16 @@ def publish_run(run: Path, target: Target, tag: str | None) -> str:
 
 
 def read_record(run: Path) -> dict[str, str]:
-    """What `RECORD` of a run tells; {} where there is none."""
+    """What `RECORD` of a run tells; {} where there is none, or it is damaged."""
     try:
-        return json.loads((run / RECORD).read_text())
+        return unsealed((run / RECORD).read_bytes())
     except (OSError, ValueError):
         return {}
 
 
 def write_record(run: Path, record: dict[str, str]) -> None:
-    """Write `RECORD`, aside first and then renamed."""
-    run.mkdir(parents=True, exist_ok=True)
-    partial = run / f".{RECORD}.partial"
-    partial.write_text(json.dumps(record, indent=2) + "\n")
-    os.replace(partial, run / RECORD)
+    """Write `RECORD`, whole or not at all."""
+    write_text(run / RECORD, json.dumps(sealed(record), indent=2) + "\n")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -191,7 +206,8 @@ def main(arguments: list[str] | None = None) -> int:
             print(publish_dataset(chosen.folder, target, chosen.license))
         else:
             target = Target(chosen.repository, public=chosen.public)
-            print(publish_model(chosen.folder, target, tag=chosen.tag))
+            with untouched(chosen.folder):
+                print(publish_model(chosen.folder, target, tag=chosen.tag))
     except BrainAIError as error:
         print(error, file=sys.stderr)
         return 2

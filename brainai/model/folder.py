@@ -12,8 +12,6 @@ No pickle, neither written nor read. All is checked before any of it is loaded.
 import copy
 import hashlib
 import json
-import os
-import shutil
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
@@ -23,20 +21,23 @@ from safetensors.torch import load_file, save_file
 from timm.models import save_for_hf
 
 from brainai.data.dataset import LABEL_NAMES, MODALITIES
+from brainai.data.files import storage_error, write_folder, write_text
 from brainai.data.images import MEAN, STD
+from brainai.data.seals import sealed, unsealed
 from brainai.errors import ConfigError, WeightsError
 from brainai.model.network import BrainNet, build_network
 from brainai.model.others import OURS, is_ours, is_timm_folder, load_timm_folder
 from brainai.model.scope import Scope
 
 FORMAT_VERSION = 1
+CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 DECODER = "decoder.safetensors"
 SCOPE = "scope.safetensors"
 INFO = "brainai.json"
 REPORT = "report.json"
 CARD = "README.md"
-FILES = ("config.json", WEIGHTS, DECODER, SCOPE, INFO, REPORT, CARD)  # what answers are made from
+FILES = (CONFIG, WEIGHTS, DECODER, SCOPE, INFO, REPORT, CARD)  # what answers are made from
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class ModelInfo:
     youden_threshold: float | None = None  # where sensitivity + specificity were highest
     scope: bool = False  # whether scope.safetensors belongs to it
     name: str = "brainai-resnet50"
+    config_hash: str = ""  # SHA-256 of config.json, which timm alone reads
     revision: str = ""  # 12 digits of a hash of all that an answer follows from
     dataset_hash: str = ""  # of what it was trained on
     calibration_hash: str = ""  # of what threshold, temperature and scope were fitted on
@@ -78,20 +80,34 @@ def write_model(
     *,
     half: bool = True,
 ) -> None:
-    """Write a model folder, aside first and then renamed over what was there.
+    """Write a model folder in the place of what was there, whole or not at all.
 
     Args:
         scope: what may be judged at all.
         half: store the network in half precision; it is read back as float32.
+    Raises:
+        StorageError: the disk is full, or the parent folder cannot be written to.
     """
     folder = Path(folder)
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     network = _portable(network, half)
+    with write_folder(folder) as partial:
+        try:
+            _write_weights(partial, network, info, scope)
+        except SafetensorError as error:
+            raise storage_error(error, folder) from error
+        info = replace(
+            info,
+            scope=scope is not None,
+            config_hash=_hash_of(partial / CONFIG),
+            revision=_digest(partial, info),
+        )
+        write_text(partial / INFO, json.dumps(sealed(asdict(info)), indent=2) + "\n")
+
+
+def _write_weights(folder: Path, network: BrainNet, info: ModelInfo, scope: Scope | None) -> None:
     save_for_hf(
         network.classifier,
-        partial,
+        folder,
         model_config={"label_names": list(info.label_names), OURS: FORMAT_VERSION},
         safe_serialization=True,
         data_config={
@@ -104,14 +120,10 @@ def write_model(
         },
     )
     if network.decoder is not None:
-        save_file(network.decoder.state_dict(), partial / DECODER)
+        save_file(network.decoder.state_dict(), folder / DECODER)
     if scope is not None:
         tensors = {name: t.cpu().contiguous() for name, t in scope.state_dict().items()}
-        save_file(tensors, partial / SCOPE)
-    info = replace(info, scope=scope is not None, revision=_digest(partial, info))
-    _write_json(partial / INFO, asdict(info))
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(partial, folder)
+        save_file(tensors, folder / SCOPE)
 
 
 def load_model(folder: str | Path, *, drop_path: float = 0.0) -> tuple[BrainNet, ModelInfo]:
@@ -142,6 +154,8 @@ def load_model(folder: str | Path, *, drop_path: float = 0.0) -> tuple[BrainNet,
         parts[DECODER] = network.decoder
     for name, module in (parts | ({SCOPE: Scope()} if info.scope else {})).items():
         _check_part(module, folder / name)
+    if info.config_hash and info.config_hash != _hash_of(folder / CONFIG):
+        raise WeightsError(f"{folder / CONFIG} is damaged: copy the model folder again.")
     if info.revision and info.revision != _digest(folder, info):
         raise WeightsError(
             f"{folder}: {INFO} and the weights beside it are not of one and the same model, or "
@@ -176,7 +190,7 @@ def read_info(folder: str | Path) -> ModelInfo:
     """
     path = Path(folder) / INFO
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = unsealed(path.read_bytes())
         newest = int(values.get("format_version", 0))
     except FileNotFoundError as error:
         raise WeightsError(
@@ -200,7 +214,7 @@ def read_report(folder: str | Path) -> dict | None:
     """report.json of a model folder, or None where there is none of ours that can be read: the
     weights answer without."""
     try:
-        report = json.loads((Path(folder) / REPORT).read_text(encoding="utf-8"))
+        report = unsealed((Path(folder) / REPORT).read_bytes())
         report["all"]["figures"]["dice"]["value"], report["about"]["split"], report["threshold"]
         report["source"].items(), report["points"].items()
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
@@ -213,8 +227,8 @@ def is_whole(folder: str | Path) -> bool:
     the two that say which these are. A folder of ours with files missing looks like one of
     timm's, but for a mark in its config.json."""
     folder = Path(folder)
-    names = ["config.json", WEIGHTS]
-    if not (folder / "config.json").is_file():
+    names = [CONFIG, WEIGHTS]
+    if not (folder / CONFIG).is_file():
         return False
     if (folder / INFO).is_file() or is_ours(folder):
         names.append(INFO)
@@ -251,6 +265,14 @@ def _portable(network: BrainNet, half: bool) -> BrainNet:
     return network.half() if half else network
 
 
+def _hash_of(path: Path) -> str:
+    """SHA-256 of a file, "" where it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
 def _digest(folder: Path, info: ModelInfo) -> str:
     """12 digits of the SHA-256 of the weights and of what was fitted to them."""
     fitted = info.score_weights, info.temperature, info.threshold
@@ -258,7 +280,3 @@ def _digest(folder: Path, info: ModelInfo) -> str:
     for path in sorted(folder.glob("*.safetensors")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
-
-
-def _write_json(path: Path, values: dict) -> None:
-    path.write_text(json.dumps(values, indent=2) + "\n")

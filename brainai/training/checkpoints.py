@@ -3,25 +3,36 @@
     config.json                 the resolved configuration
     metrics.jsonl               one line per epoch
     checkpoints/last.pt         all that is needed to go on
+    checkpoints/previous.pt     the same, one epoch earlier, in case last.pt gets damaged
     checkpoints/best.safetensors   the weights with the best AUROC on `valid`
     figures/, report.json, report.md, model/   written at the end
 
-Every file is written aside and renamed: a kill leaves the old one or the new one.
+Every file is written aside and renamed: a kill leaves the old one or the new one. Checkpoints and
+weights carry a checksum, and metrics.jsonl is written anew from the checkpoint on resuming.
 """
 
+import hashlib
+import io
 import json
-import os
+import pickle
 import subprocess
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
 
 from brainai.data.dataset import read_info
-from brainai.errors import ConfigError
+from brainai.data.files import write_text, write_whole
+from brainai.data.seals import CHECKSUM, SealedWriter, check_seal
+from brainai.errors import ConfigError, WeightsError
 from brainai.model.network import BrainNet
 from brainai.training.config import TrainConfig
+
+LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.safetensors"
 
 
 @dataclass(frozen=True)
@@ -39,26 +50,41 @@ def identity(config: TrainConfig) -> dict:
 
 
 def save_checkpoint(config: TrainConfig, progress: Progress, state: dict) -> None:
-    """Write checkpoints/last.pt; `state` holds state dicts of network, optimizer and schedule."""
-    path = config.out / "checkpoints" / "last.pt"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    torch.save({"progress": asdict(progress), "identity": identity(config)} | state, partial)
-    os.replace(partial, path)
+    """Write checkpoints/last.pt; `state` holds state dicts of network, optimizer and schedule.
+
+    Raises:
+        StorageError: the disk is full, or the folder cannot be written to.
+    """
+    folder = config.out / "checkpoints"
+    about = {
+        "progress": asdict(progress),
+        "identity": identity(config),
+        "history": read_history(config.out),
+    }
+    content = io.BytesIO()  # torch hides the reason when it fails to write to a disk
+    torch.save(about | state, content)
+    with write_whole(folder / LAST, older=folder / PREVIOUS) as file:
+        writer = SealedWriter(file)
+        writer.write(content.getbuffer())
+        writer.close()
 
 
-def load_checkpoint(config: TrainConfig) -> tuple[Progress, dict] | None:
-    """The last checkpoint, or None where the run has not finished an epoch.
+def load_checkpoint(
+    config: TrainConfig, tell: Callable[[str], None] = print
+) -> tuple[Progress, dict] | None:
+    """The last checkpoint that is whole, or None where the run has not finished an epoch.
 
     Stages that have not begun may be asked for anew: longer, shorter, or none.
 
+    Args:
+        tell: called with a sentence where last.pt cannot be used and previous.pt is.
     Raises:
         ConfigError: it was made with another configuration or data set.
+        WeightsError: both checkpoints, or the best weights that belong to them, are damaged.
     """
-    path = config.out / "checkpoints" / "last.pt"
-    if not path.exists():
+    saved = _read_newest(config.out / "checkpoints", tell)
+    if saved is None:
         return None
-    saved = torch.load(path, map_location="cpu", weights_only=True)
     progress, found = Progress(**saved.pop("progress")), saved.pop("identity")
     begun = progress.stage + (progress.epoch > 0)
     asked, found = (
@@ -70,50 +96,122 @@ def load_checkpoint(config: TrainConfig) -> tuple[Progress, dict] | None:
             f"{config.out} was trained with another {', '.join(changed)}: "
             "resume with the same options, or choose another --out."
         )
+    saved["history"] = saved.get("history", read_history(config.out))  # older runs keep none
+    if progress.best_auroc >= 0 or progress.stage >= len(config.stages):
+        _read_best(config.out)
     return progress, saved
 
 
+def _read_newest(folder: Path, tell: Callable[[str], None]) -> dict | None:
+    """The content of last.pt, or of previous.pt where last.pt is damaged or missing."""
+    for name in (LAST, PREVIOUS):
+        saved = _read_checkpoint(folder / name)
+        if saved is not None:
+            if name == PREVIOUS:
+                tell(f"{folder / LAST} is damaged or missing: the run goes on from {name}.")
+            return saved
+    if any((folder / name).exists() for name in (LAST, PREVIOUS)):
+        raise WeightsError(
+            f"No checkpoint in {folder} is whole. Copy {LAST} from a backup, or train from the "
+            "beginning without --resume."
+        )
+    return None
+
+
+def _read_checkpoint(path: Path) -> dict | None:
+    """The content of a checkpoint file; None where it is missing or damaged."""
+    try:
+        if check_seal(path) is False:
+            return None
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        return saved if {"progress", "identity", "network"} <= saved.keys() else None
+    except (OSError, RuntimeError, ValueError, LookupError, EOFError, TypeError, AttributeError,
+            pickle.UnpicklingError):  # fmt: skip
+        return None
+
+
 def save_best(run: Path, network: BrainNet) -> None:
-    """Write checkpoints/best.safetensors."""
-    path = run / "checkpoints" / "best.safetensors"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    save_file({k: v.cpu().contiguous() for k, v in network.state_dict().items()}, partial)
-    os.replace(partial, path)
+    """Write checkpoints/best.safetensors, with a checksum in its metadata.
+
+    Raises:
+        StorageError: the disk is full, or the folder cannot be written to.
+    """
+    tensors = {k: v.cpu().contiguous() for k, v in network.state_dict().items()}
+    with write_whole(run / "checkpoints" / BEST) as file:
+        file.write(save(tensors, metadata={CHECKSUM: _checksum(tensors)}))
 
 
 def load_best(run: Path, network: BrainNet) -> None:
-    """Put the best weights of a run into the network."""
-    network.load_state_dict(load_file(run / "checkpoints" / "best.safetensors"))
+    """Put the best weights of a run into the network.
+
+    Raises:
+        WeightsError: they are missing, damaged or of another network.
+    """
+    tensors = _read_best(run)
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise WeightsError(
+            f"{run / 'checkpoints' / BEST} holds weights of another network: copy the file of this "
+            "run from a backup, or train from the beginning without --resume."
+        ) from error
+
+
+def _read_best(run: Path) -> dict[str, Tensor]:
+    """The tensors of best.safetensors, checked; files of older versions have no checksum."""
+    path = run / "checkpoints" / BEST
+    try:
+        with safe_open(path, framework="pt") as file:
+            expected = (file.metadata() or {}).get(CHECKSUM)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, ValueError, SafetensorError):
+        tensors = None
+    if tensors is None or expected not in (None, _checksum(tensors)):
+        raise WeightsError(
+            f"{path} is damaged or missing: copy it from a backup, or train from the beginning "
+            "without --resume."
+        )
+    return tensors
+
+
+def _checksum(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 of names, types, shapes and values."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def write_config(run: Path, config: dict) -> None:
     """Write config.json."""
-    run.mkdir(parents=True, exist_ok=True)
-    partial = run / ".config.json.partial"
-    partial.write_text(json.dumps(config, indent=2, default=str) + "\n")
-    os.replace(partial, run / "config.json")
+    write_text(run / "config.json", json.dumps(config, indent=2, default=str) + "\n")
 
 
 def read_history(run: Path) -> list[dict]:
-    """The epochs of metrics.jsonl, the oldest first; a half-written last line is left out."""
-    path = run / "metrics.jsonl"
+    """The epochs of metrics.jsonl, the oldest first, up to the first damaged line."""
     history = []
-    for line in path.read_text().splitlines() if path.exists() else []:
-        try:
-            history.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
+    try:
+        for line in (run / "metrics.jsonl").read_bytes().splitlines():
+            figures = json.loads(line)
+            figures["stage"], figures["epoch"]
+            history.append(figures)
+    except (OSError, ValueError, LookupError, TypeError):
+        pass
     return history
+
+
+def write_history(run: Path, history: list[dict]) -> None:
+    """Write metrics.jsonl."""
+    lines = (json.dumps(figures) + "\n" for figures in history)
+    write_text(run / "metrics.jsonl", "".join(lines))
 
 
 def log_epoch(run: Path, figures: dict) -> None:
     """Add an epoch to metrics.jsonl, in the place of what a killed run wrote of it or after it."""
     here = (figures["stage"], figures["epoch"])
     kept = [line for line in read_history(run) if (line["stage"], line["epoch"]) < here]
-    partial = run / ".metrics.jsonl.partial"
-    partial.write_text("".join(json.dumps(line) + "\n" for line in [*kept, figures]))
-    os.replace(partial, run / "metrics.jsonl")
+    write_history(run, [*kept, figures])
 
 
 def git_revision() -> str:

@@ -1,6 +1,9 @@
 """What several processes need beyond Accelerate, so that they compute what one would."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
@@ -9,21 +12,57 @@ from accelerate.utils import broadcast_object_list
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
 
+from brainai.data.files import storage_error
 from brainai.errors import BrainAIError, ConfigError
+
+Result = TypeVar("Result")
+LOST = re.compile(r"gloo|nccl|connection (closed|reset|refused)|broken pipe|timed out", re.I)
+
+
+class MainProcessFailed(BrainAIError):
+    """The main process failed and tells why; raised in the other processes, which end as well."""
 
 
 def in_main_process(accelerator: Accelerator, call: Callable, *arguments: object) -> None:
-    """Run in the main process alone, and raise in all of them what a user can mend: else the others
-    would wait for it for ever."""
-    problem: list[str | None] = [None]
+    """Run in the main process alone while the others wait, and raise in all of them if it fails.
+
+    Raises:
+        BrainAIError: in the main process, what `call` raised; `MainProcessFailed` in the others.
+    """
+    problem: BrainAIError | None = None
     if accelerator.is_main_process:
         try:
             call(*arguments)
         except BrainAIError as error:
-            problem = [str(error)]
-    broadcast_object_list(problem)
-    if problem[0] is not None:
-        raise ConfigError(problem[0])
+            problem = error
+        except OSError as error:
+            problem = storage_error(error, Path(error.filename) if error.filename else None)
+    found = [None if problem is None else str(problem)]
+    broadcast_object_list(found)
+    if problem is not None:
+        raise problem
+    if found[0] is not None:
+        raise MainProcessFailed(found[0])
+
+
+def main_process_first(
+    accelerator: Accelerator, call: Callable[..., Result], *arguments: object
+) -> Result:
+    """Run in the main process, then in the others, which find what it has written; the result.
+
+    Raises:
+        BrainAIError: as `in_main_process`.
+    """
+    result: list[Result] = []
+    in_main_process(accelerator, lambda: result.append(call(*arguments)))
+    return result[0] if result else call(*arguments)
+
+
+def lost_process(error: Exception) -> bool:
+    """Whether an error means that another process of this training is gone."""
+    if not dist.is_available() or not dist.is_initialized() or dist.get_world_size() == 1:
+        return False
+    return isinstance(error, dist.DistError) or bool(LOST.search(str(error)))
 
 
 def share_batch_norm(network: nn.Module, accelerator: Accelerator) -> nn.Module:

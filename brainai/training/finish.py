@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 
 from brainai.data.dataset import SPLITS, read_records
+from brainai.data.files import write_folder
+from brainai.data.lock import hold
 from brainai.errors import BrainAIError, DataError
 from brainai.evaluation.baselines import score_baselines
 from brainai.evaluation.calibration import calibrate
@@ -45,24 +47,26 @@ def finish(
         history: one dict per epoch, for the learning curves.
     Raises:
         DataError: no data set, or an empty `valid` or `test`.
+        StorageError: the disk is full, or the folder cannot be written to.
     """
     network = network.half().float()  # as it will be stored
     info = calibrate(network, info, data)
     folder = out / "model"
-    write_model(folder, network, info, scope)
-    published, info = load_model(folder)
-    report = write_report(
-        out,
-        score_split(published, info, data, "test"),
-        threshold=info.threshold,
-        about=describe(info, data, "test", ("flair",)) | {"command": command},
-        load_slice=slice_loader(data, info.image_size),
-        history=history,
-        baselines=score_baselines(data, "test", info.image_size),
-        points=other_points(info),
-        scope=measure_scope(scope, data, "test", image_size=info.image_size) if scope else None,
-    )
-    write_card(folder, out)
+    with write_folder(folder) as unfinished:  # it takes its place together with report and card
+        write_model(unfinished, network, info, scope)
+        published, info = load_model(unfinished)
+        report = write_report(
+            out,
+            score_split(published, info, data, "test"),
+            threshold=info.threshold,
+            about=describe(info, data, "test", ("flair",)) | {"command": command},
+            load_slice=slice_loader(data, info.image_size),
+            history=history,
+            baselines=score_baselines(data, "test", info.image_size),
+            points=other_points(info),
+            scope=measure_scope(scope, data, "test", image_size=info.image_size) if scope else None,
+        )
+        write_card(unfinished, out)
     print(table(report))
     print(f"model folder: {folder}")
     return folder
@@ -77,6 +81,11 @@ def open_scope(model: str | Path, data: Path, steps: int | None) -> Scope | None
     if scope is not None:
         set_limits(scope, data)
     return scope
+
+
+def busy(run: Path) -> str:
+    """What a second process is told that would write to a run folder."""
+    return f"Another training is writing to {run}: wait for its end, or give another --out."
 
 
 def check_splits(data: Path) -> None:
@@ -115,7 +124,8 @@ def main(arguments: list[str] | None = None) -> int:
         network, info = load_model(weights.folder)
         check_splits(chosen.data)
         scope = open_scope(weights.folder, chosen.data, chosen.scope_steps)
-        finish(network, info, chosen.data, chosen.out, scope, command=command)
+        with hold(chosen.out, busy(chosen.out)):
+            finish(network, info, chosen.data, chosen.out, scope, command=command)
     except BrainAIError as error:
         print(error, file=sys.stderr)
         return 2

@@ -11,9 +11,11 @@ import numpy as np
 from accelerate import Accelerator
 from tqdm import tqdm
 
+from brainai.data.files import write_text, write_whole
 from brainai.model.network import BrainNet
 from brainai.training.checkpoints import Progress
 from brainai.training.config import TrainConfig
+from brainai.training.distributed import in_main_process
 from brainai.training.stages import augmented_batches, open_stage, train_step
 
 LOWEST, HIGHEST = 1e-6, 1.0
@@ -48,8 +50,7 @@ def find_learning_rate(
         if not np.isfinite(losses[-1]) or losses[-1] > DIVERGED * min(losses):
             break
     best = steepest(rates, losses)
-    if accelerator.is_main_process:
-        _write(config.out, rates, losses, best)
+    in_main_process(accelerator, _write, config.out, rates, losses, best)
     return best
 
 
@@ -64,15 +65,13 @@ def steepest(rates: list[float], losses: list[float]) -> float:
 
 
 def _write(run: Path, rates: list[float], losses: list[float], best: float) -> None:
-    figures = run / "figures"
-    figures.mkdir(parents=True, exist_ok=True)
-    (run / "lr_finder.json").write_text(
-        json.dumps({"lr": rates, "loss": losses, "suggestion": best}, indent=2) + "\n"
-    )
+    values = {"lr": rates, "loss": losses, "suggestion": best}
+    write_text(run / "lr_finder.json", json.dumps(values, indent=2) + "\n")
     figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
     axes.semilogx(rates, losses)
     axes.axvline(best, linestyle="--", color="black", label=f"falls fastest at {best:.1e}")
     axes.set(xlabel="learning rate of the head", ylabel="smoothed training loss")
     axes.legend()
-    figure.savefig(figures / "lr_finder.png", dpi=150)
+    with write_whole(run / "figures" / "lr_finder.png") as file:
+        figure.savefig(file, dpi=150, format="png")
     plt.close(figure)

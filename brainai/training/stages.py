@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,7 @@ from brainai.training.batches import (
 )
 from brainai.training.checkpoints import Progress, log_epoch, save_best, save_checkpoint
 from brainai.training.config import Stage, TrainConfig
+from brainai.training.distributed import in_main_process, main_process_first
 from brainai.training.losses import slice_losses
 
 
@@ -58,8 +60,10 @@ def open_stage(
     every stage gets its own.
     """
     stage = config.stages[index]
-    with accelerator.main_process_first():
-        store = open_store(config.data, stage.image_size, progress=accelerator.is_main_process)
+    opened = partial(
+        open_store, config.data, stage.image_size, progress=accelerator.is_main_process
+    )
+    store = main_process_first(accelerator, opened)
     set_trainable(network, stage.train)
     groups = parameter_groups(network, stage.lr, stage.lr_spread, config.weight_decay)
     rows = epoch_rows(store.records, config.slices_per_case, seed=0)
@@ -254,31 +258,36 @@ def close_epoch(
 
     A run that is killed before the checkpoint repeats the epoch and writes the same again.
     """
-    accelerator.log(
-        figures, step=sum(s.epochs for s in config.stages[: progress.stage]) + progress.epoch
-    )
     auroc = figures["auroc"]
     better = np.isnan(auroc) or auroc >= progress.best_auroc
     best = auroc if better and not np.isnan(auroc) else progress.best_auroc
     after = replace(progress, epoch=progress.epoch + 1, best_auroc=best)
-    if accelerator.is_main_process:
+
+    def keep() -> None:
+        done = sum(stage.epochs for stage in config.stages[: progress.stage])
+        accelerator.log(figures, step=done + progress.epoch)
         log_epoch(config.out, figures)
         if better:
             save_best(config.out, answering(accelerator, fitting))
-        state = {
-            "network": network.state_dict(),
-            "optimizer": fitting.optimizer.optimizer.state_dict(),
-            "schedule": fitting.schedule.state_dict(),
-            "scaler": accelerator.scaler.state_dict() if accelerator.scaler else None,
-            "average": fitting.average.state_dict() if fitting.average else None,
-        }
-        save_checkpoint(config, after, state)
+        save_checkpoint(config, after, state_of(accelerator, network, fitting))
+
+    in_main_process(accelerator, keep)
     accelerator.print(
         f"stage {progress.stage} epoch {progress.epoch} ({fitting.stage.image_size} px): "
         + ", ".join(f"{name} {figures[name]:.4g}" for name in list(figures)[3:])
     )
-    accelerator.wait_for_everyone()
     return after
+
+
+def state_of(accelerator: Accelerator, network: BrainNet, fitting: Fitting) -> dict:
+    """The state dicts that `fit_stage` goes on from."""
+    return {
+        "network": network.state_dict(),
+        "optimizer": fitting.optimizer.optimizer.state_dict(),
+        "schedule": fitting.schedule.state_dict(),
+        "scaler": accelerator.scaler.state_dict() if accelerator.scaler else None,
+        "average": fitting.average.state_dict() if fitting.average else None,
+    }
 
 
 def check_splits(store: Store, data: Path, batch_size: int, epoch_slices: int) -> None:

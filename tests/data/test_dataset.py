@@ -95,7 +95,7 @@ def test_info_of_an_unfinished_or_newer_data_set_is_refused(tmp_path: Path) -> N
     with pytest.raises(DataError, match="did not finish"):
         read_info(tmp_path)
     (tmp_path / "dataset.json").write_text("{")
-    with pytest.raises(DataError, match="did not finish"):
+    with pytest.raises(DataError, match="is damaged: prepare the data set again"):
         read_info(tmp_path)
     info = {"format_version": FORMAT_VERSION + 1}
     (tmp_path / "dataset.json").write_text(json.dumps(info))

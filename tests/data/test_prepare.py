@@ -12,12 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from faults import damage as damage_file
+from faults import every_damage, small_files
 from PIL import Image
 from scans import add_header_text, brain, labels, write_brats, write_lgg, write_scan
 
 from brainai.data.dataset import SliceRecord, assign_split, read_info, read_records
 from brainai.data.images import window
+from brainai.data.lock import hold
 from brainai.data.prepare import main
+from brainai.errors import DataError
 
 REAL = Path(os.environ.get("BRAINAI_REAL_SCANS", "real-scans"))
 
@@ -141,7 +145,7 @@ def test_a_folder_of_an_older_version_goes_on(raw: Path, tmp_path: Path) -> None
     assert main(command(raw, out)) == 0
     options = out / ".parts" / ".options.json"
     values = json.loads(options.read_text())
-    del values["test_sites"]
+    del values["test_sites"], values["checksum"]
     options.write_text(json.dumps(values))
     assert main(command(raw, out)) == 0
 
@@ -199,6 +203,82 @@ def test_a_run_that_was_killed_goes_on_to_the_same_end(raw: Path, tmp_path: Path
     assert not (out / ".parts" / "unfinished").exists() or not any(
         (out / ".parts" / "unfinished").iterdir()
     )
+
+
+@pytest.mark.distributed
+def test_a_preparation_that_is_killed_goes_on_to_the_same_hash(raw: Path, tmp_path: Path) -> None:
+    for number in range(3, 9):
+        write_lgg(raw / "lgg", f"TCGA_CS_494{number}_19970222")
+    main(command(raw, tmp_path / "whole"))
+    out = tmp_path / "out"
+    call = [sys.executable, "-m", "brainai.data.prepare", *command(raw, out, workers=2)]
+    process = subprocess.Popen(call, cwd=Path(__file__).parents[2], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not list((out / ".parts").glob("[!.]*.json")) and time.monotonic() < deadline:
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    assert not (out / "dataset.json").exists()
+    assert main(command(raw, out)) == 0
+    assert everything(out) == everything(tmp_path / "whole")
+    assert not list(out.rglob("*.partial"))
+
+
+def test_a_second_preparation_of_the_same_folder_is_refused(
+    raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    out = tmp_path / "out"
+    main(command(raw, out))
+    before = everything(out)
+    with hold(out / ".parts", "held by this test"):
+        assert main(command(raw, out)) == 2
+    assert "Another preparation is writing to" in capsys.readouterr().err
+    assert everything(out) == before
+
+
+def test_a_full_disk_is_one_sentence_and_finished_cases_stay(
+    raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    out = tmp_path / "out"
+    with small_files(400):  # the options fit, the pictures of three sequences do not
+        assert main(command(raw, out)) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "cannot be written or read (File too large)" in said
+    assert said.endswith("Finished cases are kept.")
+    assert not list((out / ".parts" / "unfinished").iterdir())
+    assert main(command(raw, out)) == 0
+
+
+@every_damage
+@pytest.mark.parametrize("name", ["metadata.csv", "dataset.json"])
+def test_a_damaged_table_is_told_and_prepared_again(
+    raw: Path, tmp_path: Path, name: str, how: str
+) -> None:
+    out = tmp_path / "out"
+    main(command(raw, out))
+    before = everything(out)
+    damage_file(out / name, how)
+    with pytest.raises(DataError, match=r"is damaged.*[Pp]repare the data set again"):
+        read_records(out)
+    assert main(command(raw, out)) == 0
+    assert everything(out) == before
+
+
+@every_damage
+@pytest.mark.parametrize("name", ["BraTS2021_00001.json", ".options.json"])
+def test_a_damaged_part_is_read_again_and_never_taken(
+    raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture, name: str, how: str
+) -> None:
+    out = tmp_path / "out"
+    main(command(raw, out))
+    before = everything(out)
+    damage_file(out / ".parts" / name, how)
+    if name == ".options.json":
+        assert main(command(raw, out)) == 2
+        assert ".options.json is damaged: delete it" in capsys.readouterr().err
+        (out / ".parts" / name).unlink()
+    assert main(command(raw, out)) == 0
+    assert everything(out) == before
 
 
 def test_a_changed_input_is_read_again_and_a_removed_one_taken_out(

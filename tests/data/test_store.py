@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from faults import damage, every_damage, small_files
 from PIL import Image
 from toy import write_dataset
 
 from brainai.data.dataset import read_records, write_records
 from brainai.data.store import open_store
-from brainai.errors import DataError
+from brainai.errors import DataError, StorageError
 
 
 def test_rows_stand_in_the_order_of_the_records(dataset_folder: Path) -> None:
@@ -63,9 +64,40 @@ def test_another_content_gets_a_store_of_its_own(tmp_path: Path) -> None:
 def test_a_damaged_picture_is_named_and_leaves_no_store(tmp_path: Path) -> None:
     folder = write_dataset(tmp_path / "data")
     (folder / "images" / "train0" / "3.png").write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"train0.3\.png.*prepare the data set again"):
+    with pytest.raises(DataError, match=r"train0.3\.png.*copy the data set again"):
         open_store(folder, 32, progress=False)
     assert not list((folder / ".store").glob("*.npy"))
+
+
+@every_damage
+def test_a_damaged_store_is_made_again_and_says_so(tmp_path: Path, capsys, how: str) -> None:
+    folder = write_dataset(tmp_path / "data")
+    before = open_store(folder, 32, progress=False).planes.copy()
+    path = next((folder / ".store").glob("*.npy"))
+    damage(path, how)
+    assert np.array_equal(open_store(folder, 32, progress=False).planes, before)
+    assert "is damaged or outdated: it is made again" in capsys.readouterr().err
+
+
+def test_a_store_of_another_table_is_made_again(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path / "data")
+    open_store(folder, 32, progress=False)
+    write_records(folder / "metadata.csv", read_records(folder)[:5])
+    assert len(open_store(folder, 32, progress=False).planes) == 5
+
+
+def test_a_picture_with_one_changed_byte_is_refused(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path / "data")
+    damage(folder / "images" / "train0" / "3.png", "middle")
+    with pytest.raises(DataError, match=r"train0.3\.png or its mask cannot be read"):
+        open_store(folder, 32, progress=False)
+
+
+def test_a_full_disk_leaves_no_store(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path / "data")
+    with small_files(10_000), pytest.raises(StorageError, match="cannot be written"):
+        open_store(folder, 32, progress=False)
+    assert [path.suffix for path in (folder / ".store").iterdir()] == [".lock"]
 
 
 @pytest.mark.distributed

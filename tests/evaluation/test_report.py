@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from brainai.data.seals import unsealed
 from brainai.errors import DataError
 from brainai.evaluation.cohort_figures import draw_mask_dice, draw_reliability
 from brainai.evaluation.figures import draw_curves, draw_learning_curves, draw_top_losses
@@ -51,7 +52,7 @@ def test_a_whole_report_is_written_and_read_back(tmp_path, cohort):
         load_slice=blank,
         history=epochs(),
     )
-    assert json.loads((tmp_path / "out/report.json").read_text()) == report
+    assert unsealed((tmp_path / "out/report.json").read_bytes()) == report
     assert report["about"] == ABOUT
     assert report["n_patients"] == 12
     drawn = sorted(path.name for path in (tmp_path / "out/figures").iterdir())

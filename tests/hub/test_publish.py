@@ -15,6 +15,7 @@ import torch
 from hub_server import Hub
 from huggingface_hub import DatasetCard, constants
 
+from brainai.data.seals import sealed, unsealed
 from brainai.errors import ConfigError, HubError
 from brainai.hub import upload
 from brainai.hub.publish import (
@@ -178,9 +179,9 @@ def test_a_repository_that_another_run_makes_first_is_not_overwritten(
 
 def test_a_report_of_other_weights_is_not_published(hub, token, run, capsys) -> None:
     path = run / "model" / "report.json"
-    report = json.loads(path.read_text())
+    report = unsealed(path.read_bytes())
     report["about"]["model_revision"] = "0" * 12
-    path.write_text(json.dumps(report))
+    path.write_text(json.dumps(sealed(report)))
     assert "has a report of other weights" in refused([str(run), "me/model"], capsys)
     path.write_text('{"accuracy": 0.9}')
     assert "has no report.json of this version" in refused([str(run), "me/model"], capsys)

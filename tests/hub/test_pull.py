@@ -13,6 +13,7 @@ from hub_server import Hub
 from huggingface_hub import constants
 from timm.models import save_for_hf
 
+from brainai.data.seals import sealed, unsealed
 from brainai.errors import HubError, WeightsError
 from brainai.hub import pull
 from brainai.hub.faults import hub_error
@@ -246,21 +247,21 @@ def test_a_damaged_file_in_the_repository_is_refused(hub: Hub, tiny) -> None:
 
 
 def test_files_of_two_models_are_refused(hub: Hub, tiny, model_folder: Path) -> None:
-    info = json.loads(tiny.files["brainai.json"])
-    changed = json.dumps(info | {"threshold": 0.1}).encode()
+    info = unsealed(tiny.files["brainai.json"])
+    changed = json.dumps(sealed(info | {"threshold": 0.1})).encode()
     tiny.commit(tiny.files | {"brainai.json": changed})
     with pytest.raises(WeightsError, match="not of one and the same model"):
         Classifier.load("me/tiny")
 
 
 def test_another_architecture_and_a_newer_format_are_refused(hub: Hub, tiny) -> None:
-    info = json.loads(tiny.files["brainai.json"])
+    info = unsealed(tiny.files["brainai.json"])
     for changed, words in (
         ({"architecture": "resnet18"}, "does not fit the network"),
         ({"architecture": "resnet_of_2030"}, "Expected a timm architecture"),
         ({"format_version": 2}, "update brainai"),
     ):
-        tiny.commit(tiny.files | {"brainai.json": json.dumps(info | changed).encode()})
+        tiny.commit(tiny.files | {"brainai.json": json.dumps(sealed(info | changed)).encode()})
         with pytest.raises(WeightsError, match=words):
             Classifier.load("me/tiny")
 
@@ -298,9 +299,9 @@ def test_a_timm_classifier_of_others_answers_as_it_is(hub: Hub, tmp_path: Path) 
 
 def test_an_older_folder_that_does_not_say_whether_it_has_a_scope(model_folder, tmp_path) -> None:
     folder = shutil.copytree(model_folder, tmp_path / "m")
-    values = json.loads((folder / "brainai.json").read_text())
+    values = unsealed((folder / "brainai.json").read_bytes())
     del values["scope"]
-    (folder / "brainai.json").write_text(json.dumps(values))
+    (folder / "brainai.json").write_text(json.dumps(sealed(values)))
     assert read_info(folder).scope is False
     (folder / "scope.safetensors").touch()
     assert read_info(folder).scope is True

@@ -9,6 +9,7 @@ import timm
 import torch
 from safetensors.torch import load_file
 
+from brainai.data.seals import sealed, unsealed
 from brainai.errors import WeightsError
 from brainai.model.folder import ModelInfo, load_model, read_info, write_model
 from brainai.model.network import build_network
@@ -76,16 +77,16 @@ def test_a_cut_off_file_is_called_damaged(model_folder: Path, tmp_path: Path) ->
 
 def test_weights_of_another_architecture_are_refused(model_folder: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(model_folder, tmp_path / "m")
-    info = json.loads((folder / "brainai.json").read_text())
-    (folder / "brainai.json").write_text(json.dumps(info | {"architecture": "resnet18"}))
+    info = unsealed((folder / "brainai.json").read_bytes())
+    (folder / "brainai.json").write_text(json.dumps(sealed(info | {"architecture": "resnet18"})))
     with pytest.raises(WeightsError, match="does not fit"):
         load_model(folder)
 
 
 def test_a_newer_format_asks_for_an_update(model_folder: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(model_folder, tmp_path / "m")
-    info = json.loads((folder / "brainai.json").read_text())
-    (folder / "brainai.json").write_text(json.dumps(info | {"format_version": 99}))
+    info = unsealed((folder / "brainai.json").read_bytes())
+    (folder / "brainai.json").write_text(json.dumps(sealed(info | {"format_version": 99})))
     with pytest.raises(WeightsError, match="update brainai"):
         load_model(folder)
 

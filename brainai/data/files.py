@@ -1,0 +1,113 @@
+"""Files and folders that are written whole or not at all. No torch in here.
+
+A file is written beside its place under a hidden name, flushed to the disk, and renamed. A kill, a
+full disk or a power cut therefore leaves the old file or the new one, never a part of it.
+"""
+
+import errno
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from brainai.errors import StorageError
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+@contextmanager
+def write_whole(path: Path, older: Path | None = None) -> Iterator[BinaryIO]:
+    """Open a binary file to write, which takes the place of `path` when the block ends well.
+
+    If the block fails, `path` is as it was before, and the unfinished file is removed.
+
+    Args:
+        older: keep the file that is replaced under this name.
+    Raises:
+        StorageError: the disk is full, or the folder cannot be written to.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if older is not None and path.exists():
+            os.replace(path, older)
+        os.replace(partial, path)
+        _flush(path.parent)
+    except OSError as error:
+        raise storage_error(error, path) from error
+    finally:
+        with suppress(OSError):
+            partial.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file with `write_whole`."""
+    with write_whole(path) as file:
+        file.write(text.encode())
+
+
+@contextmanager
+def write_folder(folder: Path) -> Iterator[Path]:
+    """An empty folder to fill, which takes the place of `folder` when the block ends well.
+
+    Raises:
+        StorageError: the disk is full, or the parent folder cannot be written to.
+    """
+    partial, old = (folder.with_name(f".{folder.name}.{end}") for end in ("partial", "old"))
+    try:
+        for left_behind in (partial, old):
+            shutil.rmtree(left_behind, ignore_errors=True)
+        partial.mkdir(parents=True)
+        yield partial
+        for path in [*partial.rglob("*"), partial]:
+            _flush(path)
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(partial, folder)
+        _flush(folder.parent)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        raise storage_error(error, folder) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def storage_error(error: Exception, path: Path | None) -> StorageError:
+    """What a user can do about a file that the operating system does not read or write.
+
+    Args:
+        error: an `OSError`, or an error of a library that quotes the number of one.
+        path: the file or folder, where it is known.
+    """
+    quoted = re.search(r"os error (\d+)", str(error))
+    number = getattr(error, "errno", None) or (int(quoted[1]) if quoted else None)
+    name, place = ("A file", "") if path is None else (path, f" in {path.parent}")
+    reason = os.strerror(number) if number else (str(error) or type(error).__name__).splitlines()[0]
+    if number in NO_ROOM:
+        advice = f"Free some space{place} and run the command again."
+    elif number == errno.EFBIG:
+        advice = "Raise the limit on the size of files (see `ulimit -f`) and run the command again."
+    elif number in NOT_ALLOWED:
+        advice = "Change its permissions, or choose another folder."
+    else:
+        advice = "Check the disk and run the command again."
+    return StorageError(f"{name} cannot be written or read ({reason}). {advice}")
+
+
+def _flush(path: Path) -> None:
+    """Make sure that a file, or the list of files in a folder, is on the disk."""
+    if os.name == "nt" and path.is_dir():  # Windows cannot flush a folder
+        return
+    descriptor = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

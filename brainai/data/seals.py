@@ -1,0 +1,80 @@
+"""Checksums that travel inside a file, so that a damaged file is noticed when it is read.
+
+A binary file ends with `SEAL` and the SHA-256 of all bytes before it. A JSON file has the key
+`checksum`, the SHA-256 of its other keys and values. Files without either are read unchecked:
+older versions wrote none.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import BinaryIO
+
+SEAL = b"sha256:"
+LENGTH = len(SEAL) + hashlib.sha256().digest_size
+CHECKSUM = "checksum"
+CHUNK = 1 << 20  # bytes read at a time
+
+
+class SealedWriter:
+    """Writes to an open file and computes the checksum on the way; `close` adds the seal."""
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+        self._digest = hashlib.sha256()
+
+    def write(self, data: bytes | memoryview) -> int:
+        self._digest.update(data)
+        return self._file.write(data)
+
+    def close(self) -> None:
+        """Write the seal. The file itself stays open."""
+        self._file.write(SEAL + self._digest.digest())
+
+
+def check_seal(path: Path) -> bool | None:
+    """Whether a binary file is as it was written; None where it has no seal.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        left = file.seek(0, 2) - LENGTH
+        if left < 0:
+            return None
+        file.seek(left)
+        seal = file.read()
+        if not seal.startswith(SEAL):
+            return None
+        file.seek(0)
+        digest = hashlib.sha256()
+        while left:
+            data = file.read(min(left, CHUNK))
+            digest.update(data)
+            left -= len(data)
+    return digest.digest() == seal[len(SEAL) :]
+
+
+def sealed(values: dict) -> dict:
+    """JSON values with their checksum added."""
+    return values | {CHECKSUM: _checksum(values)}
+
+
+def unsealed(text: str | bytes) -> dict:
+    """The values of a JSON file, without their checksum.
+
+    Raises:
+        ValueError: it is no JSON object, or the checksum is of other values.
+    """
+    values = json.loads(text)
+    if not isinstance(values, dict):
+        raise ValueError(f"expected a JSON object, found {type(values).__name__}")
+    expected = values.pop(CHECKSUM, None)
+    if expected is not None and expected != _checksum(values):
+        raise ValueError("its checksum does not match its content")
+    return values
+
+
+def _checksum(values: dict) -> str:
+    plain = json.loads(json.dumps(values))  # tuples and numeric keys as a file gives them back
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,95 @@
+"""Writing: whole or not at all, also on a full disk."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+from faults import listing, small_files
+
+from brainai.data.files import storage_error, write_folder, write_text, write_whole
+from brainai.errors import StorageError
+
+
+def test_a_file_that_fails_leaves_the_old_one_and_nothing_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    write_text(path, "old")
+    with pytest.raises(KeyError), write_whole(path) as file:
+        file.write(b"ne")
+        raise KeyError
+    assert listing(tmp_path) == {"config.json": b"old"}
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    write_text(path, "old")
+    with (
+        small_files(1000),
+        pytest.raises(StorageError, match=r"config\.json cannot be written.*ulimit"),
+    ):
+        write_text(path, "x" * 1001)
+    assert listing(tmp_path) == {"config.json": b"old"}
+
+
+def test_the_file_is_on_the_disk_before_it_takes_its_name(tmp_path: Path, monkeypatch) -> None:
+    done = []
+    flush, rename = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda number: (done.append("flush"), flush(number)))
+    monkeypatch.setattr(os, "replace", lambda *names: (done.append("rename"), rename(*names)))
+    write_text(tmp_path / "config.json", "text")
+    assert done[:2] == ["flush", "rename"]
+
+
+def test_the_older_file_is_kept_only_when_the_new_one_is_whole(tmp_path: Path) -> None:
+    new, older = tmp_path / "last", tmp_path / "previous"
+    for content in (b"1", b"2"):
+        with write_whole(new, older=older) as file:
+            file.write(content)
+    assert listing(tmp_path) == {"last": b"2", "previous": b"1"}
+    with small_files(100), pytest.raises(StorageError), write_whole(new, older=older) as file:
+        file.write(bytes(101))
+    assert listing(tmp_path) == {"last": b"2", "previous": b"1"}
+
+
+def test_a_folder_takes_its_place_as_a_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    for name in ("a", "b"):
+        with write_folder(folder) as partial:
+            (partial / name).write_text(name)
+    assert listing(tmp_path) == {"model/b": b"b"}
+    with pytest.raises(StorageError, match="the command again"), write_folder(folder) as partial:
+        (partial / "c").write_text("c")
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert listing(tmp_path) == {"model/b": b"b"}
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_what_a_killed_process_left_is_cleared_away(tmp_path: Path) -> None:
+    for left in (".model.partial", ".model.old"):
+        (tmp_path / left).mkdir()
+        (tmp_path / left / "half").touch()
+    with write_folder(tmp_path / "model") as partial:
+        (partial / "a").touch()
+    assert listing(tmp_path) == {"model/a": b""}
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (OSError(errno.ENOSPC, "full"), "Free some space in run"),
+        (OSError(errno.EDQUOT, "quota"), "Free some space in run"),
+        (OSError(errno.EROFS, "read-only"), "choose another folder"),
+        (RuntimeError("I/O error: No space left on device (os error 28)"), "Free some space"),
+        (OSError("no number"), r"\(no number\)"),
+    ],
+)
+def test_the_advice_fits_the_reason(error: Exception, advice: str) -> None:
+    with pytest.raises(StorageError, match=advice):
+        raise storage_error(error, Path("run/last.pt"))
+
+
+def test_a_file_that_is_not_known_is_not_named() -> None:
+    told = str(storage_error(OSError(errno.ENOSPC, "full"), None))
+    assert told.startswith("A file cannot be written")
+    assert "None" not in told

@@ -1,0 +1,155 @@
+"""Checkpoints and weights: on a full disk, and damaged in every way."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+from faults import damage, every_damage, listing, small_files
+
+from brainai.errors import StorageError, WeightsError
+from brainai.model.folder import ModelInfo, load_model, write_model
+from brainai.model.network import build_network
+from brainai.training.checkpoints import (
+    Progress,
+    load_best,
+    load_checkpoint,
+    log_epoch,
+    save_best,
+    save_checkpoint,
+)
+from brainai.training.config import TrainConfig, parse_config
+from train import main
+
+
+@pytest.fixture(autouse=True)
+def own_state() -> Iterator[None]:
+    """Accelerate keeps its state for the life of a process, as if no second test came."""
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture
+def config(dataset_folder: Path, tmp_path: Path) -> TrainConfig:
+    """A run of two epochs whose weights are 1 and 2."""
+    options = ["--preset", "smoke", "--data", str(dataset_folder), "--out", str(tmp_path / "run")]
+    config = parse_config(options)
+    for epoch in (0, 1):
+        log_epoch(config.out, {"stage": 1, "epoch": epoch, "auroc": 0.5})
+        state = {"network": {"weight": torch.tensor(epoch + 1.0)}}
+        save_checkpoint(config, Progress(1, epoch + 1, best_auroc=0.5), state)
+    save_best(config.out, build_network("test_resnet"))
+    return config
+
+
+def test_the_last_checkpoint_is_used_where_it_is_whole(config: TrainConfig) -> None:
+    told = []
+    progress, saved = load_checkpoint(config, told.append)
+    assert (progress.epoch, saved["network"]["weight"].item(), told) == (2, 2.0, [])
+
+
+@every_damage
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(config: TrainConfig, how: str) -> None:
+    told = []
+    damage(config.out / "checkpoints" / "last.pt", how)
+    progress, saved = load_checkpoint(config, told.append)
+    assert (progress.epoch, saved["network"]["weight"].item()) == (1, 1.0)
+    assert len(told) == 1
+    assert "last.pt is damaged or missing: the run goes on from previous.pt" in told[0]
+
+
+@every_damage
+def test_two_damaged_checkpoints_are_refused(config: TrainConfig, how: str) -> None:
+    for name in ("last.pt", "previous.pt"):
+        damage(config.out / "checkpoints" / name, how)
+    with pytest.raises(WeightsError, match=r"No checkpoint in .* is whole\. Copy last\.pt"):
+        load_checkpoint(config)
+
+
+@every_damage
+def test_damaged_best_weights_are_told_before_hours_of_training(
+    config: TrainConfig, how: str
+) -> None:
+    damage(config.out / "checkpoints" / "best.safetensors", how)
+    for read in (
+        lambda: load_checkpoint(config),
+        lambda: load_best(config.out, build_network("test_resnet")),
+    ):
+        with pytest.raises(WeightsError, match=r"best\.safetensors is damaged or missing"):
+            read()
+
+
+def test_best_weights_of_another_network_are_refused(config: TrainConfig) -> None:
+    with pytest.raises(WeightsError, match="weights of another network"):
+        load_best(config.out, build_network("test_resnet", decoder=False))
+
+
+@every_damage
+def test_the_log_of_epochs_is_restored_from_the_checkpoint(config: TrainConfig, how: str) -> None:
+    damage(config.out / "metrics.jsonl", how)
+    _, saved = load_checkpoint(config)
+    assert [(line["epoch"], line["auroc"]) for line in saved["history"]] == [(0, 0.5), (1, 0.5)]
+
+
+def test_checkpoints_of_an_older_version_are_read(config: TrainConfig) -> None:
+    path = config.out / "checkpoints" / "last.pt"
+    saved = torch.load(path, weights_only=True)
+    del saved["history"]
+    torch.save(saved, path)
+    progress, saved = load_checkpoint(config)
+    assert (progress.epoch, len(saved["history"])) == (2, 2)
+
+
+WRITERS: dict[str, Callable] = {
+    "last.pt": lambda config: save_checkpoint(
+        config, Progress(1, 3), {"network": {"weight": torch.zeros(1000)}}
+    ),
+    "best.safetensors": lambda config: save_best(config.out, build_network("test_resnet")),
+    "model": lambda config: write_model(
+        config.out / "model",
+        build_network("test_resnet"),
+        ModelInfo(architecture="test_resnet", image_size=64),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_full_disk_leaves_what_was_there(config: TrainConfig, name: str) -> None:
+    WRITERS[name](config)
+    before = listing(config.out)
+    with small_files(2000), pytest.raises(StorageError, match=f"{name} cannot be written"):
+        WRITERS[name](config)
+    assert listing(config.out) == before
+    assert not list(config.out.rglob("*.partial"))
+
+
+@every_damage
+@pytest.mark.parametrize(
+    "name", ["brainai.json", "model.safetensors", "decoder.safetensors", "config.json"]
+)
+def test_a_damaged_model_is_refused(
+    model_folder: Path, config: TrainConfig, name: str, how: str
+) -> None:
+    WRITERS["model"](config)
+    folder = config.out / "model"
+    damage(folder / name, how)
+    with pytest.raises(WeightsError, match=r"damaged|changed|does not fit"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("limit", [1000, 100_000])
+def test_train_py_ends_with_one_line_on_a_full_disk(
+    dataset_folder: Path, tmp_path: Path, monkeypatch, capfd, limit: int
+) -> None:
+    monkeypatch.setattr("threading.excepthook", None)
+    options = ["--preset", "smoke", "--cpu", "--data", str(dataset_folder)]
+    monkeypatch.setattr("sys.argv", ["train.py", *options, "--out", str(tmp_path / "run")])
+    with small_files(limit), pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    said = capfd.readouterr().err
+    assert said.splitlines()[-1].startswith("train.py: ")
+    assert said.splitlines()[-1].endswith("Add --resume to go on from the last checkpoint.")
+    assert "Traceback" not in said
+    assert not list(tmp_path.rglob("*.partial"))
