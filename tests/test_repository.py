@@ -14,6 +14,7 @@ import torch
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from benchmarks import reliability
 from brainai import __version__
 from brainai.hub.card import CHARTS, figures, model_card
 from brainai.model.folder import load_model, read_info
@@ -156,6 +157,12 @@ def test_the_figures_of_readme_and_card_are_those_of_the_report() -> None:
     charts = [name for name in CHARTS if (ROOT / "weights" / "figures" / name).exists()]
     assert len(charts) == 5  # of an evaluation: learning curves are a training's
     assert card == model_card(read_info(ROOT / "weights"), report, charts)
+
+
+def test_the_page_of_reliability_is_that_of_the_results() -> None:
+    results = reliability.read_results()
+    assert reliability.page(*results) == (ROOT / "docs" / "reliability.md").read_text()
+    assert (ROOT / "docs" / "reliability" / "soak.png").is_file()
 
 
 def test_no_other_figure_stands_in_the_readme() -> None:
