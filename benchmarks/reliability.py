@@ -9,9 +9,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.kills import kill_table
-
 from benchmarks.fuzz import fuzz_table
+from benchmarks.kills import kill_table
 
 DOCS = Path(__file__).parents[1] / "docs"
 RESULTS = DOCS / "reliability"
