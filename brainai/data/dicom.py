@@ -6,6 +6,8 @@ a series: names, ids and dates of patients end here.
 """
 
 import math
+import mmap
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -128,7 +130,10 @@ def _pixel_bytes(path: Path, called: str) -> int | None:
     Raises:
         DataError: GDCM must not see the file.
     """
-    structure = examine(path.read_bytes())
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        content = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) if size else b""
+        structure = examine(content)
     if structure.is_too_deep:
         raise DataError(
             f"{called}: expected DICOM files as a scanner writes them, found sequences that lie "

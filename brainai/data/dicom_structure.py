@@ -6,10 +6,12 @@ says, GDCM fills the picture with whatever its memory held before.
 """
 
 import zlib
+from mmap import mmap
 from typing import NamedTuple
 
 MAX_DEPTH = 64
 MAX_INFLATED_BYTES = 2**26
+MAX_ELEMENTS = 100_000  # of a file with one picture there are some hundreds
 PIXEL_DATA = (0x7FE0, 0x0010)
 ITEM_TAGS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")  # of an item, in either byte order
 UNDEFINED = 0xFFFFFFFF
@@ -49,7 +51,7 @@ class Structure(NamedTuple):
     pixel_bytes: int | None
 
 
-def examine(content: bytes) -> Structure:
+def examine(content: bytes | mmap) -> Structure:
     """Walk through the bytes of a file; those of another kind have no depth and no pixels."""
     start, syntax = _skip_meta(content)
     if syntax == DEFLATED:
@@ -74,10 +76,15 @@ def _skip_meta(content: bytes) -> tuple[int, bytes]:
 
 
 def _walk(content: bytes, position: int, order: str, is_explicit: bool) -> Structure:
-    pixel_bytes = None
+    pixel_bytes, last, count = None, (-1, -1), 0
     levels: list[Level] = []
     while head := _read_element(content, position, order, is_explicit):
-        position = head.start
+        position, count = head.start, count + 1
+        tag = (head.group, head.number)
+        # Elements stand in ascending order; what has another, or none, is no DICOM file.
+        if count > MAX_ELEMENTS or (not levels and head.group != 0xFFFE and tag <= last):
+            break
+        last = tag if not levels else last
         is_item = head.group == 0xFFFE and head.number == 0xE000
         if is_item or _holds_items(content, head, order):
             end = None if head.length == UNDEFINED else head.start + head.length
@@ -89,7 +96,7 @@ def _walk(content: bytes, position: int, order: str, is_explicit: bool) -> Struc
             break
         else:
             position += head.length
-            if (head.group, head.number) == PIXEL_DATA and not levels:
+            if tag == PIXEL_DATA and not levels:
                 pixel_bytes = head.length
         if len(levels) > 2 * MAX_DEPTH:  # a sequence and its item are two levels
             return Structure(True, None)

@@ -74,8 +74,13 @@ def test_sequences_of_unknown_kind_count_too():
 
 @pytest.mark.parametrize("defined", [True, False])
 def test_many_items_beside_each_other_are_not_deep(defined):
-    content = b"".join(nested(3, "explicit", defined) for _ in range(2000))
-    assert not examine(part10(content, "explicit")).is_too_deep
+    inside = nested(2, "explicit", defined)
+    item = struct.pack("<HHI", 0xFFFE, 0xE000, len(inside)) + inside
+    items = item * 2000
+    head = struct.pack("<HH2sHI", 0x0008, 0x1140, b"SQ", 0, len(items))
+    pixels = struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OW", 0, 6) + bytes(6)
+    found = examine(part10(head + items + pixels, "explicit"))
+    assert (found.is_too_deep, found.pixel_bytes) == (False, 6)
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", bytes(10_000), b"\xfe\xff\x00\xe0" * 3000])
