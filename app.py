@@ -20,7 +20,6 @@ from brainai.web.sweep import claim_folder
 
 claim_folder()  # before Gradio is imported
 
-from brainai.data.reader_pool import POOL
 from brainai.errors import BrainAIError
 from brainai.inference.classifier import Classifier
 from brainai.model.folder import read_report
@@ -42,7 +41,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that uploads go at the end
-    POOL.warm()
     try:
         classifier = Classifier.load(options.weights, fallback=HERE / "weights")
     except BrainAIError as error:

@@ -107,7 +107,7 @@ def visit(crowd: Crowd, number: int, seed: int) -> None:
             crowd.count(kind, "answered", time.perf_counter() - started)
         except AppError as error:
             crowd.count(kind, f"told {error.title}", time.perf_counter() - started)
-            if error.title in ("busy", "uploads_full"):
+            if error.title in ("busy", "full", "too_much"):
                 crowd.stop.wait(draw.uniform(1, 5))
             elif kind != "bad":
                 crowd.note_wrong(f"{kind}: {error.title}: {error.message}")
@@ -280,6 +280,7 @@ def soak(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
     connect(crowd.url, 0).predict(flair=handle_file(str(files["slice"][0])), api_name="/predict")
     sample_until(began + 10)
+    crowded = len(curve)
     threads = [
         threading.Thread(target=visit, args=(crowd, number, number), daemon=True)
         for number in range(options.clients)
@@ -299,7 +300,15 @@ def soak(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     return {
         "command": f"python -m benchmarks.soak --minutes {options.minutes:g} "
         f"--clients {options.clients}",
+        "clients": options.clients,
+        "minutes": options.minutes,
+        "settle_seconds": SETTLE_SECONDS,
         "outcomes": dict(sorted(before.items())),
+        "memory_mb": {
+            "before": curve[crowded - 1]["memory_mb"],
+            "peak": max(state["memory_mb"] for state in curve),
+            "after": curve[-1]["memory_mb"],
+        },
         "answers_per_second": round(
             sum(n for key, n in before.items() if "answered" in key) / options.minutes / 60, 2
         ),

@@ -275,15 +275,19 @@ def _check_stack(stack: Sequence[Slice], called: str) -> np.ndarray:
 
 def _read_pixels(stack: list[Slice], called: str) -> np.ndarray:
     """The voxels of a checked stack, in its order; values as the scanner scales them."""
-    reader = sitk.ImageSeriesReader()
+    reader = sitk.ImageFileReader()
     reader.SetImageIO("GDCMImageIO")
     reader.SetOutputPixelType(sitk.sitkFloat32)  # each file may have a scale of its own
-    reader.SetFileNames([str(found.path) for found in stack])
-    try:
-        voxels = sitk.GetArrayFromImage(reader.Execute()).transpose(2, 1, 0)
-    except RuntimeError:
-        raise _damaged(called) from None
-    return np.nan_to_num(voxels, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+    voxels = np.empty((len(stack), *stack[0].shape[::-1]), np.float32)
+    for plane, found in zip(voxels, stack, strict=True):
+        reader.SetFileName(str(found.path))
+        try:
+            image = reader.Execute()  # has a name because a view does not keep it
+            plane[:] = sitk.GetArrayViewFromImage(image).reshape(plane.shape)
+        except (RuntimeError, ValueError):
+            raise _damaged(called) from None
+        np.nan_to_num(plane, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+    return voxels.transpose(2, 1, 0)
 
 
 def _affine(first: Slice, heights: np.ndarray) -> np.ndarray:

@@ -46,8 +46,8 @@ class Budget(NamedTuple):
     memory_bytes: int
 
 
-SLICE = Budget(5, 30, 1_000_000_000)
-SCAN = Budget(60, 180, 1_500_000_000)
+SLICE = Budget(5, 30, 800_000_000)
+SCAN = Budget(30, 120, 900_000_000)  # 100 million voxels take 400 MB
 
 
 class _Ended(Exception):

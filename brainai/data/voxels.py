@@ -89,7 +89,7 @@ def read_voxels(
             if is_scaled:
                 numbers = numbers * np.float32(scale[0]) + np.float32(scale[1])
             target[:] = numbers
-        if kept.kind == "f":
+        if kept.kind == "f" and not np.isfinite(target).all():
             np.nan_to_num(target, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
     return voxels.transpose(2, 1, 0)
 

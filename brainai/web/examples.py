@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from brainai.errors import DataError
 from brainai.web.embed import picture_uri
 
 PIXEL_MM = 0.9375  # of the pictures in examples/: 240 mm over 256 pixels
@@ -19,6 +20,17 @@ class Examples:
 
     slices: Sequence[Path] = ()
     scan: Path | None = None
+
+    def number(self, chosen: object) -> int:
+        """The number of the slice that a page says was chosen.
+
+        Raises:
+            DataError: there is none of this number.
+        """
+        text = str(chosen)
+        if text.isascii() and text.isdecimal() and len(text) < 6 and int(text) < len(self.slices):
+            return int(text)
+        raise DataError("Expected the number of an example, found another value.", "bad_request")
 
 
 def find_examples(folder: Path) -> Examples:

@@ -1,27 +1,44 @@
 """The page and its endpoints put together, and served."""
 
+import contextlib
+import shutil
+from collections.abc import AsyncIterator, Callable
 from html import escape
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.utils import get_upload_folder
+from starlette.middleware import Middleware
+from starlette.routing import Route
 
+from brainai.data.reader_pool import POOL
 from brainai.hub.pull import Fetched
 from brainai.model.folder import ModelInfo
 from brainai.web.about_page import add_about_page
 from brainai.web.api_page import add_api_page
 from brainai.web.endpoints import add_endpoints
 from brainai.web.examples import Examples
+from brainai.web.front import FrontDoor
+from brainai.web.guard import Guard
 from brainai.web.jobs import Jobs
 from brainai.web.limits import MAX_SCAN_BYTES, MAX_WAITING, SESSIONS
+from brainai.web.logs import log_places_only
 from brainai.web.many_page import add_many_page
+from brainai.web.memory import share_arenas, trimmed
+from brainai.web.open_routes import API
+from brainai.web.page import Page
+from brainai.web.proxies import Proxies, uvicorn_trusts_nobody
+from brainai.web.quota import Ledger
+from brainai.web.receiving import recount, upload_route
 from brainai.web.scan_page import add_scan_page
 from brainai.web.slice_page import SlicePage, add_slice_page
 from brainai.web.start_page import StartPage, add_start_page
 from brainai.web.style import own_html, theme
 from brainai.web.sweep import claim_folder, swept
-from brainai.web.uploads import refuse_addresses
+from brainai.web.uploads import refuse_addresses, uploads_in_use
+from brainai.web.waiting import settle
 
 CSS = Path(__file__).parent / "assets" / "page.css"
 
@@ -34,7 +51,7 @@ def build_page(
     examples: Examples | None = None,
     report: dict[str, Any] | None = None,
     weights: Fetched | None = None,
-) -> gr.Blocks:
+) -> Page:
     """The whole page and its endpoints.
 
     Args:
@@ -46,7 +63,7 @@ def build_page(
     """
     claim_folder()
     examples, weights = examples or Examples(), weights or Fetched(Path())
-    with gr.Blocks(title="BrainAI", analytics_enabled=False, fill_width=True) as page:
+    with Page(title="BrainAI", analytics_enabled=False, fill_width=True) as page:
         own_html(title(notices(info, weights)), elem_id="title")
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Start", id="start"):
@@ -63,6 +80,7 @@ def build_page(
                 add_api_page(page)
         _connect(start, tabs, slices)
         add_endpoints(jobs, info, report, weights)
+        page.add_refusal()
     refuse_addresses(page)
     return page.queue(max_size=MAX_WAITING, api_open=False)  # none passes by the queue
 
@@ -83,24 +101,58 @@ def title(notices: list[str]) -> str:
     return TITLE + (f'<div class="notice" role="status">{shown}</div>' if shown else "")
 
 
-def launch(page: gr.Blocks, **options: Any) -> Any:
+def launch(page: Page, **options: Any) -> Any:
     """Serve the page with the settings that medical pictures need; takes `Blocks.launch` options.
 
-    Nothing is kept in the visitor's history, no inner error is shown, uploads are bounded and
-    deleted. Where the package `mcp` is installed, the endpoints are tools for language models too.
+    Nothing is kept in the visitor's history, no inner error is shown or logged, uploads are bounded
+    and deleted. Where the package `mcp` is installed, the endpoints are tools for language models
+    too.
     """
-    return page.launch(
-        theme=theme(),
-        css_paths=CSS,
-        footer_links=["api"],
-        run_history=False,
-        show_error=False,
-        max_file_size=MAX_SCAN_BYTES,
-        state_session_capacity=SESSIONS,
-        app_kwargs={"lifespan": swept},
-        mcp_server=find_spec("mcp") is not None,
-        **options,
+    POOL.warm()
+    share_arenas()
+    log_places_only()
+    settle(page._queue)
+    ledger = Ledger(
+        free_bytes=lambda: shutil.disk_usage(get_upload_folder()).free,
+        in_use=lambda: uploads_in_use(page),
     )
+    ours = {
+        "lifespan": _lifespan(page, ledger, Proxies.of_environment()),
+        "middleware": [Middleware(FrontDoor, page=page, ledger=ledger)],
+        "routes": [Route(f"{API}/upload", upload_route(ledger), methods=["POST"])],
+    }
+    with uvicorn_trusts_nobody():
+        return page.launch(
+            theme=theme(),
+            css_paths=CSS,
+            footer_links=["api"],
+            run_history=False,
+            show_error=False,
+            enable_monitoring=False,
+            ssr_mode=False,  # Node would stand before the layers, and hide who asks
+            max_file_size=MAX_SCAN_BYTES,
+            state_session_capacity=SESSIONS,
+            app_kwargs=ours,
+            mcp_server=find_spec("mcp") is not None,
+            **options,
+        )
+
+
+def _lifespan(page: Page, ledger: Ledger, proxies: Proxies) -> Callable:
+    """What lasts as long as the server: the outermost layer, the sweeping of uploads,
+    and memory that goes back."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[None]:
+        app.middleware_stack = Guard(app.middleware_stack, proxies)
+        queue = page._queue
+        async with (
+            swept(lambda: uploads_in_use(page), lambda: recount(ledger)),
+            trimmed(lambda: queue.events_recorded, lambda: not queue.event_ids_to_events),
+        ):
+            yield
+
+    return lifespan
 
 
 def _connect(start: StartPage, tabs: gr.Tabs, slices: SlicePage) -> None:

@@ -65,7 +65,7 @@ def add_slice_page(jobs: Jobs, info: ModelInfo, examples: Examples) -> SlicePage
         return [str(examples.slices[index]), *emptied(*held), PIXEL_MM]
 
     def picked(event: gr.EventData, t1c: Upload | None, t2: Upload | None) -> list[Any]:
-        return pick(int(event.index), t1c, t2)
+        return pick(examples.number(getattr(event, "index", None)), t1c, t2)
 
     def other_patient(t1c: Upload | None, t2: Upload | None) -> list[Any]:
         return [*emptied(t1c, t2), 0]

@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from pathlib import Path
 
 from brainai.web.limits import EVERY_SECONDS, STAY_SECONDS
@@ -31,17 +31,25 @@ def claim_folder() -> None:
 
 
 @contextlib.asynccontextmanager
-async def swept(_: object) -> AsyncIterator[None]:
-    """A lifespan of the server: sweep at its start and every few minutes."""
+async def swept(
+    in_use: Callable[[], Collection[str]], afterwards: Callable[[], Awaitable[None]]
+) -> AsyncIterator[None]:
+    """Sweep now and every few minutes.
+
+    Args:
+        in_use: says which folders of uploads requests need; they stay.
+        afterwards: what follows each time.
+    """
     folder = Path(os.environ[PLACE])
 
     async def keep_sweeping() -> None:
         while True:
             # Those of earlier processes too, which may have been killed.
             for place in {folder, *Path(tempfile.gettempdir()).glob(f"{PREFIX}*")}:
-                await asyncio.to_thread(sweep, place, STAY_SECONDS)
+                await asyncio.to_thread(sweep, place, STAY_SECONDS, in_use())
                 if place != folder:
                     _remove(place, time.time() - STAY_SECONDS)
+            await afterwards()
             await asyncio.sleep(EVERY_SECONDS)
 
     task = asyncio.create_task(keep_sweeping())
@@ -51,13 +59,17 @@ async def swept(_: object) -> AsyncIterator[None]:
         task.cancel()
 
 
-def sweep(folder: Path, seconds: float) -> None:
-    """Delete files that have been in a folder for longer, and folders that were empty as long."""
+def sweep(folder: Path, seconds: float, kept: Collection[str] = ()) -> None:
+    """Delete files that have been in a folder for longer, and folders that were empty as long, but
+    nothing in the folders of these names."""
     before = time.time() - seconds
     for place, _, names in os.walk(folder, topdown=False):
+        within = Path(place).relative_to(folder).parts
+        if within and within[0] in kept:
+            continue
         for name in names:
             _remove(Path(place) / name, before)
-        if Path(place) != folder:
+        if within:
             _remove(Path(place), before)
 
 

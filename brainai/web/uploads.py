@@ -15,6 +15,7 @@ from gradio.utils import get_upload_folder, is_in_or_equal
 
 from brainai.data.scans import FILES, MAX_FILES
 from brainai.errors import DataError
+from brainai.web.bodies import paths
 from brainai.web.limits import (
     MAX_PIXEL_MM,
     MAX_SCAN_BYTES,
@@ -25,6 +26,7 @@ from brainai.web.limits import (
 )
 
 Upload: TypeAlias = Mapping[str, Any]
+NO_UPLOAD = "Expected an uploaded file: send the file itself."
 
 
 def uploaded(upload: Any, limit: int = MAX_SLICE_BYTES) -> str | None:
@@ -39,8 +41,8 @@ def uploaded(upload: Any, limit: int = MAX_SLICE_BYTES) -> str | None:
     file = upload.get("path") if isinstance(upload, Mapping) else upload
     if file is None:
         return None
-    if not isinstance(file, str) or not is_in_or_equal(file, get_upload_folder()):
-        raise DataError("Expected an uploaded file: send the file itself.", "no_upload")
+    if not isinstance(file, str) or not is_upload(file):
+        raise DataError(NO_UPLOAD, "no_upload")
     if Path(file).is_dir():
         raise DataError("Expected an uploaded file, found a folder.", "no_upload")
     try:
@@ -52,6 +54,27 @@ def uploaded(upload: Any, limit: int = MAX_SLICE_BYTES) -> str | None:
             f"The file has {size / MB:.0f} MB: bring one of at most {limit // MB} MB.", "too_large"
         )
     return file
+
+
+def is_upload(file: str) -> bool:
+    """Whether a file would lie in the folder of uploads, or is that folder."""
+    try:
+        return is_in_or_equal(file, get_upload_folder())
+    except (OSError, ValueError):  # no path at all: too long, NUL, half a character
+        return False
+
+
+def uploads_named(value: Any) -> set[str]:
+    """Which uploads a JSON value names: the folders that lie in the folder of all uploads."""
+    within = [Path(path).parts for path in paths(value) if is_upload(path)]
+    depth = len(Path(get_upload_folder()).parts)
+    return {parts[depth] for parts in within if len(parts) > depth}
+
+
+def uploads_in_use(page: gr.Blocks) -> set[str]:
+    """The uploads that requests need which wait in the queue or are worked on."""
+    events = list(page._queue.event_ids_to_events.values())
+    return {name for event in events if event.data for name in uploads_named(event.data.data)}
 
 
 def uploaded_slices(uploads: Any) -> tuple[list[str], list[str | DataError]]:
@@ -101,13 +124,25 @@ def pixel_size(pixel_mm: float | None) -> float | None:
     """
     if pixel_mm is None:
         return None
-    if isinstance(pixel_mm, int | float) and MIN_PIXEL_MM <= pixel_mm <= MAX_PIXEL_MM:
-        return float(pixel_mm)
+    side = _number(pixel_mm)
+    if side is not None and MIN_PIXEL_MM <= side <= MAX_PIXEL_MM:
+        return side
+    found = "no number" if side is None else f"{side:g}"
     raise DataError(
-        f"Expected pixels of {MIN_PIXEL_MM} to {MAX_PIXEL_MM:g} mm, found {pixel_mm}: give the "
+        f"Expected pixels of {MIN_PIXEL_MM} to {MAX_PIXEL_MM:g} mm, found {found}: give the "
         "side of one pixel in mm, or leave it out.",
         "bad_pixel_size",
     )
+
+
+def _number(value: Any) -> float | None:
+    """Return a number, also one that a form sent as text; None for anything else."""
+    if not isinstance(value, int | float | str) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return None
 
 
 @contextlib.contextmanager

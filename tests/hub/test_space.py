@@ -81,7 +81,7 @@ def test_every_module_that_its_code_imports_is_there_or_asked_for(hub, token, mo
     wanted = {Requirement(line).name for line in files["requirements.txt"].decode().splitlines()}
     assert wanted == {
         "gradio", "torch", "timm", "huggingface_hub", "pillow", "numpy", "SimpleITK", "safetensors",
-        "matplotlib", "scipy",
+        "matplotlib", "scipy", "starlette",
     }  # fmt: skip
     for name, content in files.items():
         if not name.endswith(".py"):

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import hostile
 import numpy as np
 import pytest
 from dicom_files import PLANTED, write_series
@@ -118,6 +119,18 @@ def test_neither_it_nor_its_children_have_the_token_after_the_start(process):
         assert TOKEN.encode() not in environment
 
 
+def test_hostile_requests_get_no_error_of_the_server_and_leave_nothing_in_the_log(process):
+    functions = len(connect(process.url).config["dependencies"])
+    before = len(process.log.read_text())
+    found = list(hostile.statuses(process.url, functions))
+    assert len(found) > 500
+    assert [(what[:200], status) for what, status in found if status >= 500] == []
+    log = process.log.read_text()[before:]
+    for planted in (*re.split(r"\W", hostile.PLANTED), "Traceback", "a-session-of-somebody"):
+        assert planted not in log
+    assert connect(process.url).predict(api_name="/health")["status"] == "ok"
+
+
 def test_it_asks_no_other_machine_for_anything(process):
     assert connect(process.url).predict(api_name="/health")["status"] == "ok"
     assert not process.asked.exists(), process.asked.read_text()
@@ -128,7 +141,7 @@ def test_when_it_is_told_to_end_nothing_stays(process, tmp_path):
     answer = handle_file(str(tmp_path / "last.png"))
     connect(process.url).predict(answer, api_name="/predict")
     folder = process.log.parent
-    assert list(folder.glob("brainai-uploads-*/*/last.png"))
+    assert list(folder.glob("brainai-uploads-*/*/*/last.png"))
     process.app.terminate()
     process.app.wait(30)
     assert not list(folder.glob("brainai-*"))

@@ -31,6 +31,14 @@ def test_old_files_and_folders_go_and_new_ones_stay(tmp_path, monkeypatch):
     assert tmp_path.exists()
 
 
+def test_what_a_request_needs_stays_however_old_it_is(tmp_path):
+    for name in ("needed", "other"):
+        (tmp_path / name / "inner").mkdir(parents=True)
+        (tmp_path / name / "inner" / "file").write_text("of a visitor")
+    sweep(tmp_path, -1, {"needed"})
+    assert [file.relative_to(tmp_path).parts[0] for file in tmp_path.rglob("file")] == ["needed"]
+
+
 def test_a_file_that_looks_old_but_came_just_now_stays(tmp_path):
     (tmp_path / "copy").write_text("of an old file")
     os.utime(tmp_path / "copy", (0, 0))

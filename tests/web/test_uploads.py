@@ -99,11 +99,23 @@ def test_files_of_a_series_are_limited_together(uploads, monkeypatch):
         pass
 
 
-@pytest.mark.parametrize("size", [0.01, -1.0, 11.0, float("nan"), "1 mm"])
+@pytest.mark.parametrize("size", [0.9, "0.9", " 0.9 ", 1, 10])
+def test_a_pixel_size_may_be_text(size):
+    assert pixel_size(size) == float(size)
+
+
+@pytest.mark.parametrize(
+    "size", [0.01, -1.0, 11.0, float("nan"), "1 mm", "nan", "1e400", True, [0.9], 10**400]
+)
 def test_a_pixel_of_no_possible_size_is_refused(size):
     with pytest.raises(DataError, match="Expected pixels of 0") as caught:
         pixel_size(size)
     assert caught.value.code == "bad_pixel_size"
+
+
+def test_a_refused_pixel_size_is_not_quoted():
+    with pytest.raises(DataError, match="found no number"):
+        pixel_size("/home/somebody/scan.png")
 
 
 def test_a_file_that_is_given_has_an_address_of_its_own_each_time(uploads):

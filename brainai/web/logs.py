@@ -1,0 +1,56 @@
+"""What the server writes down: where something failed and what kind of failure it was, and no more.
+
+Messages of libraries quote files, headers and arguments, which may name a patient.
+"""
+
+import logging
+import sys
+import traceback
+from types import SimpleNamespace
+
+from gradio import queueing, route_utils, routes
+
+OURS = "brainai"
+# Loggers with handlers of their own, or whose records go past those of the root.
+FOREIGN = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
+
+
+def log_place(error: BaseException) -> None:
+    """Write down the kind of an error and its place in the code."""
+    places = "".join(traceback.format_tb(error.__traceback__))
+    logging.getLogger(__name__).error("%s at\n%s", type(error).__name__, places)
+
+
+def without_message(record: logging.LogRecord) -> bool:
+    """A filter of log records: those of libraries keep only their place and kind."""
+    if record.name.split(".")[0] != OURS and not getattr(record, "plain", False):
+        kind = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else "message"
+        record.msg = f"{record.levelname}: {kind} at {record.module}:{record.lineno}"
+        record.args, record.exc_info, record.exc_text, record.stack_info = (), None, None, None
+        record.plain = True
+    return True
+
+
+def log_places_only() -> None:
+    """Have no library write messages into the log of this process.
+
+    Gradio 6.31 prints tracebacks in three modules, past all logging: they are noted like others.
+    """
+    logging.captureWarnings(True)  # warnings quote arguments too
+    if not logging.getLogger().handlers:
+        logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    for handler in logging.getLogger().handlers:
+        if without_message not in handler.filters:
+            handler.addFilter(without_message)
+    for name in FOREIGN:
+        if without_message not in logging.getLogger(name).filters:
+            logging.getLogger(name).addFilter(without_message)
+    for module in (queueing, routes, route_utils):
+        module.traceback = SimpleNamespace(print_exc=_log_current)
+
+
+def _log_current() -> None:
+    """Stands in for `traceback.print_exc`."""
+    error = sys.exc_info()[1]
+    if error is not None:
+        log_place(error)

@@ -1,0 +1,145 @@
+"""The uploads of visitors, taken in place of Gradio's own route.
+
+Gradio bounds one file, not all together, and leaves what was broken off on the disk. Here each
+upload has a folder of its own: it is counted while it comes in, and goes as a whole where it is
+refused or broken off. What Gradio's reader of forms does with it stays as it is.
+"""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import shutil
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+from gradio.route_utils import parse_options_header, upload_fn
+from gradio.routes import file_upload_statuses
+from gradio.utils import get_upload_folder
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Message, Receive
+
+from brainai.errors import DataError
+from brainai.web.limits import MAX_SCAN_BYTES, MB
+from brainai.web.proxies import account
+from brainai.web.quota import Amount, Ledger
+from brainai.web.refusals import refusal_text
+
+MOST_PARTS = 1000  # in one request, as in Gradio's reader
+
+
+def upload_route(ledger: Ledger) -> Callable:
+    """The route that takes uploads, and counts them in this ledger."""
+
+    async def upload(request: Request) -> Response:
+        visitor = account(request.client.host if request.client else "")
+        counted = _Counted(request.receive, ledger, visitor, _boundary(request))
+        folder = Path(get_upload_folder()) / secrets.token_hex(16)
+        ledger.coming.add(folder.name)
+        try:
+            files = await _received(Request(request.scope, counted.receive), folder)
+            ledger.keep(visitor, folder.name, counted.taken, _size(files))
+            return JSONResponse(files)
+        except BaseException as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            ledger.give_back(visitor, counted.taken)
+            if not isinstance(error, Exception):
+                raise
+            return refusal_text(_told(counted.refused or error))
+        finally:
+            ledger.coming.discard(folder.name)
+
+    return upload
+
+
+async def _received(request: Request, folder: Path) -> list[str]:
+    """The files of a request, in a folder."""
+    upload_id = request.query_params.get("upload_id")
+    progress = file_upload_statuses if upload_id else None
+    files, _, _ = await upload_fn(
+        request, folder, MAX_SCAN_BYTES, upload_id, force_move=True, upload_progress=progress
+    )
+    if not files:
+        raise DataError("There is no file in this upload: send it as `files`.", "bad_request")
+    return [str(file) for file in files]
+
+
+class _Counted:
+    """A request whose body is counted, and ends where there is no more room."""
+
+    def __init__(self, receive: Receive, ledger: Ledger, visitor: str, boundary: bytes):
+        self._receive, self._ledger, self._visitor = receive, ledger, visitor
+        self._boundary, self._end = b"--" + boundary, b""
+        self.taken, self.refused = Amount(), None
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        body = message.get("body", b"")
+        new = Amount(len(body), self._parts(body))
+        try:
+            gone = self._ledger.take(self._visitor, new)
+        except DataError as error:
+            self.refused = error
+            raise
+        self.taken = self.taken.plus(new)
+        if gone:
+            await asyncio.to_thread(delete_uploads, gone)
+        return message
+
+    def _parts(self, body: bytes) -> int:
+        """The parts that begin in this piece of the body; the last boundary counts as one."""
+        looked_at = self._end + body
+        keep = len(self._boundary) - 1
+        self._end = looked_at[-keep:] if keep else b""
+        return looked_at.count(self._boundary)
+
+
+async def recount(ledger: Ledger) -> None:
+    """Compare the ledger with the disk: files go by age, and others come than uploads."""
+    looked = ledger.clock()
+    ledger.reconcile(await asyncio.to_thread(_on_disk, Path(get_upload_folder())), looked)
+
+
+def _on_disk(folder: Path) -> dict[str, Amount]:
+    """What each folder of uploads holds."""
+    found: defaultdict[str, Amount] = defaultdict(Amount)
+    for place, _, names in os.walk(folder):
+        within = Path(place).relative_to(folder).parts
+        for name in names if within else ():
+            with contextlib.suppress(OSError):  # it may go at any time
+                size = (Path(place) / name).lstat().st_size
+                found[within[0]] = found[within[0]].plus(Amount(size, 1))
+    return dict(found)
+
+
+def delete_uploads(names: list[str]) -> None:
+    """Delete these uploads from the disk."""
+    for name in names:
+        shutil.rmtree(Path(get_upload_folder()) / name, ignore_errors=True)
+
+
+def _boundary(request: Request) -> bytes:
+    """What separates the parts of a request; something, where it says nothing."""
+    with contextlib.suppress(Exception):
+        return parse_options_header(request.headers.get("Content-Type", ""))[1][b"boundary"]
+    return b"no boundary"
+
+
+def _size(files: list[str]) -> Amount:
+    return Amount(sum(Path(file).stat().st_size for file in files), len(files))
+
+
+def _told(error: Exception) -> DataError:
+    """Why an upload was not taken."""
+    if isinstance(error, DataError):
+        return error
+    if "maximum allowed size" in str(error):
+        return DataError(f"Bring a file of at most {MAX_SCAN_BYTES // MB} MB.", "too_large")
+    if "Too many files" in str(error):
+        return DataError(f"Send at most {MOST_PARTS} files in one request.", "too_many_files")
+    return DataError(
+        "This upload cannot be read: send files as multipart/form-data, each called `files`.",
+        "bad_request",
+    )

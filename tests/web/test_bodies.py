@@ -1,0 +1,74 @@
+"""Requests checked without a server."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from brainai.errors import DataError
+from brainai.web import bodies
+
+
+def test_every_path_that_a_request_names_is_found():
+    value = {"data": [{"path": "a"}, [{"path": "b", "meta": {"path": "c"}}, {"path": 5}], "d"]}
+    assert sorted(bodies.paths(value)) == ["a", "b", "c"]
+
+
+def test_what_is_nested_as_deep_as_allowed_is_taken_and_no_deeper():
+    def nested(depth: int) -> bytes:
+        return b'{"data": ' + b"[" * depth + b"]" * depth + b"}"
+
+    assert bodies.parse(nested(bodies.DEPTH))
+    with pytest.raises(DataError, match="nested too deeply"):
+        bodies.parse(nested(bodies.DEPTH + 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "taken"),
+    [
+        (b'{"a": "\\u00e4 \\ud83e\\udde0"}', True),
+        (b'{"a": "\\\\u0000"}', True),
+        (b'{"a": "\\ud800"}', False),
+        (b'{"\\u0000": 1}', False),
+    ],
+)
+def test_whole_characters_are_taken_and_halves_and_nul_are_not(text, taken):
+    if taken:
+        assert bodies.parse(text)
+    else:
+        with pytest.raises(DataError, match="Expected text"):
+            bodies.parse(text)
+
+
+def function(name: str = "f", fn=len, inputs: int = 0, **others) -> SimpleNamespace:
+    hidden = [SimpleNamespace(skip_api=False)] * inputs + [SimpleNamespace(skip_api=True)]
+    base = {"cancels": [], "collects_event_data": False}
+    return SimpleNamespace(api_name=name, fn=fn, inputs=hidden, **{**base, **others})
+
+
+@pytest.mark.parametrize("index", [2, -1, 10**30, "0", 0.0, True, [], {}, 1])
+def test_a_function_is_found_by_its_number_and_by_nothing_else(index):
+    functions = {0: function("a"), 1: function("js only", fn=None)}
+    assert bodies.find_function(functions, None, 0).api_name == "a"
+    assert bodies.find_function(functions, "a", None).api_name == "a"
+    with pytest.raises(DataError) as caught:
+        bodies.find_function(functions, "a", index)
+    assert caught.value.code == "no_endpoint"
+
+
+def test_inputs_are_counted_and_programs_may_leave_out_those_of_the_page():
+    bodies.check_inputs(function(inputs=2), [1, 2, 3])
+    bodies.check_inputs(function(inputs=2), [1, 2], simple=True)
+    for data, simple in (([1, 2], False), ([1], True), ({}, True), (None, True)):
+        with pytest.raises(DataError, match="Expected"):
+            bodies.check_inputs(function(inputs=2), data, simple)
+
+
+def test_names_are_those_of_the_function():
+    def judge(flair, t1c=None):
+        return flair, t1c
+
+    bodies.check_names(function(fn=judge), {"flair": 1})
+    bodies.check_names(function(fn=judge), {"flair": 1, "t1c": 2})
+    for named in ({}, {"t1c": 1}, {"flair": 1, "other": 2}):
+        with pytest.raises(DataError, match="Expected the inputs flair, t1c, found others"):
+            bodies.check_names(function(fn=judge), named)

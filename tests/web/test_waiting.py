@@ -1,0 +1,149 @@
+"""Who is taken into the queue: waits worked by hand, and a full queue as each client sees it."""
+
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from asking import checked, run_over_http
+from gradio_client import handle_file
+from gradio_client.exceptions import AppError
+from hostile import ask, file, upload
+from serving import connect, served
+from toy_heads import head, scan_file
+
+from brainai.web import waiting
+from brainai.web.interface import build_page
+from brainai.web.jobs import Jobs
+from brainai.web.limits import Patience
+from brainai.web.waiting import Busy, Lately, Line, check_patience, seconds_to_wait
+
+
+def test_a_free_place_means_no_wait():
+    assert seconds_to_wait(Line(2, [], [])) == 0
+    assert seconds_to_wait(Line(2, [9.0], [])) == 0
+
+
+def test_the_wait_is_all_work_before_shared_by_the_places():
+    """Two places with 1 s and 3 s to go, and three that wait for 2 s each: 10 s, two at a time."""
+    assert seconds_to_wait(Line(2, [1.0, 3.0], [2.0, 2.0, 2.0])) == 5
+    assert seconds_to_wait(Line(1, [20.0], [])) == 20
+
+
+def test_one_more_is_taken_up_to_the_limit_and_told_when_to_come_back_beyond_it():
+    check_patience(Line(1, [10.0], [10.0, 10.0]), Patience(30, 99, 1))
+    with pytest.raises(Busy) as caught:  # 44.5 s, of which 14.5 too many
+        check_patience(Line(1, [10.0], [10.0, 10.0, 14.5]), Patience(30, 99, 1))
+    assert caught.value.seconds == 15
+    assert str(caught.value) == "Too many requests wait at the moment: try again in 15 seconds."
+
+
+def test_a_hundred_fast_ones_may_wait_where_three_slow_ones_may_not():
+    check_patience(Line(2, [0.2, 0.2], [0.2] * 100), Patience(30, 200, 1))
+    with pytest.raises(Busy):
+        check_patience(Line(2, [20, 20], [20] * 3), Patience(30, 200, 1))
+
+
+def test_however_fast_they_are_no_more_wait_than_memory_has_room_for():
+    check_patience(Line(1, [0.1], [0.1] * 4), Patience(30, 5, 1))
+    with pytest.raises(Busy) as caught:
+        check_patience(Line(1, [0.1], [0.1] * 5), Patience(30, 5, 1))
+    assert caught.value.seconds == 1
+
+
+def test_the_latest_times_count_most():
+    """10, then 0.8 · 10 + 0.2 · 20 = 12, then 0.8 · 12 + 0.2 · 2 = 10."""
+    lately = Lately()
+    means = []
+    for seconds in (10, 20, 2):
+        lately.add(seconds)
+        means.append(round(lately.avg_time, 6))
+    assert means == [10, 12, 10]
+
+
+class Held:
+    """An app whose slices take until they are let go, and of which one may wait."""
+
+    def __init__(self, url: str, busy: threading.Event, go_on: threading.Event):
+        self.url, self.busy, self.go_on = url, busy, go_on
+        self.filled = False
+
+    def fill(self, save) -> None:
+        """Two in work, and one that waits."""
+        (path,) = json.loads(upload(self.url, save("a.png", head()).read_bytes()).text)
+        body = {"data": [file(path), None, None, None]}
+        for _ in range(3):
+            assert ask(self.url, "POST", "/gradio_api/call/predict", body).status == 200
+        deadline = time.monotonic() + 20
+        while ask(self.url, "POST", "/gradio_api/call/predict", body).status != 503:
+            assert time.monotonic() < deadline
+        self.body = body
+
+
+@pytest.fixture
+def held(running, monkeypatch):
+    monkeypatch.setitem(waiting.PATIENCE, "slice", Patience(30, 1, 8.0))
+    busy, go_on = threading.Event(), threading.Event()
+
+    def wait(**_):
+        busy.set()
+        go_on.wait(60)
+        return running.classifier.predict(running.examples.slices[0])
+
+    jobs = Jobs.of(running.classifier)._replace(slice=wait)
+    page = build_page(jobs, running.classifier.info, running.examples)
+    with served(page) as url:
+        yield Held(url, busy, go_on)
+        go_on.set()
+
+
+def test_over_http_a_full_queue_is_status_503_with_a_code_and_when_to_come_back(held, save):
+    held.fill(save)
+    for path, body in (
+        ("call/predict", held.body),
+        ("call/v2/predict", {"flair": held.body["data"][0]}),
+    ):
+        reply = ask(held.url, "POST", f"/gradio_api/{path}", body)
+        assert (reply.status, reply.code) == (503, "busy")
+        assert reply.headers["retry-after"] == "4"  # 8 s a slice, two at a time
+        sentence = "Too many requests wait at the moment: try again in 4 seconds."
+        assert json.loads(reply.text) == {"error": sentence, "title": "busy"}
+
+
+def test_the_python_client_gets_code_and_sentence_of_a_full_queue(held, save):
+    held.fill(save)
+    with pytest.raises(AppError, match="try again in 4 seconds") as caught:
+        connect(held.url).predict(handle_file(str(save("b.png", head()))), api_name="/predict")
+    assert caught.value.title == "busy"
+
+
+def test_scans_health_and_the_model_do_not_wait_for_slices(held, save, tmp_path):
+    held.fill(save)
+    client = connect(held.url)
+    sent = handle_file(str(scan_file(tmp_path / "flair.nii.gz")))
+    assert client.predict(sent, api_name="/predict_scan")["slices"]
+    assert checked(client.predict(api_name="/health"), "health")["status"] == "ok"
+    assert checked(run_over_http(held.url, "health"), "health")["status"] == "ok"
+    assert client.predict(api_name="/model_info")["threshold"]
+
+
+def test_who_was_taken_is_answered_and_there_is_room_again(held, running, save):
+    held.fill(save)
+    held.go_on.set()
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(
+            lambda: connect(held.url).predict(
+                handle_file(str(running.examples.slices[0])), api_name="/predict"
+            )
+        )
+        assert answer.result(60)["label"]
+
+
+@pytest.mark.browser
+def test_the_page_says_on_the_card_when_to_come_back(held, visit, save):
+    held.fill(save)
+    page = visit("Slice", url=held.url)
+    page.locator("#examples").get_by_role("button").first.click()
+    page.locator("#answer").get_by_text("try again in 4 seconds").wait_for()
+    assert "Not judged yet" in page.locator("#answer").inner_text()
