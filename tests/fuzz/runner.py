@@ -21,6 +21,7 @@ from tests.fuzz.groups import make_case
 ROOT = Path(__file__).parents[2]
 SECONDS = 10  # for one case
 START_SECONDS = 120
+NO_ANSWER = "no answer"
 LOOK_EVERY = 0.05  # seconds; most cases end before the first look
 CASES_PER_CHILD = 4000
 GROUP_OF_KIND = {"slice": "answers", "scan": "answers", "request": "requests"}
@@ -125,7 +126,7 @@ class Runner:
             if peak > megabytes:
                 return self._lost(f"more than {megabytes} MB", started, peak)
             if time.monotonic() - started > seconds:
-                return self._lost(f"no answer within {seconds:g} s", started, peak)
+                return self._lost(f"{NO_ANSWER} within {seconds:g} s", started, peak)
 
     def _lost(self, code: str, started: float, peak: int) -> dict[str, Any]:
         self.stop()

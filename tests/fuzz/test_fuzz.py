@@ -52,7 +52,17 @@ def came_of(case: Case, runner: Runner) -> str:
     return f"{found['code']} {found['where']}".strip()
 
 
-@pytest.mark.parametrize("path", corpus.entries(), ids=lambda path: path.name.split(".")[0])
+def kept() -> list:
+    """The corpus, as parameters of a test: those that need a network are slow to start."""
+    parameters = []
+    for path in corpus.entries():
+        marks = () if group_of(corpus.read(path)) == "readers" else (pytest.mark.slow,)
+        name = path.name.removesuffix(corpus.SUFFIX)
+        parameters.append(pytest.param(path, id=name, marks=marks))
+    return parameters
+
+
+@pytest.mark.parametrize("path", kept())
 def test_what_failed_once_is_now_read_or_refused(path: Path, runner_for) -> None:
     case = corpus.read(path)
     assert came_of(case, runner_for(group_of(case))) in ("read", "refused")

@@ -163,6 +163,15 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
     assert sum(line.startswith('{"seed": 0, "group"') for line in lines) == 5
 
 
+def test_what_took_too_long_is_tried_once_more_alone() -> None:
+    late = result("failed", code="no answer within 10 s")
+    results = {"pictures": {0: late, 1: result("failed", code="KeyError")}}
+    assert fuzz.repeat_slow(results, seed=0) == 1
+    assert results["pictures"][0]["repeated"]
+    assert results["pictures"][0]["digest"] == make_case("pictures", 0, 0).digest
+    assert results["pictures"][1]["code"] == "KeyError"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "reply", "expected"),
