@@ -17,7 +17,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from brainai.data.dicom_structure import MAX_DEPTH, examine
-from brainai.data.headers import check_place, check_size
+from brainai.data.headers import MAX_ORIGIN_MM, check_place, check_size
 from brainai.data.volumes import Volume, keep_quiet, oriented
 from brainai.data.voxels import Stored
 from brainai.errors import DataError
@@ -69,6 +69,7 @@ class Slice:
         return bool(
             np.isfinite(numbers).all()
             and min(self.spacing) > 0
+            and max(map(abs, self.position)) <= MAX_ORIGIN_MM
             and np.abs(lengths - 1).max() < 10 * SAME_AXES
         )
 

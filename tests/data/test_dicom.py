@@ -207,3 +207,10 @@ def test_no_name_date_or_id_reaches_a_volume_or_the_terminal(
     assert out == err == ""
     assert not any(word in repr(volume) for word in PLANTED)
     assert volume.voxels.shape == SHAPE
+
+
+@pytest.mark.parametrize("place", ["1e300", "inf", "nan", "1e6"])
+def test_a_place_that_no_scanner_writes_is_none(tmp_path: Path, place: str) -> None:
+    voxels = brain()[:, :, :4]
+    folder = write_series(tmp_path / "series", voxels, t0020_0032=f"0\\-35\\{place}")
+    assert len(refusal(folder, "do not say where in the head they lie")) < 300
