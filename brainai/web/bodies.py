@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from brainai.errors import DataError
-from brainai.web.limits import MB, MIN_SESSION
+from brainai.web.limits import MAX_NAMED_FILES, MB, MIN_SESSION
 
 SESSION = re.compile(rf"[A-Za-z0-9_-]{{{MIN_SESSION},128}}")
 DEPTH = 32  # of a JSON value; what the page sends is nested five deep
@@ -68,6 +68,15 @@ def paths(value: Any) -> Iterator[str]:
     for part in walk(value):
         if isinstance(part, dict) and isinstance(part.get("path"), str):
             yield part["path"]
+
+
+def check_file_count(value: Any) -> None:
+    """Raise DataError where a request names more files than any endpoint takes; Gradio looks at
+    each for a fraction of a millisecond."""
+    if sum(1 for _ in paths(value)) > MAX_NAMED_FILES:
+        raise DataError(
+            f"Expected at most {MAX_NAMED_FILES} files in a request, found more.", "too_many_files"
+        )
 
 
 def check_no_paths(value: Any) -> None:

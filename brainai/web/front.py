@@ -131,6 +131,7 @@ class FrontDoor:
         else:
             bodies.check_inputs(function, body.get("data"), simple=asked.job == "call")
             bodies.check_event(function, body.get("event_data"))
+        bodies.check_file_count(body)
         if asked.job != "run":
             body = self._given_a_turn(asked.job, function, body)
         self.ledger.name(uploads_named(body))

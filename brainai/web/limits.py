@@ -19,6 +19,7 @@ FRESH_SECONDS = 60  # an upload that no request has named yet is kept for this l
 
 # Requests. A request that names 3 x 5000 files takes about 9 MB of JSON.
 MAX_JSON_BYTES = 16 * MB
+MAX_NAMED_FILES = 15_000  # FLAIR, T1c and T2 of 5000 files each
 MAX_MCP_BYTES = 32 * MB  # a slice of 20 MB as a `data:` address, with room to spare
 ALL_JSON_BYTES = 128 * MB  # of all requests that are being read
 MIN_SESSION = 6  # characters of a session hash; see docs/api.md

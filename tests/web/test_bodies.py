@@ -72,3 +72,11 @@ def test_names_are_those_of_the_function():
     for named in ({}, {"t1c": 1}, {"flair": 1, "other": 2}):
         with pytest.raises(DataError, match="Expected the inputs flair, t1c, found others"):
             bodies.check_names(function(fn=judge), named)
+
+
+def test_a_request_names_no_more_files_than_an_endpoint_takes():
+    file = {"path": "a", "meta": {"_type": "gradio.FileData"}}
+    bodies.check_file_count({"data": [[file] * 15_000]})
+    with pytest.raises(DataError, match="at most 15000 files") as caught:
+        bodies.check_file_count({"data": [[[file] * 15_000], file]})
+    assert caught.value.code == "too_many_files"
