@@ -111,7 +111,9 @@ def train(config: TrainConfig, accelerator: Accelerator, network: BrainNet) -> N
     def begin_log() -> None:
         started = {"processes": accelerator.num_processes, "git_revision": git_revision()}
         write_config(config.out, asdict(config) | started)
-        write_history(config.out, [] if saved is None else saved["history"])
+        history = [] if saved is None else saved["history"]
+        if history != read_history(config.out):  # of an earlier run, or damaged
+            write_history(config.out, history)
 
     in_main_process(accelerator, begin_log)
     accelerator.init_trackers("brainai", config={"recipe": json.dumps(config.recipe())})

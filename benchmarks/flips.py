@@ -51,7 +51,8 @@ def flip_rows(
                 outcome = f"{said.getvalue().strip()} {note}".strip()
             except BrainAIError as error:
                 outcome = f"refused: {error}"
-        yield {"file": name, "by": by, "outcome": outcome.replace(str(copy), folder.name.upper())}
+        label = "DATASET" if folder == data else "RUN"
+        yield {"file": name, "by": by, "outcome": outcome.replace(str(copy), label)}
 
 
 Reader = tuple[Path, str, str, Callable[[Path], str]]

@@ -161,7 +161,8 @@ def kill_table(results: dict) -> str:
     rows = ["| moment | phase | unfinished on disk | after --resume | seconds |", "|" + "---|" * 5]
     for row in results["kills"]:
         files = ", ".join(f"`{name}`" for name in row["unfinished_after"]) or "nothing"
-        outcome = "equal" if row["equal"] else f"**differs** {row['resume_says']}"
+        outcome = f"“{row['says']}” Then: " if "says" in row else ""
+        outcome += "equal" if row["equal"] else f"**differs** {row['resume_says']}"
         outcome += f", left over: {', '.join(row['left_over'])}" if row["left_over"] else ""
         rows.append(
             f"| {row['moment']} | {row['phase']} | {files} | {outcome} | {row['seconds']} |"

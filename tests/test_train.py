@@ -17,7 +17,9 @@ from safetensors.torch import load_file
 from toy import write_dataset
 
 from benchmarks.flips import flip_rows
+from brainai.data.dataset import read_info, read_records, write_records
 from brainai.data.lock import hold
+from brainai.data.seals import sealed
 from brainai.hub.publish import main as publish
 from brainai.training.checkpoints import load_checkpoint
 from brainai.training.config import parse_config
@@ -170,6 +172,9 @@ def test_every_damaged_file_of_a_run_is_repaired_or_refused(
     dataset_folder: Path, whole_run: Path, tmp_path: Path
 ) -> None:
     data = shutil.copytree(dataset_folder, tmp_path / "data")
+    checksum = write_records(data / "metadata.csv", read_records(data))
+    info = read_info(data) | {"metadata_checksum": checksum}
+    (data / "dataset.json").write_text(json.dumps(sealed(info)))
     run = shutil.copytree(whole_run, tmp_path / "run")
     outcomes = {
         row["file"]: row["outcome"] for row in flip_rows(data, run, tmp_path / "flipped", SHORT)
