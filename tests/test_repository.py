@@ -27,7 +27,7 @@ ALLOWED = {
     "huggingface_hub": ("brainai/hub/", "brainai/model/folder.py"),
     "timm": ("brainai/model/",),
     "nibabel": ("brainai/data/",),
-    "SimpleITK": ("brainai/data/volumes.py", "brainai/data/dicom.py"),
+    "SimpleITK": ("brainai/data/volumes.py", "brainai/data/dicom"),  # and dicom_headers.py
 }
 DOWNSTREAM = {  # a package and those that may not know of it
     "brainai.web": ("data", "model", "training", "evaluation", "inference", "hub"),

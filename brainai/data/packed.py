@@ -1,5 +1,6 @@
 """Unpack a zip file that anybody may have sent."""
 
+import errno
 import zipfile
 from pathlib import Path
 from typing import IO
@@ -34,18 +35,30 @@ def unpack(archive: Path, folder: Path, called: str, max_files: int, max_bytes: 
                 with packed.open(member) as source:
                     target = folder / f"{number:05d}{suffix}"
                     room -= _copy(source, target, room, max_bytes, called)
-    except RuntimeError as error:  # what zipfile raises for want of a password
-        if isinstance(error, NotImplementedError):
-            raise _damaged(called) from None
-        raise DataError(
+    except (DataError, MemoryError):
+        raise
+    except Exception as error:  # damaged archives make zipfile raise many kinds
+        raise _refusal(error, called) from None
+
+
+def _refusal(error: Exception, called: str) -> DataError:
+    """Return why an archive cannot be unpacked."""
+    if getattr(error, "errno", None) == errno.ENOSPC:
+        return DataError(
+            f"{called}: there is no room to unpack the zip file at the moment. Try again later.",
+            "full",
+        )
+    if type(error) is RuntimeError:  # what zipfile raises for want of a password
+        return DataError(
             f"{called}: expected a zip file without a password, found a locked one. "
             "Pack the folder without.",
             "unreadable",
-        ) from None
-    except (DataError, MemoryError):
-        raise
-    except Exception:  # damaged archives make zipfile raise many kinds
-        raise _damaged(called) from None
+        )
+    return DataError(
+        f"{called}: expected a whole zip file, found one that is damaged or packed in an "
+        "unusual way. Pack the folder again.",
+        "unreadable",
+    )
 
 
 def _copy(source: IO[bytes], target: Path, room: int, max_bytes: int, called: str) -> int:
@@ -69,12 +82,4 @@ def too_many_files(called: str, max_files: int) -> DataError:
     return DataError(
         f"{called}: expected at most {max_files} files, found more. Bring one series alone.",
         "too_many_files",
-    )
-
-
-def _damaged(called: str) -> DataError:
-    return DataError(
-        f"{called}: expected a whole zip file, found one that is damaged or packed in an "
-        "unusual way. Pack the folder again.",
-        "unreadable",
     )

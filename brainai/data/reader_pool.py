@@ -30,6 +30,7 @@ MAX_CHILDREN = 4
 KEPT_TASKS = 500  # of one child, then it is replaced
 KEPT_BYTES = 400_000_000  # a child that once took more is replaced, and gives the memory back
 MAX_LINE_BYTES = 2**16  # of an answer, without its array
+MAX_ARRAY_BYTES = 2**30
 KINDS = "iufb"  # of numbers that an answer may hold
 ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT")
 MODULE = reader_process.__name__
@@ -138,7 +139,9 @@ class Child:
 
     def _read_array(self, shape: list[int], dtype: str) -> np.ndarray:
         """Receive an array; the child may be what a file made of it, so nothing is unpickled."""
-        if np.dtype(dtype).kind not in KINDS or min(shape) < 1 or math.prod(shape) > 2**30:
+        kind = np.dtype(dtype)
+        size = math.prod(shape) * kind.itemsize
+        if kind.kind not in KINDS or min(shape) < 1 or size > MAX_ARRAY_BYTES:
             raise ValueError("no array of pixels")
         array = np.empty(shape, dtype)
         rest = memoryview(array.reshape(-1).view(np.uint8))
@@ -217,10 +220,9 @@ class ReaderPool:
     ) -> tuple[dict[str, Any], np.ndarray | None]:
         child = self._take()
         try:
-            answer = child.ask(request, seconds)
+            return child.ask(request, seconds)
         except BaseException:
-            child.end()
-            child = Child()
+            child.end()  # what it may still send would answer the next request
             raise
         finally:
             if child.is_worn():
@@ -228,7 +230,6 @@ class ReaderPool:
                 child = Child()
             with self._lock:
                 self._idle.append(child)
-        return answer
 
     def _take(self) -> Child:
         """Return a child that lives; those that were killed while they waited are left out."""

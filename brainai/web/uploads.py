@@ -116,7 +116,7 @@ def _taken(upload: Any) -> str | DataError:
         return error
 
 
-def pixel_size(pixel_mm: float | None) -> float | None:
+def pixel_size(pixel_mm: float | str | None) -> float | None:
     """The side of a pixel in mm, where one is given.
 
     Raises:

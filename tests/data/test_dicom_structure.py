@@ -105,8 +105,8 @@ def test_what_crashes_gdcm_all_the_same_ends_in_a_sentence(tmp_path):
     (tmp_path / "a.dcm").write_bytes(part10(nested(100_000, "explicit", False), "explicit"))
     code = (
         "import sys; from brainai.data import reader_pool\n"
-        "reader_pool.MODULE = 'brainai.data import dicom, dicom_structure as found; '"
-        "'dicom.examine = lambda _: found.Structure(False, None); '"
+        "reader_pool.MODULE = 'brainai.data import dicom_headers, dicom_structure as found; '"
+        "'dicom_headers.examine = lambda _: found.Structure(False, None); '"
         "'from brainai.data.reader_process'\n"
         "from brainai.data.scans import read_scan\n"
         "from brainai.errors import DataError\n"

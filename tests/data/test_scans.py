@@ -1,5 +1,6 @@
 """What a person may bring as a scan: files, folders and zip files; what is refused, and how."""
 
+import errno
 import gzip
 import os
 import zipfile
@@ -11,6 +12,7 @@ import pytest
 from dicom_files import PLANTED, write_series
 from scans import SHAPE, brain, write_scan
 
+from brainai.data import packed
 from brainai.data import scans as reading
 from brainai.data.scans import is_scan, read_scan
 from brainai.errors import DataError
@@ -165,3 +167,15 @@ def test_a_link_to_nowhere_in_a_folder_is_left_out(tmp_path: Path) -> None:
     folder = write_series(tmp_path / "series", brain())
     (folder / "gone.dcm").symlink_to(tmp_path / "nowhere")
     np.testing.assert_array_equal(read_scan(folder).voxels, brain())
+
+
+def test_a_full_disk_is_not_blamed_on_the_zip_file(tmp_path: Path, monkeypatch) -> None:
+    archive = pack(tmp_path / "series.zip", write_series(tmp_path / "series", brain()))
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(packed, "_copy", full)
+    with pytest.raises(DataError, match="no room to unpack") as caught:
+        packed.unpack(archive, tmp_path, "FLAIR", 100, 10**9)
+    assert caught.value.code == "full"
