@@ -132,6 +132,7 @@ def test_the_size_of_a_pixel_gives_the_area(visit, running, save):
         page.set_input_files(INPUT, save("flair.png", head(3)))
         page.get_by_text("Outlined: 100.0 % of the picture.").wait_for()
         page.get_by_role("button", name="Add T1c, T2 or the pixel size").click()
+        page.wait_for_timeout(400)  # Gradio fills an opened accordion, and its fields, anew
         page.get_by_label("Side of a pixel in mm").fill("0.5")
         page.keyboard.press("Enter")
         page.get_by_text(
