@@ -31,7 +31,7 @@ from brainai.hub.pull import fetch_model
 from brainai.hub.upload import Target
 from brainai.model.answer import has_fast_bfloat16
 from brainai.model.folder import ModelInfo, load_model
-from brainai.model.network import BrainNet, build_network
+from brainai.model.network import BrainNet, build_network, check_picture_size
 from brainai.training.checkpoints import (
     Progress,
     git_revision,
@@ -98,6 +98,8 @@ def open_network(config: TrainConfig, accelerator: Accelerator) -> BrainNet:
     """The network to start from, with the same weights in every process."""
     set_seed(config.seed)
     network = main_process_first(accelerator, first_weights, config)
+    for size in sorted({stage.image_size for stage in config.stages}):
+        check_picture_size(network, size)
     return share_batch_norm(network, accelerator).to(memory_format=torch.channels_last)
 
 

@@ -57,9 +57,9 @@ class Augmentation:
     """Probability with which another slice lends its tumour, or covers one by its own tissue."""
 
 
-def random_table(count: int, seed: int) -> Tensor:
-    """The epoch's random numbers: `[count, AUGMENT_COLUMNS]` uniform in [0, 1)."""
-    return torch.rand(count, AUGMENT_COLUMNS, generator=torch.Generator().manual_seed(seed))
+def random_table(count: int, seed: int, columns: int = AUGMENT_COLUMNS) -> Tensor:
+    """The epoch's random numbers: `[count, columns]` uniform in [0, 1)."""
+    return torch.rand(count, columns, generator=torch.Generator().manual_seed(seed))
 
 
 def to_input(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:

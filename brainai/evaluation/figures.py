@@ -174,8 +174,8 @@ def draw_learning_curves(history: list[dict]) -> Figure:
 
     Args:
         history: one dict per epoch in order, with stage (counted from 0), image_size, train_loss,
-            loss, dice, auroc, sensitivity, specificity, lr, images_per_second; None and NaN leave
-            a gap.
+            loss, dice, auroc, sensitivity, specificity, mask_dice, selection, lr,
+            images_per_second; None and NaN leave a gap.
     """
     figure = Figure(figsize=(10, 7), layout="constrained")
     panels = figure.subplots(2, 2, sharex=True)
@@ -184,7 +184,8 @@ def draw_learning_curves(history: list[dict]) -> Figure:
     )
     panels[0, 0].set(ylabel="Loss")
     names = {"dice": "Dice (F1)", "auroc": "AUROC", "sensitivity": "sensitivity"}
-    _draw_series(panels[0, 1], history, names | {"specificity": "specificity"})
+    names |= {"specificity": "specificity", "mask_dice": "Dice of masks"}
+    _draw_series(panels[0, 1], history, names | {"selection": "what weights are chosen by"})
     panels[0, 1].set(ylabel="Figure on valid", ylim=(None, 1.01))
     _draw_series(panels[1, 0], history, {"lr": "lr"})
     panels[1, 0].set(ylabel="Learning rate of the head", yscale="log", xlabel="Epoch")

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from brainai.data.augment import to_input
 from brainai.model.folder import ModelInfo
-from brainai.model.network import BrainNet
+from brainai.model.network import BrainNet, Output
 
 TOP = 0.002  # of a slice's pixels: a lesion of about a centimetre across fills them
 
@@ -36,9 +36,7 @@ def answer(network: BrainNet, info: ModelInfo, images: Tensor, *, explain: bool 
     halved = inputs.device.type == "cpu" and has_fast_bfloat16()
     with torch.autocast("cpu", torch.bfloat16, enabled=halved):
         output, evidence = network.explain(inputs) if explain else (network(inputs), None)
-    class_scores = output.logits[:, 1].double() - output.logits[:, 0].double()
-    masks = None if output.mask_logits is None else output.mask_logits[:, 0].float()
-    mask_scores = None if masks is None else score_masks(masks)
+    class_scores, mask_scores, masks = read_output(output)
     scores = combine(class_scores, mask_scores, info.score_weights)
     return Answer(
         torch.sigmoid(scores / info.temperature),
@@ -47,6 +45,15 @@ def answer(network: BrainNet, info: ModelInfo, images: Tensor, *, explain: bool 
         masks,
         None if evidence is None else evidence.float(),
     )
+
+
+def read_output(output: Output) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Class scores, mask scores and mask logits of N slices, as in `Answer`."""
+    class_scores = output.logits[:, 1].double() - output.logits[:, 0].double()
+    if output.mask_logits is None:
+        return class_scores, None, None
+    masks = output.mask_logits[:, 0].float()
+    return class_scores, score_masks(masks), masks
 
 
 def score_masks(mask_logits: Tensor) -> Tensor:

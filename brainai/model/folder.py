@@ -52,7 +52,7 @@ class ModelInfo:
     modalities: tuple[str, ...] = MODALITIES
     decoder: bool = True
     score_weights: tuple[float, float, float] = (1.0, 0.0, 0.0)  # see `answer.combine`
-    temperature: float = 1.0
+    temperature: float = 1.0  # of folders written before score weights calibrated
     threshold: float = 0.5  # a probability: from here on the label is "Tumor"
     operating_point: str = "probability of one half"  # what the threshold was chosen for
     youden_threshold: float | None = None  # where sensitivity + specificity were highest
@@ -61,14 +61,14 @@ class ModelInfo:
     config_hash: str = ""  # SHA-256 of config.json, which timm alone reads
     revision: str = ""  # 12 digits of a hash of all that an answer follows from
     dataset_hash: str = ""  # of what it was trained on
-    calibration_hash: str = ""  # of what threshold, temperature and scope were fitted on
+    calibration_hash: str = ""  # of what score weights, threshold and scope were fitted on
     git_revision: str = ""
     training: dict = field(default_factory=dict)  # the resolved configuration
     format_version: int = FORMAT_VERSION
 
     @property
     def calibrated(self) -> bool:
-        """Whether temperature and threshold were fitted, on data that are named."""
+        """Whether score weights and threshold were fitted, on data that are named."""
         return bool(self.calibration_hash)
 
 

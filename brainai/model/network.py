@@ -4,21 +4,23 @@ The classifier stays a plain timm model, so that timm alone can load it.
 Source of the decoder: Ronneberger et al. 2015, https://arxiv.org/abs/1505.04597
 """
 
-from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import timm
 import torch
 from safetensors import SafetensorError
+from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from brainai.errors import ConfigError
 from brainai.model.cam import class_evidence, place
+from brainai.model.drop_path import use_table
 
-DECODER_WIDTHS = (256, 128, 96, 64, 32)  # at strides 32, 16, 8, 4, 2
-GROUPS = ("early body", "late body", "head")
+DECODER_WIDTHS = (256, 128, 96, 64, 32)  # of the maps, the deepest first: strides 32, 16, 8, 4, 2
+LEAST_MAPS = 4  # with fewer, the finest map is too coarse for a mask
 
 
 class Output(NamedTuple):
@@ -40,14 +42,15 @@ class ConvBlock(nn.Sequential):
 
 
 class Decoder(nn.Module):
-    """U-Net decoder over the body's feature maps; the mask at half the size of the input.
+    """U-Net decoder over the body's feature maps; the mask has the size of the finest of them.
 
     Every map is narrowed by a 1×1 convolution before it is joined: that keeps the decoder at
     about a quarter of the body's arithmetic.
     """
 
-    def __init__(self, channels: tuple[int, ...], widths: tuple[int, ...] = DECODER_WIDTHS):
+    def __init__(self, channels: tuple[int, ...]):
         super().__init__()
+        widths = DECODER_WIDTHS[: len(channels)]
         deepest_first = channels[::-1]
         self.narrow = nn.ModuleList(
             nn.Conv2d(inputs, width, 1) for inputs, width in zip(deepest_first, widths, strict=True)
@@ -58,7 +61,7 @@ class Decoder(nn.Module):
         self.mask = nn.Conv2d(widths[-1], 1, 1)
 
     def forward(self, features: list[Tensor]) -> Tensor:
-        """Feature maps, shallowest first → mask logits `[N, 1, H/2, W/2]`."""
+        """Feature maps, shallowest first → mask logits `[N, 1, h, w]`, `h × w` of the first."""
         narrowed = [layer(x) for layer, x in zip(self.narrow, features[::-1], strict=True)]
         x = narrowed[0]
         for join, skip in zip(self.join, narrowed[1:], strict=True):
@@ -128,7 +131,9 @@ def build_network(
     """A network of two classes over three sequences.
 
     Args:
-        architecture: a timm model name with feature maps at five strides, as the ResNets have.
+        architecture: a timm model name. For a decoder its feature maps must halve from one to the
+            next, four or five of them, as those of ResNet, RegNet, EfficientNet, DenseNet and
+            ConvNeXt do.
         pretrained: start the body from timm's ImageNet weights (asks the Hub).
         pretrained_from: where these lie instead: a file or folder with model.safetensors, or a
             folder that is a cache of the Hub.
@@ -136,7 +141,8 @@ def build_network(
             https://arxiv.org/abs/1603.09382).
         pretrained_cfg: preprocessing and label names to store with the classifier.
     Raises:
-        ConfigError: timm has no such architecture, or its weights cannot be fetched.
+        ConfigError: timm has no such architecture, it cannot do what is asked, or its weights
+            cannot be fetched.
     """
     file, cache = _imagenet_place(pretrained_from if pretrained else None)
     try:
@@ -151,6 +157,12 @@ def build_network(
                 **({"file": str(file)} if file else {}),
             },
         )
+    except TypeError as error:
+        if "drop_path_rate" not in str(error):
+            raise
+        raise ConfigError(
+            f"{architecture} skips no blocks: expected --drop-path 0, found {drop_path}."
+        ) from error
     except (RuntimeError, SafetensorError) as error:
         if pretrained_from is not None:
             raise ConfigError(
@@ -170,10 +182,39 @@ def build_network(
             "--pretrained-from."
         ) from error
     classifier.pretrained_cfg.pop("file", None)  # a place on this machine
-    if not decoder:
-        return BrainNet(classifier, None)
-    channels = tuple(info["num_chs"] for info in classifier.feature_info)
-    return BrainNet(classifier, Decoder(channels))
+    use_table(classifier)
+    return BrainNet(classifier, Decoder(_map_channels(classifier)) if decoder else None)
+
+
+def _map_channels(classifier: nn.Module) -> tuple[int, ...]:
+    """Channels of the feature maps that a decoder joins, the finest first.
+
+    Raises:
+        ConfigError: they do not halve from one to the next, or are too few or too many.
+    """
+    maps = getattr(classifier, "feature_info", ())
+    strides = [each["reduction"] for each in maps]
+    halving = all(later == 2 * earlier for earlier, later in pairwise(strides))
+    if not (halving and LEAST_MAPS <= len(strides) <= len(DECODER_WIDTHS)):
+        raise ConfigError(
+            f"{classifier.pretrained_cfg['architecture']}: expected {LEAST_MAPS} or "
+            f"{len(DECODER_WIDTHS)} feature maps, each half the size of the one before, found "
+            f"strides {strides}. Choose another --architecture, such as resnet50, or --no-decoder."
+        )
+    return tuple(each["num_chs"] for each in maps)
+
+
+def check_picture_size(network: BrainNet, size: int) -> None:
+    """Raises ConfigError where a network takes no pictures of this size, as many transformers."""
+    try:
+        with torch.inference_mode():
+            network.eval()(torch.zeros(1, 3, size, size, device=next(network.parameters()).device))
+    except (RuntimeError, AssertionError, ValueError) as error:
+        name = network.classifier.pretrained_cfg["architecture"]
+        raise ConfigError(
+            f"{name} takes no pictures of {size}×{size} pixels: choose another --architecture, "
+            "such as resnet50, or other sizes in --stages."
+        ) from error
 
 
 def imagenet_id(architecture: str) -> str:
@@ -202,46 +243,7 @@ def is_frozen(module: nn.Module) -> bool:
     return bool(parameters) and not any(p.requires_grad for p in parameters)
 
 
-def set_trainable(network: BrainNet, train: str) -> None:
-    """Freeze the body (`train="head"`) or nothing (`train="all"`)."""
-    for name, parameter in network.named_parameters():
-        parameter.requires_grad_(train == "all" or _group(network, name) == "head")
-
-
-def parameter_groups(
-    network: BrainNet, lr: float, spread: float, weight_decay: float
-) -> list[dict]:
-    """Optimizer groups with a learning rate each, for what trains at present.
-
-    The head gets `lr`, the early body `lr / spread`, the late body their geometric mean
-    (Howard and Ruder 2018, https://arxiv.org/abs/1801.06146). Biases and norms do not decay.
-    """
-    rates = dict(zip(GROUPS, (lr / spread, lr / spread**0.5, lr), strict=True))
-    groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
-    for name, parameter in _trainable(network):
-        groups.setdefault((_group(network, name), parameter.ndim > 1), []).append(parameter)
-    return [
-        {
-            "params": parameters,
-            "name": group,
-            "lr": rates[group],
-            "weight_decay": weight_decay if decays else 0.0,
-        }
-        for (group, decays), parameters in groups.items()
-    ]
-
-
-def _trainable(network: BrainNet) -> Iterator[tuple[str, nn.Parameter]]:
-    return ((name, p) for name, p in network.named_parameters() if p.requires_grad)
-
-
-def _group(network: BrainNet, name: str) -> str:
-    """Early body, late body or head: timm's own grouping of stem and stages, cut in the middle."""
-    part, _, rest = name.partition(".")
-    if part == "decoder":
-        return "head"
-    head = network.classifier.default_cfg["classifier"]
-    if rest.startswith(head + "."):
-        return "head"
-    late = ("layer3.", "layer4.")
-    return "late body" if rest.startswith(late) else "early body"
+def with_shared_batch_norm(network: BrainNet) -> BrainNet:
+    """The network with the batch norm of torch that several GPUs share. timm converts it, because
+    its own norms hold an activation, which torch's converter drops."""
+    return convert_sync_batchnorm(network)

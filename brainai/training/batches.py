@@ -15,12 +15,14 @@ from torch.utils.data import DataLoader, Dataset
 from brainai.data.dataset import SliceRecord
 from brainai.data.store import Store
 
+SKIPPING = 1  # purpose of `epoch_seed`: which slices skip which blocks
 LEVEL_REACH = 0.1  # how far up or down a lender may lie, as a part of all slices of its kind
 
 
-def epoch_seed(seed: int, stage: int, epoch: int) -> int:
-    """One seed per epoch of a run."""
-    return int(np.random.SeedSequence([seed, stage, epoch]).generate_state(1, np.uint64)[0] >> 1)
+def epoch_seed(seed: int, stage: int, epoch: int, *purpose: int) -> int:
+    """One seed per epoch of a run; another one for each purpose."""
+    words = np.random.SeedSequence([seed, stage, epoch, *purpose]).generate_state(1, np.uint64)
+    return int(words[0] >> 1)
 
 
 def train_batches(

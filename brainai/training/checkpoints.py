@@ -4,7 +4,7 @@
     metrics.jsonl               one line per epoch
     checkpoints/last.pt         all that is needed to go on
     checkpoints/previous.pt     the same, one epoch earlier, in case last.pt gets damaged
-    checkpoints/best.safetensors   the weights with the best AUROC on `valid`
+    checkpoints/best.safetensors   the weights that were best on `valid`
     figures/, report.json, report.md, model/   written at the end
 
 Every file is written aside and renamed: a kill leaves the old one or the new one. Checkpoints and
@@ -32,6 +32,7 @@ from brainai.errors import ConfigError, WeightsError
 from brainai.model.network import BrainNet
 from brainai.training.config import TrainConfig
 
+VERSION = 2  # of what a checkpoint holds, and of how a run goes on from it
 LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.safetensors"
 
 
@@ -41,12 +42,13 @@ class Progress:
 
     stage: int = 0
     epoch: int = 0
-    best_auroc: float = -1.0
+    best: float = -1.0  # `Quality.selection` of the weights kept
 
 
 def identity(config: TrainConfig) -> dict:
-    """What a run computes from: the recipe, and the content of the data set."""
-    return config.recipe() | {"data set": read_info(config.data)["content_hash"]}
+    """What a run computes from: recipe, content of the data set, version of the loop."""
+    computed_from = {"data set": read_info(config.data)["content_hash"], "version": VERSION}
+    return config.recipe() | computed_from
 
 
 def save_checkpoint(config: TrainConfig, progress: Progress, state: dict) -> None:
@@ -85,8 +87,8 @@ def load_checkpoint(
     saved = _read_newest(config.out / "checkpoints", tell)
     if saved is None:
         return None
-    progress, found = Progress(**saved.pop("progress")), saved.pop("identity")
-    begun = progress.stage + (progress.epoch > 0)
+    reached, found = saved.pop("progress"), saved.pop("identity")
+    begun = reached["stage"] + (reached["epoch"] > 0)
     asked, found = (
         whole | {"stages": whole["stages"][:begun]} for whole in (identity(config), found)
     )
@@ -96,8 +98,8 @@ def load_checkpoint(
             f"{config.out} was trained with another {', '.join(changed)}: "
             "resume with the same options, or choose another --out."
         )
-    saved["history"] = saved.get("history", read_history(config.out))  # older runs keep none
-    if progress.best_auroc >= 0 or progress.stage >= len(config.stages):
+    progress = Progress(**reached)
+    if progress.best >= 0 or progress.stage >= len(config.stages):
         _read_best(config.out)
     return progress, saved
 

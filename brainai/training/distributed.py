@@ -5,15 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-import torch
 import torch.distributed as dist
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
-from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 
 from brainai.data.files import storage_error
 from brainai.errors import BrainAIError, ConfigError
+from brainai.model.network import BrainNet, with_shared_batch_norm
 
 Result = TypeVar("Result")
 LOST = re.compile(r"gloo|nccl|connection (closed|reset|refused)|broken pipe|timed out", re.I)
@@ -65,35 +63,15 @@ def lost_process(error: Exception) -> bool:
     return isinstance(error, dist.DistError) or bool(LOST.search(str(error)))
 
 
-def share_batch_norm(network: nn.Module, accelerator: Accelerator) -> nn.Module:
-    """Let batch norm use the statistics of the global batch, as one process would."""
-    if accelerator.num_processes == 1:
+def share_batch_norm(network: BrainNet, accelerator: Accelerator) -> BrainNet:
+    """Let batch norm use the statistics of the global batch, as one process would.
+
+    On GPUs alone: torch has no such batch norm for CPUs, where each process uses those of its own
+    part of the batch.
+    """
+    if accelerator.num_processes == 1 or accelerator.device.type != "cuda":
         return network
-    if accelerator.device.type == "cuda":
-        return nn.SyncBatchNorm.convert_sync_batchnorm(network)
-    for module in network.modules():
-        if type(module) is nn.BatchNorm2d:
-            module.__class__ = _CpuSyncBatchNorm  # same parameters, same state dict
-    return network
-
-
-class _CpuSyncBatchNorm(nn.BatchNorm2d):
-    """Batch norm over all processes on CPUs, where torch's own SyncBatchNorm refuses to work."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training:
-            return super().forward(x)
-        moments = torch.stack([x.float().mean((0, 2, 3)), x.float().square().mean((0, 2, 3))])
-        mean, square = all_reduce(moments) / dist.get_world_size()
-        var = square - mean.square()
-        with torch.no_grad():
-            count = x.numel() / x.shape[1] * dist.get_world_size()
-            self.num_batches_tracked += 1
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(var * count / (count - 1), self.momentum)
-        scale = self.weight * torch.rsqrt(var + self.eps)
-        shift = self.bias - mean * scale
-        return (x * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
+    return with_shared_batch_norm(network)
 
 
 def check_processes(accelerator: Accelerator, launched: int, batch_sizes: list[int]) -> None:

@@ -4,7 +4,7 @@ For weights that are trained already, with data of one's own:
 
     python -m brainai.training.finish --model weights --data DATASET --out FOLDER
 
-gives FOLDER/model with threshold, temperature and scope fitted anew, and the report beside it.
+gives FOLDER/model with score weights, threshold and scope fitted anew, and the report beside it.
 """
 
 import argparse
@@ -103,7 +103,7 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     options = argparse.ArgumentParser(
         prog="python -m brainai.training.finish",
-        description="Fit threshold, temperature and scope of trained weights anew.",
+        description="Fit score weights, threshold and scope of trained weights anew.",
     )
     options.add_argument(
         "--model", default="weights", help="model folder or owner/name@revision (default: weights)"

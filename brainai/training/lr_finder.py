@@ -44,6 +44,7 @@ def find_learning_rate(
         for group, share in zip(fitting.optimizer.param_groups, spread / spread.max(), strict=True):
             group["lr"] = lr * share
         loss = train_step(accelerator, fitting, config, *next(batches), move_schedule=False)
+        loss = accelerator.reduce(loss, reduction="mean")  # all processes stop at the same update
         smooth = SMOOTHING * smooth + (1 - SMOOTHING) * float(loss)
         rates.append(float(lr))
         losses.append(smooth / (1 - SMOOTHING ** (update + 1)))

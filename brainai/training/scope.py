@@ -15,7 +15,7 @@ from tqdm import trange
 
 from brainai.data import decoys
 from brainai.data.augment import Augmentation, augment, random_table
-from brainai.data.dataset import MODALITIES
+from brainai.data.dataset import MODALITIES, SliceRecord
 from brainai.data.store import Store, open_store
 from brainai.errors import DataError
 from brainai.model.scope import KINDS, SIZE, Scope, shows_little
@@ -62,10 +62,16 @@ def set_limits(scope: Scope, data: str | Path) -> None:
     Raises:
         DataError: no data set, or no slice of `valid` shows a head.
     """
+    planes, records = valid_planes(data)
+    fit_limits(scope, planes, [record.source for record in records])
+
+
+def valid_planes(data: str | Path) -> tuple[Tensor, list[SliceRecord]]:
+    """FLAIR `[n, 1, S, S]` uint8 and records of the slices of `valid` that give the limits."""
     store = open_store(data, SIZE, progress=False)
     rows = _in_scope(store, "valid")
     real = [row for row in rows if store.records[row].source != "phantom"]
-    fit_limits(scope, _planes(store, real or rows), [store.records[r].source for r in real or rows])
+    return _planes(store, real or rows), [store.records[row] for row in real or rows]
 
 
 def collect(
@@ -124,15 +130,26 @@ def fit_distance(scope: Scope, planes: Tensor) -> None:
 
 def fit_limits(scope: Scope, planes: Tensor, sources: list[str]) -> None:
     """Limits that keep `KEPT` of the slices `[n, 1, S, S]` uint8 of each source that has enough."""
-    with torch.inference_mode():
-        measured = [scope.measure(part.float() / 255) for part in planes.split(BATCH)]
-    log_odds, distance = (torch.cat(part).double() for part in zip(*measured, strict=True))
+    margins, reach = find_limits(*measure(scope, planes), sources)
+    scope.margins.copy_(margins)
+    scope.reach.copy_(reach)
+
+
+@torch.inference_mode()
+def measure(scope: Scope, planes: Tensor) -> tuple[Tensor, Tensor]:
+    """`Scope.measure` of slices `[n, 1, S, S]` uint8: `[n, 4]` and `[n]` float64."""
+    measured = [scope.measure(part.float() / 255) for part in planes.split(BATCH)]
+    return tuple(torch.cat(part).double() for part in zip(*measured, strict=True))
+
+
+def find_limits(log_odds: Tensor, distance: Tensor, sources: list[str]) -> tuple[Tensor, Tensor]:
+    """Margins `[4]` and reach `[]` that keep `KEPT` of the slices of each source with enough."""
     counts = Counter(sources)
     large = [name for name, count in counts.items() if count >= ENOUGH] or list(counts)
     groups = [torch.tensor([s == name for s in sources]) for name in large]
     lowest = [torch.quantile(log_odds[own], 1 - KEPT, dim=0) for own in groups]
-    scope.margins.copy_(torch.stack(lowest).amin(dim=0))
-    scope.reach.copy_(max(torch.quantile(distance[own], KEPT) for own in groups))
+    farthest = [torch.quantile(distance[own], KEPT) for own in groups]
+    return torch.stack(lowest).amin(dim=0), torch.stack(farthest).amax()
 
 
 def _fit(

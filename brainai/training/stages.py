@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
 from torch import Tensor
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
@@ -22,20 +21,24 @@ from brainai.data.images import MEAN, STD
 from brainai.data.store import Store, open_store
 from brainai.errors import BrainAIError, DataError
 from brainai.evaluation.metrics import slice_figures
-from brainai.model.network import BrainNet, parameter_groups, set_trainable
+from brainai.evaluation.valid import judge
+from brainai.model.drop_path import paths, set_draws
+from brainai.model.groups import parameter_groups, set_trainable
+from brainai.model.network import BrainNet
 from brainai.training.batches import (
+    SKIPPING,
     draw_lenders,
     epoch_rows,
     epoch_seed,
     open_loader,
     rows_of,
-    split_batches,
     train_batches,
 )
 from brainai.training.checkpoints import Progress, log_epoch, save_best, save_checkpoint
 from brainai.training.config import Stage, TrainConfig
 from brainai.training.distributed import in_main_process, main_process_first
 from brainai.training.losses import slice_losses
+from brainai.training.validation import predict_valid
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Fitting:
 
     stage: Stage
     store: Store
-    network: torch.nn.Module
+    network: torch.nn.Module  # wrapped; the one that was given to `open_stage` lies within
     optimizer: torch.optim.Optimizer
     schedule: OneCycleLR
     updates: int  # per epoch
@@ -107,30 +110,34 @@ def fit_stage(
             accelerator.scaler.load_state_dict(saved["scaler"])
         if fitting.average is not None:
             fitting.average.load_state_dict(saved["average"])
-    labels = np.array([record.label for record in fitting.store.records])
     while progress.epoch < fitting.stage.epochs:
         started = time.perf_counter()
         train_loss = train_epoch(accelerator, fitting, config, progress)
         seconds = time.perf_counter() - started
-        rows, probability = predict_split(accelerator, fitting, "valid")
+        valid = predict_valid(
+            accelerator, answering(network, fitting), fitting.store, fitting.stage.batch_size
+        )
+        quality = judge(valid)
         figures = {
             "stage": progress.stage,
             "epoch": progress.epoch,
             "image_size": fitting.stage.image_size,
             "train_loss": train_loss,
-            **slice_figures(labels[rows], probability),
+            **slice_figures(valid.label, quality.probability),
+            "mask_dice": quality.mask_dice,
+            "selection": quality.selection,
             "lr": fitting.schedule.get_last_lr()[-1],
             "images_per_second": fitting.updates * fitting.stage.batch_size / seconds,
         }
         progress = close_epoch(accelerator, network, config, fitting, progress, figures)
-    accelerator.unwrap_model(fitting.network, keep_fp32_wrapper=False)
+    accelerator.unwrap_model(fitting.network, keep_fp32_wrapper=False, keep_torch_compile=False)
     accelerator.free_memory(fitting.network, fitting.optimizer)
     # Else `prepare` would hand it back as it is, and the next stage would run in float32.
     network.__dict__.pop("_is_accelerate_prepared", None)
     later = config.stages[progress.stage + 1 :]
     # The published network answers at the last size: weights of smaller ones do not compete.
     same_size = bool(later) and later[0].image_size == fitting.stage.image_size
-    return Progress(progress.stage + 1, 0, progress.best_auroc if same_size else -1.0)
+    return Progress(progress.stage + 1, 0, progress.best if same_size else -1.0)
 
 
 def train_epoch(
@@ -138,8 +145,6 @@ def train_epoch(
 ) -> float:
     """One pass over the train split; its mean loss."""
     fitting.network.train()
-    # Which blocks are skipped is drawn from torch's own generator: no checkpoint holds its state.
-    torch.manual_seed(epoch_seed(config.seed, progress.stage, progress.epoch))
     total = torch.zeros((), device=accelerator.device)
     bar = tqdm(
         total=fitting.updates * fitting.stage.batch_size,
@@ -164,10 +169,16 @@ def train_epoch(
 
 def augmented_batches(
     accelerator: Accelerator, fitting: Fitting, config: TrainConfig, progress: Progress
-) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """Network input, labels, masks and has_mask of this process's batches, on its device."""
+) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]]:
+    """Network input, labels, masks, has_mask, and draws of `set_draws`, of this process's batches,
+    on its device."""
     seed = epoch_seed(config.seed, progress.stage, progress.epoch)
     random = random_table(len(fitting.store.records), seed)
+    skips = random_table(
+        len(fitting.store.records),
+        epoch_seed(config.seed, progress.stage, progress.epoch, SKIPPING),
+        len(paths(fitting.network)),
+    )
     batches = train_batches(
         epoch_rows(fitting.store.records, config.slices_per_case, seed),
         fitting.stage.batch_size,
@@ -191,7 +202,8 @@ def augmented_batches(
         if len(lent):
             planes[borrows], labels[borrows] = lend_lesions(planes[borrows], labels[borrows], lent)
         images, masks = augment(planes, random[batch["row"]].to(device), config.augmentation)
-        yield to_input(images, MEAN, STD), labels, masks, batch["has_mask"].to(device)
+        inputs, has_mask = to_input(images, MEAN, STD), batch["has_mask"].to(device)
+        yield inputs, labels, masks, has_mask, skips[batch["row"]].to(device)
 
 
 def train_step(
@@ -202,10 +214,12 @@ def train_step(
     labels: Tensor,
     masks: Tensor,
     has_mask: Tensor,
+    draws: Tensor,
     *,
     move_schedule: bool = True,
 ) -> Tensor:
-    """One update; the loss, detached. `has_mask` and the rest as `augmented_batches` yields."""
+    """One update; the loss, detached. `inputs` and the rest as `augmented_batches` yields."""
+    set_draws(fitting.network, draws)
     output = fitting.network(inputs)
     loss = slice_losses(output, labels, masks, has_mask, config.mask_weight).mean()
     accelerator.backward(loss)
@@ -217,33 +231,10 @@ def train_step(
     return loss.detach()
 
 
-def answering(accelerator: Accelerator, fitting: Fitting) -> torch.nn.Module:
-    """The network that is measured and kept: the running average where there is one."""
-    if fitting.average is not None:
-        return fitting.average.module
-    return accelerator.unwrap_model(fitting.network)
-
-
-@torch.inference_mode()
-def predict_split(
-    accelerator: Accelerator, fitting: Fitting, split: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Row and tumour probability, from FLAIR alone, of every slice of a split once, `[N]` each."""
-    network = answering(accelerator, fitting).eval()  # no collective calls: parts are uneven
-    rows = rows_of(fitting.store.records, split)
-    batches = split_batches(
-        rows, fitting.stage.batch_size, accelerator.process_index, accelerator.num_processes
-    )
-    device = accelerator.device
-    found = []
-    for batch in open_loader(fitting.store, batches, on_gpu=device.type == "cuda"):
-        with accelerator.autocast():
-            output = network(to_input(batch["planes"][:, :1].to(device), MEAN, STD))
-        probability = output.logits.float().softmax(1)[:, 1]
-        found += zip(batch["row"].tolist(), probability.tolist(), strict=True)
-    everything = sorted(gather_object(found))
-    row, probability = zip(*everything, strict=True)
-    return np.array(row), np.array(probability)
+def answering(network: BrainNet, fitting: Fitting) -> BrainNet:
+    """The network that is measured and kept: the running average where there is one. Never what
+    Accelerate wrapped, whose names differ once it is compiled."""
+    return network if fitting.average is None else fitting.average.module
 
 
 def close_epoch(
@@ -258,17 +249,18 @@ def close_epoch(
 
     A run that is killed before the checkpoint repeats the epoch and writes the same again.
     """
-    auroc = figures["auroc"]
-    better = np.isnan(auroc) or auroc >= progress.best_auroc
-    best = auroc if better and not np.isnan(auroc) else progress.best_auroc
-    after = replace(progress, epoch=progress.epoch + 1, best_auroc=best)
+    reached = figures["selection"]
+    told = not np.isnan(reached)
+    better = reached >= progress.best if told else progress.best < 0
+    best = reached if told and better else progress.best
+    after = replace(progress, epoch=progress.epoch + 1, best=best)
 
     def keep() -> None:
         done = sum(stage.epochs for stage in config.stages[: progress.stage])
         accelerator.log(figures, step=done + progress.epoch)
         log_epoch(config.out, figures)
         if better:
-            save_best(config.out, answering(accelerator, fitting))
+            save_best(config.out, answering(network, fitting))
         save_checkpoint(config, after, state_of(accelerator, network, fitting))
 
     in_main_process(accelerator, keep)

@@ -4,7 +4,24 @@ import pytest
 import torch
 
 from brainai.errors import ConfigError
-from brainai.model.network import build_network, parameter_groups, set_trainable
+from brainai.model.groups import group_names, parameter_groups, set_trainable
+from brainai.model.network import build_network, check_picture_size, with_shared_batch_norm
+
+# The last part of the early body and the first of the late body, in five families.
+CUTS = {
+    "resnet18": ("layer2", "layer3"),
+    "regnety_002": ("s2", "s3"),
+    "test_efficientnet": ("blocks.1", "blocks.2"),
+    "densenet121": ("features.transition2", "features.denseblock3"),
+    "test_convnext": ("stages.1", "stages.2"),
+}
+HEADS = {
+    "resnet18": "fc",
+    "regnety_002": "head.fc",
+    "test_efficientnet": "classifier",
+    "densenet121": "classifier",
+    "test_convnext": "head.fc",
+}
 
 
 def test_one_pass_gives_two_scores_and_a_mask_of_the_pictures_size() -> None:
@@ -72,3 +89,66 @@ def test_an_unknown_architecture_is_told_in_one_sentence() -> None:
 def test_unreachable_imagenet_weights_name_the_remedies() -> None:
     with pytest.raises(ConfigError, match=r"--no-pretrained.*--init-from"):
         build_network("resnet18", pretrained=True)
+
+
+@pytest.mark.parametrize("family", HEADS)
+def test_every_family_has_an_early_body_a_late_body_and_a_head(family: str) -> None:
+    names = group_names(build_network(family))
+    order = [name for name in names if name.startswith("classifier.")]
+    late = [names[name] == "late body" for name in order]
+    early = [names[name] == "early body" for name in order]
+    last_early = max(n for n, own in enumerate(early) if own)
+    assert order[last_early].startswith(f"classifier.{CUTS[family][0]}.")
+    assert order[late.index(True)].startswith(f"classifier.{CUTS[family][1]}.")
+    heads = {n for n, group in names.items() if group == "head" and not n.startswith("decoder.")}
+    head = f"classifier.{HEADS[family]}"
+    assert heads == {f"{head}.weight", f"{head}.bias"}
+
+
+@pytest.mark.parametrize("family", HEADS)
+def test_every_family_gives_the_classifiers_own_scores_and_a_mask(family: str) -> None:
+    torch.manual_seed(0)
+    network = build_network(family).eval()
+    images = torch.rand(2, 3, 64, 96)
+    with torch.no_grad():
+        output = network(images)
+        assert torch.allclose(output.logits, network.classifier(images), atol=1e-5)
+    assert output.mask_logits.shape == (2, 1, 64, 96)
+
+
+@pytest.mark.parametrize("family", ["test_resnet", "test_efficientnet", "regnety_002"])
+def test_batch_norm_of_several_gpus_changes_no_answer_and_no_name(family: str) -> None:
+    torch.manual_seed(0)
+    network = build_network(family).eval()
+    images = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        before, names = network(images), list(network.state_dict())
+        shared = with_shared_batch_norm(network)
+        after = shared(images)
+    assert torch.allclose(before.logits, after.logits, atol=1e-6)
+    assert torch.allclose(before.mask_logits, after.mask_logits, atol=1e-6)
+    assert list(shared.state_dict()) == names
+    norms = [m for m in shared.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
+    assert norms
+    assert all(isinstance(norm, torch.nn.SyncBatchNorm) for norm in norms)
+
+
+@pytest.mark.parametrize(("name", "strides"), [("test_vit", "[16, 16"), ("vgg11", "[1, 2, 4")])
+def test_feature_maps_that_no_decoder_joins_are_refused_in_a_sentence(name, strides) -> None:
+    with pytest.raises(ConfigError, match=name) as refused:
+        build_network(name)
+    assert strides in str(refused.value)
+    assert "--no-decoder" in str(refused.value)
+    assert build_network(name, decoder=False)(torch.zeros(1, 3, 160, 160)).logits.shape == (1, 2)
+
+
+def test_a_network_for_one_picture_size_is_refused_in_a_sentence() -> None:
+    network = build_network("vit_tiny_patch16_224", decoder=False)
+    check_picture_size(network, 224)
+    with pytest.raises(ConfigError, match=r"no pictures of 64×64 pixels: choose another"):
+        check_picture_size(network, 64)
+
+
+def test_a_network_that_skips_no_blocks_says_so() -> None:
+    with pytest.raises(ConfigError, match=r"densenet121 skips no blocks: expected --drop-path 0"):
+        build_network("densenet121", drop_path=0.1)

@@ -38,7 +38,7 @@ def config(dataset_folder: Path, tmp_path: Path) -> TrainConfig:
     for epoch in (0, 1):
         log_epoch(config.out, {"stage": 1, "epoch": epoch, "auroc": 0.5})
         state = {"network": {"weight": torch.tensor(epoch + 1.0)}}
-        save_checkpoint(config, Progress(1, epoch + 1, best_auroc=0.5), state)
+        save_checkpoint(config, Progress(1, epoch + 1, best=0.5), state)
     save_best(config.out, build_network("test_resnet"))
     return config
 

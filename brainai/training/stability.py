@@ -1,0 +1,125 @@
+"""How far the numbers that are fitted to `valid` move when one patient is left out.
+
+    python -m brainai.training.stability --model weights --data DATASET
+
+prints a table in Markdown. A number that moves as far as it matters leans on too few patients.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from brainai.errors import BrainAIError, DataError
+from brainai.evaluation.calibration import score_valid
+from brainai.evaluation.valid import ValidScores, fit
+from brainai.hub.pull import fetch_model
+from brainai.model.folder import load_model, load_scope
+from brainai.model.scope import KINDS, Scope
+from brainai.training.scope import find_limits, measure, valid_planes
+
+Numbers = dict[str, float]
+
+
+def leave_one_out(
+    fitted: Callable[[np.ndarray], Numbers], patients: Iterable[str]
+) -> dict[str, tuple[float, float, float]]:
+    """Each fitted number with all patients, and the least and the largest without one of them.
+
+    Args:
+        fitted: the numbers fitted to some slices, from a boolean array `[N]`.
+        patients: whose each slice is, `[N]`.
+    """
+    patients = np.asarray(list(patients))
+    whole = fitted(np.ones(len(patients), bool))
+    without = [fitted(patients != one) for one in np.unique(patients)]
+    return {
+        name: (value, *(edge(one[name] for one in without) for edge in (min, max)))
+        for name, value in whole.items()
+    }
+
+
+def answer_numbers(valid: ValidScores) -> Numbers:
+    """What makes a label and an outline, fitted to these slices."""
+    found = fit(valid)
+    of_class, of_mask, constant = found.score_weights
+    return {
+        "mask shift": found.mask_shift,
+        "weight of the class score": of_class,
+        "weight of the mask score": of_mask,
+        "constant": constant,
+        "threshold": found.threshold,
+        "Youden point": found.youden_threshold,
+    }
+
+
+def scope_rows(scope: Scope, data: Path) -> dict[str, tuple[float, float, float]]:
+    """`leave_one_out` of the limits of a scope."""
+    planes, records = valid_planes(data)
+    log_odds, distance = measure(scope, planes)
+    sources = np.array([record.source for record in records])
+
+    def fitted(chosen: np.ndarray) -> Numbers:
+        own = torch.from_numpy(chosen)
+        margins, reach = find_limits(log_odds[own], distance[own], sources[chosen].tolist())
+        names = [f"least log-odds against {kind!r}" for kind in list(KINDS)[1:]]
+        return dict(zip(names, margins.tolist(), strict=True)) | {"largest distance": float(reach)}
+
+    return leave_one_out(fitted, [record.patient_id for record in records])
+
+
+def stability(model: str, data: Path) -> str:
+    """The table of a model and a dataset folder.
+
+    Raises:
+        DataError: no data set, or `valid` has fewer than two patients of a class.
+        WeightsError: the model cannot be loaded.
+    """
+    weights = fetch_model(model)
+    weights.tell()
+    network, info = load_model(weights.folder)
+    valid = score_valid(network, info, data)
+    of_class = [len(np.unique(valid.patient[valid.label == label])) for label in (0, 1)]
+    if min(of_class) < 2:
+        raise DataError(
+            f"{data}: expected two patients or more in valid with slices of each class, found "
+            f"{of_class[0]} without tumour and {of_class[1]} with. Prepare more patients."
+        )
+    rows = leave_one_out(lambda chosen: answer_numbers(valid.take(chosen)), valid.patient)
+    scope = load_scope(weights.folder)
+    if scope is not None:
+        rows |= scope_rows(scope, data)
+    patients = len(np.unique(valid.patient))
+    head = (
+        f"| fitted to {patients} patients of `valid` | all | without one of them |\n|---|---|---|"
+    )
+    lines = (
+        f"| {name} | {a:.3g} | {low:.3g} to {high:.3g} |" for name, (a, low, high) in rows.items()
+    )
+    return "\n".join([head, *lines])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line: 0, or 2 after one line that says what to mend."""
+    options = argparse.ArgumentParser(
+        prog="python -m brainai.training.stability",
+        description="How far the fitted numbers move when one patient of `valid` is left out.",
+    )
+    options.add_argument(
+        "--model", default="weights", help="model folder or owner/name@revision (default: weights)"
+    )
+    options.add_argument("--data", type=Path, required=True, help="dataset folder")
+    chosen = options.parse_args(arguments)
+    try:
+        print(stability(chosen.model, chosen.data))
+    except BrainAIError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,189 @@
+"""The numbers that are fitted to `valid`, and what the weights of an epoch are chosen by."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from brainai.evaluation.valid import (
+    SHIFTS,
+    ValidScores,
+    best_shift,
+    count_shifted,
+    find_thresholds,
+    fit_score_weights,
+    judge,
+    voters,
+)
+
+ZERO, HALF, ONE = (SHIFTS.tolist().index(shift) for shift in (0.0, 0.5, 1.0))
+
+
+def of_slices(label, source=None, patient=None, score=None, mask=None, counts=None) -> ValidScores:
+    """Slices of one source and patient, without masks, unless told."""
+    return ValidScores(
+        np.array(label),
+        np.array(source or ["lgg"] * len(label)),
+        np.array(patient or ["p"] * len(label)),
+        np.array(score or [0.0] * len(label)),
+        None if mask is None else np.array(mask),
+        counts,
+    )
+
+
+def counts_of(*slices: dict[int, tuple[int, int, int]]) -> np.ndarray:
+    """tp, fp, fn at some shifts; at the others nothing of ten pixels is found."""
+    counts = np.zeros((len(slices), len(SHIFTS), 3), int)
+    counts[:, :, 2] = 10
+    for own, at in zip(counts, slices, strict=True):
+        for shift, values in at.items():
+            own[shift] = values
+    return counts
+
+
+def test_pixels_are_counted_at_every_shift() -> None:
+    logits = torch.tensor([[[-0.3, 0.1], [-0.6, 0.0]]])  # 0 itself is not claimed
+    truth = torch.tensor([[[True, True], [False, False]]])
+    found = count_shifted(logits, truth)[0]
+    assert found[ZERO].tolist() == [1, 0, 1]
+    assert found[HALF].tolist() == [2, 1, 0]  # -0.3 and 0.0 are claimed as well
+    assert found[ONE].tolist() == [2, 2, 0]
+    assert found[0].tolist() == [0, 0, 2]  # shift -2
+
+
+def test_slices_are_counted_apart() -> None:
+    logits = torch.tensor([[[5.0, -5.0]], [[5.0, 5.0]]])
+    truth = torch.tensor([[[True, True]], [[False, True]]])
+    assert count_shifted(logits, truth)[:, ZERO].tolist() == [[1, 0, 1], [1, 1, 0]]
+
+
+def test_the_mask_shift_is_the_one_of_the_best_mean_dice_of_patients() -> None:
+    # p: 10/20 and 8/20 found in two slices: Dice 2·18/(2·18+0+12) at shift 0; q finds all there.
+    counts = counts_of(
+        {ZERO: (10, 0, 0), ONE: (10, 10, 0)},
+        {ZERO: (0, 0, 10), ONE: (10, 0, 0)},
+        {ZERO: (10, 0, 0), ONE: (10, 30, 0)},
+    )
+    valid = of_slices([1, 1, 1], patient=["p", "p", "q"], counts=counts)
+    # Shift 0: p 2·10/(20+0+10) = 2/3, q 1, mean 5/6. Shift 1: p 40/50 = 0.8, q 20/50 = 0.4.
+    shift, dice = best_shift(valid)
+    assert shift == 0
+    assert dice == pytest.approx(5 / 6)
+
+
+def test_a_source_of_one_patient_has_the_say_of_one_of_three() -> None:
+    counts = counts_of(
+        *[{ZERO: (9, 0, 1), ONE: (10, 5, 0)}] * 3,  # 18/19 = 0.947; 20/25 = 0.8
+        {ZERO: (3, 0, 7), ONE: (9, 1, 1)},  # 6/13 = 0.46; 0.9
+    )
+    valid = of_slices([1] * 4, ["lgg"] * 3 + ["brats"], ["a", "b", "c", "d"], counts=counts)
+    shift, dice = best_shift(valid)
+    assert shift == 1  # (0.8 + 0.9) / 2 beats (0.947 + 0.46) / 2; of patients alike 0 would win
+    assert dice == pytest.approx(0.85)
+
+
+def test_patients_without_an_outlined_tumour_move_no_mask() -> None:
+    counts = counts_of({}, {})
+    counts[0] = 0, 4, 0  # no tumour: nothing to outline
+    counts[1] = -1  # tumour that nobody outlined
+    shift, dice = best_shift(of_slices([0, 1], patient=["p", "q"], counts=counts))
+    assert shift == 0
+    assert math.isnan(dice)
+
+
+def test_logistic_regression_calibrates_scores_of_twice_the_right_certainty() -> None:
+    # Log-odds of ±2 ln 3 where three of four are right, many times: ±ln 3 would be true.
+    score, label = [2 * math.log(3)] * 400 + [-2 * math.log(3)] * 400, [1, 1, 1, 0] * 100
+    label += [0, 0, 0, 1] * 100
+    of_class, of_mask, constant = fit_score_weights(of_slices(label, score=score))
+    assert (of_class, of_mask, constant) == (pytest.approx(0.5, rel=0.01), 0.0, pytest.approx(0))
+
+
+def test_the_operating_point_finds_95_of_100_and_no_more_than_it_must() -> None:
+    # Tumours at 0.99, 0.98, … 0.00; between 0.055 and 0.045 the 95th is found, at 0.05.
+    probability = np.append(np.arange(99, -1, -1) / 100, 0.045)
+    sensitive, _ = find_thresholds(probability, of_slices([1] * 100 + [0]))
+    assert sensitive == pytest.approx(0.0475)  # half-way from 0.05 to the next lower, 0.045
+
+
+def test_the_youden_point_lies_where_both_together_are_best() -> None:
+    # From 0.7 on two of three tumours and none of three others: 2/3. From 0.2 on 1 − 2/3.
+    probability = np.array([0.9, 0.7, 0.5, 0.3, 0.2, 0.1])
+    _, youden = find_thresholds(probability, of_slices([1, 1, 0, 0, 1, 0]))
+    assert youden == pytest.approx(0.6)
+
+
+def test_equal_probabilities_are_never_parted() -> None:
+    probability = np.array([0.8, 0.8, 0.8, 0.1])
+    sensitive, youden = find_thresholds(probability, of_slices([0, 1, 1, 0]))
+    assert sensitive == youden == pytest.approx(0.45)
+
+
+def test_certain_scores_leave_a_threshold_that_finds_them() -> None:
+    """All tumours are certain, at log-odds of 25 to 40: their probabilities are 1 but for 1e-11."""
+    score = np.concatenate([np.linspace(25, 40, 40), np.linspace(-40, -25, 40)])
+    probability = 1 / (1 + np.exp(-score))
+    sensitive, youden = find_thresholds(probability, of_slices([1] * 40 + [0] * 40))
+    assert (probability[:40] >= sensitive).mean() >= 0.95
+    assert (probability[40:] < sensitive).all()
+    assert 0 < youden < 1
+
+
+def test_slices_and_sources_both_reach_the_sensitivity() -> None:
+    # Of 100 tumours of a large source 6 lie at 0.1 (94 % above), the 4 of a small one at 0.9.
+    probability = np.array([0.8] * 94 + [0.1] * 6 + [0.9] * 4 + [0.05])
+    source = ["lgg"] * 100 + ["brats"] * 4 + ["lgg"]
+    sensitive, _ = find_thresholds(probability, of_slices([1] * 104 + [0], source))
+    assert sensitive == pytest.approx(0.075)  # by sources alone 97 % would do, at 0.8
+
+
+def test_weights_are_chosen_by_probability_and_mask_together() -> None:
+    # The mask parts the classes (AUROC 1), the class score does not; Dice 2·8/(16+0+2) = 8/9.
+    counts = counts_of({ZERO: (8, 0, 2)}, {ZERO: (8, 0, 2)}, {}, {})
+    counts[2:] = 0
+    quality = judge(
+        of_slices([1, 1, 0, 0], score=[1.0, -1.0, 1.0, -1.0], mask=[4.0, 3.0, -3.0, -4.0],
+                  counts=counts)
+    )  # fmt: skip
+    assert quality.auroc == 1
+    assert quality.mask_dice == pytest.approx(8 / 9)
+    assert quality.selection == pytest.approx(17 / 18)
+    assert (quality.probability > 0.5).tolist() == [True, True, False, False]
+
+
+def test_in_the_choice_of_weights_sources_count_alike() -> None:
+    # Six pairs of a large source in order; the one of a small source lies between them, the wrong
+    # way round. It is one pair in 49, but of sources alike one in four.
+    label, source = [1, 0] * 6 + [1, 0], ["lgg"] * 12 + ["brats"] * 2
+    valid = of_slices(label, source, score=[3.0, -3.0] * 6 + [-1.0, 1.0])
+    assert judge(valid).auroc == pytest.approx(0.75)
+
+
+def test_without_a_decoder_the_probability_alone_chooses() -> None:
+    quality = judge(of_slices([1, 0, 1, 0], score=[2.0, 1.0, -1.0, -2.0]))
+    assert math.isnan(quality.mask_dice)
+    assert quality.selection == quality.auroc == pytest.approx(0.75)
+
+
+def test_one_class_alone_is_judged_by_its_masks_and_nothing_else_by_nothing() -> None:
+    quality = judge(of_slices([1], mask=[0.0], counts=counts_of({ZERO: (10, 0, 0)})))
+    assert math.isnan(quality.auroc)
+    assert quality.selection == 1
+    assert math.isnan(judge(of_slices([0, 0])).selection)
+
+
+def test_scores_that_are_no_numbers_are_worth_nothing() -> None:
+    assert math.isnan(judge(of_slices([0, 1], score=[math.nan, 1.0])).selection)
+
+
+@pytest.mark.parametrize(
+    ("sources", "rows"), [("phantom lgg phantom", [1]), ("phantom phantom", [0, 1])]
+)
+def test_phantoms_have_a_say_only_among_themselves(make_record, sources: str, rows) -> None:
+    records = [
+        make_record(f"{n}.png", "p", 1, 5, split="valid", source=source)
+        for n, source in enumerate(sources.split())
+    ]
+    records.append(make_record("other.png", "q", 1, 5, split="train"))
+    assert voters(records).tolist() == rows
