@@ -47,8 +47,8 @@ class Progress:
 
 def identity(config: TrainConfig) -> dict:
     """What a run computes from: recipe, content of the data set, version of the loop."""
-    computed_from = {"data set": read_info(config.data)["content_hash"], "version": VERSION}
-    return config.recipe() | computed_from
+    data_set = read_info(config.data)["content_hash"]
+    return config.recipe() | {"data set": data_set, "version of train.py": VERSION}
 
 
 def save_checkpoint(config: TrainConfig, progress: Progress, state: dict) -> None:
