@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from scans import brain, labels, write_brats, write_lgg, write_scan
 
+from brainai.data.cases import Case
 from brainai.data.releases import (
     BRATS_2013,
     BRATS_2017,
@@ -16,7 +17,7 @@ from brainai.data.releases import (
     release_of,
     site_name,
 )
-from brainai.data.sources import Case, check_unique, find_cases
+from brainai.data.sources import check_unique, find_cases
 from brainai.data.studies import read_study, whole_tumor
 from brainai.errors import DataError
 
@@ -224,7 +225,7 @@ def test_damaged_lgg_pictures_are_refused_with_their_file(tmp_path: Path) -> Non
     path = folder / "TCGA_CS_4941_19960909_2.tif"
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match=r"_2\.tif: expected a whole TIFF"):
+    with pytest.raises(DataError, match=r"_2\.tif: expected a whole picture"):
         read_study(only_case("lgg", tmp_path))
     Image.new("RGB", (40, 40), "grey").save(path)
     with pytest.raises(DataError, match=r"_2\.tif: expected 32×36 pixels.*found 40×40"):
