@@ -28,7 +28,7 @@ from brainai.data.picture_sources import UP_TO_THE_LAST
 from brainai.data.releases import person_name
 from brainai.data.seals import sealed, unsealed
 from brainai.data.sources import SOURCES, check_unique, find_cases
-from brainai.data.splits import read_split_file
+from brainai.data.splits import read_split_file, without_bad
 from brainai.data.workers import write_cases
 from brainai.errors import BrainAIError, ConfigError, DataError, StorageError
 
@@ -90,6 +90,7 @@ def prepare(
                 "kept. Or go on without the bad ones: --skip-bad."
             )
         parts = [read_part(case.case_id, out) for case in cases if case.case_id not in bad]
+        pinned = without_bad(pinned, cases, bad)
         assembled = assemble(parts, same_patient, options.test_sites, pinned)
         named = tuple((source, Path(root).name) for source, root in options.sources)
         told_options = replace(

@@ -1,9 +1,10 @@
 """Which split a patient goes to: by a hash of the id, by site, or as a file says."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from brainai.data.cases import Case
 from brainai.data.dataset import SPLITS, assign_split
 from brainai.data.parts import Part
 from brainai.errors import ConfigError, DataError
@@ -60,6 +61,16 @@ def read_split_file(path: Path) -> dict[str, str]:
         if splits.setdefault(row[0], row[1]) != row[1]:
             raise DataError(f"{path}, row {number}: expected one split for {row[0]}, found two.")
     return splits
+
+
+def without_bad(
+    pinned: Mapping[str, str], cases: Iterable[Case], bad: Container[str]
+) -> dict[str, str]:
+    """Pinned names, save those that only cases left out as bad have."""
+    names: dict[bool, set[str]] = {True: set(), False: set()}
+    for case in cases:
+        names[case.case_id in bad] |= {case.case_id, *case.names}
+    return {name: split for name, split in pinned.items() if name not in names[True] - names[False]}
 
 
 def _pinned_patients(

@@ -86,7 +86,8 @@ def _by_scan(root: Path, masks: list[Path]) -> dict[tuple[Path | None, str], lis
     owned = defaultdict(list)
     for path in masks:
         aside = path.relative_to(root).parts[0].lower() in ASIDE
-        owned[(None if aside else path.parent, _base(path))].append(path)
+        if not aside or _base(path):  # a mere mask.nii there could be anybody's
+            owned[(None if aside else path.parent, _base(path))].append(path)
     return owned
 
 
