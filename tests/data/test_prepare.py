@@ -510,5 +510,5 @@ def test_real_scans_join_ten_persons(tmp_path: Path) -> None:
     sources += ["--source", "brats", "--root", str(REAL / "brats")]
     assert main([*sources, "--out", str(out)]) == 0
     info = json.loads((out / "dataset.json").read_text())
-    assert info["counts"]["cases"] == info["counts"]["patients"] + 10 == 115
+    assert info["counts"]["cases"] == info["counts"]["patients"] + 10 == 123
     assert len(info["joined_persons"]) == 10

@@ -206,6 +206,16 @@ def test_two_files_for_one_sequence_are_refused(tmp_path: Path) -> None:
         read_study(only_case("brats", tmp_path))
 
 
+def test_flair_alone_stored_as_floats_is_read(tmp_path: Path) -> None:
+    folder = write_brats(tmp_path, "BraTS2021_01646", t1c=False, t2=False)
+    halves = brain(0).astype(np.float32) / 2
+    write_scan(folder / "BraTS2021_01646_flair.nii.gz", halves)
+    write_scan(folder / "BraTS2021_01646_seg.nii.gz", labels(1, 2, 4).astype(np.float32))
+    study = read_study(only_case("brats", tmp_path))
+    assert (study.modalities, study.masks.sum()) == (("flair",), 12)
+    np.testing.assert_array_equal(study.sequences[0].transpose(2, 1, 0), halves)
+
+
 def test_an_empty_scan_is_refused(tmp_path: Path) -> None:
     folder = write_brats(tmp_path, "BraTS2021_00001")
     write_scan(folder / "BraTS2021_00001_t2.nii.gz", np.zeros_like(brain()))
