@@ -17,9 +17,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from brainai.data.cases import Case
 from brainai.data.dataset import PARTS
 from brainai.data.parts import write_case
-from brainai.data.sources import Case, find_cases
+from brainai.data.sources import find_cases
 from brainai.data.volumes import use_one_thread
 
 SECONDS_TARGET = 2.5

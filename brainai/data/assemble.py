@@ -3,17 +3,18 @@ and the summary that is printed."""
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
-from brainai.data.dataset import FORMAT_VERSION, SPLITS, SliceRecord, assign_split, write_records
+from brainai.data.dataset import FORMAT_VERSION, SPLITS, SliceRecord, write_records
 from brainai.data.files import write_text
 from brainai.data.identity import join_persons
 from brainai.data.parts import Part
 from brainai.data.seals import sealed, unsealed
-from brainai.errors import ConfigError, DataError
+from brainai.data.splits import choose_splits
+from brainai.errors import DataError
 
 MAX_LINES = 40
 
@@ -36,26 +37,25 @@ def assemble(
     parts: Sequence[Part],
     same_patient: Iterable[Sequence[str]] = (),
     test_sites: Sequence[str] = (),
+    pinned: Mapping[str, str] | None = None,
 ) -> Assembled:
     """Join persons, give every slice its patient and split, and hash the whole.
 
     Args:
         same_patient: groups of names that are known to be one person.
-        test_sites: where there are any, their patients alone are `test`, and those that would have
-            been train instead: how well does a training do at a site it never saw?
+        test_sites, pinned: as in `choose_splits`.
     Raises:
-        ConfigError: no slice is of such a site.
+        ConfigError: no slice is of such a site, or a pinned name cannot be followed.
     """
     person = join_persons([part.names for part in parts] + [tuple(g) for g in same_patient])
     records, lines, cases = [], [], defaultdict(list)
-    held_out = _patients_of(parts, person, test_sites)
+    splits = choose_splits(parts, person, test_sites, pinned)
     for part in sorted(parts, key=lambda part: part.case_id):
         patient = person[part.names[0]]
         cases[patient].append(part)
-        split = assign_split(patient)
-        if test_sites and (patient in held_out or split == "test"):
-            split = "test" if patient in held_out else "train"
-        mine = [replace(record, patient_id=patient, split=split) for record in part.slices]
+        mine = [
+            replace(record, patient_id=patient, split=splits[patient]) for record in part.slices
+        ]
         records += mine
         lines.append(json.dumps([part.digest, [asdict(record) for record in mine]]))
     joined = {
@@ -64,22 +64,6 @@ def assemble(
         if len({part.names[0] for part in found}) > 1
     }
     return Assembled(records, joined, sha256("\n".join(lines).encode()).hexdigest())
-
-
-def _patients_of(
-    parts: Sequence[Part], person: dict[str, str], test_sites: Sequence[str]
-) -> set[str]:
-    sites = {record.site for part in parts for record in part.slices}
-    unknown = sorted(set(test_sites) - sites)
-    if unknown:
-        raise ConfigError(
-            f"--test-site: expected one of {', '.join(sorted(sites))}, found {', '.join(unknown)}."
-        )
-    return {
-        person[part.names[0]]
-        for part in parts
-        if any(record.site in test_sites for record in part.slices)
-    }
 
 
 def write_assembled(out: Path, assembled: Assembled, options: dict) -> None:
@@ -162,7 +146,7 @@ def _notes(assembled: Assembled) -> list[str]:
         if len(lines) > MAX_LINES:
             notes.append(f"  and {len(lines) - MAX_LINES} more: see joined_persons in dataset.json")
     positive = {record.case_id for record in assembled.records if record.label}
-    volumes = {record.case_id for record in assembled.records if record.source != "folders"}
+    volumes = {r.case_id for r in assembled.records if r.source not in ("folders", "tumor-free")}
     without = sorted(volumes - positive)
     if without:
         names = ", ".join(without[:8]) + (", …" if len(without) > 8 else "")

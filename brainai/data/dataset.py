@@ -11,7 +11,7 @@ import hashlib
 import io
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 
 from brainai.data.files import write_text
@@ -23,7 +23,7 @@ MODALITIES = ("flair", "t1c", "t2")
 PARTS = ".parts"  # hidden folder with a file for each finished case; not in a shared data set
 SPLITS = ("train", "valid", "test")
 LABEL_NAMES = ("No Tumor", "Tumor")
-SPLIT_SHARES = {"train": 0.70, "valid": 0.15, "test": 0.15}
+SPLIT_SHARES = {"train": 0.65, "valid": 0.20, "test": 0.15}
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class SliceRecord:
     tumor_pixels: int  # -1 = tumour without an outline
     pixel_area_mm2: float  # 0 = unknown
     split: str
+    lesion_pixels: int = -1  # bright and no tumour, such as plaques; -1 = unknown
 
     @property
     def has_mask(self) -> bool:
@@ -85,6 +86,7 @@ def parse_record(row: dict[str, str]) -> SliceRecord:
         field.name: field.type(row[field.name])
         for field in fields(SliceRecord)
         if field.type in (str, int, float)
+        and (field.default is MISSING or field.name in row)  # older tables lack later columns
     }
     return SliceRecord(**values, modalities=tuple(row["modalities"].split("+")))
 

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from brainai.data.cases import Case, Study
 from brainai.data.dataset import MODALITIES, PARTS, SliceRecord
 from brainai.data.files import storage_error, write_text
 from brainai.data.images import window
 from brainai.data.seals import sealed, unsealed
-from brainai.data.sources import Case
-from brainai.data.studies import Study, read_study
+from brainai.data.studies import read_study
 from brainai.errors import DataError
 
 
@@ -167,6 +167,7 @@ def _record(
         tumor_pixels=tumor_pixels,
         pixel_area_mm2=study.pixel_area_mm2,
         split="",
+        lesion_pixels=-1 if study.lesions is None else int(np.count_nonzero(study.lesions[index])),
     )
 
 

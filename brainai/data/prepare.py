@@ -9,6 +9,7 @@ Restartable: finished cases are not read again. Memory: one case per worker.
 import argparse
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -17,18 +18,23 @@ from pathlib import Path
 
 from brainai.data import phantom
 from brainai.data.assemble import Assembled, assemble, summary, write_assembled
+from brainai.data.cases import Case
 from brainai.data.dataset import PARTS
 from brainai.data.files import storage_error, write_text
 from brainai.data.identity import read_same_patient
 from brainai.data.lock import hold
 from brainai.data.parts import finished, read_part, remove_case
+from brainai.data.picture_sources import UP_TO_THE_LAST
 from brainai.data.releases import person_name
 from brainai.data.seals import sealed, unsealed
-from brainai.data.sources import SOURCES, Case, check_unique, find_cases
+from brainai.data.sources import SOURCES, check_unique, find_cases
+from brainai.data.splits import read_split_file, without_bad
 from brainai.data.workers import write_cases
 from brainai.errors import BrainAIError, ConfigError, DataError, StorageError
 
 OPTIONS_FILE = ".options.json"  # no case id begins with a dot
+# What folders mean that were begun before there were these options.
+OLDER_OPTIONS = {"test_sites": [], "patient_pattern": UP_TO_THE_LAST, "split_file": None}
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,8 @@ class PrepareOptions:
     same_patient: str | None = None
     phantoms: int = 24
     test_sites: tuple[str, ...] = ()
+    patient_pattern: str = UP_TO_THE_LAST
+    split_file: str | None = None
 
 
 @dataclass(frozen=True)
@@ -67,9 +75,10 @@ def prepare(
     for source, root in options.sources:
         if source == "phantom":
             simulate_missing(Path(root), options.phantoms)
-        cases += find_cases(source, Path(root), options.positive)
+        cases += find_cases(source, Path(root), options.positive, options.patient_pattern)
     check_unique(cases)
     same_patient = _same_patient(options, cases)
+    pinned = read_split_file(Path(options.split_file)) if options.split_file else {}
     check_folder(out)
     busy = f"Another preparation is writing to {out}: wait for its end, or give another --out."
     with hold(out / PARTS, busy):
@@ -81,12 +90,21 @@ def prepare(
                 "kept. Or go on without the bad ones: --skip-bad."
             )
         parts = [read_part(case.case_id, out) for case in cases if case.case_id not in bad]
-        assembled = assemble(parts, same_patient, options.test_sites)
+        pinned = without_bad(pinned, cases, bad)
+        assembled = assemble(parts, same_patient, options.test_sites, pinned)
         named = tuple((source, Path(root).name) for source, root in options.sources)
-        told = Path(options.same_patient).name if options.same_patient else None
-        told_options = replace(options, sources=named, same_patient=told)
+        told_options = replace(
+            options,
+            sources=named,
+            same_patient=_file_name(options.same_patient),
+            split_file=_file_name(options.split_file),
+        )
         write_assembled(out, assembled, asdict(told_options))
     return Outcome(assembled, bad)
+
+
+def _file_name(path: str | None) -> str | None:
+    return Path(path).name if path else None
 
 
 def write_missing(
@@ -150,7 +168,7 @@ def start_folder(out: Path, options: PrepareOptions) -> None:
         write_text(path, json.dumps(sealed(wanted)))
         return
     try:
-        found = {"test_sites": []} | unsealed(path.read_bytes())  # older folders say no sites
+        found = OLDER_OPTIONS | unsealed(path.read_bytes())
     except ValueError as error:
         raise DataError(
             f"{path} is damaged: delete it, then run the command with the options that {out} was "
@@ -200,11 +218,23 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         help="studies to simulate where the --root of --source phantom is empty")  # fmt: skip
     parser.add_argument("--test-site", action="append", default=[], metavar="SITE",
         help="test on the patients of this site alone; repeat for several")  # fmt: skip
+    parser.add_argument("--split-file", metavar="FILE",
+        help="CSV with rows of name,split: patients or cases that go to train, valid or test "
+        "whatever the hash of their id says")  # fmt: skip
+    parser.add_argument("--patient-pattern", default=UP_TO_THE_LAST, metavar="REGEX",
+        help="for --source pairs: its first group is the patient in a picture's name without "
+        "suffix (default: the name up to its last _)")  # fmt: skip
     given = parser.parse_args(arguments)
     if len(given.source) != len(given.root):
         parser.error("each --source needs its own --root")
     if min(given.workers, given.min_tumor_pixels, given.phantoms) < 1:
         parser.error("--workers, --min-tumor-pixels and --phantoms are 1 or more")
+    try:
+        groups = re.compile(given.patient_pattern).groups
+    except re.error as error:
+        parser.error(f"--patient-pattern {given.patient_pattern} cannot be read: {error}")
+    if groups < 1:
+        parser.error("--patient-pattern needs a group in brackets, which is the patient's id")
     return given
 
 
@@ -222,6 +252,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given.same_patient,
         given.phantoms,
         tuple(given.test_site),
+        given.patient_pattern,
+        given.split_file,
     )
     try:
         outcome = prepare(options, given.out, given.workers, given.skip_bad)

@@ -1,59 +1,41 @@
 """Folder layouts of the public sets → `Case`. Nothing is opened here: names alone are read.
 
-lgg      TCGA_CS_4941_19960909/TCGA_CS_4941_19960909_7.tif and ..._7_mask.tif (Buda et al. 2019)
-brats    every release from 2013 to 2025: see `brainai.data.releases`
-phantom  simulated studies, named as BraTS 2021 names its files
-folders  two class folders of pictures, such as yes/ and no/
+lgg         TCGA_CS_4941_19960909/TCGA_CS_4941_19960909_7.tif and ..._7_mask.tif (Buda et al. 2019)
+brats       every release from 2013 to 2025: see `brainai.data.releases`
+tumor-free  FLAIR scans of people without a tumour: see `brainai.data.tumor_free`
+pairs       images/10002_46.png and masks/10002_46.png: see `brainai.data.picture_sources`
+folders     two class folders of pictures, such as yes/ and no/
+phantom     simulated studies, named as BraTS 2021 names its files
 """
 
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from brainai.data.cases import Case, safe_name, visible
 from brainai.data.identity import tcga_ids
-from brainai.data.releases import Release, find_studies, person_name, site_name
+from brainai.data.picture_sources import UP_TO_THE_LAST, folder_cases, pair_cases
+from brainai.data.releases import find_studies, person_name, site_name
+from brainai.data.tumor_free import tumor_free_cases
 from brainai.errors import DataError
 
-SOURCES = ("lgg", "brats", "folders", "phantom")
-PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
-TUMOR_WORDS = ("yes", "tumor", "tumour", "positive", "1", "glioma", "abnormal")
-NO_TUMOR_WORDS = ("no", "notumor", "notumour", "negative", "0", "normal", "healthy", "nontumor")
-PERSON_IN_NAME = re.compile(r"(?<![a-z])(?:sub|subject|patient|pat)[-_ ]?(\d+)", re.IGNORECASE)
+SOURCES = ("lgg", "brats", "tumor-free", "pairs", "folders", "phantom")
 
 
-@dataclass(frozen=True)
-class Case:
-    """One study of one patient, not opened yet.
-
-    case_id: unique in a data set; the name of its folders there.
-    names: ids of its person, as its names tell; the first is the patient's own.
-    folder: where it lies, for messages.
-    files: what to read, by role: "flair", "t1c", "t2", "seg"; "slice 7", "mask 7"; "picture".
-    release: of a BraTS study, else None.
-    label: of a picture in a class folder, else None.
-    """
-
-    case_id: str
-    source: str
-    site: str
-    names: tuple[str, ...]
-    folder: Path
-    files: tuple[tuple[str, Path], ...]
-    release: Release | None = None
-    label: int | None = None
-
-    def file(self, role: str) -> Path | None:
-        """The file of one role, None where there is none."""
-        return dict(self.files).get(role)
-
-
-def find_cases(source: str, root: Path, positive: str | None = None) -> list[Case]:
+def find_cases(
+    source: str,
+    root: Path,
+    positive: str | None = None,
+    patient_pattern: str = UP_TO_THE_LAST,
+) -> list[Case]:
     """All cases of a source under a folder, sorted by id.
 
     Args:
         positive: name of the class folder with tumour, where its name does not tell (`folders`).
+        patient_pattern: regular expression that finds the patient's id, its first group, in the
+            name of a picture without suffix (`pairs`).
 
     Raises:
         DataError: no such folder, or nothing in it that this source knows.
@@ -61,7 +43,11 @@ def find_cases(source: str, root: Path, positive: str | None = None) -> list[Cas
     if not root.is_dir():
         raise DataError(f"--root {root}: expected a folder, found none.")
     if source == "folders":
-        cases = list(_folder_cases(root, positive))
+        cases = list(folder_cases(root, positive))
+    elif source == "pairs":
+        cases = list(pair_cases(root, patient_pattern))
+    elif source == "tumor-free":
+        cases = list(tumor_free_cases(root))
     elif source == "lgg":
         cases = list(_lgg_cases(root))
     else:
@@ -93,16 +79,6 @@ def _unique(cases: list[Case]) -> Iterator[Case]:
             yield case
         else:
             yield replace(case, case_id=f"{safe_name(case.folder.parent.name)}_{case.case_id}")
-
-
-def safe_name(name: str) -> str:
-    """A name that can be a folder and an address everywhere."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._") or "case"
-
-
-def visible(paths: Iterable[Path]) -> Iterator[Path]:
-    """Without hidden files, such as those that macOS leaves beside its copies."""
-    return (path for path in paths if not path.name.startswith("."))
 
 
 def _lgg_cases(root: Path) -> Iterator[Case]:
@@ -139,80 +115,3 @@ def _volume_cases(source: str, root: Path) -> Iterator[Case]:
             files=study.files,
             release=study.release,
         )
-
-
-def _folder_cases(root: Path, positive: str | None) -> Iterator[Case]:
-    folders = sorted(path for path in visible(root.iterdir()) if path.is_dir())
-    pictures = {folder: _pictures(folder) for folder in folders}
-    pictures = {folder: found for folder, found in pictures.items() if found}
-    if len(pictures) != 2:
-        names = ", ".join(folder.name for folder in pictures) or "none"
-        raise DataError(
-            f"--root {root}: expected exactly two class folders with pictures, found {names}. "
-            "Give a folder that holds the two, for instance yes/ and no/."
-        )
-    with_tumor = _positive_folder(list(pictures), positive)
-    names = _picture_names(root, [path for found in pictures.values() for path in found])
-    for folder, found in pictures.items():
-        for path in found:
-            name = names[path]
-            yield Case(
-                case_id=name,
-                source="folders",
-                site="unknown",
-                names=_persons_in(root, path) or (name,),
-                folder=path.parent,
-                files=(("picture", path),),
-                label=int(folder == with_tumor),
-            )
-
-
-def _pictures(folder: Path) -> list[Path]:
-    return sorted(path for path in visible(folder.rglob("*")) if path.suffix.lower() in PICTURES)
-
-
-def _picture_names(root: Path, paths: list[Path]) -> dict[Path, str]:
-    """A case id for each picture: root, class and file name, with the suffix only where needed."""
-    short = {
-        path: safe_name("_".join((root.name, *path.relative_to(root).with_suffix("").parts)))
-        for path in paths
-    }
-    counts = Counter(short.values())
-    return {
-        path: name if counts[name] == 1 else f"{name}_{path.suffix[1:].lower()}"
-        for path, name in short.items()
-    }
-
-
-def _persons_in(root: Path, path: Path) -> tuple[str, ...]:
-    """Ids of persons in the name of a picture: TCGA ids, or patient12, sub-03 and the like.
-
-    A number counts within one root only: patient 12 of another set is somebody else.
-    """
-    if ids := tcga_ids(path.stem):
-        return ids
-    match = PERSON_IN_NAME.search(path.stem)
-    return (f"{safe_name(root.name)}_patient_{int(match[1])}",) if match else ()
-
-
-def _positive_folder(folders: list[Path], positive: str | None) -> Path:
-    """The class folder with tumour: the one that --positive names, else by known words.
-
-    Raises:
-        DataError: the names do not tell.
-    """
-    if positive is not None:
-        chosen = [folder for folder in folders if folder.name == positive]
-    else:
-        plain = {folder: re.sub(r"[^a-z0-9]", "", folder.name.lower()) for folder in folders}
-        chosen = [folder for folder in folders if plain[folder] in TUMOR_WORDS]
-        without = [folder for folder in folders if plain[folder] in NO_TUMOR_WORDS]
-        if not chosen and len(without) == 1:
-            chosen = [folder for folder in folders if folder not in without]
-    if len(chosen) != 1:
-        names = " and ".join(folder.name for folder in folders)
-        raise DataError(
-            f"Expected to see which class folder means tumour, found {names}: "
-            "say it with --positive NAME."
-        )
-    return chosen[0]

@@ -23,6 +23,7 @@ from brainai.errors import DataError
 
 MASK_SUFFIXES = (".nii.gz", ".nii", ".mha")
 LPS = (("R", "L"), ("A", "P"), ("I", "S"))  # where each axis comes from, and where it goes
+MAX_PIXEL_MM = 2.5  # larger ones within an axial slice are the thickness of other slices
 GRID_TOLERANCE_MM = 0.01  # headers round; a hundredth of a voxel moves nothing
 
 

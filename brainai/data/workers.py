@@ -8,9 +8,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from brainai.data.cases import Case
 from brainai.data.parts import remove_case, write_case
 from brainai.data.pools import open_pool
-from brainai.data.sources import Case
 from brainai.data.volumes import use_one_thread
 from brainai.errors import DataError
 

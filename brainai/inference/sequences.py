@@ -9,12 +9,11 @@ import numpy as np
 from brainai.data.dataset import MODALITIES
 from brainai.data.images import MAX_PIXELS, ImageSource, decode, prepare_slice
 from brainai.data.scans import read_scan
-from brainai.data.volumes import Volume, resample
+from brainai.data.volumes import MAX_PIXEL_MM, Volume, resample
 from brainai.errors import DataError, OutOfScope
 
 MASK_LEVEL = 0.5  # a pixel belongs to the mask from this probability on
 SPOKEN = {"flair": "FLAIR", "t1c": "T1c", "t2": "T2"}
-MAX_PIXEL_MM = 2.5  # larger ones within an axial slice are the thickness of other slices
 MAX_PIXEL_RATIO = 8.0  # of its sides: a slice is drawn in square pixels, and may not become huge
 MAX_SLICES = 1000  # each is judged
 

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from scans import brain, labels, write_brats, write_lgg, write_scan
 
+from brainai.data.cases import Case
 from brainai.data.releases import (
     BRATS_2013,
     BRATS_2017,
@@ -16,7 +17,7 @@ from brainai.data.releases import (
     release_of,
     site_name,
 )
-from brainai.data.sources import Case, check_unique, find_cases
+from brainai.data.sources import check_unique, find_cases
 from brainai.data.studies import read_study, whole_tumor
 from brainai.errors import DataError
 
@@ -205,6 +206,16 @@ def test_two_files_for_one_sequence_are_refused(tmp_path: Path) -> None:
         read_study(only_case("brats", tmp_path))
 
 
+def test_flair_alone_stored_as_floats_is_read(tmp_path: Path) -> None:
+    folder = write_brats(tmp_path, "BraTS2021_01646", t1c=False, t2=False)
+    halves = brain(0).astype(np.float32) / 2
+    write_scan(folder / "BraTS2021_01646_flair.nii.gz", halves)
+    write_scan(folder / "BraTS2021_01646_seg.nii.gz", labels(1, 2, 4).astype(np.float32))
+    study = read_study(only_case("brats", tmp_path))
+    assert (study.modalities, study.masks.sum()) == (("flair",), 12)
+    np.testing.assert_array_equal(study.sequences[0].transpose(2, 1, 0), halves)
+
+
 def test_an_empty_scan_is_refused(tmp_path: Path) -> None:
     folder = write_brats(tmp_path, "BraTS2021_00001")
     write_scan(folder / "BraTS2021_00001_t2.nii.gz", np.zeros_like(brain()))
@@ -224,7 +235,7 @@ def test_damaged_lgg_pictures_are_refused_with_their_file(tmp_path: Path) -> Non
     path = folder / "TCGA_CS_4941_19960909_2.tif"
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match=r"_2\.tif: expected a whole TIFF"):
+    with pytest.raises(DataError, match=r"_2\.tif: expected a whole picture"):
         read_study(only_case("lgg", tmp_path))
     Image.new("RGB", (40, 40), "grey").save(path)
     with pytest.raises(DataError, match=r"_2\.tif: expected 32×36 pixels.*found 40×40"):

@@ -1,0 +1,87 @@
+"""A case before it is opened, a study after."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from brainai.data.releases import Release
+from brainai.errors import DataError
+
+
+@dataclass(frozen=True)
+class Case:
+    """One study of one patient, not opened yet.
+
+    case_id: unique in a data set; the name of its folders there.
+    names: ids of its person, as its names tell; the first is the patient's own.
+    folder: where it lies, for messages.
+    files: what to read, by role: "flair", "t1c", "t2", "seg"; "slice 7", "mask 7"; "picture".
+    release: of a BraTS study, else None.
+    label: of a picture in a class folder, else None.
+    """
+
+    case_id: str
+    source: str
+    site: str
+    names: tuple[str, ...]
+    folder: Path
+    files: tuple[tuple[str, Path], ...]
+    release: Release | None = None
+    label: int | None = None
+
+    def file(self, role: str) -> Path | None:
+        """The file of one role, None where there is none."""
+        return dict(self.files).get(role)
+
+
+@dataclass(frozen=True)
+class Study:
+    """The pixels of one case.
+
+    sequences: one array `[slices, H, W]` per modality, any number type, as scanned.
+    masks: `[slices, H, W]` bool, True in whole tumour; None where no outline was drawn.
+    names: further ids of the person, found inside the files.
+    lesions: `[slices, H, W]` bool, True where it is bright and no tumour; None where not outlined.
+    """
+
+    modalities: tuple[str, ...]
+    sequences: tuple[np.ndarray, ...]
+    masks: np.ndarray | None
+    pixel_area_mm2: float
+    names: tuple[str, ...] = ()
+    lesions: np.ndarray | None = None
+
+    def slices(self) -> Iterator[tuple[int, tuple[np.ndarray, ...], np.ndarray | None]]:
+        """Index, planes `[H, W]` of the modalities, and mask `[H, W]` of every slice."""
+        for index in range(len(self.sequences[0])):
+            planes = tuple(sequence[index] for sequence in self.sequences)
+            yield index, planes, None if self.masks is None else self.masks[index]
+
+
+def check_once(case: Case) -> None:
+    roles = [role for role, _ in case.files]
+    twice = sorted(role for role in set(roles) if roles.count(role) > 1)
+    if twice:
+        names = ", ".join(path.name for role, path in case.files if role == twice[0])
+        raise DataError(f"{case.folder}: expected one file of {twice[0]}, found {names}. Keep one.")
+
+
+def check_not_flat(pixels: np.ndarray, path: Path) -> None:
+    if pixels.min() == pixels.max():
+        raise DataError(
+            f"{path}: expected a scan, found one value, {pixels.flat[0]}, everywhere "
+            "(where FLAIR is). Copy it again, or leave the file out."
+        )
+
+
+def safe_name(name: str) -> str:
+    """A name that can be a folder and an address everywhere."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._") or "case"
+
+
+def visible(paths: Iterable[Path]) -> Iterator[Path]:
+    """Without hidden files, such as those that macOS leaves beside its copies."""
+    return (path for path in paths if not path.name.startswith("."))
