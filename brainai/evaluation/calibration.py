@@ -24,7 +24,7 @@ from brainai.model.network import BrainNet
 SHIFTS = np.arange(-2, 2.01, 0.25)  # of mask logits
 SENSITIVITY = 0.95  # at least, at the operating point
 LEAST_TEMPERATURE = 0.01  # scores that part the classes without an error would ask for none
-OPERATING_POINT = f"sensitivity of at least {SENSITIVITY:.0%} on held-out patients"
+OPERATING_POINT = f"sensitivity of at least {100 * SENSITIVITY:.0f} % on validation patients"
 
 
 @dataclass(frozen=True)
