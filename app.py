@@ -51,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     jobs = Jobs.of(classifier)
     if spaces is not None:
         jobs = jobs.on_gpu(spaces.GPU)
-    examples, report = find_examples(HERE / "examples"), read_report(classifier.weights.folder)
+    examples = find_examples(HERE / "examples")
+    report = read_report(classifier.weights.folder, classifier.info.revision)
     launch(build_page(jobs, classifier.info, examples, report, classifier.weights))
     return 0
 
