@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -92,9 +92,11 @@ class Classifier:
         device: str | torch.device = "cpu",
         scope: Scope | None = None,
         weights: Fetched | None = None,
+        report: dict[str, Any] | None = None,
     ):
         self.info = info
         self.weights = weights
+        self.report = report
         self.device = torch.device(device)
         self._scope = None if scope is None else scope.to(self.device)
         self._network = network.to(self.device, memory_format=torch.channels_last).eval()
@@ -106,7 +108,8 @@ class Classifier:
         device: str | torch.device | None = None,
         fallback: str | Path | None = None,
     ) -> "Classifier":
-        """A model from a folder or from the Hub; `weights` of it says which, and where from.
+        """A model from a folder or from the Hub; `weights` of it says which, and where from, and
+        `report` what its report.json holds, where there is one of these weights.
 
         Args:
             name: a model folder, ours or a timm classifier's of two classes, or `owner/name` or
@@ -125,7 +128,7 @@ class Classifier:
         if weights.commit is not None:  # in the cache, a folder is named after its commit
             info = replace(info, name=weights.repository)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        return cls(network, info, device, load_scope(weights.folder), weights)
+        return cls(network, info, device, load_scope(weights.folder), weights, report)
 
     def predict(
         self,

@@ -246,7 +246,9 @@ def test_load_tells_what_the_operating_point_gave_in_a_report_of_these_weights(t
         "threshold": 0.5, "all": {"figures": figures}, "source": {}, "points": {},
     }  # fmt: skip
     (tmp_path / "m" / "report.json").write_text(json.dumps(report))
-    assert Classifier.load(tmp_path / "m", device="cpu").info.operating_point == point + words
+    classifier = Classifier.load(tmp_path / "m", device="cpu")
+    assert classifier.info.operating_point == point + words
+    assert classifier.report == (report if of == "these" else None)
 
 
 def test_load_says_what_is_wrong_with_a_folder(tmp_path):
