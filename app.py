@@ -22,7 +22,6 @@ claim_folder()  # before Gradio is imported
 
 from brainai.errors import BrainAIError
 from brainai.inference.classifier import Classifier
-from brainai.model.folder import read_report
 from brainai.web.examples import find_examples
 from brainai.web.interface import build_page, launch
 from brainai.web.jobs import Jobs
@@ -51,8 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     jobs = Jobs.of(classifier)
     if spaces is not None:
         jobs = jobs.on_gpu(spaces.GPU)
-    examples, report = find_examples(HERE / "examples"), read_report(classifier.weights.folder)
-    launch(build_page(jobs, classifier.info, examples, report, classifier.weights))
+    examples = find_examples(HERE / "examples")
+    launch(build_page(jobs, classifier.info, examples, classifier.report, classifier.weights))
     return 0
 
 

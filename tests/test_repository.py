@@ -17,7 +17,10 @@ from packaging.specifiers import SpecifierSet
 from benchmarks import reliability
 from brainai import __version__
 from brainai.hub.card import CHARTS, figures, model_card
+from brainai.hub.terms import NON_COMMERCIAL
+from brainai.inference.classifier import Classifier
 from brainai.model.folder import load_model, read_info
+from brainai.training.config import PRESETS
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted([*(ROOT / "brainai").rglob("*.py"), ROOT / "app.py", ROOT / "train.py"])
@@ -171,6 +174,48 @@ def test_no_other_figure_stands_in_the_readme() -> None:
     text = (ROOT / "README.md").read_text().replace(figures(report), "")
     text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
     assert re.findall(r"\b0\.\d{2,}\b|\d+(?:\.\d+)? ?%", text) == []
+
+
+def texts() -> dict[str, str]:
+    """What people or programs read: documents, cards, code and the JSON of the weights."""
+    paths = [*MODULES, *(ROOT / "docs").rglob("*.json"), *(ROOT / "weights").glob("*.json")]
+    paths += [path for place in ("", "docs", "weights") for path in (ROOT / place).glob("*.md")]
+    paths += (ROOT / "brainai").rglob("*.md")
+    return {name(path): " ".join(path.read_text().split()) for path in paths}
+
+
+def test_no_text_calls_validation_patients_held_out() -> None:
+    """The threshold was chosen on them."""
+    for place, text in texts().items():
+        found = re.findall(r"[Ss]ensitivity of at least[^;|]{0,50}held.out", text)
+        assert not found, f"{place}: {found}"
+
+
+def test_every_answer_and_document_tells_what_the_operating_point_gave_on_test() -> None:
+    found = json.loads((ROOT / "weights" / "report.json").read_text())["all"]["figures"]
+    value, low, high = (round(100 * found["sensitivity"][k]) for k in ("value", "low", "high"))
+    words = (
+        "sensitivity of at least 95 % on validation patients; "
+        f"{value} % ({low} to {high}) on test patients"
+    )
+    assert Classifier.load(ROOT / "weights", device="cpu").info.operating_point == words
+    for document in ("README.md", "weights/README.md", "docs/api.md"):
+        assert words in texts()[document], document
+
+
+def test_the_licence_of_a_source_stands_beside_that_of_the_weights() -> None:
+    for document in ("README.md", "weights/README.md"):
+        assert NON_COMMERCIAL in texts()[document]
+
+
+def test_every_preset_says_where_it_was_run() -> None:
+    page = (ROOT / "docs" / "experiments.md").read_text()
+    section = page.split("## Where each preset was run")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == list(PRESETS)
+
+
+def test_the_experiments_name_the_revision_of_the_weights() -> None:
+    assert read_info(ROOT / "weights").revision in texts()["docs/experiments.md"]
 
 
 def test_the_committed_weights_answer_and_name_themselves() -> None:

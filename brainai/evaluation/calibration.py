@@ -14,7 +14,7 @@ from brainai.model.answer import answer
 from brainai.model.folder import ModelInfo
 from brainai.model.network import BrainNet
 
-OPERATING_POINT = f"sensitivity of at least {SENSITIVITY:.0%} on held-out patients"
+OPERATING_POINT = f"sensitivity of at least {100 * SENSITIVITY:.0f} % on validation patients"
 
 
 def calibrate(network: BrainNet, info: ModelInfo, dataset_folder: str | Path) -> ModelInfo:

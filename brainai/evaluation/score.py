@@ -172,6 +172,7 @@ def describe(info: ModelInfo, data: Path, split: str, modalities: tuple[str, ...
         "model": info.name,
         "model_revision": info.revision,
         "operating_point": info.operating_point,
+        "calibrated": info.calibrated,
         "dataset_hash": read_info(data)["content_hash"],
         "split": split,
         "sites": "+".join(sorted({record.site for record in chosen})),

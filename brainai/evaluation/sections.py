@@ -124,18 +124,21 @@ def baseline_section(report: dict) -> str:
 
 def calibration_section(report: dict) -> str:
     groups = {"all": report["all"], **report["source"]}
+    after = "class and mask joined by what was fitted on `valid`"
+    if not report["about"].get("calibrated", True):  # older reports do not say it
+        after = "for which nothing was fitted on `valid`"
     rows = [
         "| data | ECE before | ECE after | Brier before | Brier after |",
         "|---|---|---|---|---|",
     ]
     for group, found in groups.items():
-        before, after = report["before_calibration"][group], found["figures"]
-        cells = [with_interval(of[key]) for key in ("ece", "brier") for of in (before, after)]
+        both = report["before_calibration"][group], found["figures"]
+        cells = [with_interval(of[key]) for key in ("ece", "brier") for of in both]
         rows.append(f"| {group} | {' | '.join(cells)} |")
     return (
         "## Calibration\n\n" + "\n".join(rows) + "\n\n"
         "Before: the softmax of the classifier alone, as it was trained. After: the probability as "
-        "it is given, class and mask joined by what was fitted on `valid`. ECE is over bins of "
+        f"it is given, {after}. ECE is over bins of "
         "about equally many slices; a sum of distances, it is larger in resamples, so that its "
         "interval lies too high."
     )
@@ -187,8 +190,45 @@ def how_section(report: dict) -> str:
 
 
 def operating_point(report: dict) -> str:
-    """What the threshold was chosen for, in words; older reports do not say it."""
-    return report["about"].get("operating_point", "its operating point")
+    """`point_with_outcome` of a report; older ones do not say what the threshold was chosen for."""
+    return point_with_outcome(report["about"].get("operating_point", "its operating point"), report)
+
+
+def point_with_outcome(point: str, report: dict | None) -> str:
+    """What the threshold was chosen for on `valid`, and what that gave on `test`.
+
+    Args:
+        point: `ModelInfo.operating_point`.
+        report: of the same weights, where there is one.
+    Returns:
+        Such as "sensitivity of at least 95 % on validation patients; 87 % (76 to 96) on test
+        patients"; the second part where the first is a sensitivity and the report is on `test`.
+    """
+    point = point.replace("on held-out patients", "on validation patients")  # of format 1
+    if report is None or report["about"]["split"] != "test" or not point.startswith("sensitivity"):
+        return point
+    found = report["all"]["figures"]["sensitivity"]
+    if found["value"] is None:
+        return point
+    value, low, high = (
+        None if found[key] is None else f"{100 * found[key]:.0f}"
+        for key in ("value", "low", "high")
+    )
+    interval = "" if low is None else f" ({low} to {high})"
+    return f"{point}; {value} %{interval} on test patients"
+
+
+def shared_patients(report: dict) -> str:
+    """That somebody stands in several sources, where it is so: their patients then add up to more
+    than there are."""
+    counts = [found["figures"]["dice"]["n_patients"] for found in report["source"].values()]
+    everybody = report["all"]["figures"]["dice"]["n_patients"]
+    if sum(counts) == everybody:
+        return ""
+    return (
+        f"The sources hold {' + '.join(map(str, counts))} patients, and all together "
+        f"{everybody}: a patient who stands in more than one source counts once."
+    )
 
 
 def with_interval(figure: dict) -> str:

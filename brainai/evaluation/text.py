@@ -20,6 +20,7 @@ from brainai.evaluation.sections import (
     phantom_section,
     point_section,
     scope_section,
+    shared_patients,
     size_section,
     with_interval,
 )
@@ -103,6 +104,7 @@ def markdown(report: dict, figure_files: list[str]) -> str:
         f"{report['n_slices']:,} slices of {report['n_patients']:,} patients, "
         f"{report['n_positive_slices']:,} slices with tumour. A slice is called tumour from "
         f"probability {report['threshold']:.3f} on: {operating_point(report)}.",
+        shared_patients(report),
         figure_table(report["all"]["figures"]),
         f"Slices: {counts['tp']:,} tumour found, {counts['fn']:,} missed, "
         f"{counts['tn']:,} tumour-free left alone, {counts['fp']:,} called tumour wrongly. "

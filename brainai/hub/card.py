@@ -14,10 +14,11 @@ from brainai.evaluation.sections import (
     phantom_section,
     point_section,
     scope_section,
+    shared_patients,
     size_section,
 )
 from brainai.hub.pull import HUB_ID
-from brainai.hub.terms import GLIOMA, HUB_DATASETS, NO_HEALTHY_PERSON, SOURCES
+from brainai.hub.terms import GLIOMA, HUB_DATASETS, NO_HEALTHY_PERSON, NON_COMMERCIAL, SOURCES
 from brainai.model.folder import ModelInfo
 
 SHOWN = {
@@ -126,7 +127,7 @@ def card_body(
         id=repository or "this folder",
         timm_id=f"hf-hub:{repository}" if repository else "local-dir:this folder",
         sources="\n".join(f"- {SOURCES.get(name, name)}" for name in sources),
-        healthy=NO_HEALTHY_PERSON if set(sources) <= GLIOMA else "",
+        notes=notes(sources),
         procedure=procedure(info),
         figures=figures(report),
         command=report["about"]["command"],
@@ -138,6 +139,12 @@ def card_body(
 def source_names(info: ModelInfo, report: dict) -> list[str]:
     """What it was trained on; where that was not noted, what it was measured on."""
     return info.training.get("sources", list(report["source"]))
+
+
+def notes(sources: list[str]) -> str:
+    """What is to be known of the people and the terms of these sources."""
+    healthy = NO_HEALTHY_PERSON if set(sources) <= GLIOMA else ""
+    return f"{healthy} {NON_COMMERCIAL if 'lgg' in sources else ''}".strip()
 
 
 def procedure(info: ModelInfo) -> str:
@@ -152,14 +159,23 @@ def procedure(info: ModelInfo) -> str:
     words = [f"`{training['command']}`"] if "command" in training else []
     if training.get("started_from"):
         words.append(f"From {training['started_from']}.")
+    if training.get("note"):
+        words.append(training["note"])
     if len(rows) > 2:
         words += ["\n".join(rows), "AdamW, one cycle a stage; the rest stands in brainai.json."]
-    words.append(
-        "Temperature, threshold and what cannot be judged were fitted on patients of `valid`."
-        if info.calibrated
-        else "Temperature and threshold were not fitted."
-    )
+    words.append(what_was_fitted(info))
     return "\n\n".join(words)
+
+
+def what_was_fitted(info: ModelInfo) -> str:
+    """What was fitted on `valid`, and what was not."""
+    parts = {"probability, threshold": info.calibrated, "what cannot be judged": info.scope}
+    fitted, left = (
+        ", ".join(part for part, done in parts.items() if done == wanted)
+        for wanted in (True, False)
+    )
+    told = f"Fitted on patients of `valid`: {fitted or 'nothing'}."
+    return f"{told} Not fitted: {left}." if left else told
 
 
 def site_section(report: dict) -> str:
@@ -188,7 +204,9 @@ def figures(report: dict) -> str:
                     f"| {group} | {figure['n_patients']} | {figure['n_slices']:,} | {title} | "
                     f"{figure['value']:.3f} | {interval} |"
                 )
-    return "\n".join(lines) + (
-        f"\n\n{LEVEL} % intervals from resampling patients. A slice is called tumour from "
-        f"probability {report['threshold']:.3f} on: {operating_point(report)}."
+    words = (
+        f"{LEVEL} % intervals from resampling patients. A slice is called tumour from "
+        f"probability {report['threshold']:.3f} on: {operating_point(report)}. "
+        f"{shared_patients(report)}"
     )
+    return "\n".join(lines) + f"\n\n{words.strip()}"

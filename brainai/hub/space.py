@@ -19,6 +19,7 @@ from brainai.hub.faults import told
 from brainai.hub.files import list_files
 from brainai.hub.modules import assets_beside, needed_requirements, reached_modules
 from brainai.hub.pull import HUB_ID, check_names
+from brainai.hub.terms import NON_COMMERCIAL
 from brainai.hub.upload import Changes, Files, Target, compare, look_up, push
 from brainai.model.folder import FILES
 
@@ -116,6 +117,7 @@ def space_card(root: Path, space: str, model: Pinned, hardware: str) -> str:
     text = TEXT.read_text(encoding="utf-8").format(
         title=data["title"],
         disclaimer=DISCLAIMER,
+        licence=NON_COMMERCIAL,  # of the weights in `weights/`
         repository=model.repository,
         commit=model.commit,
         space=space,

@@ -17,6 +17,11 @@ SOURCES = {
 }
 HUB_DATASETS = {"lgg": "lgg-mri-segmentation", "brats": "brats"}
 GLIOMA = {"lgg", "brats", "phantom"}
+NON_COMMERCIAL = (
+    "The weights are given under Apache-2.0, while one of their sources, LGG MRI Segmentation, "
+    "offers its images under CC BY-NC-SA 4.0 as far as we know: whether that binds those who use "
+    "the weights is for you to decide."
+)
 NO_HEALTHY_PERSON = (
     "Every real patient had a glioma: “no tumor” means a tumour-free slice of such a patient, "
     "not a healthy brain."

@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 
 from brainai.data.images import ImageSource, restore
 from brainai.errors import DataError, OutOfScope
+from brainai.evaluation.sections import point_with_outcome
 from brainai.hub.pull import Fetched, fetch_model
 from brainai.inference.scan import Progress, ScanPrediction, ScanProgress, judge_scan
 from brainai.inference.sequences import (
@@ -20,7 +21,7 @@ from brainai.inference.sequences import (
 )
 from brainai.model.answer import answer
 from brainai.model.cam import heat
-from brainai.model.folder import ModelInfo, load_model, load_scope
+from brainai.model.folder import ModelInfo, load_model, load_scope, read_report
 from brainai.model.network import BrainNet
 from brainai.model.scope import Scope, refusals
 
@@ -34,8 +35,8 @@ class Prediction:
 
     Attributes:
         label: "Tumor" from `threshold` on, else "No Tumor"; "Cannot judge" with a `reason`.
-        probability: of tumour, in [0, 1], calibrated; None where the slice cannot be judged, and so
-            are mask and heatmap.
+        probability: of tumour, in [0, 1], fitted where `info.calibrated` says so; None where the
+            slice cannot be judged, and so are mask and heatmap.
         threshold: the model's operating point, a probability.
         mask: where the network sees tumour, `[H, W]` bool at the size of the picture given; an
             estimate of extent, drawn whatever the label is. None if the model has no decoder.
@@ -91,9 +92,11 @@ class Classifier:
         device: str | torch.device = "cpu",
         scope: Scope | None = None,
         weights: Fetched | None = None,
+        report: dict[str, Any] | None = None,
     ):
         self.info = info
         self.weights = weights
+        self.report = report
         self.device = torch.device(device)
         self._scope = None if scope is None else scope.to(self.device)
         self._network = network.to(self.device, memory_format=torch.channels_last).eval()
@@ -105,7 +108,8 @@ class Classifier:
         device: str | torch.device | None = None,
         fallback: str | Path | None = None,
     ) -> "Classifier":
-        """A model from a folder or from the Hub; `weights` of it says which, and where from.
+        """A model from a folder or from the Hub; `weights` of it says which, and where from, and
+        `report` what its report.json holds, where there is one of these weights.
 
         Args:
             name: a model folder, ours or a timm classifier's of two classes, or `owner/name` or
@@ -119,10 +123,12 @@ class Classifier:
         """
         weights = fetch_model(name, None if fallback is None else Path(fallback))
         network, info = load_model(weights.folder)
+        report = read_report(weights.folder, info.revision)
+        info = replace(info, operating_point=point_with_outcome(info.operating_point, report))
         if weights.commit is not None:  # in the cache, a folder is named after its commit
             info = replace(info, name=weights.repository)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        return cls(network, info, device, load_scope(weights.folder), weights)
+        return cls(network, info, device, load_scope(weights.folder), weights, report)
 
     def predict(
         self,

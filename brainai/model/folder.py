@@ -10,7 +10,6 @@ No pickle, neither written nor read. All is checked before any of it is loaded.
 """
 
 import copy
-import hashlib
 import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -27,9 +26,10 @@ from brainai.data.seals import sealed, unsealed
 from brainai.errors import ConfigError, WeightsError
 from brainai.model.network import BrainNet, build_network
 from brainai.model.others import OURS, is_ours, is_timm_folder, load_timm_folder
+from brainai.model.revision import hash_of, revision_of, revision_of_format_1
 from brainai.model.scope import Scope
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # of 1, the revision covers less
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 DECODER = "decoder.safetensors"
@@ -54,12 +54,13 @@ class ModelInfo:
     score_weights: tuple[float, float, float] = (1.0, 0.0, 0.0)  # see `answer.combine`
     temperature: float = 1.0  # of folders written before score weights calibrated
     threshold: float = 0.5  # a probability: from here on the label is "Tumor"
-    operating_point: str = "probability of one half"  # what the threshold was chosen for
+    operating_point: str = "probability of one half; nothing was fitted"
+    # what the threshold was chosen for; `point_with_outcome` adds what `test` showed
     youden_threshold: float | None = None  # where sensitivity + specificity were highest
     scope: bool = False  # whether scope.safetensors belongs to it
     name: str = "brainai-resnet50"
     config_hash: str = ""  # SHA-256 of config.json, which timm alone reads
-    revision: str = ""  # 12 digits of a hash of all that an answer follows from
+    revision: str = ""  # see `revision_of`: a hash of all other values and files
     dataset_hash: str = ""  # of what it was trained on
     calibration_hash: str = ""  # of what score weights, threshold and scope were fitted on
     git_revision: str = ""
@@ -98,9 +99,10 @@ def write_model(
         info = replace(
             info,
             scope=scope is not None,
-            config_hash=_hash_of(partial / CONFIG),
-            revision=_digest(partial, info),
+            config_hash=hash_of(partial / CONFIG),
+            format_version=FORMAT_VERSION,
         )
+        info = replace(info, revision=revision_of(partial, asdict(info)))
         write_text(partial / INFO, json.dumps(sealed(asdict(info)), indent=2) + "\n")
 
 
@@ -139,8 +141,10 @@ def load_model(folder: str | Path, *, drop_path: float = 0.0) -> tuple[BrainNet,
     if is_timm_folder(folder):
         network, values = load_timm_folder(folder)
         info = ModelInfo(**values)
-        return network.eval(), replace(info, revision=_digest(folder, info))
-    info = read_info(folder)
+        nameless = replace(info, name="")  # it has the name of its folder, wherever that lies
+        return network.eval(), replace(info, revision=revision_of(folder, asdict(nameless)))
+    values = _read_values(folder)
+    info = _info_of(values)
     try:
         network = build_network(info.architecture, decoder=info.decoder, drop_path=drop_path)
     except ConfigError as error:
@@ -154,14 +158,7 @@ def load_model(folder: str | Path, *, drop_path: float = 0.0) -> tuple[BrainNet,
         parts[DECODER] = network.decoder
     for name, module in (parts | ({SCOPE: Scope()} if info.scope else {})).items():
         _check_part(module, folder / name)
-    if info.config_hash and info.config_hash != _hash_of(folder / CONFIG):
-        raise WeightsError(f"{folder / CONFIG} is damaged: copy the model folder again.")
-    if info.revision and info.revision != _digest(folder, info):
-        raise WeightsError(
-            f"{folder}: {INFO} and the weights beside it are not of one and the same model, or "
-            "were changed. Copy the model folder again, or fit it anew with "
-            "`python -m brainai.training.finish`."
-        )
+    _check_whole(folder, info, values)
     for name, module in parts.items():
         module.load_state_dict(load_file(folder / name))
     return network.eval(), info
@@ -188,7 +185,12 @@ def read_info(folder: str | Path) -> ModelInfo:
     Raises:
         WeightsError: it is missing, damaged or of a newer format.
     """
-    path = Path(folder) / INFO
+    return _info_of(_read_values(Path(folder)))
+
+
+def _read_values(folder: Path) -> dict:
+    """The values of brainai.json; errors of `read_info`."""
+    path = folder / INFO
     try:
         values = unsealed(path.read_bytes())
         newest = int(values.get("format_version", 0))
@@ -203,23 +205,31 @@ def read_info(folder: str | Path) -> ModelInfo:
         raise WeightsError(
             f"{folder} has format {newest}, this version reads {FORMAT_VERSION}: update brainai."
         )
-    values.setdefault("scope", (Path(folder) / SCOPE).is_file())  # not said by older folders
-    known = {f.name: f for f in fields(ModelInfo)}
+    values.setdefault("scope", (folder / SCOPE).is_file())  # not said by older folders
+    return values
+
+
+def _info_of(values: dict) -> ModelInfo:
+    known = {f.name for f in fields(ModelInfo)}
     return ModelInfo(
         **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}
     )
 
 
-def read_report(folder: str | Path) -> dict | None:
+def read_report(folder: str | Path, revision: str | None = None) -> dict | None:
     """report.json of a model folder, or None where there is none of ours that can be read: the
-    weights answer without."""
+    weights answer without.
+
+    Args:
+        revision: of the weights that it has to be of; None takes a report of any.
+    """
     try:
         report = unsealed((Path(folder) / REPORT).read_bytes())
         report["all"]["figures"]["dice"]["value"], report["about"]["split"], report["threshold"]
         report["source"].items(), report["points"].items()
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
-    return report
+    return report if revision in (None, report["about"].get("model_revision")) else None
 
 
 def is_whole(folder: str | Path) -> bool:
@@ -259,24 +269,24 @@ def _check_part(module: torch.nn.Module, path: Path) -> None:
         )
 
 
+def _check_whole(folder: Path, info: ModelInfo, values: dict) -> None:
+    """Raises WeightsError where a file is another than the one written with these values."""
+    if info.config_hash and info.config_hash != hash_of(folder / CONFIG):
+        raise WeightsError(f"{folder / CONFIG} is damaged: copy the model folder again.")
+    if int(values.get("format_version", 0)) >= 2:
+        whole = info.revision == revision_of(folder, values)
+    else:
+        fitted = info.score_weights, info.temperature, info.threshold
+        whole = info.revision in ("", revision_of_format_1(folder, fitted))
+    if not whole:
+        raise WeightsError(
+            f"{folder}: {INFO} and the weights beside it are not of one and the same model, or "
+            "were changed. Copy the model folder again, or fit it anew with "
+            "`python -m brainai.training.finish`."
+        )
+
+
 def _portable(network: BrainNet, half: bool) -> BrainNet:
     """A copy on the CPU, in the memory layout that safetensors takes."""
     network = copy.deepcopy(network).cpu().to(memory_format=torch.contiguous_format)
     return network.half() if half else network
-
-
-def _hash_of(path: Path) -> str:
-    """SHA-256 of a file, "" where it cannot be read."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return ""
-
-
-def _digest(folder: Path, info: ModelInfo) -> str:
-    """12 digits of the SHA-256 of the weights and of what was fitted to them."""
-    fitted = info.score_weights, info.temperature, info.threshold
-    digest = hashlib.sha256(json.dumps(fitted).encode())
-    for path in sorted(folder.glob("*.safetensors")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]

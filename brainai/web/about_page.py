@@ -6,11 +6,13 @@ from typing import Any
 import gradio as gr
 
 from brainai.evaluation.intervals import LEVEL
+from brainai.evaluation.sections import shared_patients
 from brainai.hub.card import SHOWN, card_body
 from brainai.hub.pull import Fetched
 from brainai.model.folder import ModelInfo
 from brainai.web.limits import MAX_SCAN_BYTES, MAX_SLICE_BYTES, MAX_SLICES, MB
 from brainai.web.style import own_html
+from brainai.web.verdict import percent
 
 SOURCE_NAMES = {
     "all": "All patients",
@@ -73,6 +75,7 @@ def weights_section(info: ModelInfo, weights: Fetched) -> str:
             facts["On the Hub"] += f", asked for as {weights.revision}"
     facts |= {
         "Calibration": fitted(info.calibrated),
+        "“Tumor” from": f"{percent(info.threshold)} on: {info.operating_point}",
         "“Cannot judge”": fitted(info.scope),
     }
     rows = "".join(f"<div><dt>{k}</dt><dd>{escape(v)}</dd></div>" for k, v in facts.items())
@@ -85,7 +88,7 @@ def fitted(done: bool) -> str:
 
 
 def figures_section(info: ModelInfo, report: dict[str, Any] | None) -> str:
-    """The figures on held-out patients, each with its interval, drawn and in numbers; HTML."""
+    """The figures on test patients, each with its interval, drawn and in numbers; HTML."""
     title = f"<h2>How good {escape(info.name)} is</h2>"
     if report is None:
         return f"{title}<p>No report lies beside these weights, so nothing is known of it.</p>"
@@ -95,7 +98,8 @@ def figures_section(info: ModelInfo, report: dict[str, Any] | None) -> str:
     )
     return (
         f"{title}<p>On patients that it never saw, from FLAIR alone. The bars show {LEVEL} % "
-        "intervals from resampling patients: few patients, wide intervals.</p>"
+        "intervals from resampling patients: few patients, wide intervals. "
+        f"{shared_patients(report)}</p>"
         f'<div class="figures">{tables}</div>'
     )
 

@@ -108,7 +108,7 @@ def add_endpoints(
             return {"format_version": FORMAT_VERSION, "answers": answers, **origin(info)}
 
     def model_info() -> dict[str, Any]:
-        """The model behind the answers: what it takes, its operating point, its figures on held-out
+        """The model behind the answers: what it takes, its operating point, its figures on test
         patients with intervals, where its weights come from, and the limits of this server."""
         return info_form(info, report, weights)
 

@@ -23,7 +23,7 @@ PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>{style}</style></head><body>
 <header><p>BrainAI · {day}</p><h1>{headline}</h1>
-<p>Probability of tumour {probability}; “Tumor” from {threshold} on, chosen for a {point}.</p>
+<p>Probability of tumour {probability}; “Tumor” from {threshold} on: {point}.</p>
 </header>
 <p class="notice">{disclaimer}</p>
 {facts}

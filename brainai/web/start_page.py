@@ -22,8 +22,7 @@ from brainai.web.verdict import percent
 WORDS = f"""
 <h2>Is there tumour on this brain MRI?</h2>
 <p class="lead">Bring a FLAIR slice or a whole scan. BrainAI answers “Tumor”, “No Tumor” or “Cannot
-judge” with a calibrated probability, and shows where: for those who study, teach or build such
-networks.</p>
+judge” with a probability, and shows where: for those who study, teach or build such networks.</p>
 <p class="notice">{DISCLAIMER}</p>
 """
 

@@ -117,8 +117,7 @@ def _answer(
 def _operating_point(info: ModelInfo) -> str:
     return (
         f'<p class="small">The answer is “Tumor” from {escape(percent(info.threshold))} on, '
-        "the tick on the bar: the operating point, chosen for a "
-        f"{escape(info.operating_point)}.</p>"
+        f"the tick on the bar: the operating point, {escape(info.operating_point)}.</p>"
     )
 
 

@@ -12,6 +12,7 @@ from brainai.errors import DataError
 from brainai.evaluation.cohort_figures import draw_mask_dice, draw_reliability
 from brainai.evaluation.figures import draw_curves, draw_learning_curves, draw_top_losses
 from brainai.evaluation.report import build_report, other_points, read_report, write_report
+from brainai.evaluation.sections import point_with_outcome, shared_patients
 from brainai.evaluation.text import table
 from brainai.model.folder import ModelInfo
 
@@ -216,13 +217,58 @@ def test_figures_at_other_thresholds_stand_beside_the_operating_point(tmp_path, 
     assert "| 0.350, Youden point | lgg | 0.500 (– to –) | 0.500 (– to –) | 0.500" in text
 
 
-def test_what_the_threshold_was_chosen_for_is_told(tmp_path, cohort):
-    about = ABOUT | {"operating_point": "sensitivity of at least 95%"}
-    write_report(tmp_path, cohort, threshold=0.2, about=about)
-    assert (
-        "from probability 0.200 on: sensitivity of at least 95%."
-        in (tmp_path / "report.md").read_text()
+def outcome(value: float | None, low: float | None = None, high: float | None = None) -> dict:
+    """A report on `test` of which only the sensitivity matters."""
+    figure = {"value": value, "low": low, "high": high}
+    return {"about": {"split": "test"}, "all": {"figures": {"sensitivity": figure}}}
+
+
+POINT = "sensitivity of at least 95 % on validation patients"
+
+
+@pytest.mark.parametrize(
+    ("point", "report", "words"),
+    [
+        (POINT, None, POINT),
+        (POINT, outcome(0.874, 0.7597, 0.9574), f"{POINT}; 87 % (76 to 96) on test patients"),
+        (POINT, outcome(0.5), f"{POINT}; 50 % on test patients"),
+        (POINT, outcome(None), POINT),  # no tumour on `test`
+        (POINT, outcome(0.5) | {"about": {"split": "valid"}}, POINT),
+        ("probability of one half; nothing was fitted", outcome(0.5),
+         "probability of one half; nothing was fitted"),
+        ("sensitivity of at least 95% on held-out patients", outcome(0.5),  # as format 1 has it
+         "sensitivity of at least 95% on validation patients; 50 % on test patients"),
+    ],
+)  # fmt: skip
+def test_what_the_threshold_was_chosen_for_stands_beside_what_it_gave(point, report, words):
+    assert point_with_outcome(point, report) == words
+
+
+def test_the_report_tells_its_own_sensitivity_beside_the_one_wanted(tmp_path, make_scores):
+    scores = make_scores([1, 1, 1, 1, 0], [0.9, 0.9, 0.9, 0.1, 0.1])
+    write_report(tmp_path, scores, threshold=0.5, about=ABOUT | {"operating_point": POINT})
+    assert f"on: {POINT}; 75 % on test patients." in (tmp_path / "report.md").read_text()
+
+
+def test_a_patient_of_two_sources_is_told(make_scores):
+    scores = make_scores([0, 1, 0], [0.1, 0.9, 0.2], patient=["a", "a", "b"])
+    assert shared_patients(build_report(scores, 0.5, ABOUT)) == ""
+    scores = replace(scores, source=np.array(["brats", "lgg", "lgg"]))
+    assert "1 + 2 patients, and all together 2:" in shared_patients(
+        build_report(scores, 0.5, ABOUT)
     )
+
+
+def test_where_nothing_was_fitted_the_report_does_not_say_so(tmp_path, make_scores):
+    scores = make_scores([0, 1], [0.1, 0.9])
+    for calibrated, words in (
+        (True, "class and mask joined by what was fitted on `valid`"),
+        (False, "the probability as it is given, for which nothing was fitted on `valid`"),
+    ):
+        write_report(tmp_path, scores, threshold=0.5, about=ABOUT | {"calibrated": calibrated})
+        text = (tmp_path / "report.md").read_text()
+        assert words in text
+        assert ("joined by what was fitted" in text) == calibrated
 
 
 def test_what_was_refused_stands_in_report_and_table(tmp_path, cohort):

@@ -13,6 +13,7 @@ from brainai import DISCLAIMER
 from brainai.errors import DataError
 from brainai.hub.card import CHARTS, METRICS, model_card
 from brainai.hub.describe import main, write_card
+from brainai.hub.terms import NON_COMMERCIAL
 from brainai.model.folder import read_info
 
 ROOT = Path(__file__).parents[2]
@@ -98,6 +99,40 @@ def test_it_says_how_to_load_it_from_where_it_is(info, report) -> None:
     assert 'api_name="/predict"' in there
     assert 'create_model("local-dir:this folder"' in here
     assert "accelerate launch train.py --preset further" in there
+
+
+def test_it_says_what_the_operating_point_gave_on_test_by_the_figures_of_the_report(
+    info, report
+) -> None:
+    wanted = "sensitivity of at least 95 % on validation patients"
+    assert f"{wanted}; 87 % (76 to 96) on test patients" in model_card(info, report)
+    figure = {"value": 0.624, "low": 0.5, "high": 0.701, "n_patients": 14, "n_slices": 777}
+    figures = report["all"]["figures"] | {"sensitivity": figure}
+    other = report | {"all": report["all"] | {"figures": figures}}
+    assert f"{wanted}; 62 % (50 to 70) on test patients" in model_card(info, other)
+
+
+def test_it_says_what_was_fitted_and_what_was_not(info, report) -> None:
+    whole = "Fitted on patients of `valid`: probability, threshold, what cannot be judged."
+    assert f"{whole}\n" in model_card(info, report)
+    unfitted = model_card(replace(info, calibration_hash=""), report)
+    assert (
+        "Fitted on patients of `valid`: what cannot be judged. Not fitted: probability, threshold."
+    ) in unfitted
+    neither = model_card(replace(info, calibration_hash="", scope=False), report)
+    assert "Fitted on patients of `valid`: nothing." in neither
+
+
+def test_what_was_written_by_hand_is_told_of_the_weights_it_was_written_for(info, report) -> None:
+    assert "added by hand" in model_card(info, report)
+    training = {key: value for key, value in info.training.items() if key != "note"}
+    assert "by hand" not in model_card(replace(info, training=training), report)
+
+
+def test_the_licence_of_a_source_stands_where_it_was_trained_on(info, report) -> None:
+    assert NON_COMMERCIAL in model_card(info, report)
+    other = replace(info, training=info.training | {"sources": ["phantom"]})
+    assert NON_COMMERCIAL not in model_card(other, report)
 
 
 def test_its_charts_show_no_scan_and_lie_beside_it() -> None:

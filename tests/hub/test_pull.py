@@ -259,7 +259,7 @@ def test_another_architecture_and_a_newer_format_are_refused(hub: Hub, tiny) -> 
     for changed, words in (
         ({"architecture": "resnet18"}, "does not fit the network"),
         ({"architecture": "resnet_of_2030"}, "Expected a timm architecture"),
-        ({"format_version": 2}, "update brainai"),
+        ({"format_version": 3}, "update brainai"),
     ):
         tiny.commit(tiny.files | {"brainai.json": json.dumps(sealed(info | changed)).encode()})
         with pytest.raises(WeightsError, match=words):

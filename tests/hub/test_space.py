@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 from brainai.errors import ConfigError
 from brainai.hub.modules import assets_beside, imported_names, needed_requirements, reached_modules
 from brainai.hub.space import ROOT, main
+from brainai.hub.terms import NON_COMMERCIAL
 
 VARIABLE = "BRAINAI_WEIGHTS"
 
@@ -62,6 +63,7 @@ def test_its_front_matter_is_filled_in(hub: Hub, token, model) -> None:
     assert (repository, sha) == ("me/model", model.head)
     assert set(files.split(",")) == set(model.files) - {".gitattributes"}
     assert "not a medical device" in card.text
+    assert NON_COMMERCIAL in card.text
 
 
 def test_it_holds_only_what_it_needs(hub: Hub, token, model) -> None:

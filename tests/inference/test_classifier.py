@@ -1,6 +1,7 @@
 """The classifier's answer: probability, label, mask, order, and what it refuses."""
 
 import io
+import json
 import math
 
 import numpy as np
@@ -12,7 +13,8 @@ import brainai
 from brainai import Classifier
 from brainai.errors import DataError, WeightsError
 from brainai.model.answer import has_fast_bfloat16
-from brainai.model.folder import load_model
+from brainai.model.folder import ModelInfo, load_model, read_info, write_model
+from brainai.model.network import build_network
 from brainai.model.scope import Scope
 
 
@@ -228,6 +230,25 @@ def test_load_gives_the_networks_own_scores(model_folder):
         expected = network(images).logits.float().softmax(dim=1)[0, 1].item()
     assert prediction.probability == pytest.approx(expected, abs=1e-6)
     assert prediction.mask.shape == (64, 64)
+
+
+@pytest.mark.parametrize(
+    ("of", "words"), [("these", "; 50 % (25 to 75) on test patients"), ("others", "")]
+)
+def test_load_tells_what_the_operating_point_gave_in_a_report_of_these_weights(tmp_path, of, words):
+    point = "sensitivity of at least 95 % on validation patients"
+    info = ModelInfo(architecture="test_resnet", image_size=64, operating_point=point)
+    write_model(tmp_path / "m", build_network("test_resnet"), info)
+    figures = {"dice": {"value": 0.9}, "sensitivity": {"value": 0.5, "low": 0.25, "high": 0.75}}
+    revision = read_info(tmp_path / "m").revision if of == "these" else "0" * 12
+    report = {
+        "about": {"split": "test", "model_revision": revision},
+        "threshold": 0.5, "all": {"figures": figures}, "source": {}, "points": {},
+    }  # fmt: skip
+    (tmp_path / "m" / "report.json").write_text(json.dumps(report))
+    classifier = Classifier.load(tmp_path / "m", device="cpu")
+    assert classifier.info.operating_point == point + words
+    assert classifier.report == (report if of == "these" else None)
 
 
 def test_load_says_what_is_wrong_with_a_folder(tmp_path):

@@ -1,7 +1,9 @@
 """The model folder: what is written is what answers."""
 
+import hashlib
 import json
 import shutil
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ from brainai.data.seals import sealed, unsealed
 from brainai.errors import WeightsError
 from brainai.model.folder import ModelInfo, load_model, read_info, write_model
 from brainai.model.network import build_network
+from brainai.model.revision import revision_of
+from brainai.model.scope import Scope
 
 
 def test_timm_alone_gives_the_same_scores(model_folder: Path) -> None:
@@ -45,6 +49,110 @@ def test_writing_again_replaces_the_whole_folder(tmp_path: Path) -> None:
     write_model(tmp_path / "m", build_network("test_resnet", decoder=False), info)
     assert not (tmp_path / "m" / "decoder.safetensors").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+OTHER = {  # what a value is changed to where its type alone does not tell
+    "architecture": "resnet18",  # its weights have other shapes, which is told first
+    "config_hash": "",
+    "youden_threshold": 0.25,
+    "format_version": 1,
+    "training": {"command": "by hand"},
+}
+REFUSED = r"brainai\.json and the weights beside it are not of one and the same model"
+UNFIT = "does not fit the network that brainai.json describes"
+
+
+def changed(name: str, value: object) -> object:
+    """Another value of a field of ModelInfo that still describes a network."""
+    if name in OTHER:
+        return OTHER[name]
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, list):
+        return value[::-1]
+    return f"other {value}" if isinstance(value, str) else value + 1
+
+
+def write_values(folder: Path, values: dict) -> None:
+    """brainai.json with other values, its checksum made right again."""
+    (folder / "brainai.json").write_text(json.dumps(sealed(values)))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder with all its parts."""
+    folder = tmp_path_factory.mktemp("whole") / "m"
+    info = ModelInfo(architecture="test_resnet", image_size=64, score_weights=(1.0, 0.5, 0.0))
+    write_model(folder, build_network("test_resnet"), info, Scope())
+    return folder
+
+
+@pytest.mark.parametrize("name", [f.name for f in fields(ModelInfo)])
+def test_every_value_of_brainai_json_is_sealed(whole: Path, tmp_path: Path, name: str) -> None:
+    folder = shutil.copytree(whole, tmp_path / "m")
+    values = unsealed((folder / "brainai.json").read_bytes())
+    other = changed(name, values[name])
+    assert other != values[name]
+    write_values(folder, values | {name: other})
+    with pytest.raises(WeightsError, match=UNFIT if name == "architecture" else REFUSED):
+        load_model(folder)
+
+
+def test_a_value_that_is_taken_away_is_missed(whole: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(whole, tmp_path / "m")
+    values = unsealed((folder / "brainai.json").read_bytes())
+    del values["score_weights"]
+    write_values(folder, values)
+    with pytest.raises(WeightsError, match=REFUSED):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("hashed", [True, False])
+def test_config_json_is_sealed(whole: Path, tmp_path: Path, hashed: bool) -> None:
+    folder = shutil.copytree(whole, tmp_path / "m")
+    config = json.loads((folder / "config.json").read_text())
+    config["label_names"] = config["label_names"][::-1]
+    (folder / "config.json").write_text(json.dumps(config))
+    if hashed:  # made right again
+        digest = hashlib.sha256((folder / "config.json").read_bytes()).hexdigest()
+        values = unsealed((folder / "brainai.json").read_bytes())
+        write_values(folder, values | {"config_hash": digest})
+    with pytest.raises(WeightsError, match=REFUSED if hashed else r"config\.json is damaged"):
+        load_model(folder)
+
+
+def test_a_value_of_a_later_version_is_sealed_and_left_alone(whole: Path, tmp_path: Path) -> None:
+    """A field that this version does not know, in a folder of its own format."""
+    folder = shutil.copytree(whole, tmp_path / "m")
+    values = unsealed((folder / "brainai.json").read_bytes()) | {"colour": "grey"}
+    write_values(folder, values)
+    with pytest.raises(WeightsError, match=REFUSED):
+        load_model(folder)
+    write_values(folder, values | {"revision": revision_of(folder, values)})
+    assert load_model(folder)[1].image_size == 64
+
+
+def as_format_1(folder: Path, **others: object) -> None:
+    """Make a folder one of format 1, whose revision covers less: score weights, temperature and
+    threshold as JSON, then the weights one after the other."""
+    values = unsealed((folder / "brainai.json").read_bytes()) | {"format_version": 1, **others}
+    fitted = [values[name] for name in ("score_weights", "temperature", "threshold")]
+    parts = ("decoder.safetensors", "model.safetensors", "scope.safetensors")
+    content = json.dumps(fitted).encode() + b"".join((folder / p).read_bytes() for p in parts)
+    write_values(folder, values | {"revision": hashlib.sha256(content).hexdigest()[:12]})
+
+
+def test_a_folder_of_format_1_is_read_and_checked_as_it_was(whole: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(whole, tmp_path / "m")
+    as_format_1(folder)
+    network, info = load_model(folder)
+    assert info.format_version == 1
+    values = unsealed((folder / "brainai.json").read_bytes())
+    write_values(folder, values | {"threshold": 0.25})
+    with pytest.raises(WeightsError, match=REFUSED):
+        load_model(folder)
+    write_model(folder, network, info, Scope())
+    assert load_model(folder)[1].format_version == 2
 
 
 def test_the_revision_names_the_weights(tmp_path: Path) -> None:

@@ -37,6 +37,20 @@ def test_its_scores_are_timms_own_and_its_preprocessing_is_kept(tmp_path: Path) 
     assert info.score_weights == (1.0, 0.0, 0.0)
 
 
+def test_the_revision_covers_its_config_and_not_where_it_lies(tmp_path: Path) -> None:
+    first = write(tmp_path / "theirs")
+    _, info = load_model(first)
+    assert load_model(shutil.copytree(first, tmp_path / "mine"))[1].revision == info.revision
+    config = json.loads((first / "config.json").read_text())
+    config["pretrained_cfg"]["mean"] = [0.25, 0.25, 0.25]
+    (first / "config.json").write_text(json.dumps(config))
+    _, other = load_model(first)
+    assert other.mean == (0.25, 0.25, 0.25)
+    config["license"] = "other"  # of no value that was read
+    (first / "config.json").write_text(json.dumps(config))
+    assert len({load_model(first)[1].revision, other.revision, info.revision}) == 3
+
+
 def test_other_than_two_classes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"expected two classes.*found 4 classes"):
         load_model(write(tmp_path / "theirs", classes=4))

@@ -1,6 +1,7 @@
 """Weights that are there, finished anew with data of one's own."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,12 @@ from brainai.data.dataset import read_info as read_dataset_info
 from brainai.data.dataset import read_records, write_records
 from brainai.evaluation.calibration import OPERATING_POINT
 from brainai.hub.card import CHARTS, model_card
+from brainai.inference.classifier import Classifier
 from brainai.model.folder import load_model, load_scope, read_info
 from brainai.training.finish import main
+from brainai.web.about_page import weights_section
+from brainai.web.endpoints import info_form
+from brainai.web.interface import notices
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +73,31 @@ def test_an_empty_split_is_told_before_anything_is_fitted(model_folder, tmp_path
     assert main(call) == 2
     assert "found none in test" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_where_valid_has_one_class_no_page_says_that_something_was_fitted(
+    model_folder, tmp_path
+) -> None:
+    data = write_dataset(tmp_path / "data")
+    records = [replace(r, label=1) if r.split == "valid" else r for r in read_records(data)]
+    write_records(data / "metadata.csv", records)
+    call = ["--model", str(model_folder), "--data", str(data), "--out", str(tmp_path / "out")]
+    assert main([*call, "--scope-steps", "0"]) == 0
+    model = tmp_path / "out" / "model"
+    classifier = Classifier.load(model, device="cpu")
+    info = classifier.info
+    assert not info.calibrated
+    assert info.operating_point == "probability of one half; nothing was fitted"
+    card, report = (model / "README.md").read_text(), (tmp_path / "out/report.md").read_text()
+    assert "Fitted on patients of `valid`: nothing." in card
+    for text in (card, report):
+        assert "from probability 0.500 on: probability of one half; nothing was fitted." in text
+        assert "for which nothing was fitted on `valid`" in text
+        assert "by what was fitted" not in text
+    told = info_form(info, None, classifier.weights)
+    assert (told["calibration"], told["operating_point"]) == ("not fitted", info.operating_point)
+    assert "<dt>Calibration</dt><dd>not fitted</dd>" in weights_section(info, classifier.weights)
+    assert notices(info, classifier.weights)[0].endswith("were not calibrated.")
 
 
 def test_without_updates_there_is_no_scope(model_folder, dataset_folder, tmp_path) -> None:

@@ -36,7 +36,7 @@ def test_tumor_is_said_in_words_with_both_probabilities_and_the_slice():
     assert "75.0 %" in html
     assert "25.0 %" in html
     assert "from 40.0 % on" in html
-    assert "sensitivity of 9 in 10" in html
+    assert "the operating point, sensitivity of 9 in 10." in html
     assert "<figure>the slice</figure>" in html
 
 

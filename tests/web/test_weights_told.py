@@ -29,6 +29,12 @@ def test_weights_without_calibration_or_scope_say_so_first() -> None:
     assert "refuse little" in told[1]
 
 
+def test_the_page_names_the_operating_point() -> None:
+    point = "sensitivity of at least 95 % on validation patients; 87 % (76 to 96) on test patients"
+    shown = weights_section(replace(OURS, threshold=0.131, operating_point=point), PULLED)
+    assert f"<dt>“Tumor” from</dt><dd>13.1 % on: {point}</dd>" in shown
+
+
 def test_a_notice_is_text_and_never_markup() -> None:
     assert "<b>" not in title(["<b>"])
 
@@ -54,6 +60,7 @@ def test_model_info_tells_where_the_weights_come_from() -> None:
         "repository": "me/model", "revision": "v1", "commit": "a" * 40, "notice": "Older ones."
     }  # fmt: skip
     assert (told["calibration"], told["scope"]) == ("fitted", "not fitted")
+    assert told["operating_point"] == OURS.operating_point
     assert "/server" not in str(told)
 
 
