@@ -1,6 +1,7 @@
 """Fixtures for all tests: no network, nothing written outside tmp_path, tiny data and weights."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 # Read when huggingface_hub and gradio are imported: set before any of our modules are.
@@ -12,6 +13,7 @@ import pytest
 import torch
 from toy import write_dataset
 
+from brainai.evaluation import pictures
 from brainai.model.folder import ModelInfo, write_model
 from brainai.model.network import build_network
 
@@ -30,6 +32,16 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network = build_network("test_resnet")
     write_model(folder, network, ModelInfo(architecture="test_resnet", image_size=64))
     return folder
+
+
+@pytest.fixture(scope="module")
+def few_pictures() -> Iterator[None]:
+    """Two pictures of each drawn kind are offered to a scope, instead of hundreds: for tests of
+    what is done with the rates."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("brainai.evaluation.scope_rates.shipped", list)
+        patch.setattr("brainai.evaluation.scope_rates.drawn", lambda: pictures.drawn(count=2))
+        yield
 
 
 @pytest.fixture(autouse=True)

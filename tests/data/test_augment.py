@@ -8,6 +8,7 @@ import torch
 from brainai.data.augment import (
     AUGMENT_COLUMNS,
     BIAS,
+    GREY,
     Augmentation,
     augment,
     drop_modalities,
@@ -161,3 +162,114 @@ def test_two_slices_without_tumour_leave_each_other_alone() -> None:
     planes, labels = lend_lesions(head(100), torch.tensor([1]), head(200))
     assert torch.equal(planes, head(100).float())
     assert labels.tolist() == [1]  # tumour too small for its mask to show: the label stays
+
+
+def grey(level: int = 100, channels: int = 1) -> torch.Tensor:
+    """Even slices and empty masks: `[2, C + 1, 64, 64]`."""
+    planes = torch.zeros(2, channels + 1, 64, 64, dtype=torch.uint8)
+    planes[:, :-1] = level
+    return planes
+
+
+def changed_by(name: str, most: float, column: int, planes: torch.Tensor) -> torch.Tensor:
+    """Pictures after one change alone: the least of it for a first slice, the most for a second."""
+    random = torch.full((len(planes), AUGMENT_COLUMNS), 0.5)
+    random[:, GREY][:, column] = torch.tensor([0.0, 1.0])
+    images, _ = augment(planes, random, Augmentation(**{**vars(NOTHING), name: most}))
+    return images
+
+
+def test_gain_darkens_and_brightens_by_its_part() -> None:
+    images = changed_by("gain", 0.2, 1, grey())
+    assert images[:, 0, 5, 5].tolist() == pytest.approx([100 / 255 * 0.8, 100 / 255 * 1.2])
+
+
+def test_gamma_bends_grey_levels_by_its_logarithm() -> None:
+    images = changed_by("gamma", math.log(2), 0, grey())
+    # The logarithm of gamma is -ln 2 and ln 2: a root, and a square.
+    assert images[:, 0, 5, 5].tolist() == pytest.approx([(100 / 255) ** 0.5, (100 / 255) ** 2])
+
+
+def test_noise_has_its_standard_deviation_and_differs_between_sequences() -> None:
+    images = changed_by("noise", 0.05, 5, grey(128, channels=3))
+    assert torch.allclose(images[0], torch.tensor(128 / 255))
+    assert images[1].std().item() == pytest.approx(0.05, rel=0.05)
+    assert images[1].mean().item() == pytest.approx(128 / 255, abs=0.005)
+    flair, t1c, t2 = images[1].flatten(1)
+    for one, other in ((flair, t1c), (flair, t2), (t1c, t2)):
+        assert abs(torch.corrcoef(torch.stack([one, other]))[0, 1]) < 0.1
+
+
+def test_noise_differs_between_slices() -> None:
+    random = torch.full((2, AUGMENT_COLUMNS), 1.0)
+    random[:, GREY][:, 3:5] = torch.tensor([[0.1, 0.1], [0.6, 0.3]])  # where it is cut
+    images, _ = augment(grey(128), random, Augmentation(**{**vars(NOTHING), "noise": 0.05}))
+    both = torch.corrcoef((images - 128 / 255).flatten(1))
+    assert abs(both[0, 1]) < 0.1
+
+
+def test_blur_is_the_mean_of_nine_pixels_for_its_part_of_the_slices() -> None:
+    planes = grey(0)
+    planes[:, 0, 10, 10] = planes[:, 0, 0, 0] = 90
+    random = torch.full((2, AUGMENT_COLUMNS), 0.5)
+    random[:, GREY][:, 2] = torch.tensor([0.19, 0.21])
+    images, _ = augment(planes, random, Augmentation(**{**vars(NOTHING), "blur": 0.2}))
+    assert images[0, 0, 9:12, 9:12].flatten().tolist() == pytest.approx([10 / 255] * 9, abs=2e-4)
+    assert images[0, 0, 0, 0] == pytest.approx(90 / 4 / 255, abs=2e-4)  # four pixels at a corner
+    assert images[1, 0, 10, 10] == pytest.approx(90 / 255, abs=2e-4)
+    assert images[1, 0, 10, 11] < 1e-3
+
+
+def test_a_largest_rotation_turns_about_the_middle() -> None:
+    how = Augmentation(**{**vars(NOTHING), "rotation": 90.0})
+    random = torch.full((1, AUGMENT_COLUMNS), 0.5)
+    random[0, 1] = 1.0  # a quarter turn: the grid reads the upper left where the upper right was
+    images, masks = augment(corner_square(), random, how)
+    found = masks[0, 0] > 0.5
+    assert found[4:12, 20:28].all() != found[20:28, 4:12].all()
+    assert found.sum() == 64
+    assert torch.allclose(images, masks, atol=2e-4)
+
+
+def test_a_largest_scale_enlarges_by_its_part() -> None:
+    how = Augmentation(**{**vars(NOTHING), "scale": 0.5})
+    random = torch.full((1, AUGMENT_COLUMNS), 0.5)
+    random[0, 2] = 1.0
+    _, masks = augment(corner_square(), random, how)
+    # 8 pixels become 12; the square from 4 to 12 lies from 16 - 1.5 * 12 = -2 to 16 - 1.5 * 4 = 10.
+    assert (masks[0, 0] > 0.5).sum() == 10 * 10
+    assert (masks[0, 0, :10, :10] > 0.5).all()
+
+
+def test_a_largest_shift_along_y_moves_by_its_part_of_the_side() -> None:
+    how = Augmentation(**{**vars(NOTHING), "shift": 0.25})
+    random = torch.full((1, AUGMENT_COLUMNS), 0.5)
+    random[0, 4] = 0.0
+    _, masks = augment(corner_square(), random, how)
+    assert (masks[0, 0, 12:20, 4:12] > 0.5).all()
+    assert (masks[0, 0] > 0.5).sum() == 64
+
+
+def test_sequences_are_dropped_by_the_recipes_chance() -> None:
+    planes = torch.zeros(1, 4, 32, 32, dtype=torch.uint8)
+    for channel, level in enumerate((50, 100, 150)):
+        planes[0, channel] = level
+    random = torch.full((1, AUGMENT_COLUMNS), 0.5)
+    random[0, 5:7] = torch.tensor([0.29, 0.31])
+    images, _ = augment(planes, random, Augmentation(**{**vars(NOTHING), "drop": 0.3}))
+    assert (images[0, :, 3, 3] * 255).tolist() == pytest.approx([50, 50, 150], abs=0.1)
+
+
+def test_a_table_is_that_of_its_seed_and_has_a_row_for_each_slice() -> None:
+    assert random_table(3, seed=1).shape == (3, AUGMENT_COLUMNS)
+    assert torch.equal(random_table(3, seed=1), random_table(3, seed=1))
+    assert not torch.equal(random_table(3, seed=1), random_table(3, seed=2))
+
+
+def test_a_mask_shows_tumour_from_half_of_its_range_on() -> None:
+    """A slice whose mask shows none takes nothing from another that shows none either."""
+    for level, lends in ((127, False), (128, True)):
+        lent = head(200)
+        lent[0, 1][LEFT] = level
+        planes, _ = lend_lesions(head(100), torch.tensor([0]), lent)
+        assert bool(planes[0, 1].any()) == lends

@@ -211,3 +211,12 @@ def test_a_second_frame_that_is_cut_off_is_told_and_raises_nothing_else() -> Non
     for length in range(len(whole) // 2, len(whole), 97):
         with pytest.raises(DataError):
             decode(whole[:length])
+
+
+def test_one_pixel_in_200_of_the_foreground_is_as_bright_as_can_be() -> None:
+    # 1000 levels from 1001 to 2000, beside as many pixels of background at 0. Nothing lies below a
+    # tenth of the range, so that the 99.5th percentile is 1001 + 0.995 * 999 = 1995.005.
+    pixels = np.append(np.zeros(1000), np.arange(1001, 2001)).reshape(40, 50)
+    windowed = window(pixels)
+    assert (windowed == 1).sum() == 5  # 1996 to 2000
+    assert windowed[pixels == 1900].item() == pytest.approx(1900 / 1995.005, rel=1e-6)

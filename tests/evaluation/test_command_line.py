@@ -9,6 +9,8 @@ from brainai.evaluation.__main__ import main
 from brainai.model.folder import ModelInfo, write_model
 from brainai.model.network import build_network
 
+pytestmark = pytest.mark.usefixtures("few_pictures")
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):

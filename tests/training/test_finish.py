@@ -10,18 +10,38 @@ from toy import write_dataset
 
 from brainai.data.dataset import read_info as read_dataset_info
 from brainai.data.dataset import read_records, write_records
+from brainai.errors import DataError
 from brainai.evaluation.calibration import OPERATING_POINT
+from brainai.evaluation.metrics import average_precision
+from brainai.evaluation.score import score_split
 from brainai.hub.card import CHARTS, model_card
 from brainai.inference.classifier import Classifier
-from brainai.model.folder import load_model, load_scope, read_info
-from brainai.training.finish import main
+from brainai.model.folder import ModelInfo, load_model, load_scope, read_info
+from brainai.model.network import BrainNet, build_network
+from brainai.training.finish import finish, main
 from brainai.web.about_page import weights_section
 from brainai.web.endpoints import info_form
 from brainai.web.interface import notices
 
+pytestmark = pytest.mark.usefixtures("few_pictures")
+
 
 @pytest.fixture(scope="module")
-def out(model_folder: Path, dataset_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The toy data set with two patients of `test`, so that no other split has as many."""
+    data = write_dataset(tmp_path_factory.mktemp("uneven"))
+    records = [record for record in read_records(data) if record.patient_id != "test2"]
+    write_records(data / "metadata.csv", records)
+    return data
+
+
+@pytest.fixture(scope="module")
+def out(
+    model_folder: Path,
+    dataset_folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    few_pictures: None,
+) -> Path:
     """Finished with two updates for the scope."""
     folder = tmp_path_factory.mktemp("finished")
     call = ["--model", str(model_folder), "--data", str(dataset_folder), "--out", str(folder)]
@@ -111,3 +131,35 @@ def test_what_a_user_can_mend_is_one_line_and_status_2(model_folder, tmp_path, c
     assert main(call) == 2
     assert "nowhere is not a dataset folder" in capsys.readouterr().err.splitlines()[-1]
     assert not (tmp_path / "out").exists()
+
+
+def test_all_figures_are_of_the_patients_of_test(out: Path, dataset_folder: Path) -> None:
+    report = json.loads((out / "report.json").read_text())
+    assert report["about"]["split"] == "test"
+    assert (report["n_patients"], report["n_slices"]) == (2, 16)
+    figures = [groups["all"]["auroc"] for groups in report["baselines"].values()]
+    figures.append(report["scope"]["to keep"]["FLAIR of toy"])
+    for figure in figures:
+        assert (figure["n_patients"], figure["n_slices"]) == (2, 16)
+    published, info = load_model(out / "model")
+    scores = score_split(published, info, dataset_folder, "test", progress=False)
+    assert report["average_precision"] == average_precision(scores.label, scores.probability)
+
+
+def test_what_is_fitted_is_the_network_as_it_will_be_stored(
+    dataset_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """float32 to half and back: 33.01 becomes 33, since halves lie 1/32 apart there."""
+    network = build_network("test_resnet")
+    network.decoder.mask.bias.data.fill_(33.01)
+    found = []
+
+    def stop(network: BrainNet, *_: object) -> None:
+        found.append(network.decoder.mask.bias.item())
+        raise DataError("stopped")
+
+    monkeypatch.setattr("brainai.training.finish.calibrate", stop)
+    info = ModelInfo(architecture="test_resnet", image_size=32)
+    with pytest.raises(DataError, match="stopped"):
+        finish(network, info, dataset_folder, tmp_path, None, command="c")
+    assert found == [33.0]

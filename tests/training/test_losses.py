@@ -44,3 +44,11 @@ def test_without_a_decoder_only_the_class_counts() -> None:
         1.0,
     )
     assert losses.item() == pytest.approx(math.log(2))
+
+
+def test_the_mask_loss_counts_by_its_weight() -> None:
+    output = Output(torch.zeros(1, 2), torch.zeros(1, 1, 2, 2))
+    truth = torch.tensor([1]), torch.ones(1, 1, 2, 2), torch.tensor([True])
+    # ln 2 of the class, and half of ln 2 + 2 / 6.004 as above
+    expected = 1.5 * math.log(2) + 1 / 6.004
+    assert slice_losses(output, *truth, 0.5).item() == pytest.approx(expected)

@@ -1,0 +1,203 @@
+"""Share of mutants that the fast tests kill, on a sample of the modules that decide figures.
+
+    pip install mutmut==3.8.1
+    python -m benchmarks.mutation [--commit HEAD] [--count 270] [--work FOLDER]
+
+mutmut changes one expression at a time in a clone of the repository, and runs the tests that call
+the changed function. Mutants of words and looks are left out. The sample is those mutants of each
+module whose change has the lowest hash: what two commits share is in the sample of both.
+"""
+
+import argparse
+import ast
+import hashlib
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+from difflib import unified_diff
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+SETTINGS = """[mutmut]
+source_paths = brainai
+only_mutate =
+    brainai/training/*.py
+    brainai/evaluation/*.py
+    brainai/model/answer.py
+    brainai/data/images.py
+    brainai/data/augment.py
+do_not_mutate =
+    brainai/evaluation/text.py
+    brainai/evaluation/sections.py
+    brainai/evaluation/figures.py
+    brainai/evaluation/cohort_figures.py
+also_copy =
+    train.py
+    app.py
+    weights
+pytest_add_cli_args =
+    -m
+    not slow and not browser and not distributed
+pytest_add_cli_args_test_selection =
+    tests/training
+    tests/evaluation
+    tests/model
+    tests/data/test_images.py
+    tests/data/test_augment.py
+process_isolation = forkserver
+timeout_multiplier = 4
+timeout_constant = 10
+"""
+# A main module with a file would be imported, and run, by the workers that the tests start.
+MUTMUT = [sys.executable, "-c", "from mutmut.__main__ import cli; cli(prog_name='mutmut')"]
+WORDS = {  # calls whose arguments are shown to people
+    "print", "tell", "tqdm", "trange", "add_argument", "ArgumentParser", "shown_command",
+    "set", "legend", "axvline", "semilogx", "subplots", "savefig", "set_title",
+}  # fmt: skip
+KILLED = (1, 3, 24, 36, 152, 255, -24, -9, -11)  # a test failed, time ran out, or it crashed
+
+
+def changes(before: ast.AST, after: ast.AST, shown: bool = False) -> Iterator[bool]:
+    """Of every place where two functions part: whether only people notice."""
+    shown = shown or isinstance(before, ast.Raise)
+    if isinstance(before, ast.Call):
+        name = before.func.attr if isinstance(before.func, ast.Attribute) else None
+        shown = shown or (name or getattr(before.func, "id", "")) in WORDS
+        shown = shown or (name or getattr(before.func, "id", "")).endswith("Error")
+    if type(before) is not type(after):
+        yield shown
+        return
+    if isinstance(before, ast.Constant):
+        if before.value != after.value:
+            sentence = isinstance(before.value, str) and " " in before.value
+            yield shown or (sentence and isinstance(after.value, str))
+        return
+    if isinstance(before, ast.JoinedStr):
+        shown = True
+    for field in before._fields:
+        old, new = getattr(before, field, None), getattr(after, field, None)
+        if isinstance(old, list) and isinstance(new, list):
+            if len(old) != len(new):
+                yield shown
+                continue
+            for one, other in zip(old, new, strict=True):
+                if isinstance(one, ast.AST) and isinstance(other, ast.AST):
+                    yield from changes(one, other, shown)
+        elif isinstance(old, ast.AST) and isinstance(new, ast.AST):
+            yield from changes(old, new, shown)
+        elif old != new and field not in ("name", "kind"):
+            yield shown
+
+
+def read_mutants(clone: Path) -> dict[str, dict[str, str]]:
+    """Of every module the mutants that may change behaviour, and their changes: a diff by name."""
+    found: dict[str, dict[str, str]] = {}
+    for meta in sorted((clone / "mutants").rglob("*.py.meta")):
+        names = json.loads(meta.read_text())["exit_code_by_key"]
+        if not names:
+            continue
+        tree = ast.parse(meta.with_suffix("").read_text())
+        functions = {n.name: n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
+        module = str(meta.with_suffix("").relative_to(clone / "mutants"))
+        found[module] = {}
+        for name in names:
+            own = name.rpartition(".")[2]
+            mutant, original = functions[own], functions[own.rpartition("_")[0] + "_orig"]
+            if all(changes(original, mutant)):
+                continue
+            texts = [ast.unparse(f).splitlines()[1:] for f in (original, mutant)]
+            title = own.rpartition("__mutmut_")[0]
+            found[module][name] = "\n".join([title, *unified_diff(*texts, lineterm="", n=2)][:14])
+    return found
+
+
+def sample(mutants: dict[str, dict[str, str]], count: int) -> dict[str, list[str]]:
+    """About `count` names, of each module as many as its share of all mutants."""
+    rate = count / sum(map(len, mutants.values()))
+
+    def place(change: str) -> str:
+        return hashlib.sha256(change.encode()).hexdigest()
+
+    return {
+        module: sorted(own, key=lambda name: place(own[name]))[: round(len(own) * rate)]
+        for module, own in mutants.items()
+    }
+
+
+def wilson(killed: int, count: int) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson 1927)."""
+    share, z = killed / count, 1.96
+    middle = (share + z**2 / 2 / count) / (1 + z**2 / count)
+    away = z * math.sqrt(share * (1 - share) / count + (z / 2 / count) ** 2) / (1 + z**2 / count)
+    return middle - away, middle + away
+
+
+def share_fixtures(stats: Path) -> None:
+    """mutmut notes what a shared fixture calls for the first test that asks for it: let all tests
+    of its file count."""
+    content = json.loads(stats.read_text())
+    files = defaultdict(list)
+    for test in content["duration_by_test"]:
+        files[test.partition("::")[0]].append(test)
+    called = content["tests_by_mangled_function_name"]
+    for name, tests in called.items():
+        called[name] = [t for file in {t.partition("::")[0] for t in tests} for t in files[file]]
+    stats.write_text(json.dumps(content))
+
+
+def mutmut(clone: Path, *names: str) -> None:
+    """Run mutmut on some mutants."""
+    limits = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONPATH": ""}
+    command = [*MUTMUT, "run", "--max-children", "2", *names]
+    with (clone / "mutmut.log").open("a") as log:
+        subprocess.run(command, cwd=clone, env=os.environ | limits, stdout=log, stderr=log)
+
+
+def main() -> None:
+    """Clone, mutate, draw, test, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--commit", default="HEAD")
+    parser.add_argument("--count", type=int, default=270, help="mutants in the sample")
+    parser.add_argument("--work", type=Path, help="new folder for the clone (default: temporary)")
+    options = parser.parse_args()
+    clone = options.work or Path(tempfile.mkdtemp()) / "brainai"
+    subprocess.run(["git", "clone", "-q", REPOSITORY, clone], check=True)
+    commit = subprocess.check_output(["git", "rev-parse", options.commit], cwd=REPOSITORY)
+    subprocess.run(["git", "checkout", "-q", commit.strip()], cwd=clone, check=True)
+    (clone / "setup.cfg").write_text(SETTINGS)
+    mutmut(clone, "none")  # makes the mutants, and notes which tests call which function
+    stats = clone / "mutants" / "mutmut-stats.json"
+    if not stats.exists():
+        sys.exit(f"mutmut ended early: see {clone / 'mutmut.log'}.")
+    share_fixtures(stats)
+    mutants = read_mutants(clone)
+    drawn = sample(mutants, options.count)
+    mutmut(clone, *(name for names in drawn.values() for name in names))
+    tell(clone, mutants, drawn)
+
+
+def tell(clone: Path, mutants: dict[str, dict[str, str]], drawn: dict[str, list[str]]) -> None:
+    """Print the table and the survivors."""
+    print("| module | mutants | in the sample | killed |\n|---|---|---|---|")
+    left, killed = [], 0
+    for module, names in drawn.items():
+        results = json.loads((clone / "mutants" / f"{module}.meta").read_text())["exit_code_by_key"]
+        lived = [name for name in names if results[name] not in KILLED]
+        left += [(name, results[name], mutants[module][name]) for name in lived]
+        killed += len(names) - len(lived)
+        own = len(names) - len(lived)
+        print(f"| {module} | {len(mutants[module])} | {len(names)} | {own} |")
+    count = sum(map(len, drawn.values()))
+    low, high = wilson(killed, count)
+    print(f"\n{killed} of {count} killed: {killed / count:.1%} ({low:.1%} to {high:.1%})\n")
+    for name, code, change in left:
+        print(f"{name} ({'no test' if code == 33 else code})\n{change}\n")
+
+
+if __name__ == "__main__":
+    main()
