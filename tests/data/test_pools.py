@@ -36,8 +36,9 @@ TRAIN = """
 import sys
 from pathlib import Path
 import train
-sys.argv[1:] = ["--preset", "smoke", "--cpu", "--stages.1.epochs", "1", "--stages.2.epochs", "1",
-    "--data", sys.argv[1], "--out", str(Path(sys.argv[1]).with_name("run"))]
+sys.argv[1:] = ["--preset", "smoke", "--cpu", "--scope-steps", "0",
+    "--stages.1.epochs", "1", "--stages.2.epochs", "1", "--data", sys.argv[1],
+    "--out", str(Path(sys.argv[1]).with_name("run"))]
 train.main()
 """
 WAIT = """
