@@ -131,6 +131,8 @@ def conclude(config: TrainConfig, network: BrainNet) -> None:
     """The best weights, finished: fitted on `valid`, written, and reported on `test`; pushed where
     that was asked for."""
     load_best(config.out, network)
+    device = "cpu" if config.cpu else None
+    steps = config.scope_steps
     began = origin(config, sys.argv[1:])
     info = ModelInfo(
         architecture=config.architecture,
@@ -145,7 +147,7 @@ def conclude(config: TrainConfig, network: BrainNet) -> None:
         info,
         config.data,
         config.out,
-        train_scope(config.data, config.scope_steps) if config.scope_steps else None,
+        train_scope(config.data, steps, device=device) if steps else None,
         command=began["command"],
         history=read_history(config.out),
     )
