@@ -20,7 +20,8 @@ from typing import NoReturn
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import set_seed
+from accelerate.utils import get_cpu_distributed_information, set_seed
+from joblib import cpu_count
 
 from brainai.data.dataset import read_info, source_names
 from brainai.data.files import storage_error
@@ -72,7 +73,8 @@ def open_accelerator(config: TrainConfig) -> Accelerator:
         project_dir=str(config.out),
     )
     if cpu:  # `accelerate launch` leaves each process one thread
-        torch.set_num_threads(max(1, os.cpu_count() // accelerator.num_processes))
+        beside = get_cpu_distributed_information().local_world_size  # processes on this machine
+        torch.set_num_threads(max(1, cpu_count() // beside))
     launched = int(os.environ.get("WORLD_SIZE", "1"))
     check_processes(accelerator, launched, [stage.batch_size for stage in config.stages])
     return accelerator
@@ -131,6 +133,8 @@ def conclude(config: TrainConfig, network: BrainNet) -> None:
     """The best weights, finished: fitted on `valid`, written, and reported on `test`; pushed where
     that was asked for."""
     load_best(config.out, network)
+    device = "cpu" if config.cpu else None
+    steps = config.scope_steps
     began = origin(config, sys.argv[1:])
     info = ModelInfo(
         architecture=config.architecture,
@@ -145,7 +149,7 @@ def conclude(config: TrainConfig, network: BrainNet) -> None:
         info,
         config.data,
         config.out,
-        train_scope(config.data, config.scope_steps) if config.scope_steps else None,
+        train_scope(config.data, steps, device=device) if steps else None,
         command=began["command"],
         history=read_history(config.out),
     )

@@ -8,7 +8,6 @@ Each worker is one process on one core. Target: 2.5 s per case and core, 1 GB pe
 import argparse
 import json
 import multiprocessing
-import os
 import platform
 import resource
 import statistics
@@ -16,6 +15,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from joblib import cpu_count
 
 from brainai.data.cases import Case
 from brainai.data.dataset import PARTS
@@ -71,7 +72,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.prepare", description=__doc__)
     parser.add_argument("--root", type=Path, required=True, help="folder with BraTS cases")
     parser.add_argument("--cases", type=int, default=12)
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--workers", type=int, default=cpu_count())
     given = parser.parse_args()
     figures = run(given.root, given.cases, given.workers)
     print(json.dumps(figures, indent=2))

@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from joblib import cpu_count
+
 from brainai.data import phantom
 from brainai.data.assemble import Assembled, assemble, summary, write_assembled
 from brainai.data.cases import Case
@@ -207,7 +209,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         help="what lies in the --root of the same position; repeat both for several")  # fmt: skip
     parser.add_argument("--root", action="append", required=True, help="folder with the scans")
     parser.add_argument("--out", type=Path, required=True, help="the dataset folder to write")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--workers", type=int, default=cpu_count())
     parser.add_argument("--skip-bad", action="store_true", help="go on without damaged cases")
     parser.add_argument("--min-tumor-pixels", type=int, default=1,
         help="a slice with fewer counts as tumour-free")  # fmt: skip

@@ -9,7 +9,6 @@ so a data set larger than memory trains as well as a small one.
 A store ends with a checksum. One that is cut, damaged, or of another shape is made again.
 """
 
-import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
+from joblib import cpu_count
 from PIL import Image
 from tqdm import tqdm
 
@@ -41,6 +41,14 @@ class Store:
     def read(self, indices: Iterable[int]) -> np.ndarray:
         """The slices at `indices` as `[n, C + 1, S, S]` uint8, C as stored, the mask last."""
         return self.planes[np.asarray(list(indices), dtype=np.intp)]
+
+    def __reduce__(self) -> tuple:
+        """A worker process maps the file for itself: pickled, the planes would be a copy of all."""
+        return _mapped, (self.records, self.planes.filename)
+
+
+def _mapped(records: list[SliceRecord], path: str | Path) -> Store:
+    return Store(records, np.load(path, mmap_mode="r"))
 
 
 def open_store(folder: str | Path, size: int, *, progress: bool = True) -> Store:
@@ -71,7 +79,7 @@ def open_store(folder: str | Path, size: int, *, progress: bool = True) -> Store
                 _build(folder, records, shape, path, progress)
         finally:
             lock.release()
-    return Store(records, np.load(path, mmap_mode="r"))
+    return _mapped(records, path)
 
 
 def _is_whole(path: Path, shape: tuple[int, ...]) -> bool:
@@ -95,9 +103,8 @@ def _build(
     folder: Path, records: list[SliceRecord], shape: tuple[int, ...], path: Path, progress: bool
 ) -> None:
     read = partial(_read_slice, folder, size=shape[-1], channels=shape[1] - 1)
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-    with write_whole(path) as file, open_pool(workers, MEMORY) as pool:
+    with write_whole(path) as file, open_pool(cpu_count(), MEMORY) as pool:
         writer = SealedWriter(file)
         np.lib.format.write_array_header_1_0(writer, header)
         slices = pool.map(read, records, chunksize=64)

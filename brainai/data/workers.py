@@ -1,6 +1,5 @@
 """Write many cases at once, one process per core, one case in memory per process."""
 
-import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import as_completed
 from functools import partial
@@ -35,14 +34,9 @@ def write_cases(
 
 def _in_processes(write: partial, cases: Sequence[Case], workers: int) -> Iterator[tuple[str, str]]:
     advice = "Run the same command again with fewer --workers: finished cases are kept."
-    with open_pool(workers, advice, _start_worker) as pool:
+    with open_pool(workers, advice, use_one_thread) as pool:
         for result in as_completed([pool.submit(write, case) for case in cases]):
             yield result.result()
-
-
-def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the work, after whole cases
-    use_one_thread()
 
 
 def _write_or_explain(case: Case, out: Path, min_tumor_pixels: int) -> tuple[str, str]:

@@ -109,7 +109,7 @@ class _Rows(Dataset):
         self.labels = np.array([r.label for r in store.records])
         self.has_mask = np.array([r.has_mask for r in store.records])
 
-    def __getitems__(self, rows: Sequence[int]) -> dict[str, Tensor]:
+    def __getitem__(self, rows: Sequence[int]) -> dict[str, Tensor]:
         batch = {
             "row": torch.as_tensor(np.asarray(rows)),
             "planes": torch.from_numpy(self.store.read(rows)),
@@ -135,8 +135,8 @@ def open_loader(
     """
     return DataLoader(
         _Rows(store, lenders),
-        batch_sampler=batches,
-        collate_fn=lambda batch: batch,
+        sampler=batches,
+        batch_size=None,  # a batch comes whole: nothing to collate
         num_workers=2 if on_gpu else 0,
         pin_memory=on_gpu,
     )

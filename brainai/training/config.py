@@ -1,7 +1,7 @@
 """The recipe as data: frozen dataclasses, presets, and the checks that need no run."""
 
+import argparse
 import json
-import sys
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -231,23 +231,21 @@ PRESETS: dict[str, dict] = {
 
 
 def parse_config(arguments: list[str] | None = None) -> TrainConfig:
-    """A configuration from the command line: `--preset NAME` first, every field over it.
+    """A configuration from the command line: the preset first, every field over it.
 
     Raises:
         ConfigError: an unknown preset, or values that cannot be trained with.
     """
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    preset = "default"
-    if "--preset" in arguments:
-        at = arguments.index("--preset")
-        preset = "".join(arguments[at + 1 : at + 2])
-        del arguments[at : at + 2]
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--preset", nargs="?", default="default", const="")
+    chosen, others = first.parse_known_args(arguments)
+    preset = chosen.preset
     if preset not in PRESETS:
         raise ConfigError(f"--preset: expected one of {', '.join(PRESETS)}, found {preset!r}.")
     values = {"data": tyro.MISSING, "out": tyro.MISSING} | PRESETS[preset]
     return tyro.cli(
         TrainConfig,
-        args=arguments,
+        args=others,
         default=TrainConfig(**values),
         description=f"--preset {{{','.join(PRESETS)}}} sets the options below (now: {preset}).",
     )

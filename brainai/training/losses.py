@@ -1,4 +1,9 @@
-"""Class and mask losses, slice by slice."""
+"""Class and mask losses, slice by slice.
+
+Classes are not weighted. None is rare: tumour shows in a third of LGG's slices and in half of
+BraTS's. Weights would mostly shift all log-odds by a constant, which the logistic regression on
+`valid` (`brainai.evaluation.calibration`) would have to take back, as would the threshold.
+"""
 
 import torch
 from torch import Tensor

@@ -1,15 +1,19 @@
 """Order and sharing of batches."""
 
+import pickle
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from brainai.data.store import open_store
 from brainai.training.batches import (
     draw_lenders,
     epoch_rows,
     epoch_seed,
+    open_loader,
     split_batches,
     train_batches,
 )
@@ -98,3 +102,24 @@ def test_as_many_borrow_as_chance_says_and_only_where_masks_are_known() -> None:
 def test_without_masks_nobody_lends() -> None:
     records = [Slice(0, has_mask=False)] * 5
     assert draw_lenders(records, range(5), torch.zeros(5, 2), chance=1.0).tolist() == [-1] * 5
+
+
+def test_workers_started_afresh_read_the_same_batches_and_map_the_store_anew(
+    dataset_folder: Path,
+) -> None:
+    store = open_store(dataset_folder, 64, progress=False)
+    lenders = torch.full((96,), -1)
+    lenders[[3, 7]] = torch.tensor([11, 15])
+    batches = [np.array([7, 3, 5]), np.array([0]), np.array([90, 91])]
+    here = list(open_loader(store, batches, on_gpu=False, lenders=lenders))
+    loader = open_loader(store, batches, on_gpu=True, lenders=lenders)
+    loader.pin_memory = False  # there need be no GPU for it
+    loader.multiprocessing_context = "spawn"
+    assert [batch["row"].tolist() for batch in here] == [[7, 3, 5], [0], [90, 91]]
+    assert here[0]["planes"].shape == (3, 2, 64, 64)
+    assert here[0]["borrows"].tolist() == [True, True, False]
+    assert np.array_equal(here[0]["lent"], store.planes[[15, 11]])
+    for one, other in zip(here, loader, strict=True):
+        assert one.keys() == other.keys()
+        assert all(torch.equal(one[name], other[name]) for name in one)
+    assert len(pickle.dumps(loader.dataset)) < store.planes.nbytes / 10

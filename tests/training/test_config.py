@@ -45,9 +45,38 @@ def test_help_names_every_field(capsys: pytest.CaptureFixture[str]) -> None:
         assert field.name.replace("_", "-") in shown, field.name
 
 
-def test_an_unknown_preset_names_the_known_ones() -> None:
+@pytest.mark.parametrize(
+    "preset",
+    [
+        ["--preset", "smoke"],
+        ["--preset=smoke"],
+        ["--preset", "scratch", "--preset=smoke"],  # the last one holds, as for every option
+        ["--preset=scratch", "--preset", "smoke"],
+    ],
+)
+def test_a_preset_is_given_in_either_way_and_anywhere(preset: list[str]) -> None:
+    others = ["--data", "d", "--out", "o", "--stages.1.lr", "0.5", "--no-decoder"]
+    for arguments in ([*preset, *others], [*others, *preset]):
+        config = parse_config(arguments)
+        assert config.architecture == "test_resnet"
+        assert config.stages[1].lr == 0.5
+        assert not config.decoder
+
+
+@pytest.mark.parametrize("preset", [["--preset", "quick"], ["--preset=quick"]])
+def test_an_unknown_preset_names_the_known_ones(preset: list[str]) -> None:
     with pytest.raises(ConfigError, match=r"default, scratch, further, smoke, found 'quick'"):
-        parse_config(["--preset", "quick"])
+        parse_config(["--preset", "smoke", *preset])
+
+
+def test_a_preset_without_a_name_and_a_shortened_option_are_refused() -> None:
+    with pytest.raises(ConfigError, match="found ''"):
+        parse_config(["--data", "d", "--out", "o", "--preset"])
+    with pytest.raises(ConfigError, match="found ''"):
+        parse_config(["--preset", "--data", "d", "--out", "o"])
+    with pytest.raises(SystemExit) as ended:
+        parse_config(["--pre", "smoke", "--data", "d", "--out", "o"])
+    assert ended.value.code == 2
 
 
 def test_all_problems_of_a_configuration_are_told_at_once() -> None:

@@ -11,7 +11,7 @@ from toy import write_dataset
 
 from brainai.data.dataset import read_records, write_records
 from brainai.data.store import open_store
-from brainai.errors import DataError
+from brainai.errors import ConfigError, DataError
 from brainai.model.scope import KINDS, SIZE, Scope, refusals
 from brainai.training.scope import (
     FLAIR,
@@ -133,10 +133,23 @@ def test_a_data_set_without_a_head_is_told(tmp_path: Path) -> None:
         set_limits(Scope(), folder)
 
 
+def test_a_device_that_is_not_there_is_refused_before_the_data_are_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="a device that torch can use here, found 'cuda:99'"):
+        train_scope(tmp_path / "none", 60, device="cuda:99")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_trains_a_scope_like_that_of_the_cpu(folder: Path) -> None:
+    one, other = (train_scope(folder, 5, device=name, progress=False) for name in ("cpu", "cuda"))
+    assert other.centre.device.type == "cpu"
+    for name, value in one.body.state_dict().items():
+        torch.testing.assert_close(other.body.state_dict()[name], value, rtol=0.05, atol=0.02)
+
+
 @pytest.mark.slow
 def test_a_trained_scope_keeps_slices_and_refuses_pictures_it_never_saw(folder: Path) -> None:
-    scope = train_scope(folder, 60, progress=False)
-    again = train_scope(folder, 60, progress=False)
+    scope = train_scope(folder, 60, device="cpu", progress=False)
+    again = train_scope(folder, 60, device="cpu", progress=False)
     for name, value in scope.state_dict().items():
         assert torch.equal(value, again.state_dict()[name]), name
     store = open_store(folder, SIZE, progress=False)
