@@ -149,7 +149,7 @@ def conclude(config: TrainConfig, network: BrainNet) -> None:
         info,
         config.data,
         config.out,
-        train_scope(config.data, steps, device=device) if steps else None,
+        train_scope(config.data, steps, folders=config.decoys, device=device) if steps else None,
         command=began["command"],
         history=read_history(config.out),
     )

@@ -15,6 +15,7 @@ from brainai.data.images import prepare_slice, stretch
 
 # Of a scan's height to the width of its slices: 155 mm over 240 mm in BraTS, about that in LGG.
 SCAN_HEIGHT = 0.65
+HEAD_LEVEL = 0.1  # of the grey window: what is brighter is head
 STACK = 12  # slices that make a case a stack that can be cut across
 
 
@@ -30,6 +31,39 @@ def turn(plane: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """An axial slice upside down, mirrored top to bottom, or on its side: `[S, S]` → `[S, S]`."""
     ways = (np.flipud, np.rot90, lambda p: np.rot90(p, 2), lambda p: np.rot90(p, 3))
     return np.ascontiguousarray(ways[random.integers(len(ways))](plane))
+
+
+def recolour(plane: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """A FLAIR slice with the grey levels of another sequence: `[S, S]` → `[S, S]`, both in [0, 1].
+
+    White matter brighter than grey and lesions dark as in T1, or fluid bright as in T2 and proton
+    density. Fluid and lesions never look both as they do in FLAIR.
+    """
+    inside = plane[plane > HEAD_LEVEL]
+    if inside.size == 0:
+        return invert(plane, random)
+    tissue = float(np.median(inside))
+    if random.random() < 0.5:
+        white, grey = random.uniform(0.6, 0.9), random.uniform(0.2, 0.4)
+        levels = [0, random.uniform(0, 0.2), white, grey, random.uniform(0, grey)]
+    else:
+        white, grey, fluid = (random.uniform(*ends) for ends in ((0.2, 0.6), (0.4, 0.7), (0.7, 1)))
+        levels = [fluid, fluid, white, grey, random.uniform(0, 1)]
+    places = np.array([0, 0.5, 0.85, 1.25, max(1.3, 1 / tissue)]) * tissue
+    changed = np.interp(plane, places, levels) * _enclosed(plane > HEAD_LEVEL)
+    return prepare_slice(changed, len(plane))
+
+
+def _enclosed(head: np.ndarray) -> np.ndarray:
+    """What lies between pixels of the head in its row and in its column, `[S, S]` bool."""
+    seen = [
+        np.flip(np.logical_or.accumulate(np.flip(head, axis) if back else head, axis), axis)
+        if back
+        else np.logical_or.accumulate(head, axis)
+        for axis in (0, 1)
+        for back in (False, True)
+    ]
+    return np.logical_and.reduce(seen)
 
 
 def cut(stack: np.ndarray, across: int, random: np.random.Generator) -> np.ndarray:

@@ -175,7 +175,7 @@ def load_scope(folder: str | Path) -> Scope | None:
         return None
     scope = Scope()
     _check_part(scope, path)
-    scope.load_state_dict(load_file(path))
+    scope.load_state_dict(load_file(path), strict=False)  # checked; an old one lacks a number
     return scope.eval()
 
 
@@ -262,7 +262,9 @@ def _check_part(module: torch.nn.Module, path: Path) -> None:
         ) from error
     except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(f"{path} is damaged: copy the model folder again.") from error
-    if found != {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}:
+    wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    optional = {name: wanted[name] for name in getattr(module, "FITTED_LATER", ())}
+    if optional | found != wanted:
         raise WeightsError(
             f"{path} does not fit the network that {INFO} describes: "
             "use files of one and the same model."

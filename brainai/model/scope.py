@@ -11,6 +11,7 @@ FLAIR from T1c or up from down. Two questions, because they fail differently:
 
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -31,6 +32,9 @@ HEAD_LEVEL = 0.1  # of the grey window: what is brighter is head
 # by no more than this part of their mean, and the pixels of most by no less than that part. Brains
 # differ more from cell to cell, or leave the border dark.
 CELL, FILLED, BORDER_CELLS, EVEN, GRAIN = 8, 0.8, 12, 0.12, 0.03
+# Of a scan so many slices are looked at, evenly spread. What one of them says, in log-odds, counts
+# no more than this: the ends of a scan look strange, and tumour there must not be passed over.
+SCAN_SLICES, MOST_SAID = 16, 4.0
 TOO_LITTLE = "too little brain in the slice"
 
 
@@ -40,8 +44,10 @@ class Scope(nn.Module):
     Its buffers are fitted after its weights (`brainai.training.scope`): `centre [D]` and
     `whitening [D, D]` of the features of slices in scope, `margins [4]`, the least log-odds of
     "axial FLAIR" against each other kind, and `reach []`, the largest distance. Until they are
-    fitted nothing is refused.
+    fitted nothing is refused. `scan_limit []` is the least evidence of a whole scan.
     """
+
+    FITTED_LATER = ("scan_limit",)  # scopes of older model folders have none of these
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,6 +68,7 @@ class Scope(nn.Module):
         self.register_buffer("whitening", torch.eye(WIDTHS[-1]))
         self.register_buffer("margins", torch.full((len(KINDS) - 1,), -torch.inf))
         self.register_buffer("reach", torch.tensor(torch.inf))
+        self.register_buffer("scan_limit", torch.tensor(0.0))
 
     def forward(self, flair: Tensor) -> tuple[Tensor, Tensor]:
         """FLAIR `[N, 1, S, S]` float in [0, 1] → logits of `KINDS` `[N, 5]`, features `[N, D]`."""
@@ -85,6 +92,26 @@ class Scope(nn.Module):
         words = list(KINDS.values())
         return [None if kind < 0 else words[kind] for kind in kinds.tolist()]
 
+    def evidence(self, flair: Tensor) -> tuple[Tensor, Tensor]:
+        """That slices `[N, 1, S, S]` of a scan are axial FLAIR, `[]`, and of no other kind, `[4]`.
+
+        The mean over the slices of the log-odds that each has to spare above the margins, against
+        all kinds and each; a slice says at most `MOST_SAID`, and so much against a scan where it
+        lies out of reach.
+        """
+        log_odds, distance = self.measure(flair)
+        spare = (log_odds - self.margins).clamp(-MOST_SAID, MOST_SAID)
+        least = torch.where(distance > self.reach, -MOST_SAID, spare.amin(dim=1))
+        return least.mean(), spare.mean(dim=0)
+
+    def judge_scan(self, flair: Tensor) -> str | None:
+        """What the slices `[N, 1, S, S]` of a scan look like together where it is refused, else
+        None."""
+        whole, kinds = self.evidence(flair)
+        if whole >= self.scan_limit:
+            return None
+        return list(KINDS.values())[0 if kinds.amin() > 0 else int(kinds.argmin()) + 1]
+
 
 @torch.inference_mode()
 def refusals(flair: Tensor, scope: Scope | None) -> list[str | None]:
@@ -97,6 +124,26 @@ def refusals(flair: Tensor, scope: Scope | None) -> list[str | None]:
     reasons = [None] * len(flair) if scope is None else scope.judge(flair)
     little = shows_little(flair).tolist()
     return [TOO_LITTLE if few else reason for few, reason in zip(little, reasons, strict=True)]
+
+
+@torch.inference_mode()
+def refusal_of_scan(flair: Tensor, scope: Scope | None) -> str | None:
+    """Why a scan cannot be judged, in a few words, or None where it can.
+
+    Args:
+        flair: some of its slices, `[N, 1, S, S]` float in [0, 1]. Those that show too little say
+            nothing where most show more.
+        scope: None where it was not fitted; then only scans of near-empty slices are refused.
+    """
+    little = shows_little(flair)
+    if 2 * int(little.sum()) > len(flair):
+        return TOO_LITTLE
+    return None if scope is None else scope.judge_scan(flair[~little])
+
+
+def spread_over(count: int, most: int) -> np.ndarray:
+    """The places of at most so many of a row of slices, evenly spread from first to last."""
+    return np.linspace(0, count - 1, min(most, count)).astype(int)
 
 
 def shows_little(flair: Tensor) -> Tensor:

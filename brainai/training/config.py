@@ -18,7 +18,7 @@ from brainai.model.network import imagenet_id
 
 BESIDE_THE_RECIPE = (  # places, and what may differ from one start of a run to the next
     "data", "out", "init_from", "pretrained_from", "resume", "find_lr", "log_with", "cpu",
-    "scope_steps", "push_to_hub", "public", "tag",
+    "scope_steps", "decoys", "push_to_hub", "public", "tag",
 )  # fmt: skip
 
 
@@ -75,6 +75,9 @@ class TrainConfig:
     """Part of a stage in which the learning rate rises."""
     scope_steps: int = 1600
     """Updates of the small network that says what cannot be judged; 0 trains none."""
+    decoys: tuple[Path, ...] = ()
+    """Folders of pictures and scans of heads that are no axial FLAIR slices (other sequences,
+    planes and machines), for that network to refuse; one of four files trains nothing."""
     clip_norm: float = 1.0
     """Largest norm of the gradient."""
     seed: int = 0

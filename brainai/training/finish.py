@@ -9,6 +9,7 @@ gives FOLDER/model with score weights, threshold and scope fitted anew, and the 
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from brainai.data.dataset import SPLITS, read_records
@@ -26,7 +27,8 @@ from brainai.hub.pull import fetch_model
 from brainai.model.folder import ModelInfo, load_model, load_scope, write_model
 from brainai.model.network import BrainNet
 from brainai.model.scope import Scope
-from brainai.training.scope import set_limits, train_scope
+from brainai.training.scope import train_scope
+from brainai.training.scope_limits import set_limits
 
 
 def finish(
@@ -72,14 +74,16 @@ def finish(
     return folder
 
 
-def open_scope(model: str | Path, data: Path, steps: int | None) -> Scope | None:
-    """A scope trained on a data set with so many updates, none for 0, and for None the model's own
-    with limits fitted to the data set."""
+def open_scope(
+    model: str | Path, data: Path, steps: int | None, folders: Sequence[Path] = ()
+) -> Scope | None:
+    """A scope trained on a data set, and folders of decoys, with so many updates, none for 0, and
+    for None the model's own with limits fitted to them."""
     if steps is not None:
-        return train_scope(data, steps) if steps > 0 else None
+        return train_scope(data, steps, folders=folders) if steps > 0 else None
     scope = load_scope(model)
     if scope is not None:
-        set_limits(scope, data)
+        set_limits(scope, data, folders)
     return scope
 
 
@@ -116,6 +120,15 @@ def main(arguments: list[str] | None = None) -> int:
         help="train the scope anew on these data, with so many updates; 0 leaves it out (default: "
         "keep the model's own, and fit its limits)",
     )
+    options.add_argument(
+        "--decoys",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FOLDER",
+        help="pictures and scans of heads that are no axial FLAIR slices (other sequences, planes "
+        "and machines), for the scope to refuse; one of four files trains nothing",
+    )
     chosen = options.parse_args(arguments)
     command = shown_command("python", "-m", "brainai.training.finish", *arguments)
     try:
@@ -123,7 +136,7 @@ def main(arguments: list[str] | None = None) -> int:
         weights.tell()
         network, info = load_model(weights.folder)
         check_splits(chosen.data)
-        scope = open_scope(weights.folder, chosen.data, chosen.scope_steps)
+        scope = open_scope(weights.folder, chosen.data, chosen.scope_steps, chosen.decoys)
         with hold(chosen.out, busy(chosen.out)):
             finish(network, info, chosen.data, chosen.out, scope, command=command)
     except BrainAIError as error:

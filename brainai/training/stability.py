@@ -19,7 +19,7 @@ from brainai.evaluation.valid import ValidScores, fit
 from brainai.hub.pull import fetch_model
 from brainai.model.folder import load_model, load_scope
 from brainai.model.scope import KINDS, Scope
-from brainai.training.scope import find_limits, measure, valid_planes
+from brainai.training.scope_limits import find_limits, measure, valid_planes
 
 Numbers = dict[str, float]
 
@@ -60,11 +60,12 @@ def scope_rows(scope: Scope, data: Path) -> dict[str, tuple[float, float, float]
     """`leave_one_out` of the limits of a scope."""
     planes, records = valid_planes(data)
     log_odds, distance = measure(scope, planes)
-    sources = np.array([record.source for record in records])
 
     def fitted(chosen: np.ndarray) -> Numbers:
         own = torch.from_numpy(chosen)
-        margins, reach = find_limits(log_odds[own], distance[own], sources[chosen].tolist())
+        margins, reach = find_limits(
+            log_odds[own], distance[own], [records[n] for n in np.flatnonzero(chosen)]
+        )
         names = [f"least log-odds against {kind!r}" for kind in list(KINDS)[1:]]
         return dict(zip(names, margins.tolist(), strict=True)) | {"largest distance": float(reach)}
 

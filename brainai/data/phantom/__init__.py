@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from brainai.errors import DataError
 
 if TYPE_CHECKING:
-    from brainai.data.phantom.files import write_examples, write_studies
+    from brainai.data.phantom.files import write_decoys, write_examples, write_studies
     from brainai.data.phantom.study import Phantom, simulate
 
-__all__ = ["Phantom", "simulate", "write_examples", "write_studies"]
+__all__ = ["Phantom", "simulate", "write_decoys", "write_examples", "write_studies"]
 _HOMES = {"Phantom": "study", "simulate": "study"}
 
 

@@ -14,6 +14,9 @@ def main(arguments: list[str] | None = None) -> int:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--out", type=Path, help="write studies into this folder, as BraTS 2021 does")
     what.add_argument("--examples", type=Path, help="write the examples of the demo here")
+    what.add_argument(
+        "--decoys", type=Path, help="write heads in T1, T2 and proton density here, as scans"
+    )
     parser.add_argument("--count", type=int, default=8, help="how many studies (8)")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same studies (0)")
     parser.add_argument(
@@ -23,6 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.examples:
             paths = phantom.write_examples(options.examples)
+        elif options.decoys:
+            paths = phantom.write_decoys(options.decoys, options.count, options.seed, progress=True)
         else:
             paths = phantom.write_studies(
                 options.out, options.count, options.seed,
@@ -31,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     except BrainAIError as error:
         print(error, file=sys.stderr)
         return 2
-    print(f"wrote {len(paths)} into {options.examples or options.out}")
+    print(f"wrote {len(paths)} into {options.examples or options.decoys or options.out}")
     return 0
 
 

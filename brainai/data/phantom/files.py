@@ -14,6 +14,7 @@ from brainai.data.phantom import missing_package
 from brainai.data.phantom.study import MODALITIES, Phantom, simulate
 
 FILE_NAMES = {"flair": "flair", "t1c": "t1ce", "t2": "t2"}  # as BraTS 2021 writes them
+DECOY_SPACING = (1.5, 1.5, 8.0)
 EXAMPLE_SPACING = (0.9375, 0.9375, 4.0)
 
 
@@ -94,6 +95,33 @@ def write_studies(
         )
         folders.append(write_study(Path(out) / f"phantom_{number:04d}", phantom))
     return folders
+
+
+def write_decoys(out: Path, count: int, seed: int, *, progress: bool = False) -> list[Path]:
+    """Write scans of simulated heads that are no FLAIR, `out/phantom_0000_pd.nii.gz` …: a folder of
+    decoys for “Cannot judge”. Every head comes in T1, T2 and proton density; the first, third, …
+    has a tumour, and of four, the last three have skull and scalp.
+
+    Returns:
+        The files.
+    Raises:
+        DataError: nilearn is not installed.
+    """
+    paths = []
+    Path(out).mkdir(parents=True, exist_ok=True)
+    for number in tqdm(range(count), "heads", disable=not progress):
+        own_seed = int(np.random.SeedSequence([seed, number, 1]).generate_state(1)[0])
+        phantom = simulate(
+            own_seed,
+            lesion=number % 2 == 0,
+            skull=number % 4 > 0,
+            spacing_mm=DECOY_SPACING,
+            sequences=("t1", "t2", "pd"),
+        )
+        for name, volume in phantom.volumes.items():
+            paths.append(Path(out) / f"phantom_{number:04d}_{name}.nii.gz")
+            write_nifti(paths[-1], np.rint(volume).astype(np.int16), phantom.spacing_mm)
+    return paths
 
 
 def write_study(folder: Path, phantom: Phantom) -> Path:

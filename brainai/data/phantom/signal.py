@@ -42,6 +42,7 @@ INDEX = {name: i for i, name in enumerate(NAMES)}
 STEADY = ("air", "bone", "fluid")  # not varied between patients
 RELAXIVITY_1 = 4.5e-3  # per ms and mM, gadolinium chelates in blood
 RELAXIVITY_2 = 5.5e-3
+PD_TE = 15.0  # ms, of the first of two echoes, with the repetition time of T2
 
 
 @dataclass(frozen=True)
@@ -89,16 +90,20 @@ def tissue_signals(protocol: Protocol, rng: np.random.Generator) -> dict[str, np
     agent = agent * rng.uniform(0.6, 1.5)
     t1c_t1 = 1 / (1 / t1 + RELAXIVITY_1 * agent)
     t1c_t2 = 1 / (1 / t2 + RELAXIVITY_2 * agent)
-    if protocol.t1_gradient_echo:
-        t1c = gradient_echo(density, t1c_t1, protocol.t1_tr, protocol.t1_flip)
-    else:
-        t1c = spin_echo(density, t1c_t1, t1c_t2, protocol.t1_tr, protocol.t1_te)
+
+    def t1_weighted(t1: np.ndarray, t2: np.ndarray) -> np.ndarray:
+        if protocol.t1_gradient_echo:
+            return gradient_echo(density, t1, protocol.t1_tr, protocol.t1_flip)
+        return spin_echo(density, t1, t2, protocol.t1_tr, protocol.t1_te)
+
     signals = {
         "flair": inversion_recovery(
             density, t1, t2, protocol.flair_tr, protocol.flair_te, protocol.flair_ti
         ),
-        "t1c": t1c,
+        "t1c": t1_weighted(t1c_t1, t1c_t2),
         "t2": spin_echo(density, t1, t2, protocol.t2_tr, protocol.t2_te),
+        "t1": t1_weighted(t1, t2),
+        "pd": spin_echo(density, t1, t2, protocol.t2_tr, PD_TE),
     }
     for values in signals.values():
         values[[INDEX["fat"], INDEX["marrow"]]] *= protocol.fat_saturation

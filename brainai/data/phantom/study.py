@@ -27,8 +27,8 @@ HEAD_MM = (-68.0, 80.0)  # from below the cerebellum to above the scalp
 class Phantom:
     """One simulated study.
 
-    volumes: `flair`, `t1c` and `t2`, `[X, Y, Z]` float32 in LPS axes: x grows to the patient's
-        left, y to the back, z to the head. 0 outside the brain where the skull is stripped.
+    volumes: `flair`, `t1c` and `t2`, or others that were asked for, `[X, Y, Z]` float32 in LPS
+        axes: x grows to the patient's left, y to the back, z to the head. 0 outside the brain where the skull is stripped.
     mask: `[X, Y, Z]` uint8 with the labels of BraTS 2021: 1 core, 2 oedema, 4 enhancing.
     spacing_mm: size of a voxel along x, y, z.
     """
@@ -71,6 +71,7 @@ def simulate(
     centre_mm: tuple[float, float, float] | None = None,
     style: str | None = None,
     radius_mm: float | None = None,
+    sequences: tuple[str, ...] = MODALITIES,
 ) -> Phantom:
     """A study of FLAIR, T1c and T2, the same for the same arguments, and of the same person and
     scanner with and without lesion, skull, spots or plaques.
@@ -84,6 +85,7 @@ def simulate(
         spots: bright spots of white matter that are no tumour, 0 to 1.
         plaques: with plaques as in multiple sclerosis, which are no tumour either.
         centre_mm, style, radius_mm: of the tumour, see `grow`; drawn where not given.
+        sequences: the volumes to make, of those that `tissue_signals` knows.
     Raises:
         DataError: nilearn, whose template the anatomy comes from, is not installed.
         ConfigError: spacing, field of view or range give no voxels.
@@ -96,10 +98,10 @@ def simulate(
     sclerosis = draw_plaques(template, draw[7]) if plaques else None
     patient = draw_patient(template, tumour, head, spots, sclerosis, draw[2])
     warp = draw_warp(template, tumour, draw[3], mass=draw[4].uniform(0.3, 1.0))
-    scanner = _draw_scanner(draw[5])
+    scanner = _draw_scanner(draw[5], sequences)
     image = partial(_image_slice, patient, warp, scanner, axes, spacing_mm[2], rng=draw[6])
     pictures, labels = zip(*map(image, axes[2]), strict=True)
-    volumes = dict(zip(MODALITIES, np.stack(pictures, axis=-1), strict=True))
+    volumes = dict(zip(sequences, np.stack(pictures, axis=-1), strict=True))
     return Phantom(volumes, np.stack(labels, axis=-1), tuple(spacing_mm))
 
 
@@ -124,17 +126,18 @@ def _axes(
     ]
 
 
-def _draw_scanner(rng: np.random.Generator) -> Scanner:
+def _draw_scanner(rng: np.random.Generator, sequences: tuple[str, ...]) -> Scanner:
     signals = tissue_signals(draw_protocol(rng), rng)
-    levels = np.stack([signals[name] for name in MODALITIES])
-    levels *= WHITE_LEVEL * rng.uniform(0.5, 2.0, (3, 1)) / levels[:, [INDEX["white"]]]
+    levels = np.stack([signals[name] for name in sequences])
+    count = len(sequences)
+    levels *= WHITE_LEVEL * rng.uniform(0.5, 2.0, (count, 1)) / levels[:, [INDEX["white"]]]
     white = levels[:, INDEX["white"]]
     return Scanner(
         levels=levels.astype(np.float32),
-        bias=rng.normal(0, rng.uniform(0.05, 0.25), (3, 7, 7, 7)),
+        bias=rng.normal(0, rng.uniform(0.05, 0.25), (count, 7, 7, 7)),
         surface=rng.uniform(0, 0.5),
-        sigma=white / rng.uniform(11, 40, 3),
-        blur=rng.uniform(0.0, 0.55, 3),
+        sigma=white / rng.uniform(11, 40, count),
+        blur=rng.uniform(0.0, 0.55, count),
         grain=rng.uniform(0, 0.5),
     )
 
@@ -153,7 +156,7 @@ def _image_slice(
     count = max(1, round(thickness / SUBSLICE_MM))
     planes = z + thickness * ((np.arange(count) + 0.5) / count - 0.5)
     shape = (len(axes[0]), len(axes[1]))
-    signal = np.zeros((3, shape[0] * shape[1]), np.float32)
+    signal = np.zeros((len(scanner.levels), shape[0] * shape[1]), np.float32)
     labels = np.zeros((len(LABELS), shape[0] * shape[1]), np.float32)
     for plane in planes:
         points = warp.slab(axes[0], axes[1], plane).reshape(3, -1)
@@ -167,7 +170,7 @@ def _image_slice(
     if patient.head is None:
         wrinkle = patient.wrinkles.at(points).reshape(shape)
         keep = cavity + 0.8 * wrinkle < -0.6
-    pictures = _acquire(signal.reshape(3, *shape), scanner, axes, z, rng)
+    pictures = _acquire(signal.reshape(-1, *shape), scanner, axes, z, rng)
     mask = np.where(labels.sum(0) > 0.5, np.array(LABELS, np.uint8)[labels.argmax(0)], 0)
     return pictures * keep, mask.reshape(shape).astype(np.uint8) * keep
 

@@ -1,0 +1,173 @@
+"""The numbers of a scope that are fitted after its weights: what is near, and how much is kept."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from brainai.data import decoys
+from brainai.data.dataset import MODALITIES, SliceRecord
+from brainai.data.elsewhere import read_decoys
+from brainai.data.store import Store, open_store
+from brainai.errors import DataError
+from brainai.model.scope import SCAN_SLICES, SIZE, Scope, shows_little, spread_over
+
+BATCH = 128
+CHUNK = 1024  # slices looked at together
+ENOUGH = 50  # slices of a source, for it to set a limit
+KEPT = 0.995  # of the slices of each source of `valid`, by each limit
+KEPT_TUMOR = 0.997  # of those with tumour, by all limits together
+
+
+def set_limits(scope: Scope, data: str | Path, folders: Iterable[str | Path] = ()) -> None:
+    """Limits from the slices and scans of `valid` of a dataset folder: of real patients where there
+    are any.
+
+    Args:
+        folders: of `read_decoys`; their scans that train nothing help to set the limit of a scan.
+    Raises:
+        DataError: no data set, no slice of `valid` shows a head, or a folder without decoys.
+    """
+    planes, records = valid_planes(data)
+    margins, reach = find_limits(*measure(scope, planes), records)
+    scope.margins.copy_(margins)
+    scope.reach.copy_(reach)
+    kept, refused = valid_scans(open_store(data, SIZE, progress=False), records)
+    for folder in folders:
+        files = read_decoys(folder, SIZE)
+        refused += [found.planes for found in files if found.is_scan and found.kept_out]
+    scope.scan_limit.fill_(
+        find_scan_limit(*([evidence(scope, scan) for scan in scans] for scans in (kept, refused)))
+    )
+
+
+def valid_planes(data: str | Path) -> tuple[Tensor, list[SliceRecord]]:
+    """FLAIR `[n, 1, S, S]` uint8 and records of the slices of `valid` that give the limits."""
+    store = open_store(data, SIZE, progress=False)
+    rows = rows_in_scope(store, "valid")
+    real = [row for row in rows if store.records[row].source != "phantom"]
+    return flair_planes(store, real or rows), [store.records[row] for row in real or rows]
+
+
+def valid_scans(
+    store: Store, records: Sequence[SliceRecord]
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Scans `[Z, S, S]` uint8 to keep and to refuse, of the cases of some records that are stacks:
+    FLAIR as it is; upside down, and the other sequences in its place."""
+    cases = {record.case_id for record in records}
+    rows = [row for row, record in enumerate(store.records) if record.case_id in cases]
+    kept, refused = [], []
+    for own in decoys.stacks([store.records[row].case_id for row in rows]).values():
+        stack = [rows[place] for place in own]
+        kept.append(store.planes[stack, 0])
+        refused.append(kept[-1][:, ::-1])
+        refused += [
+            store.planes[stack, channel]
+            for channel, name in enumerate(MODALITIES)
+            if channel and name in store.records[stack[0]].modalities
+        ]
+    return kept, refused
+
+
+@torch.no_grad()
+def fit_distance(scope: Scope, planes: Tensor) -> None:
+    """Centre and whitening of the features of slices in scope, `[n, 1, S, S]` uint8."""
+    features = torch.cat([scope(p.float() / 255)[1] for p in planes.split(BATCH)]).double()
+    scope.centre.copy_(features.mean(dim=0))
+    away = features - features.mean(dim=0)
+    spread = away.T @ away / len(away)
+    # A little more in every direction: some features are never used, and must not weigh most.
+    spread += 0.01 * spread.diagonal().mean() * torch.eye(len(spread))
+    values, axes = torch.linalg.eigh(spread)
+    scope.whitening.copy_(axes / values.sqrt())
+
+
+@torch.inference_mode()
+def measure(scope: Scope, planes: Tensor) -> tuple[Tensor, Tensor]:
+    """`Scope.measure` of slices `[n, 1, S, S]` uint8: `[n, 4]` and `[n]` float64."""
+    measured = [scope.measure(part.float() / 255) for part in planes.split(BATCH)]
+    return tuple(torch.cat(part).double() for part in zip(*measured, strict=True))
+
+
+@torch.inference_mode()
+def evidence(scope: Scope, scan: np.ndarray) -> float | None:
+    """`Scope.evidence` of a scan `[Z, S, S]` uint8, as the app takes it: of some slices that show a
+    head; None where there is none."""
+    planes = torch.from_numpy(np.ascontiguousarray(scan))[:, None].float() / 255
+    planes = planes[~shows_little(planes)]
+    if not len(planes):
+        return None
+    return float(scope.evidence(planes[spread_over(len(planes), SCAN_SLICES)])[0])
+
+
+def find_limits(
+    log_odds: Tensor, distance: Tensor, records: Sequence[SliceRecord]
+) -> tuple[Tensor, Tensor]:
+    """Margins `[4]` and reach `[]` that keep `KEPT` of the slices of each source with enough, and
+    `KEPT_TUMOR` of its slices with tumour.
+
+    Each limit alone keeps so many of all slices, and all limits together so many of those with
+    tumour: a large tumour that is refused is worse than a slice of the neck that is not.
+    """
+    measures = torch.cat([log_odds, -distance[:, None]], dim=1)  # the more, the surer
+    counts = Counter(record.source for record in records)
+    large = [name for name, count in counts.items() if count >= ENOUGH] or list(counts)
+    limits = []
+    for name in large:
+        own = torch.tensor([record.source == name for record in records])
+        limits.append(torch.quantile(measures[own], 1 - KEPT, dim=0))
+        tumor = own & torch.tensor([record.label == 1 for record in records])
+        if tumor.sum() >= ENOUGH:
+            limits.append(_keep_together(measures[tumor], KEPT_TUMOR))
+    limits = torch.stack(limits).amin(dim=0)
+    return limits[:-1], -limits[-1]
+
+
+def find_scan_limit(kept: Iterable[float | None], refused: Iterable[float | None]) -> float:
+    """The limit of `Scope.evidence` that keeps every scan to keep: halfway from the lowest of them
+    to the next of those to refuse. Without scans of both kinds it is 0, or the lowest if less."""
+    kept = [value for value in kept if value is not None]
+    lowest = min(kept, default=0.0)
+    below = [value for value in refused if value is not None and value < lowest]
+    return (lowest + max(below)) / 2 if kept and below else min(lowest, 0.0)
+
+
+def rows_in_scope(store: Store, split: str) -> list[int]:
+    """Rows of a split that show enough of a head.
+
+    Raises:
+        DataError: there is none.
+    """
+    rows = [row for row, record in enumerate(store.records) if record.split == split]
+    little = [
+        few
+        for start in range(0, len(rows), CHUNK)
+        for few in little_head(flair_planes(store, rows[start : start + CHUNK])).tolist()
+    ]
+    if all(little):
+        raise DataError(
+            f"Expected slices of a head in the split {split!r}, found none: prepare more patients."
+        )
+    return [row for row, few in zip(rows, little, strict=True) if not few]
+
+
+def flair_planes(store: Store, rows: Sequence[int]) -> Tensor:
+    """FLAIR of some rows, `[n, 1, S, S]` uint8."""
+    return torch.from_numpy(store.planes[np.asarray(rows, np.intp), 0][:, None])
+
+
+def little_head(planes: Tensor) -> Tensor:
+    """`shows_little` of slices `[n, 1, S, S]` uint8: `[n]` bool."""
+    return shows_little(planes.float() / 255)
+
+
+def _keep_together(measures: Tensor, kept: float) -> Tensor:
+    """The highest limits `[m]`, of one rank in every column of `[n, m]`, that let pass a share
+    `kept` of the rows: a row passes where none of its measures lies below its limit."""
+    worst = measures.argsort(dim=0).argsort(dim=0).amin(dim=1)
+    let_go = int((1 - kept) * len(measures) + 1e-9)
+    rank = int(worst.sort().values[let_go])
+    return measures.sort(dim=0).values[rank]
