@@ -5,13 +5,16 @@ Cut and turned from the scans of a data set, or drawn with no scan at all. No to
 
 import io
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
+from brainai.data.dataset import MODALITIES, SliceRecord
 from brainai.data.images import prepare_slice, stretch
+from brainai.data.store import Store
 
 # Of a scan's height to the width of its slices: 155 mm over 240 mm in BraTS, about that in LGG.
 SCAN_HEIGHT = 0.65
@@ -25,6 +28,33 @@ def stacks(case_ids: Sequence[str]) -> dict[str, list[int]]:
     for place, case in enumerate(case_ids):
         cases.setdefault(case, []).append(place)
     return {case: own for case, own in cases.items() if len(own) >= STACK}
+
+
+class Scan(NamedTuple):
+    """The slices of a case, lowest first, as a scan to keep or to refuse.
+
+    kind: "FLAIR", which is to keep, or what stands in its place.
+    record: of one of its slices.
+    planes: `[Z, S, S]` uint8.
+    """
+
+    kind: str
+    record: SliceRecord
+    planes: np.ndarray
+
+
+def scans(store: Store, rows: Iterable[int]) -> Iterator[Scan]:
+    """The cases among some rows of a store that are stacks: FLAIR, FLAIR upside down, and the other
+    sequences that they have."""
+    rows = list(rows)
+    for own in stacks([store.records[row].case_id for row in rows]).values():
+        stack = [rows[place] for place in own]
+        record, flair = store.records[stack[0]], store.planes[stack, 0]
+        yield Scan("FLAIR", record, flair)
+        yield Scan("FLAIR upside down", record, flair[:, ::-1])
+        for channel, name in enumerate(MODALITIES):
+            if channel and name in record.modalities:
+                yield Scan(f"{name.upper()[:2]}{name[2:]}", record, store.planes[stack, channel])
 
 
 def turn(plane: np.ndarray, random: np.random.Generator) -> np.ndarray:

@@ -15,7 +15,7 @@ from brainai.data.dicom_headers import SAME_AXES, Slice, damaged_series, read_he
 from brainai.data.headers import check_place, check_size
 from brainai.data.volumes import Volume, keep_quiet, oriented
 from brainai.data.voxels import Stored
-from brainai.errors import DataError
+from brainai.errors import DataError, OutOfScope
 
 MIN_SLICES = 4  # a stack of fewer is a localizer
 STEP_TOLERANCE = 0.1  # of the distance of two slices; headers round, missing slices double it
@@ -26,12 +26,13 @@ def read_series(paths: Iterable[Path], called: str, expect_flair: bool = False) 
 
     Localizers, reports and pictures without a place are left out. Where several series are left,
     the one that calls itself FLAIR is taken (if that is expected), else the only axial one; the
-    volume's note says which.
+    volume's note says which. Where FLAIR is expected, none is taken whose header says otherwise.
 
     Args:
         paths: files of one series or of a whole examination; others among them are skipped.
         called: what errors call the scan, such as "FLAIR".
     Raises:
+        OutOfScope: FLAIR is expected, and the header says plainly that no series is.
         DataError: no series or several, colour, several pictures in a file, slices missing,
             doubled or damaged.
     """
@@ -92,8 +93,12 @@ def _group(slices: Sequence[Slice]) -> list[list[Slice]]:
 
 
 def _choose(stacks: list[list[Slice]], called: str, expect_flair: bool) -> list[Slice]:
-    flair = [stack for stack in stacks if stack[0].is_flair] if expect_flair else []
-    wanted = flair or stacks
+    wanted = stacks
+    if expect_flair:
+        possible = [stack for stack in stacks if not stack[0].not_flair]
+        if not possible:
+            raise _no_flair(stacks[0][0].not_flair, called)
+        wanted = [stack for stack in possible if stack[0].is_flair] or possible
     if len(wanted) > 1:
         wanted = [stack for stack in wanted if _is_axial(stack[0])]
     if len(wanted) == 1:
@@ -105,6 +110,14 @@ def _choose(stacks: list[list[Slice]], called: str, expect_flair: bool) -> list[
     raise DataError(
         f"{called}: expected one series, found {len(stacks)} and no sign which is meant: {listed}. "
         "Bring the folder of one axial series."
+    )
+
+
+def _no_flair(why: str, called: str) -> OutOfScope:
+    return OutOfScope(
+        f"{called}: expected a FLAIR series, found one whose DICOM header says that it is another "
+        f"sequence ({why}). Bring the FLAIR series.",
+        "by its DICOM header another sequence than FLAIR",
     )
 
 

@@ -21,6 +21,10 @@ from brainai.errors import DataError
 
 SAME_AXES = 0.01  # direction cosines of one stack differ by rounding alone
 FLAIR = re.compile(r"flair|dark.?fluid", re.IGNORECASE)  # as the makers of scanners call it
+# Times of a sequence, ms. FLAIR waits 1500 to 3000 for the signal of fluid to vanish, and has an
+# echo time from 70 on; beyond these wider limits a series is something else, whatever its name.
+INVERSION_MS, LEAST_ECHO_MS = (1300.0, 3500.0), 40.0
+GRADIENT_ECHO = {"GR", "EP"}  # the makers' words for gradient echoes and echo planar pictures
 OTHER_MACHINES = {"CT", "PT", "NM", "US", "CR", "DX", "MG", "XA", "RF", "OP"}
 # The class of MR pictures, at the start of a file: one that cannot be read is a missing slice,
 # while reports and other things that travel with a series are none.
@@ -35,6 +39,8 @@ class Slice:
     number: of the series, digits or "?".
     shape: columns and rows; frames: pictures in the file.
     least_bytes: that its pixels take where they are not compressed.
+    is_flair: its names say FLAIR; not_flair: what of its times or kind says that it is none, in a
+        few words, or "". Where the header is silent, neither.
     position: of the first pixel, mm, LPS; axes: unit vectors along a row and along a column.
     spacing: mm between columns and between rows.
     """
@@ -49,6 +55,7 @@ class Slice:
     is_grey: bool
     is_mr: bool
     is_flair: bool
+    not_flair: str
     position: tuple[float, ...]
     axes: tuple[float, ...]
     spacing: tuple[float, ...]
@@ -125,6 +132,8 @@ def _slice(path: Path, reader: sitk.ImageFileReader) -> Slice:
         except ValueError:
             return ()
 
+    # Name of the series, of the protocol, and of the sequence: whichever the scanner filled in.
+    is_flair = any(FLAIR.search(text(tag)) for tag in ("0008|103e", "0018|1030", "0018|0024"))
     number, size, bits = text("0020|0011"), reader.GetSize(), text("0028|0100")
     return Slice(
         path=path,
@@ -136,12 +145,34 @@ def _slice(path: Path, reader: sitk.ImageFileReader) -> Slice:
         least_bytes=math.prod(size) * (int(bits) if bits.isdecimal() else 0) // 8,
         is_grey=reader.GetNumberOfComponents() == 1 and text("0028|0004") != "PALETTE COLOR",
         is_mr=text("0008|0060") not in OTHER_MACHINES,
-        # Name of the series, of the protocol, and of the sequence: whichever the scanner filled in.
-        is_flair=any(FLAIR.search(text(t)) for t in ("0008|103e", "0018|1030", "0018|0024")),
+        is_flair=is_flair,
+        not_flair=contradicts_flair(
+            *(max(numbers(tag), default=0.0) for tag in ("0018|0082", "0018|0081")),
+            set(re.split(r"[\\\s]+", text("0018|0020"))),
+            is_flair,
+        ),
         position=numbers("0020|0032"),
         axes=numbers("0020|0037"),
         spacing=numbers("0028|0030")[::-1],  # DICOM has the distance of rows first
     )
+
+
+def contradicts_flair(inversion: float, echo: float, kinds: set[str], is_flair: bool) -> str:
+    """What of a header says plainly that a series is no FLAIR, in a few words; "" where nothing.
+
+    Args:
+        inversion, echo: times, ms; 0 where the header gives none.
+        kinds: of sequence, as "SE", "IR", "GR", "EP".
+        is_flair: it calls itself FLAIR.
+    """
+    if inversion > 0:
+        low, high = INVERSION_MS
+        return "" if low <= inversion <= high else "another inversion time than FLAIR has"
+    if 0 < echo < LEAST_ECHO_MS:
+        return "an echo time as short as in T1 or proton density"
+    if kinds & GRADIENT_ECHO and "IR" not in kinds and not is_flair:
+        return "gradient echoes without an inversion"
+    return ""
 
 
 def _is_mr_picture(path: Path) -> bool:

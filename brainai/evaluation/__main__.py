@@ -12,7 +12,7 @@ from brainai.evaluation.phantoms import score_phantoms
 from brainai.evaluation.report import build_report, other_points, read_report, write_report
 from brainai.evaluation.scope_rates import measure_scope
 from brainai.evaluation.score import describe, score_split, slice_loader
-from brainai.evaluation.text import shown_command, table
+from brainai.evaluation.text import scope_lines, shown_command, table
 from brainai.hub.pull import fetch_model
 from brainai.model.folder import load_model, load_scope
 
@@ -61,6 +61,20 @@ def parser() -> argparse.ArgumentParser:
         "spots, and with plaques (about 10 s each; default: none)",
     )
     options.add_argument(
+        "--decoys",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FOLDER",
+        help="also measure how many pictures and scans of heads that are no axial FLAIR slices are "
+        "refused; one of four files is kept out of any training",
+    )
+    options.add_argument(
+        "--scope-only",
+        action="store_true",
+        help="only say what is refused; score nothing, and write nothing",
+    )
+    options.add_argument(
         "--beside",
         nargs="+",
         default=[],
@@ -79,13 +93,23 @@ def _positive(text: str) -> int:
 
 
 def evaluate(options: argparse.Namespace, command: str) -> dict:
-    """Load, score, print and write; the content of report.json."""
+    """Load, score, print and write; the content of report.json, of `--scope-only` its own part."""
     weights = fetch_model(options.model)
     weights.tell()
     network, info = load_model(weights.folder)
     if weights.commit is not None:  # of the Hub: its folder has no name of its own
         info = replace(info, name=options.model)
     scope, others = load_scope(weights.folder), [read_report(path) for path in options.beside]
+    refused = measure_scope(
+        scope,
+        options.data,
+        options.split,
+        image_size=info.image_size,
+        folders=options.decoys,
+    )
+    if options.scope_only:
+        print("\n".join(scope_lines(refused)))
+        return {"scope": refused}
     modalities = tuple(options.modalities.lower().split("+"))
     scores = score_split(
         network,
@@ -108,7 +132,7 @@ def evaluate(options: argparse.Namespace, command: str) -> dict:
         "phantoms": phantoms,
         "points": other_points(info),
         "others": others,
-        "scope": measure_scope(scope, options.data, options.split, image_size=info.image_size),
+        "scope": refused,
     }
     if options.out is None:
         report = build_report(scores, **measured)

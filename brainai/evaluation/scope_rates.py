@@ -4,7 +4,8 @@ Every picture goes the way of an upload: a file, decoded, prepared and looked at
 """
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,26 +15,31 @@ from PIL import Image, ImageDraw
 
 from brainai.data import decoys
 from brainai.data.dataset import MODALITIES
+from brainai.data.elsewhere import read_decoys
 from brainai.data.images import ImageSource, decode, prepare_slice
 from brainai.data.store import Store, open_store
 from brainai.errors import DataError, OutOfScope
 from brainai.evaluation.intervals import summarise_share
 from brainai.evaluation.pictures import drawn, shipped
 from brainai.evaluation.score import split_rows
-from brainai.model.scope import TOO_LITTLE, Scope, refusals
+from brainai.model.scope import TOO_LITTLE, Scope, refusal_of_scan, refusals, scan_slices
 
 PLAIN = "FLAIR of "  # and the source; variants go on after a comma
+WITH_TUMOR = ", with tumour"
 WITH_HEAD = ", without those said to show too little brain"
+KEPT_OUT, REST = ", kept out of training", ", the rest"
+CHUNK = 128  # slices looked at together
 UNREADABLE = "cannot be read"
 
 
 class Offered(NamedTuple):
-    """A picture, what it is, and whether it should be refused."""
+    """A picture, what it is, whether it should be refused, and whether it shows a tumour."""
 
     group: str
     refuse: bool
     patient: str
     picture: ImageSource
+    with_tumor: bool = False
 
 
 def measure_scope(
@@ -44,18 +50,21 @@ def measure_scope(
     image_size: int,
     slices: int = 40,
     seed: int = 0,
+    folders: Iterable[str | Path] = (),
 ) -> dict[str, dict[str, dict]]:
-    """Share of pictures refused.
+    """Share of pictures and of scans refused.
 
     Args:
         scope: None measures what a model without one refuses: colour and near-empty pictures.
         image_size: of the network, pixels.
         slices: of each source, drawn by chance, in each group but the plain ones.
+        folders: of pictures and scans that are no axial FLAIR slices, see `read_decoys`.
     Returns:
         `{"to keep": {group: figure}, "to refuse": {group: figure}}` as of `summarise_share`; a
         picture without a patient counts as its own.
     Raises:
-        ConfigError: an unknown split. DataError: no data set, or an empty split.
+        ConfigError: an unknown split. DataError: no data set, an empty split, or a folder without
+            decoys.
     """
     found: dict[str, dict[str, list[tuple[str, bool]]]] = {"to keep": {}, "to refuse": {}}
     store = open_store(dataset_folder, image_size, progress=False)
@@ -65,10 +74,16 @@ def measure_scope(
         if reason == UNREADABLE:  # too small, when halved
             continue
         groups = found["to refuse" if offered.refuse else "to keep"]
-        groups.setdefault(offered.group, []).append((offered.patient, reason is not None))
-        if offered.group.startswith(PLAIN) and "," not in offered.group and reason != TOO_LITTLE:
-            group = f"{offered.group}{WITH_HEAD}"
-            groups.setdefault(group, []).append((offered.patient, reason is not None))
+        names = [offered.group]
+        if offered.group.startswith(PLAIN) and "," not in offered.group:
+            names += [f"{offered.group}{WITH_TUMOR}"] * offered.with_tumor
+            names += [f"{offered.group}{WITH_HEAD}"] * (reason != TOO_LITTLE)
+        for name in names:
+            groups.setdefault(name, []).append((offered.patient, reason is not None))
+    scans = _scans(scope, store, split_rows(store, split, dataset_folder))
+    for group, refuse, patient, refused in chain(scans, _heads(scope, folders, image_size)):
+        groups = found["to refuse" if refuse else "to keep"]
+        groups.setdefault(group, []).append((patient, refused))
     return {
         title: {
             group: summarise_share(*map(np.array, zip(*rows, strict=True)))
@@ -102,7 +117,8 @@ def _offer(
         for row in own:
             record = store.records[row]
             path = Path(dataset_folder) / record.file_name
-            yield Offered(f"{PLAIN}{source}", False, record.patient_id, _flair(path))
+            group, tumor = f"{PLAIN}{source}", record.label == 1
+            yield Offered(group, False, record.patient_id, _flair(path), tumor)
         for row in random.choice(own, min(slices, len(own)), replace=False):
             record = store.records[row]
             pixels = _flair(Path(dataset_folder) / record.file_name)
@@ -147,6 +163,36 @@ def _cuts(
             for _ in range(each):
                 picture = np.rint(decoys.cut(stack, across, random) * 255).astype(np.uint8)
                 yield Offered(f"{name}, {record.source}", True, record.patient_id, picture)
+
+
+def _scans(
+    scope: Scope | None, store: Store, rows: np.ndarray
+) -> Iterator[tuple[str, bool, str, bool]]:
+    """Group, whether it should be refused, patient, and whether it is: of each scan."""
+    for scan in decoys.scans(store, rows):
+        refused = refusal_of_scan(scan_slices(scan.planes), scope) is not None
+        group = f"Scans, {scan.kind} of {scan.record.source}"
+        yield group, scan.kind != "FLAIR", scan.record.patient_id, refused
+
+
+def _heads(
+    scope: Scope | None, folders: Iterable[str | Path], image_size: int
+) -> Iterator[tuple[str, bool, str, bool]]:
+    """The same of what folders of decoys hold: pictures, scans, and their slices that show a head.
+    Files that are kept out of every training have groups of their own."""
+    for folder in map(Path, folders):
+        for file in read_decoys(folder, image_size):
+            group = f"{folder.name}{KEPT_OUT if file.kept_out else REST}"
+            flair = torch.from_numpy(file.planes)[:, None].float() / 255
+            parts = flair.split(CHUNK)
+            reasons = [reason for part in parts for reason in refusals(part, scope)]
+            for reason in reasons:
+                if reason != TOO_LITTLE:
+                    title = "Slices" if file.is_scan else "Pictures"
+                    yield f"{title}, {group}", True, file.name, reason is not None
+            if file.is_scan:
+                refused = refusal_of_scan(scan_slices(file.planes), scope) is not None
+                yield f"Scans, {group}", True, file.name, refused
 
 
 def _flair(path: Path) -> np.ndarray:

@@ -69,7 +69,7 @@ def scope_section(report: dict) -> str:
     """What is answered by “Cannot judge”."""
     parts = []
     for title, groups in report["scope"].items():
-        rows = [f"| {title} | pictures | patients | refused |", "|---|---|---|---|"]
+        rows = [f"| {title} | pictures or scans | patients | refused |", "|---|---|---|---|"]
         rows += [
             f"| {group} | {of['n_slices']:,} | {of['n_patients']:,} | {with_interval(of)} |"
             for group, of in groups.items()
@@ -80,7 +80,8 @@ def scope_section(report: dict) -> str:
     return (
         "## “Cannot judge”\n\n" + "\n\n".join(parts) + "\n\n"
         "A picture of no patient counts as its own. Charts, text, noise and photographs "
-        "of these groups were not used in training."
+        "of these groups were not used in training. Of folders of decoys one of four files is kept "
+        "out of any training; slices that show too little of a head are not counted."
     )
 
 

@@ -86,13 +86,19 @@ def table(report: dict) -> str:
             f"{SHORT_NAMES[key]} {number(found['all'][key]['value'])}" for key in POINT_NAMES
         )
         lines.append(f"  from {found['threshold']:.3f} on ({name}): {values}")
-    for title, groups in report["scope"].items():
+    return "\n".join([*lines, *scope_lines(report["scope"])])
+
+
+def scope_lines(scope: dict[str, dict[str, dict]]) -> list[str]:
+    """What is refused (`scope_rates.measure_scope`), for the terminal."""
+    lines = []
+    for title, groups in scope.items():
         lines.append(f"  refused, {title}:")
         lines += [
-            f"    {group:<44} {number(figure['value'])} of {figure['n_slices']:,}"
+            f"    {group:<52} {number(figure['value'])} of {figure['n_slices']:,}"
             for group, figure in groups.items()
         ]
-    return "\n".join(lines)
+    return lines
 
 
 def markdown(report: dict, figure_files: list[str]) -> str:

@@ -23,7 +23,7 @@ from brainai.model.answer import answer
 from brainai.model.cam import heat
 from brainai.model.folder import ModelInfo, load_model, load_scope, read_report
 from brainai.model.network import BrainNet
-from brainai.model.scope import Scope, refusals
+from brainai.model.scope import Scope, refusal_of_scan, refusals
 
 Item: TypeAlias = ImageSource | Mapping[str, ImageSource | None]
 CANNOT_JUDGE = "Cannot judge"
@@ -184,7 +184,8 @@ class Classifier:
             batch_size: slices in one forward pass; bounds the memory: at 256 pixels, 16 take
                 about 130 MB more than 8.
         Raises:
-            OutOfScope: most of its slices are no axial FLAIR slices.
+            OutOfScope: its slices together do not look like axial FLAIR, or its DICOM header says
+                that it is another sequence.
             DataError: a scan cannot be judged; the message is fit for a visitor.
         """
         for step in self.follow_scan(flair, t1c, t2, batch_size):
@@ -204,7 +205,7 @@ class Classifier:
         Whoever stops asking stops the work. Arguments and errors are those of `predict_scan`.
         """
         volumes = open_sequences({"flair": flair, "t1c": t1c, "t2": t2}, self.info.modalities)
-        yield from judge_scan(self._forward, self._refusals, self.info, volumes, batch_size)
+        yield from judge_scan(self._forward, self._refusal_of_scan, self.info, volumes, batch_size)
 
     def _prepare_nth(self, index: int, item: Item, count: int) -> Prepared | str:
         """The slice, or in a few words why it cannot be judged."""
@@ -261,3 +262,7 @@ class Classifier:
     def _refusals(self, planes: np.ndarray) -> list[str | None]:
         """Why prepared slices, `[N, 3, S, S]` in [0, 1], cannot be judged; None where they can."""
         return refusals(torch.from_numpy(planes[:, :1]).to(self.device), self._scope)
+
+    def _refusal_of_scan(self, planes: np.ndarray) -> str | None:
+        """Why the scan of these slices, `[N, 3, S, S]` in [0, 1], cannot be judged; else None."""
+        return refusal_of_scan(torch.from_numpy(planes[:, :1]).to(self.device), self._scope)

@@ -3,7 +3,6 @@
 import csv
 import math
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +15,11 @@ from brainai.data.volumes import Grid, Volume, write_mask
 from brainai.errors import DataError, OutOfScope
 from brainai.inference.sequences import MASK_LEVEL, SPOKEN, stack_sequences
 from brainai.model.folder import ModelInfo
+from brainai.model.scope import SCAN_SLICES, spread_over
 
 HEAD_CM2 = 10.0  # a slice with less of the head in it is not judged: scalp, or the tip of the brain
 HEAD_LEVEL = 0.1  # of the scan's brightness: what differs more from the background is head
 SUPPORT_MM = 5.0  # neighbouring slices that agree on a tumour must span this
-SCOPE_SLICES = 16  # of the scan, evenly spread: are they axial FLAIR slices at all?
 CSV_COLUMNS = ("index", "position_mm", "probability", "label", "area_cm2")
 
 Progress: TypeAlias = Callable[[int, int], object]
@@ -115,7 +114,7 @@ class ScanPrediction:
 
 def judge_scan(
     forward: Callable,
-    refuse: Callable[[np.ndarray], list[str | None]],
+    refuse: Callable[[np.ndarray], str | None],
     info: ModelInfo,
     volumes: Mapping[str, Volume],
     batch_size: int = 8,
@@ -128,10 +127,10 @@ def judge_scan(
     Args:
         forward: prepared slices `[N, 3, S, S]` float32 in [0, 1] → an object with `probabilities`
             `[N]` and `masks` `[N, S, S]`, or None.
-        refuse: prepared slices → why each cannot be judged, or None where it can.
+        refuse: some prepared slices of the scan → why it cannot be judged, or None where it can.
         volumes: of `open_sequences`.
     Raises:
-        OutOfScope: most of its slices cannot be judged.
+        OutOfScope: its slices together do not look like axial FLAIR.
         DataError: no slice shows enough of a head.
     """
     flair = volumes["flair"]
@@ -161,21 +160,18 @@ def judge_scan(
 
 
 def _check_scope(
-    refuse: Callable[[np.ndarray], list[str | None]],
+    refuse: Callable[[np.ndarray], str | None],
     info: ModelInfo,
     flair: Volume,
     judged: np.ndarray,
 ) -> None:
-    """Raises OutOfScope where most of some slices are refused; single ones, at the ends of a scan
-    for instance, are not, since tumour there must not be passed over."""
-    chosen = judged[np.linspace(0, len(judged) - 1, min(SCOPE_SLICES, len(judged))).astype(int)]
-    reasons = refuse(np.stack([_prepare({"flair": flair}, k, info)[0] for k in chosen]))
-    refused = Counter(reason for reason in reasons if reason is not None)
-    if refused.total() > len(chosen) / 2:
-        reason = refused.most_common(1)[0][0]
+    """Raises OutOfScope where some slices, evenly spread over the scan, are refused together."""
+    chosen = judged[spread_over(len(judged), SCAN_SLICES)]
+    reason = refuse(np.stack([_prepare({"flair": flair}, k, info)[0] for k in chosen]))
+    if reason is not None:
         raise OutOfScope(
-            f"FLAIR: expected axial FLAIR slices of a brain; {refused.total()} of {len(chosen)} "
-            f"slices tried are none ({reason}). Bring the FLAIR scan.",
+            f"FLAIR: expected a scan of axial FLAIR slices of a brain; by the {len(chosen)} slices "
+            f"tried it is none ({reason}). Bring the FLAIR scan.",
             reason,
         )
 

@@ -141,6 +141,15 @@ def refusal_of_scan(flair: Tensor, scope: Scope | None) -> str | None:
     return None if scope is None else scope.judge_scan(flair[~little])
 
 
+def scan_slices(planes: np.ndarray) -> Tensor:
+    """The slices by which a scan is judged, float in [0, 1]: `[Z, S, S]` uint8 → `[N, 1, S, S]`.
+    Evenly spread over those that show a head; the scan as it is where none does."""
+    flair = torch.from_numpy(np.ascontiguousarray(planes))[:, None].float() / 255
+    head = flair[~shows_little(flair)]
+    flair = head if len(head) else flair
+    return flair[spread_over(len(flair), SCAN_SLICES)]
+
+
 def spread_over(count: int, most: int) -> np.ndarray:
     """The places of at most so many of a row of slices, evenly spread from first to last."""
     return np.linspace(0, count - 1, min(most, count)).astype(int)

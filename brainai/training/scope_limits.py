@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from brainai.data import decoys
-from brainai.data.dataset import MODALITIES, SliceRecord
+from brainai.data.dataset import SliceRecord
 from brainai.data.elsewhere import read_decoys
 from brainai.data.store import Store, open_store
 from brainai.errors import DataError
-from brainai.model.scope import SCAN_SLICES, SIZE, Scope, shows_little, spread_over
+from brainai.model.scope import SIZE, Scope, scan_slices, shows_little
 
 BATCH = 128
 CHUNK = 1024  # slices looked at together
@@ -35,13 +35,7 @@ def set_limits(scope: Scope, data: str | Path, folders: Iterable[str | Path] = (
     margins, reach = find_limits(*measure(scope, planes), records)
     scope.margins.copy_(margins)
     scope.reach.copy_(reach)
-    kept, refused = valid_scans(open_store(data, SIZE, progress=False), records)
-    for folder in folders:
-        files = read_decoys(folder, SIZE)
-        refused += [found.planes for found in files if found.is_scan and found.kept_out]
-    scope.scan_limit.fill_(
-        find_scan_limit(*([evidence(scope, scan) for scan in scans] for scans in (kept, refused)))
-    )
+    scope.scan_limit.fill_(find_scan_limit(*_scan_evidence(scope, data, records, folders)))
 
 
 def valid_planes(data: str | Path) -> tuple[Tensor, list[SliceRecord]]:
@@ -50,26 +44,6 @@ def valid_planes(data: str | Path) -> tuple[Tensor, list[SliceRecord]]:
     rows = rows_in_scope(store, "valid")
     real = [row for row in rows if store.records[row].source != "phantom"]
     return flair_planes(store, real or rows), [store.records[row] for row in real or rows]
-
-
-def valid_scans(
-    store: Store, records: Sequence[SliceRecord]
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Scans `[Z, S, S]` uint8 to keep and to refuse, of the cases of some records that are stacks:
-    FLAIR as it is; upside down, and the other sequences in its place."""
-    cases = {record.case_id for record in records}
-    rows = [row for row, record in enumerate(store.records) if record.case_id in cases]
-    kept, refused = [], []
-    for own in decoys.stacks([store.records[row].case_id for row in rows]).values():
-        stack = [rows[place] for place in own]
-        kept.append(store.planes[stack, 0])
-        refused.append(kept[-1][:, ::-1])
-        refused += [
-            store.planes[stack, channel]
-            for channel, name in enumerate(MODALITIES)
-            if channel and name in store.records[stack[0]].modalities
-        ]
-    return kept, refused
 
 
 @torch.no_grad()
@@ -90,17 +64,6 @@ def measure(scope: Scope, planes: Tensor) -> tuple[Tensor, Tensor]:
     """`Scope.measure` of slices `[n, 1, S, S]` uint8: `[n, 4]` and `[n]` float64."""
     measured = [scope.measure(part.float() / 255) for part in planes.split(BATCH)]
     return tuple(torch.cat(part).double() for part in zip(*measured, strict=True))
-
-
-@torch.inference_mode()
-def evidence(scope: Scope, scan: np.ndarray) -> float | None:
-    """`Scope.evidence` of a scan `[Z, S, S]` uint8, as the app takes it: of some slices that show a
-    head; None where there is none."""
-    planes = torch.from_numpy(np.ascontiguousarray(scan))[:, None].float() / 255
-    planes = planes[~shows_little(planes)]
-    if not len(planes):
-        return None
-    return float(scope.evidence(planes[spread_over(len(planes), SCAN_SLICES)])[0])
 
 
 def find_limits(
@@ -126,13 +89,29 @@ def find_limits(
     return limits[:-1], -limits[-1]
 
 
-def find_scan_limit(kept: Iterable[float | None], refused: Iterable[float | None]) -> float:
+def find_scan_limit(kept: Sequence[float], refused: Sequence[float]) -> float:
     """The limit of `Scope.evidence` that keeps every scan to keep: halfway from the lowest of them
     to the next of those to refuse. Without scans of both kinds it is 0, or the lowest if less."""
-    kept = [value for value in kept if value is not None]
     lowest = min(kept, default=0.0)
-    below = [value for value in refused if value is not None and value < lowest]
+    below = [value for value in refused if value < lowest]
     return (lowest + max(below)) / 2 if kept and below else min(lowest, 0.0)
+
+
+@torch.inference_mode()
+def _scan_evidence(
+    scope: Scope, data: str | Path, records: Sequence[SliceRecord], folders: Iterable[str | Path]
+) -> tuple[list[float], list[float]]:
+    """`Scope.evidence` of scans to keep and to refuse: of the cases of some records, and of files
+    from elsewhere that train nothing."""
+    store = open_store(data, SIZE, progress=False)
+    cases = {record.case_id for record in records}
+    rows = [row for row, record in enumerate(store.records) if record.case_id in cases]
+    found = [(scan.kind == "FLAIR", scan.planes) for scan in decoys.scans(store, rows)]
+    for folder in folders:
+        files = read_decoys(folder, SIZE)
+        found += [(False, file.planes) for file in files if file.is_scan and file.kept_out]
+    values = [(keep, float(scope.evidence(scan_slices(planes))[0])) for keep, planes in found]
+    return tuple([value for keep, value in values if keep is wanted] for wanted in (True, False))
 
 
 def rows_in_scope(store: Store, split: str) -> list[int]:

@@ -28,7 +28,8 @@ class Phantom:
     """One simulated study.
 
     volumes: `flair`, `t1c` and `t2`, or others that were asked for, `[X, Y, Z]` float32 in LPS
-        axes: x grows to the patient's left, y to the back, z to the head. 0 outside the brain where the skull is stripped.
+        axes: x grows to the patient's left, y to the back, z to the head. 0 outside the brain where
+        the skull is stripped.
     mask: `[X, Y, Z]` uint8 with the labels of BraTS 2021: 1 core, 2 oedema, 4 enhancing.
     spacing_mm: size of a voxel along x, y, z.
     """
