@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from brainai.data import decoys
+from brainai.data.dataset import SliceRecord
+from brainai.data.store import Store
 
 
 def test_a_turned_slice_is_the_same_slice_another_way_up() -> None:
@@ -41,3 +43,50 @@ def test_drawings_are_what_the_network_would_see_and_differ() -> None:
         assert picture.dtype == np.float32
         assert 0 <= picture.min() < picture.max() <= 1
     assert len({picture.tobytes() for picture in pictures}) == 40
+
+
+def shells() -> np.ndarray:
+    """A head of tissue at 0.5 with grey matter at 0.6, fluid at 0.05 and a lesion at 0.95."""
+    plane = np.zeros((64, 64), np.float32)
+    plane[8:56, 8:56] = 0.5
+    plane[8:14, 8:56] = 0.6
+    plane[30:34, 30:34] = 0.05
+    plane[40:46, 40:46] = 0.95
+    return plane
+
+
+def test_a_recoloured_slice_has_never_fluid_and_lesion_as_flair_has_them() -> None:
+    kinds = set()
+    for seed in range(60):
+        changed = decoys.recolour(shells(), np.random.default_rng(seed))
+        assert changed.shape == (64, 64)
+        assert 0 <= changed.min() < changed.max() <= 1
+        fluid, tissue, lesion = changed[32, 32], changed[20, 20], changed[43, 43]
+        assert fluid > tissue or lesion < tissue
+        assert changed[:8].max() == 0  # the air around stays dark
+        kinds.add("as T2" if fluid > tissue else "as T1")
+    assert kinds == {"as T1", "as T2"}
+
+
+def test_a_black_slice_is_recoloured_without_a_warning() -> None:
+    assert decoys.recolour(np.zeros((16, 16)), np.random.default_rng(0)).shape == (16, 16)
+
+
+def test_scans_are_the_cases_with_enough_slices_in_every_sequence_they_have() -> None:
+    def record(case: str, modalities: tuple[str, ...]) -> SliceRecord:
+        return SliceRecord(
+            file_name="", mask_file_name="", label=0, patient_id=case, case_id=case, slice_index=0,
+            slice_count=12, modalities=modalities, source="toy", site="", tumor_pixels=0,
+            pixel_area_mm2=1.0, split="test",
+        )  # fmt: skip
+
+    records = [record("few", ("flair",))] * 11 + [record("whole", ("flair", "t2"))] * 12
+    planes = np.zeros((23, 4, 2, 2), np.uint8)
+    planes[11:, 0, 0] = 7  # the upper row, in FLAIR
+    planes[11:, 2] = 9  # T2
+    found = list(decoys.scans(Store(records, planes), range(23)))
+    assert [scan.kind for scan in found] == ["FLAIR", "FLAIR upside down", "T2"]
+    assert all(scan.planes.shape == (12, 2, 2) for scan in found)
+    assert found[0].planes[0].tolist() == [[7, 7], [0, 0]]
+    assert found[1].planes[0].tolist() == [[0, 0], [7, 7]]
+    assert found[2].planes.min() == 9

@@ -11,7 +11,7 @@ from scans import SHAPE, brain, write_scan
 
 from brainai.data.scans import read_scan
 from brainai.data.volumes import read_volume
-from brainai.errors import DataError
+from brainai.errors import DataError, OutOfScope
 
 TILT = np.array([[1, 0, 0], [0, 0.8, -0.6], [0, 0.6, 0.8]])  # about x, 37 degrees
 
@@ -171,6 +171,56 @@ def test_several_pictures_in_one_file_are_refused(tmp_path: Path) -> None:
 
 def test_other_machines_are_refused(tmp_path: Path) -> None:
     refusal(write_series(tmp_path / "series", brain(), t0008_0060="CT"), "no MRI")
+
+
+ECHO, INVERSION, KIND, NAME = "t0018_0081", "t0018_0082", "t0018_0020", "t0018_1030"
+
+
+@pytest.mark.parametrize(
+    ("tags", "why"),
+    [
+        ({INVERSION: "900"}, "inversion time"),  # as of T1 with an inversion
+        ({INVERSION: "150", NAME: "FLAIR"}, "inversion time"),  # whatever it calls itself
+        ({ECHO: "12", KIND: "SE"}, "echo time"),
+        ({ECHO: "60", KIND: "EP\\SE"}, "gradient echoes"),  # diffusion
+    ],
+)
+def test_a_series_whose_header_says_that_it_is_no_flair_is_refused(tmp_path, tags, why) -> None:
+    folder = write_series(tmp_path / "series", brain(), **tags)
+    message = refusal(folder, why, expect_flair=True)
+    assert not any(value in message for value in ("900", "150", "12", "60"))
+    assert read_scan(folder, "T1c").voxels.shape == SHAPE  # not expected to be FLAIR
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {},
+        {INVERSION: "2500", ECHO: "120", KIND: "SE\\IR"},
+        {INVERSION: "1500", ECHO: "20"},  # the inversion time decides
+        {ECHO: "90", KIND: "SE"},  # T2 perhaps; nothing says that no inversion went before
+        {ECHO: "100", KIND: "EP", NAME: "ep2d_flair"},
+        {INVERSION: "", ECHO: "0"},
+    ],
+)
+def test_a_header_that_leaves_it_open_refuses_nothing(tmp_path: Path, tags: dict) -> None:
+    folder = write_series(tmp_path / "series", brain(), **tags)
+    assert read_scan(folder, "FLAIR", expect_flair=True).voxels.shape == SHAPE
+
+
+def test_of_an_examination_a_series_that_is_no_flair_is_not_taken(tmp_path: Path) -> None:
+    exam = tmp_path / "exam"
+    write_series(exam / "a", brain(1), series=2, description="T1 FLAIR", t0018_0082="860")
+    write_series(exam / "b", brain(0), series=7, t0018_0082="2400")
+    volume = read_scan(exam, "FLAIR", expect_flair=True)
+    np.testing.assert_array_equal(volume.voxels, brain(0))
+
+
+def test_the_refusal_of_a_header_is_out_of_scope(tmp_path: Path) -> None:
+    folder = write_series(tmp_path / "series", brain(), t0018_0081="10")
+    with pytest.raises(OutOfScope) as caught:
+        read_scan(folder, "FLAIR", expect_flair=True)
+    assert caught.value.reason == "by its DICOM header another sequence than FLAIR"
 
 
 def test_pictures_without_a_place_are_refused(tmp_path: Path) -> None:

@@ -77,6 +77,33 @@ def test_contrast_is_that_of_the_sequences_whatever_the_protocol(seed: int) -> N
     assert t1c["enhancing"] > 1.2 * t1c["white"] > 1.2 * t1c["grey"] > t1c["fluid"]
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_t1_takes_up_no_contrast_agent_and_proton_density_lies_near_grey(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    signals = tissue_signals(draw_protocol(rng), rng)
+    t1, pd = ({name: signals[m][i] for name, i in INDEX.items()} for m in ("t1", "pd"))
+    assert t1["white"] > t1["grey"] > 1.1 * t1["fluid"]
+    assert t1["enhancing"] < t1["white"]
+    assert pd["grey"] > pd["white"]
+    assert pd["fluid"] < 1.4 * pd["grey"]
+
+
+def test_decoys_are_heads_in_t1_t2_and_proton_density(tmp_path, monkeypatch) -> None:
+    asked = []
+
+    def draw(seed, **options):
+        asked.append((options["lesion"], options["skull"]))
+        volumes = {name: np.full((4, 4, 2), 9.0) for name in options["sequences"]}
+        return Phantom(volumes, np.zeros((4, 4, 2), np.uint8), options["spacing_mm"])
+
+    monkeypatch.setattr("brainai.data.phantom.files.simulate", draw)
+    assert main(["--decoys", str(tmp_path), "--count", "4"]) == 0
+    assert asked == [(True, False), (False, True), (True, True), (False, True)]
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names[:3] == [f"phantom_0000_{name}.nii.gz" for name in ("pd", "t1", "t2")]
+    assert len(names) == 12
+
+
 def test_noise_in_air_has_the_mean_of_a_rician() -> None:
     noise = receive(np.zeros((400, 400)), sigma=2.0, grain=0.0, rng=np.random.default_rng(0))
     assert noise.mean() == pytest.approx(2 * np.sqrt(np.pi / 2), rel=0.01)  # Rayleigh

@@ -2,8 +2,10 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from brainai.evaluation.__main__ import main
 from brainai.model.folder import ModelInfo, write_model
@@ -46,6 +48,17 @@ def test_without_out_nothing_is_written(model, dataset, capsys, monkeypatch, tmp
     assert run(model, dataset) == 0
     assert "AUROC of slices" in capsys.readouterr().out
     assert not list(empty.iterdir())
+
+
+def test_of_the_scope_only_what_is_refused_is_said(model, dataset, capsys, tmp_path):
+    heads, out = tmp_path / "heads", tmp_path / "out"
+    heads.mkdir()
+    Image.fromarray(np.tile(np.arange(64, dtype=np.uint8), (64, 1))).save(heads / "head.png")
+    assert run(model, dataset, "--scope-only", "--decoys", str(heads), "--out", str(out)) == 0
+    printed = capsys.readouterr().out
+    assert "AUROC" not in printed
+    assert "Pictures, heads, the rest                            0.000 of 1" in printed
+    assert not out.exists()
 
 
 def test_slices_that_lack_a_sequence_are_told(model, dataset, capsys):

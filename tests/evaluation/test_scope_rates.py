@@ -1,16 +1,22 @@
 """How often "Cannot judge" is said, with a scope whose words are known."""
 
+from dataclasses import replace
+
+import nibabel
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from toy import SLICES, write_dataset
 
+from brainai.data.dataset import read_records, write_records
+from brainai.data.elsewhere import is_kept_out
 from brainai.evaluation.pictures import drawn, shipped
 from brainai.evaluation.scope_rates import (
     TURNS,
     VARIANTS,
     WITH_HEAD,
+    WITH_TUMOR,
     measure_scope,
     why_not,
 )
@@ -41,7 +47,8 @@ def test_what_should_be_kept_comes_in_every_variant(rates):
     # Half of 48 pixels is too small to be read: no answer, and so not counted.
     variants = set(VARIANTS) - {"half size"}
     plain = {"FLAIR of toy", *(f"FLAIR of toy, {name}" for name in variants)}
-    assert set(kept) == plain | {f"FLAIR of toy{WITH_HEAD}"}
+    assert set(kept) == plain | {f"FLAIR of toy{WITH_HEAD}", f"FLAIR of toy{WITH_TUMOR}"}
+    assert kept[f"FLAIR of toy{WITH_TUMOR}"]["n_slices"] == 3 * SLICES // 2
     assert kept["FLAIR of toy"]["n_slices"] == 3 * SLICES
     assert kept["FLAIR of toy"]["n_patients"] == 3
     assert kept["FLAIR of toy, double size"]["n_slices"] == 10
@@ -63,6 +70,42 @@ def test_without_a_scope_colour_is_refused_and_noise_is_not(folder):
     assert refused["colour pictures"]["value"] == 1
     assert refused["noise"]["value"] < 1
     assert refused["Upside down, toy"]["value"] == 0
+
+
+def test_decoys_are_counted_by_folder_and_apart_where_they_train_nothing(folder, tmp_path):
+    disc, slope = np.zeros((64, 64), np.uint8), np.tile(np.arange(64, dtype=np.uint8), (64, 1))
+    disc[16:48, 16:48] = 150
+    heads = tmp_path / "heads"
+    heads.mkdir()
+    for number in range(20):
+        Image.fromarray(disc if number < 10 else slope).save(heads / f"{number}.png")
+    scan = np.zeros((64, 64, 6), np.int16)
+    scan[16:48, 16:48, 1:] = 150  # of six slices one is empty
+    nibabel.save(nibabel.Nifti1Image(scan, np.diag([1.0, 1, 4, 1])), heads / "scan.nii.gz")
+    found = measure_scope(KeepsDiscs(), folder, "test", image_size=64, slices=1, folders=[heads])
+    refused = {name: of for name, of in found["to refuse"].items() if ", heads" in name}
+    apart = [n for n in range(20) if is_kept_out(f"{n}.png")]
+    rest = [n for n in range(20) if n not in apart]
+    assert set(refused) == {
+        "Pictures, heads, kept out of training", "Pictures, heads, the rest",
+        "Slices, heads, the rest", "Scans, heads, the rest",
+    }  # fmt: skip
+    for title, numbers in (("kept out of training", apart), ("the rest", rest)):
+        figure = refused[f"Pictures, heads, {title}"]
+        assert figure["n_slices"] == len(numbers)
+        assert figure["value"] == pytest.approx(np.mean([number >= 10 for number in numbers]))
+    assert refused["Slices, heads, the rest"]["n_slices"] == 5
+    assert refused["Slices, heads, the rest"]["n_patients"] == 1
+    assert refused["Scans, heads, the rest"]["value"] == 0
+
+
+def test_cases_that_are_stacks_are_scans(tmp_path):
+    data = write_dataset(tmp_path)
+    records = [replace(r, case_id=f"{r.split} case") for r in read_records(data)]
+    write_records(data / "metadata.csv", records)  # 24 slices of `test` in one case
+    found = measure_scope(None, data, "test", image_size=64, slices=1)
+    assert found["to keep"]["Scans, FLAIR of toy"]["n_slices"] == 1
+    assert found["to refuse"]["Scans, FLAIR upside down of toy"]["value"] == 0
 
 
 def test_reasons_are_those_of_the_app():

@@ -331,26 +331,29 @@ def test_places_that_cannot_hold_a_file_are_refused(tmp_path: Path, classifier) 
 
 
 class Refuses(Scope):
-    """Calls so many of the slices it is shown T2."""
+    """Calls a scan T2 where it is shown so many slices."""
 
     def __init__(self, count: int):
         super().__init__()
         self.count = count
 
-    def judge(self, flair):
-        return ["looks like T2" if n < self.count else None for n in range(len(flair))]
+    def judge_scan(self, flair):
+        return "looks like T2" if len(flair) == self.count else None
 
 
-@pytest.mark.parametrize("count", [3, 4])
-def test_a_scan_is_refused_where_most_of_its_slices_are(plain, count) -> None:
-    """Seven slices show head: three strange ones are let pass, as at the ends of a scan."""
+@pytest.mark.parametrize(("slices", "shown"), [(8, 7), (30, 16)])
+def test_a_scan_is_refused_by_at_most_16_of_the_slices_that_show_a_head(
+    plain, slices: int, shown: int
+) -> None:
     open_to_all, network = plain(image_size=64)
-    scoped = Classifier(network, open_to_all.info, scope=Refuses(count))
-    if count == 3:
-        assert scoped.predict_scan(volume()).label in ("Tumor", "No Tumor")
-    else:
-        with pytest.raises(OutOfScope, match=r"4 of 7 slices tried are none \(looks like T2\)"):
-            scoped.predict_scan(volume())
+    voxels = np.concatenate([head()[:, :, :1], *[head()[:, :, 5:6]] * (slices - 1)], axis=2)
+    scoped = Classifier(network, open_to_all.info, scope=Refuses(shown))
+    message = rf"by the {shown} slices tried it is none \(looks like T2\)"
+    with pytest.raises(OutOfScope, match=message) as caught:
+        scoped.predict_scan(volume(voxels))
+    assert caught.value.reason == "looks like T2"
+    scoped = Classifier(network, open_to_all.info, scope=Refuses(shown + 1))
+    assert scoped.predict_scan(volume(voxels)).label in ("Tumor", "No Tumor")
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,10 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from brainai.errors import WeightsError
@@ -16,7 +18,9 @@ from brainai.model.scope import (
     TOO_LITTLE,
     WIDTHS,
     Scope,
+    refusal_of_scan,
     refusals,
+    scan_slices,
     shows_little,
 )
 
@@ -69,6 +73,49 @@ def test_log_odds_and_distance(upright: Scope) -> None:
 )
 def test_a_slice_is_refused_for_what_it_looks_like(upright, upper, lower, reason) -> None:
     assert upright.judge(picture(upper, lower)) == [reason]
+
+
+def scan(*halves: tuple[float, float]) -> Tensor:
+    return torch.cat([picture(*pair) for pair in halves])
+
+
+def test_a_slice_of_a_scan_says_no_more_than_4_either_way(upright: Scope) -> None:
+    # Log-odds 1 against "turned", half above its margin; 9 less than 3 away: at most 4.
+    whole, kinds = upright.evidence(scan((2.0, 1.0)))
+    assert float(whole) == pytest.approx(0.5)
+    assert kinds.tolist() == pytest.approx([4, 0.5, 4, 4])
+    # -19.5 against "turned" is no more than -4, and so is 7 away; (0.5 - 4 - 4) / 3.
+    whole, kinds = upright.evidence(scan((2.0, 1.0), (1.0, 20.0), (6.0, 1.0)))
+    assert float(whole) == pytest.approx(-2.5)
+    assert kinds.tolist() == pytest.approx([4, (0.5 - 4 + 4) / 3, 4, 4])
+
+
+def test_a_scan_is_refused_by_all_its_slices_together_never_by_its_ends(upright: Scope) -> None:
+    good, strange = (3.0, 1.0), (1.0, 20.0)  # 1.5 to spare, and 4 too few
+    assert upright.judge_scan(scan(*[good] * 12, *[strange] * 4)) is None  # (18 - 16) / 16
+    assert upright.judge_scan(scan(*[good] * 10, *[strange] * 6)) == WORDS[2]  # (15 - 24) / 16
+    upright.scan_limit = torch.tensor(-1.0)
+    assert upright.judge_scan(scan(*[good] * 10, *[strange] * 6)) is None
+    # Like no other kind, but out of reach.
+    assert upright.judge_scan(scan((6.0, 1.0))) == WORDS[0]
+
+
+def test_near_empty_slices_of_a_scan_say_nothing_unless_they_are_most(upright: Scope) -> None:
+    dark, good = torch.zeros(1, 1, 64, 64), picture(3.0, 1.0)
+    upright.scan_limit = torch.tensor(1.0)  # a dark slice has -0.5 to spare
+    assert refusal_of_scan(torch.cat([dark, good, good]), upright) is None
+    assert refusal_of_scan(torch.cat([dark, dark, good]), upright) == TOO_LITTLE
+    assert refusal_of_scan(torch.cat([dark, good, good]), None) is None
+
+
+def test_a_scan_is_judged_by_16_of_its_slices_that_show_a_head() -> None:
+    planes = np.zeros((40, 64, 64), np.uint8)
+    planes[4:35] = (255 * ring()[0, 0]).byte().numpy()  # 31 of 40
+    planes[4:35, 0, 0] = np.arange(31)
+    seen = scan_slices(planes)
+    assert seen.shape == (16, 1, 64, 64)
+    assert (255 * seen[:, 0, 0, 0]).round().tolist() == list(range(0, 31, 2))
+    assert scan_slices(planes[:3]).shape == (3, 1, 64, 64)
 
 
 def test_little_is_seen_where_under_4_of_1000_pixels_are_brighter_than_the_background() -> None:
@@ -132,6 +179,19 @@ def test_a_scope_survives_the_model_folder_and_belongs_to_the_revision(tmp_path:
     assert torch.allclose(read(flair)[0], scope(flair)[0], atol=1e-5)
     assert load_scope(tmp_path / "without") is None
     assert len({load_model(folder)[1].revision for folder in tmp_path.iterdir()}) == 3
+
+
+def test_a_scope_from_before_scans_had_a_limit_is_read_and_has_0(tmp_path: Path) -> None:
+    scope = Scope()
+    scope.reach, scope.scan_limit = torch.tensor(2.0), torch.tensor(3.0)
+    write_model(tmp_path / "m", build_network("test_resnet"), ModelInfo("test_resnet"), scope)
+    path = tmp_path / "m" / "scope.safetensors"
+    save_file({k: v for k, v in load_file(path).items() if k != "scan_limit"}, path)
+    old = load_scope(tmp_path / "m")
+    assert (old.reach.item(), old.scan_limit.item()) == (2.0, 0.0)
+    save_file({k: v for k, v in load_file(path).items() if k != "reach"}, path)
+    with pytest.raises(WeightsError, match=r"scope\.safetensors does not fit"):
+        load_scope(tmp_path / "m")
 
 
 def test_another_threshold_is_another_revision(tmp_path: Path) -> None:

@@ -3,27 +3,34 @@
 from dataclasses import replace
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from toy import write_dataset
 
-from brainai.data.dataset import read_records, write_records
+from brainai.data.dataset import SliceRecord, read_records, write_records
+from brainai.data.elsewhere import is_kept_out
 from brainai.data.store import open_store
 from brainai.errors import ConfigError, DataError
 from brainai.model.scope import KINDS, SIZE, Scope, refusals
 from brainai.training.scope import (
+    ELSEWHERE,
     FLAIR,
     NO_SLICE,
     SEQUENCE,
     TURNED,
     VIEW,
+    _loss,
     collect,
-    fit_distance,
-    fit_limits,
-    set_limits,
     train_scope,
+)
+from brainai.training.scope_limits import (
+    find_limits,
+    find_scan_limit,
+    fit_distance,
+    set_limits,
 )
 
 
@@ -34,9 +41,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_kind_that_the_data_gives_is_collected(folder: Path) -> None:
     pools = collect(open_store(folder, SIZE, progress=False), 20, np.random.default_rng(0))
-    assert set(pools) == {FLAIR, TURNED, NO_SLICE}  # no other sequence, and 8 slices are no stack
+    assert set(pools) == {
+        FLAIR,
+        SEQUENCE,
+        TURNED,
+        NO_SLICE,
+    }  # no other sequence, and 8 slices are no stack
     assert len(pools[FLAIR][0]) == 48  # 6 patients with 8 slices, of train alone
-    assert len(pools[TURNED][0]) == 20
+    assert len(pools[TURNED][0]) == len(pools[SEQUENCE][0]) == 20  # these are recoloured
     for planes, weights in pools.values():
         assert planes.dtype == torch.uint8
         assert planes.shape == (len(weights), 1, SIZE, SIZE)
@@ -59,8 +71,11 @@ def test_other_sequences_and_cuts_are_taken_where_there_are_any(tmp_path: Path) 
     write_records(folder / "metadata.csv", records)
     pools = collect(open_store(folder, SIZE, progress=False), 10, np.random.default_rng(0))
     assert set(pools) == {FLAIR, SEQUENCE, TURNED, VIEW, NO_SLICE}
-    assert len(pools[SEQUENCE][0]) == 48  # T1c alone
-    assert pools[SEQUENCE][0][:, 0, 0, 0].min() > 200  # its own picture: the corner is bright
+    planes, weights = pools[SEQUENCE]
+    assert len(planes) == 48 + 10  # T1c, and recoloured ones
+    assert planes[:48, 0, 0, 0].min() > 200  # its own picture: the corner is bright
+    assert weights[:48].sum() == pytest.approx(1)  # of one source, as much as the other ten
+    assert weights[48:].sum() == pytest.approx(1)
 
 
 def test_patients_are_drawn_alike_within_a_source_and_sources_alike(tmp_path: Path) -> None:
@@ -74,6 +89,54 @@ def test_patients_are_drawn_alike_within_a_source_and_sources_alike(tmp_path: Pa
     assert weights[:4].sum() == pytest.approx(1)
     assert weights[4:].sum() == pytest.approx(1)
     assert weights[4:12].sum() == pytest.approx(1 / 5)
+
+
+def test_slices_of_large_tumours_are_drawn_three_times_as_often(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path)
+    records = [
+        replace(r, tumor_pixels=2000 if r.slice_index == 1 else 1999 * r.label)
+        for r in read_records(folder)
+    ]
+    write_records(folder / "metadata.csv", records)
+    store = open_store(folder, SIZE, progress=False)
+    weights = collect(store, 5, np.random.default_rng(0))[FLAIR][1]
+    assert weights[1] == pytest.approx(3 * weights[0])
+    assert weights[3] == pytest.approx(weights[0])
+
+
+def test_files_from_elsewhere_count_alike_but_for_a_scan_and_those_kept_out(
+    folder: Path, tmp_path: Path
+) -> None:
+    random = np.random.default_rng(0)
+    y, x = np.mgrid[:64, :64] - 32
+    head = np.where(np.hypot(y, x) < 25, 100, 0).astype(np.uint8)
+    names = [f"{number}.png" for number in range(20)]
+    for name in names:
+        Image.fromarray(head + random.integers(0, 30, (64, 64), np.uint8)).save(tmp_path / name)
+    scan = np.repeat(head[:, :, None], 5, axis=2).astype(np.int16)
+    scan[30, 30] = 150
+    nibabel.save(nibabel.Nifti1Image(scan, np.diag([1.0, 1, 4, 1])), tmp_path / "scan.nii.gz")
+    assert not is_kept_out("scan.nii.gz")
+    pictures = sum(not is_kept_out(name) for name in names)
+    store = open_store(folder, SIZE, progress=False)
+    planes, weights = collect(store, 5, random, [tmp_path, tmp_path])[ELSEWHERE]
+    assert len(planes) == 2 * (pictures + 5)
+    assert weights.sum() == pytest.approx(2)  # two folders alike
+    assert sorted(weights.tolist())[-1] == pytest.approx(2 * weights.min())  # a slice of ten by 5
+    assert weights.min() == pytest.approx(1 / (pictures + 10))
+
+
+def test_a_picture_from_elsewhere_may_be_of_any_kind_but_flair() -> None:
+    half = torch.tensor([[0.0, 0, -99, -99, -99]])  # FLAIR or another sequence, one as likely
+    assert float(_loss(half, torch.tensor([ELSEWHERE]))) == pytest.approx(np.log(2))
+    spread = torch.tensor([[-99.0, 5, 5, -99, -99]])
+    assert float(_loss(spread, torch.tensor([ELSEWHERE]))) == pytest.approx(0, abs=1e-6)
+    # The mean over all pictures: with one that is named and sure, half of it and its smoothing,
+    # 0.004 of 99 for each of three kinds and nothing for those as likely as its own.
+    both = torch.cat([half, torch.tensor([[9.0, -90, -90, -90, 9]])])
+    named = np.log(2) + 0.004 * 99 * 3
+    wanted = (np.log(2) + named) / 2
+    assert float(_loss(both, torch.tensor([ELSEWHERE, FLAIR]))) == pytest.approx(wanted, rel=1e-4)
 
 
 class TwoNumbers(Scope):
@@ -108,18 +171,46 @@ def test_the_distance_of_training_slices_is_about_1_whatever_their_spread() -> N
     assert scope.measure(near.float() / 255)[1] < 2 < scope.measure(far.float() / 255)[1]
 
 
+def slices(source: str, count: int, label: int = 0) -> list[SliceRecord]:
+    return [SliceRecord(
+        file_name="", mask_file_name="", label=label, patient_id="", case_id="", slice_index=0,
+        slice_count=1, modalities=("flair",), source=source, site="", tumor_pixels=0,
+        pixel_area_mm2=1.0, split="valid",
+    )] * count  # fmt: skip
+
+
 def test_limits_keep_199_of_200_of_every_source_but_of_one_too_small_to_tell() -> None:
-    scope = TwoNumbers()
-    levels = np.linspace(50, 200, 201).astype(int).tolist()
-    few = [0] * 9
-    planes = pictures(levels + [10] * 201 + few, levels + [10] * 201 + few)
-    fit_limits(scope, planes, ["a"] * 201 + ["b"] * 201 + ["few"] * 9)
-    log_odds, distance = scope.measure(planes.float() / 255)
-    # b lies lower and sets the limit, which the few do not reach; a lies farther.
-    assert scope.margins.tolist() == pytest.approx([10 / 255] * 4)
-    assert int((log_odds[:402] < scope.margins - 1e-6).sum()) == 0
-    assert int((log_odds[402:] < scope.margins).all(dim=1).sum()) == 9
-    assert int((distance > scope.reach).sum()) == 1
+    a, b, few = torch.linspace(50, 200, 201), torch.full((201,), 10.0), torch.zeros(9)
+    values = torch.cat([a, b, few]).double()
+    records = slices("a", 201) + slices("b", 201) + slices("few", 9)
+    margins, reach = find_limits(values[:, None].repeat(1, 4), values, records)
+    # b lies lower and sets the limit, which the few do not reach; a lies farther: of its 201
+    # distances, one is above the last but one, 199.25.
+    assert margins.tolist() == pytest.approx([10] * 4)
+    assert float(reach) == pytest.approx(199.25)
+
+
+def test_slices_with_tumour_are_kept_997_of_1000_by_all_limits_together() -> None:
+    """1,000 slices with tumour; each of the five measures alone is lowest for others of them."""
+    log_odds, distance = torch.full((1000, 4), 50.0).double(), torch.ones(1000).double()
+    for kind in range(4):  # 10 slices of each kind lie low, at 0, 1, … 9
+        log_odds[10 * kind : 10 * kind + 10, kind] = torch.arange(10).double()
+    distance[40:50] = 100 - torch.arange(10).double()  # and 10 lie far
+    margins, reach = find_limits(log_odds, distance, slices("a", 1000, label=1))
+    lost = (log_odds < margins).any(dim=1) | (distance > reach)
+    assert int(lost.sum()) <= 3
+    # Slices without tumour alone: each limit lets go of 5 of 1,000, together 25.
+    margins, reach = find_limits(log_odds, distance, slices("a", 1000))
+    lost = (log_odds < margins).any(dim=1) | (distance > reach)
+    assert int(lost.sum()) == 25
+
+
+def test_the_limit_of_a_scan_lies_halfway_between_those_to_keep_and_the_next_to_refuse() -> None:
+    assert find_scan_limit([3.0, 2.0], [-3.0, 1.0, 2.5]) == pytest.approx(1.5)
+    assert find_scan_limit([-0.5, 2.0], [-1.5]) == pytest.approx(-1.0)
+    assert find_scan_limit([3.0], []) == 0
+    assert find_scan_limit([-0.5], [1.0]) == -0.5
+    assert find_scan_limit([], [1.0]) == 0
 
 
 def test_a_data_set_without_a_head_is_told(tmp_path: Path) -> None:

@@ -1,0 +1,62 @@
+"""Folders of pictures and scans that are no axial FLAIR slices."""
+
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from PIL import Image
+
+from brainai.data.elsewhere import is_kept_out, read_decoys
+from brainai.errors import DataError
+
+
+def write_scan(path: Path, voxels: np.ndarray, spacing: tuple[float, float, float]) -> None:
+    affine = np.diag([-spacing[0], -spacing[1], spacing[2], 1.0])  # LPS voxels in nibabel's RAS
+    nibabel.save(nibabel.Nifti1Image(voxels, affine), path)
+
+
+def picture(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def test_pictures_and_scans_are_read_in_the_order_of_their_paths(tmp_path: Path) -> None:
+    picture(tmp_path / "b" / "head.png", np.tile(np.arange(64, dtype=np.uint8), (64, 1)))
+    scan = np.zeros((40, 20, 5), np.int16)  # of pixels of 3 × 6 mm, thicker than a scan may have
+    scan[10:20, 5:10, 1:4] = np.array([100, 200, 300])
+    write_scan(tmp_path / "a.nii.gz", scan, (3.0, 6.0, 4.0))
+    found = list(read_decoys(tmp_path, 32))
+    assert [(f.name, f.is_scan, len(f.planes)) for f in found] == [
+        ("a.nii.gz", True, 3),  # of five slices the first and the last are of one grey level
+        ("head.png", False, 1),
+    ]
+    assert found[0].planes.shape == (3, 32, 32)
+    assert found[0].planes.dtype == np.uint8
+    # 40 pixels of 3 mm and 20 of 6 mm: a square. Columns 10 to 19 of 40 are 8 to 15 of 32, rows 5
+    # to 9 of 20 are 8 to 15 of 32.
+    bright = found[0].planes[1] > 100
+    assert np.flatnonzero(bright.any(axis=1)).tolist() == list(range(8, 16))
+    assert np.flatnonzero(bright.any(axis=0)).tolist() == list(range(8, 16))
+
+
+def test_what_is_no_picture_and_no_volume_is_left_out_and_counted(tmp_path: Path, capsys) -> None:
+    grey = np.tile(np.arange(64, dtype=np.uint8), (64, 1))
+    picture(tmp_path / "grey.png", grey)
+    picture(tmp_path / "colour.png", np.stack([grey * 4, 255 - grey * 4, grey], -1))
+    write_scan(tmp_path / "series.nii.gz", np.ones((8, 8, 4, 10), np.int16), (1.0, 1.0, 1.0))
+    (tmp_path / "notes.txt").write_text("no picture")
+    assert [found.name for found in read_decoys(tmp_path, 32)] == ["grey.png"]
+    assert "left out 2 files" in capsys.readouterr().err
+
+
+def test_a_folder_without_decoys_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no axial FLAIR slices, found none"):
+        list(read_decoys(tmp_path, 32))
+
+
+def test_one_of_four_files_is_kept_out_and_always_the_same() -> None:
+    assert is_kept_out("MNI152_T1_2mm.nii.gz")
+    assert not is_kept_out("chris_PD.nii.gz")
+    share = np.mean([is_kept_out(f"Tr-gl_{number:04d}.jpg") for number in range(2000)])
+    assert share == pytest.approx(0.25, abs=0.03)
