@@ -73,7 +73,7 @@ class TrainConfig:
     """Decay of AdamW; biases and norms have none."""
     warm_up: float = 0.25
     """Part of a stage in which the learning rate rises."""
-    scope_steps: int = 1600
+    scope_steps: int = 2400
     """Updates of the small network that says what cannot be judged; 0 trains none."""
     decoys: tuple[Path, ...] = ()
     """Folders of pictures and scans of heads that are no axial FLAIR slices (other sequences,

@@ -86,12 +86,15 @@ def test_patients_are_drawn_alike_within_a_source_and_sources_alike(tmp_path: Pa
     write_records(folder / "metadata.csv", records)
     store = open_store(folder, SIZE, progress=False)
     weights = collect(store, 5, np.random.default_rng(0))[FLAIR][1]
-    assert weights[:4].sum() == pytest.approx(1)
-    assert weights[4:].sum() == pytest.approx(1)
-    assert weights[4:12].sum() == pytest.approx(1 / 5)
+    # Every second slice has a tumour, and is drawn twice as often: 3/2 on average.
+    assert weights[:4].sum() == pytest.approx(3 / 2)
+    assert weights[4:].sum() == pytest.approx(3 / 2)
+    assert weights[4:12].sum() == pytest.approx(3 / 2 / 5)
 
 
-def test_slices_of_large_tumours_are_drawn_three_times_as_often(tmp_path: Path) -> None:
+def test_slices_with_tumour_are_drawn_twice_as_often_and_large_ones_three_times(
+    tmp_path: Path,
+) -> None:
     folder = write_dataset(tmp_path)
     records = [
         replace(r, tumor_pixels=2000 if r.slice_index == 1 else 1999 * r.label)
@@ -101,7 +104,7 @@ def test_slices_of_large_tumours_are_drawn_three_times_as_often(tmp_path: Path) 
     store = open_store(folder, SIZE, progress=False)
     weights = collect(store, 5, np.random.default_rng(0))[FLAIR][1]
     assert weights[1] == pytest.approx(3 * weights[0])
-    assert weights[3] == pytest.approx(weights[0])
+    assert weights[3] == pytest.approx(2 * weights[0])
 
 
 def test_files_from_elsewhere_count_alike_but_for_a_scan_and_those_kept_out(
