@@ -9,12 +9,13 @@ import torch
 from brainai.data.dataset import read_info
 from brainai.data.store import open_store
 from brainai.evaluation.score import INSIDE, choose_device, split_rows
-from brainai.evaluation.valid import SENSITIVITY, ValidScores, count_shifted, fit, voters
+from brainai.evaluation.valid import SPECIFICITY, ValidScores, count_shifted, fit, voters
 from brainai.model.answer import answer
 from brainai.model.folder import ModelInfo
 from brainai.model.network import BrainNet
 
-OPERATING_POINT = f"sensitivity of at least {100 * SENSITIVITY:.0f} % on validation patients"
+OPERATING_POINT = "best Dice (F1) on validation patients"
+SPARING = f"specificity of at least {100 * SPECIFICITY:.0f} % in those without a tumour"
 
 
 def calibrate(network: BrainNet, info: ModelInfo, dataset_folder: str | Path) -> ModelInfo:
@@ -22,7 +23,7 @@ def calibrate(network: BrainNet, info: ModelInfo, dataset_folder: str | Path) ->
     within the network: training leaves masks too small or too large.
 
     Returns:
-        Info with score weights, threshold, the Youden point, and what they were fitted on;
+        Info with score weights, thresholds, and what they were fitted on;
         unchanged, as the network is, where `valid` holds one class only.
     Raises:
         DataError: no data set, or `valid` is empty.
@@ -38,9 +39,12 @@ def calibrate(network: BrainNet, info: ModelInfo, dataset_folder: str | Path) ->
         info,
         score_weights=fitted.score_weights,
         temperature=1.0,  # the score weights calibrate already
-        threshold=fitted.threshold,
-        youden_threshold=fitted.youden_threshold,
-        operating_point=OPERATING_POINT,
+        threshold=fitted.thresholds.operating,
+        sensitive_threshold=fitted.thresholds.sensitive,
+        youden_threshold=fitted.thresholds.youden,
+        operating_point=f"{OPERATING_POINT}, {SPARING}"
+        if valid.tumor_free.any()
+        else OPERATING_POINT,
         calibration_hash=read_info(dataset_folder)["content_hash"],
     )
 

@@ -137,10 +137,12 @@ def read_report(path: str | Path) -> dict:
 
 def other_points(info: ModelInfo) -> dict[str, float]:
     """Thresholds beside the operating point, to tell the figures at."""
-    points = {"probability of one half": 0.5}
-    if info.youden_threshold is not None:
-        points["Youden point"] = info.youden_threshold
-    return points
+    points = {
+        "probability of one half": 0.5,
+        "sensitive point": info.sensitive_threshold,
+        "Youden point": info.youden_threshold,
+    }
+    return {name: threshold for name, threshold in points.items() if threshold is not None}
 
 
 def _only(summary: dict, names: tuple[str, ...]) -> dict:

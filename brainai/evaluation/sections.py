@@ -201,13 +201,15 @@ def point_with_outcome(point: str, report: dict | None) -> str:
         point: `ModelInfo.operating_point`.
         report: of the same weights, where there is one.
     Returns:
-        Such as "sensitivity of at least 95 % on validation patients; 87 % (76 to 96) on test
-        patients"; the second part where the first is a sensitivity and the report is on `test`.
+        Such as "best Dice (F1) on validation patients; 92 % (88 to 95) on test patients"; the
+        second part where the report is on `test`, and the first names a figure of it.
     """
     point = point.replace("on held-out patients", "on validation patients")  # of format 1
-    if report is None or report["about"]["split"] != "test" or not point.startswith("sensitivity"):
+    chosen = {"sensitivity": "sensitivity", "best Dice": "dice"}
+    name = next((name for words, name in chosen.items() if point.startswith(words)), None)
+    if report is None or report["about"]["split"] != "test" or name is None:
         return point
-    found = report["all"]["figures"]["sensitivity"]
+    found = report["all"]["figures"][name]
     if found["value"] is None:
         return point
     value, low, high = (

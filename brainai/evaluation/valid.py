@@ -21,7 +21,8 @@ from brainai.model.answer import combine
 from brainai.model.folder import ModelInfo
 
 SHIFTS = np.arange(-2, 2.01, 0.25)  # of mask logits
-SENSITIVITY = 0.95  # at least, at the operating point
+SPECIFICITY = 0.97  # at least, of people without a tumour, at the operating point
+SENSITIVITY = 0.95  # at least, at the sensitive point
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +69,23 @@ class ValidScores:
         """Whether there is tumour and no tumour to tell apart."""
         return len(np.unique(self.label)) == 2
 
+    @property
+    def tumor_free(self) -> np.ndarray:
+        """Slices of people without a tumour in any slice, `[N]` bool."""
+        return ~np.isin(self.patient, self.patient[self.label == 1])
+
     def take(self, chosen: np.ndarray) -> "ValidScores":
         """The slices of an index or boolean array."""
         values = (getattr(self, field.name) for field in fields(self))
         return ValidScores(*(None if v is None else v[chosen] for v in values))
+
+
+class Thresholds(NamedTuple):
+    """Probabilities from which on a slice is called tumour."""
+
+    operating: float  # where Dice (F1) is highest, of those that leave `SPECIFICITY` alone
+    sensitive: float  # the highest at which `SENSITIVITY` is reached
+    youden: float  # where sensitivity + specificity is highest
 
 
 class Fitted(NamedTuple):
@@ -79,8 +93,7 @@ class Fitted(NamedTuple):
 
     mask_shift: float  # added to mask logits
     score_weights: tuple[float, float, float]  # see `answer.combine`; of masks that were shifted
-    threshold: float  # the operating point
-    youden_threshold: float
+    thresholds: Thresholds
 
 
 class Quality(NamedTuple):
@@ -127,8 +140,7 @@ def fit(valid: ValidScores) -> Fitted:
     """All that is fitted; `valid` holds both classes."""
     shift, _ = best_shift(valid)
     weights = fit_score_weights(valid, shift)
-    sensitive, youden = find_thresholds(_probability(valid, shift, weights), valid)
-    return Fitted(shift, weights, sensitive, youden)
+    return Fitted(shift, weights, find_thresholds(_probability(valid, shift, weights), valid))
 
 
 def judge(valid: ValidScores) -> Quality:
@@ -179,21 +191,32 @@ def fit_score_weights(valid: ValidScores, shift: float = 0.0) -> tuple[float, fl
     return round(of_class, 4), round(sum(of_mask), 4), round(constant, 4)
 
 
-def find_thresholds(probability: np.ndarray, valid: ValidScores) -> tuple[float, float]:
-    """The highest threshold at which `SENSITIVITY` is reached, both with slices counting alike and
-    with sources, and the Youden point: where sensitivity + specificity is highest (Youden 1950,
-    https://doi.org/10.1002/1097-0142(1950)3:1<32::AID-CNCR2820030106>3.0.CO;2-3)."""
+def find_thresholds(probability: np.ndarray, valid: ValidScores) -> Thresholds:
+    """The thresholds that `valid` gives; sources count alike.
+
+    - Operating: the best Dice of slices (F1), with at most 3 % of the slices of people without a
+      tumour called tumour, where there are such people.
+    - Sensitive: `SENSITIVITY` both with slices counting alike and with sources.
+    - Youden 1950, https://doi.org/10.1002/1097-0142(1950)3:1<32::AID-CNCR2820030106>3.0.CO;2-3
+    """
     order = np.argsort(-probability, kind="stable")
-    label, weight, probability = valid.label[order] == 1, valid.weight[order], probability[order]
-    sensitivity, of_slices = (np.cumsum(w * label) / (w * label).sum() for w in (weight, 1.0))
-    false = np.cumsum(weight * ~label) / (weight * ~label).sum()
+    valid, probability = valid.take(order), probability[order]
+    positive, weight = valid.label == 1, valid.weight
     # Only the last of equal probabilities is a threshold; it lies half-way to the next lower one.
     last = np.append(np.diff(probability) != 0, True)
-    levels = (probability + np.append(probability[1:], 0)) / 2
-    enough = np.minimum(sensitivity, of_slices)[last] >= SENSITIVITY - 1e-9
-    sensitive = levels[last][np.argmax(enough)]
-    youden = levels[last][np.argmax((sensitivity - false)[last])]
-    return _down(sensitive), _down(youden)
+    levels = ((probability + np.append(probability[1:], 0)) / 2)[last]
+
+    def share(of: np.ndarray) -> np.ndarray:
+        """What part of the slices, as they are weighed, each level calls tumour."""
+        return (np.cumsum(of) / max(of.sum(), 1e-12))[last]
+
+    found, falsely = share(weight * positive), share(weight * ~positive)
+    enough = np.minimum(found, share(positive)) >= SENSITIVITY - 1e-9
+    spared = share(valid.tumor_free) <= 1 - SPECIFICITY + 1e-9
+    tp, fp = np.cumsum(weight * positive)[last], np.cumsum(weight * ~positive)[last]
+    f1 = 2 * tp / (tp + fp + (weight * positive).sum())
+    best = np.where(spared, f1, -1).argmax(), enough.argmax(), (found - falsely).argmax()
+    return Thresholds(*(_down(levels[place]) for place in best))
 
 
 def _down(level: float) -> float:

@@ -56,6 +56,7 @@ class ModelInfo:
     threshold: float = 0.5  # a probability: from here on the label is "Tumor"
     operating_point: str = "probability of one half; nothing was fitted"
     # what the threshold was chosen for; `point_with_outcome` adds what `test` showed
+    sensitive_threshold: float | None = None  # where nearly all tumour slices are found
     youden_threshold: float | None = None  # where sensitivity + specificity were highest
     scope: bool = False  # whether scope.safetensors belongs to it
     name: str = "brainai-resnet50"

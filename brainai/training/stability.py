@@ -51,8 +51,9 @@ def answer_numbers(valid: ValidScores) -> Numbers:
         "weight of the class score": of_class,
         "weight of the mask score": of_mask,
         "constant": constant,
-        "threshold": found.threshold,
-        "Youden point": found.youden_threshold,
+        "threshold": found.thresholds.operating,
+        "sensitive point": found.thresholds.sensitive,
+        "Youden point": found.thresholds.youden,
     }
 
 

@@ -39,6 +39,8 @@ TOLD = (
     "modalities",
     "temperature",
     "threshold",
+    "sensitive_threshold",
+    "youden_threshold",
     "operating_point",
 )
 WEIGHTS_TOLD = ("repository", "revision", "commit", "notice")  # and no folder of the server

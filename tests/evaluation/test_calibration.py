@@ -128,7 +128,8 @@ def test_all_of_it_together_makes_the_label_right(folder: Path) -> None:
     info = calibrate(network, INFO, folder)
     assert info.operating_point == OPERATING_POINT
     assert info.calibration_hash == "0" * 64
-    assert 0 < info.threshold <= info.youden_threshold < 1
+    assert 0 < info.sensitive_threshold <= info.threshold < 1
+    assert 0 < info.youden_threshold < 1
     store = open_store(folder, 32)
     images = torch.from_numpy(store.read(range(len(store.records))))[:, :1]
     says = (answer(network, info, images).probabilities >= info.threshold).tolist()
@@ -142,3 +143,16 @@ def test_one_class_alone_leaves_everything_as_it_was(tmp_path: Path) -> None:
     network, info = BrightMask(bias=-9.0), replace(INFO, threshold=0.2, calibration_hash="other")
     assert calibrate(network, info, folder) == info
     assert network.decoder.mask.bias.item() == -9.0
+
+
+def test_people_without_a_tumour_in_valid_are_named_in_the_operating_point(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path)
+    records = [
+        replace(r, label=0, tumor_pixels=0, mask_file_name="") if r.case_id == "valid0" else r
+        for r in read_records(folder)
+    ]
+    write_records(folder / "metadata.csv", records)
+    assert calibrate(BrightMask(), INFO, folder).operating_point == (
+        "best Dice (F1) on validation patients, specificity of at least 97 % in those without a "
+        "tumour"
+    )

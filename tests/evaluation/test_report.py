@@ -202,13 +202,14 @@ def test_specificity_on_phantoms_stands_in_report_and_table(tmp_path, cohort):
 
 def test_figures_at_other_thresholds_stand_beside_the_operating_point(tmp_path, make_scores):
     scores = make_scores([0, 0, 1, 1], [0.1, 0.4, 0.3, 0.9])
-    info = ModelInfo(threshold=0.2, youden_threshold=0.35)
+    info = ModelInfo(threshold=0.2, sensitive_threshold=0.1, youden_threshold=0.35)
     report = write_report(
         tmp_path, scores, threshold=info.threshold, about=ABOUT, points=other_points(info)
     )
     # From 0.5 on: 0.9 alone. From 0.35 on: 0.4 and 0.9.
     half, youden = report["points"]["probability of one half"], report["points"]["Youden point"]
     assert (half["threshold"], youden["threshold"]) == (0.5, 0.35)
+    assert report["points"]["sensitive point"]["threshold"] == 0.1
     assert half["all"]["sensitivity"]["value"] == youden["all"]["sensitivity"]["value"] == 0.5
     assert half["all"]["specificity"]["value"] == 1
     assert youden["lgg"]["specificity"]["value"] == 0.5
@@ -218,9 +219,11 @@ def test_figures_at_other_thresholds_stand_beside_the_operating_point(tmp_path, 
 
 
 def outcome(value: float | None, low: float | None = None, high: float | None = None) -> dict:
-    """A report on `test` of which only the sensitivity matters."""
+    """A report on `test` of which only the sensitivity matters, and a Dice of half of it."""
     figure = {"value": value, "low": low, "high": high}
-    return {"about": {"split": "test"}, "all": {"figures": {"sensitivity": figure}}}
+    half = {key: None if of is None else of / 2 for key, of in figure.items()}
+    figures = {"sensitivity": figure, "dice": half}
+    return {"about": {"split": "test"}, "all": {"figures": figures}}
 
 
 POINT = "sensitivity of at least 95 % on validation patients"
@@ -233,6 +236,8 @@ POINT = "sensitivity of at least 95 % on validation patients"
         (POINT, outcome(0.874, 0.7597, 0.9574), f"{POINT}; 87 % (76 to 96) on test patients"),
         (POINT, outcome(0.5), f"{POINT}; 50 % on test patients"),
         (POINT, outcome(None), POINT),  # no tumour on `test`
+        ("best Dice (F1) on validation patients", outcome(0.9, 0.8, 0.96),
+         "best Dice (F1) on validation patients; 45 % (40 to 48) on test patients"),
         (POINT, outcome(0.5) | {"about": {"split": "valid"}}, POINT),
         ("probability of one half; nothing was fitted", outcome(0.5),
          "probability of one half; nothing was fitted"),

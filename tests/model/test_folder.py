@@ -54,6 +54,7 @@ def test_writing_again_replaces_the_whole_folder(tmp_path: Path) -> None:
 OTHER = {  # what a value is changed to where its type alone does not tell
     "architecture": "resnet18",  # its weights have other shapes, which is told first
     "config_hash": "",
+    "sensitive_threshold": 0.05,
     "youden_threshold": 0.25,
     "format_version": 1,
     "training": {"command": "by hand"},
