@@ -32,9 +32,12 @@ def calibrate(network: BrainNet, info: ModelInfo, dataset_folder: str | Path) ->
     if not valid.has_both_classes:
         return info
     fitted = fit(valid)
-    if network.decoder is not None:
+    if fitted.mask_shift:
         with torch.no_grad():
             network.decoder.mask.bias += fitted.mask_shift
+        network.half().float()  # as it will be stored, rounded
+        valid = score_valid(network, info, dataset_folder)
+        fitted = fit(valid, shift=0.0)
     return replace(
         info,
         score_weights=fitted.score_weights,

@@ -202,12 +202,16 @@ def point_with_outcome(point: str, report: dict | None) -> str:
         report: of the same weights, where there is one.
     Returns:
         Such as "best Dice (F1) on validation patients; 92 % (88 to 95) on test patients"; the
-        second part where the report is on `test`, and the first names a figure of it.
+        second part where the report is on `test`, from FLAIR alone, and the first names a figure
+        of it.
     """
     point = point.replace("on held-out patients", "on validation patients")  # of format 1
     chosen = {"sensitivity": "sensitivity", "best Dice": "dice"}
     name = next((name for words, name in chosen.items() if point.startswith(words)), None)
-    if report is None or report["about"]["split"] != "test" or name is None:
+    if report is None or name is None:
+        return point
+    about = report["about"]
+    if about["split"] != "test" or about.get("modalities", "flair") != "flair":
         return point
     found = report["all"]["figures"][name]
     if found["value"] is None:

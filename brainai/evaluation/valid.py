@@ -1,7 +1,8 @@
 """What a network says of the patients of `valid`, and the numbers that are fitted to it.
 
 Real patients where there are any: what is fitted to phantoms suits phantoms. Every source counts
-alike, since each outlines in its own way, and the larger one would decide for all.
+alike, since each outlines in its own way, and the larger one would decide for all; one of few
+slices counts less, else a handful of pictures would decide instead.
 """
 
 import math
@@ -16,10 +17,12 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from brainai.data.dataset import SliceRecord
+from brainai.errors import DataError
 from brainai.evaluation.metrics import dice
 from brainai.model.answer import combine
 from brainai.model.folder import ModelInfo
 
+ENOUGH = 100  # slices with which a source counts as much as any other
 SHIFTS = np.arange(-2, 2.01, 0.25)  # of mask logits
 SPECIFICITY = 0.97  # at least, of people without a tumour, at the operating point
 SENSITIVITY = 0.95  # at least, at the sensitive point
@@ -59,10 +62,23 @@ class ValidScores:
         )
 
     @property
+    def say(self) -> dict[str, float]:
+        """How much each source counts: 1, or less where it has fewer slices than `ENOUGH`."""
+        names, slices = np.unique(self.source, return_counts=True)
+        return dict(zip(names.tolist(), np.minimum(slices / ENOUGH, 1).tolist(), strict=True))
+
+    @property
     def weight(self) -> np.ndarray:
-        """How much each slice counts, `[N]`: every source alike, 1 on the average."""
-        _, source, slices = np.unique(self.source, return_inverse=True, return_counts=True)
-        return (len(source) / len(slices) / slices)[source]
+        """How much each slice counts, `[N]`: sources by their `say`, 1 on the average."""
+        names, source, slices = np.unique(self.source, return_inverse=True, return_counts=True)
+        of_one = (np.array([self.say[name] for name in names.tolist()]) / slices)[source]
+        return of_one / of_one.mean()
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all scores are numbers; those of a network that diverged are not."""
+        of_masks = [] if self.mask_score is None else [self.mask_score]
+        return all(np.isfinite(scores).all() for scores in (self.class_score, *of_masks))
 
     @property
     def has_both_classes(self) -> bool:
@@ -100,7 +116,7 @@ class Quality(NamedTuple):
     """How good a network is at what it will be used for, of `valid`; NaN what cannot be told."""
 
     probability: np.ndarray  # [N], of class and mask together
-    auroc: float  # of that probability
+    auroc: float  # of that probability, sources weighed
     mask_dice: float  # mean over patients, at the best shift
 
     @property
@@ -136,18 +152,32 @@ def count_shifted(mask_logits: Tensor, truth: Tensor) -> np.ndarray:
     return torch.stack([tp, fp, fn], dim=2).cpu().numpy()
 
 
-def fit(valid: ValidScores) -> Fitted:
-    """All that is fitted; `valid` holds both classes."""
-    shift, _ = best_shift(valid)
+def fit(valid: ValidScores, shift: float | None = None) -> Fitted:
+    """All that is fitted; `valid` holds both classes.
+
+    Args:
+        shift: of mask logits; None fits it.
+    Raises:
+        DataError: a score is no number.
+    """
+    if not valid.is_finite:
+        raise DataError(
+            "Expected scores that are numbers, found others: the weights are damaged, or their "
+            "training diverged. Take other weights."
+        )
+    if shift is None:
+        shift, _ = best_shift(valid)
     weights = fit_score_weights(valid, shift)
     return Fitted(shift, weights, find_thresholds(_probability(valid, shift, weights), valid))
 
 
 def judge(valid: ValidScores) -> Quality:
     """How good the network is, as it would answer with numbers fitted to it."""
+    of_class = _probability(valid, 0.0, ModelInfo.score_weights)
+    if not valid.is_finite:
+        return Quality(of_class, math.nan, math.nan)
     shift, mask_dice = best_shift(valid)
-    if not (valid.has_both_classes and np.isfinite(valid.class_score).all()):
-        of_class = _probability(valid, 0.0, ModelInfo.score_weights)
+    if not valid.has_both_classes:
         return Quality(of_class, math.nan, mask_dice)
     probability = _probability(valid, shift, fit_score_weights(valid, shift))
     auroc = roc_auc_score(valid.label, probability, sample_weight=valid.weight)
@@ -168,7 +198,11 @@ def best_shift(valid: ValidScores) -> tuple[float, float]:
             by_source.setdefault(source, []).append(dice(tp, fp, fn))
     if not by_source:
         return 0.0, math.nan
-    mean_dice = np.mean([np.mean(patients, axis=0) for patients in by_source.values()], axis=0)
+    mean_dice = np.average(
+        [np.mean(patients, axis=0) for patients in by_source.values()],
+        axis=0,
+        weights=[valid.say[source] for source in by_source],
+    )
     best = int(mean_dice.argmax())
     return float(SHIFTS[best]), float(mean_dice[best])
 

@@ -141,9 +141,9 @@ def load_model(folder: str | Path, *, drop_path: float = 0.0) -> tuple[BrainNet,
     folder = Path(folder)
     if is_timm_folder(folder):
         network, values = load_timm_folder(folder)
-        info = ModelInfo(**values)
-        nameless = replace(info, name="")  # it has the name of its folder, wherever that lies
-        return network.eval(), replace(info, revision=revision_of(folder, asdict(nameless)))
+        name = values.pop("name")  # that of its folder, wherever it lies
+        revision = revision_of(folder, values)
+        return network.eval(), ModelInfo(**values, name=name, revision=revision)
     values = _read_values(folder)
     info = _info_of(values)
     try:

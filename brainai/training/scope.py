@@ -19,6 +19,7 @@ from brainai.data.dataset import MODALITIES, SliceRecord
 from brainai.data.store import Store, open_store
 from brainai.errors import DataError
 from brainai.evaluation.score import choose_device
+from brainai.evaluation.valid import voters
 from brainai.model.scope import KINDS, SIZE, Scope, shows_little
 
 BATCH = 128
@@ -84,8 +85,8 @@ def valid_planes(data: str | Path) -> tuple[Tensor, list[SliceRecord]]:
     """FLAIR `[n, 1, S, S]` uint8 and records of the slices of `valid` that give the limits."""
     store = open_store(data, SIZE, progress=False)
     rows = _in_scope(store, "valid")
-    real = [row for row in rows if store.records[row].source != "phantom"]
-    return _planes(store, real or rows), [store.records[row] for row in real or rows]
+    rows = sorted(set(rows) & set(voters(store.records).tolist())) or rows
+    return _planes(store, rows), [store.records[row] for row in rows]
 
 
 def collect(

@@ -239,6 +239,7 @@ POINT = "sensitivity of at least 95 % on validation patients"
         ("best Dice (F1) on validation patients", outcome(0.9, 0.8, 0.96),
          "best Dice (F1) on validation patients; 45 % (40 to 48) on test patients"),
         (POINT, outcome(0.5) | {"about": {"split": "valid"}}, POINT),
+        (POINT, outcome(0.5) | {"about": {"split": "test", "modalities": "flair+t1c"}}, POINT),
         ("probability of one half; nothing was fitted", outcome(0.5),
          "probability of one half; nothing was fitted"),
         ("sensitivity of at least 95% on held-out patients", outcome(0.5),  # as format 1 has it

@@ -6,16 +6,25 @@ import numpy as np
 import pytest
 import torch
 
+from brainai.errors import DataError
 from brainai.evaluation.valid import (
     SHIFTS,
     ValidScores,
     best_shift,
     count_shifted,
     find_thresholds,
+    fit,
     fit_score_weights,
     judge,
     voters,
 )
+
+
+@pytest.fixture
+def any_source_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One slice is enough for a source to count as much as any other."""
+    monkeypatch.setattr("brainai.evaluation.valid.ENOUGH", 1)
+
 
 ZERO, HALF, ONE = (SHIFTS.tolist().index(shift) for shift in (0.0, 0.5, 1.0))
 
@@ -72,6 +81,7 @@ def test_the_mask_shift_is_the_one_of_the_best_mean_dice_of_patients() -> None:
     assert dice == pytest.approx(5 / 6)
 
 
+@pytest.mark.usefixtures("any_source_counts")
 def test_a_source_of_one_patient_has_the_say_of_one_of_three() -> None:
     counts = counts_of(
         *[{ZERO: (9, 0, 1), ONE: (10, 5, 0)}] * 3,  # 18/19 = 0.947; 20/25 = 0.8
@@ -92,6 +102,15 @@ def test_patients_without_an_outlined_tumour_move_no_mask() -> None:
     assert math.isnan(dice)
 
 
+def test_a_source_of_few_slices_counts_less() -> None:
+    valid = of_slices([0] * 300 + [1] * 25, ["lgg"] * 100 + ["brats"] * 200 + ["pairs"] * 25)
+    assert valid.say == {"lgg": 1, "brats": 1, "pairs": 0.25}
+    # 2.25 says over 325 slices: 1/100 of lgg, 1/200 of brats, 0.25/25 of pairs, 1 on the average.
+    one = 325 / 2.25
+    weight = [one / 100] * 100 + [one / 200] * 200 + [one / 100] * 25
+    assert valid.weight.tolist() == pytest.approx(weight)
+
+
 def test_logistic_regression_calibrates_scores_of_twice_the_right_certainty() -> None:
     # Log-odds of ±2 ln 3 where three of four are right, many times: ±ln 3 would be true.
     score, label = [2 * math.log(3)] * 400 + [-2 * math.log(3)] * 400, [1, 1, 1, 0] * 100
@@ -108,6 +127,7 @@ def test_the_operating_point_has_the_best_dice() -> None:
     assert find_thresholds(probability, valid).operating == pytest.approx(0.3)
 
 
+@pytest.mark.usefixtures("any_source_counts")
 def test_the_operating_point_spares_people_without_a_tumour() -> None:
     # Of 100 slices of q, who has no tumour, four lie at 0.5: 97 % specificity forbids 0.4, where
     # p's second tumour would be found. Of 3 at 0.5 it would be allowed.
@@ -129,6 +149,7 @@ def test_the_sensitive_point_finds_95_of_100_and_no_more_than_it_must() -> None:
     assert found.sensitive == pytest.approx(0.0475)  # half-way from 0.05 to the next lower, 0.045
 
 
+@pytest.mark.usefixtures("any_source_counts")
 def test_slices_and_sources_both_reach_the_sensitivity() -> None:
     # Of 100 tumours of a large source 6 lie at 0.1 (94 % above), the 4 of a small one at 0.9.
     probability = np.array([0.8] * 94 + [0.1] * 6 + [0.9] * 4 + [0.05])
@@ -174,6 +195,7 @@ def test_weights_are_chosen_by_probability_and_mask_together() -> None:
     assert (quality.probability > 0.5).tolist() == [True, True, False, False]
 
 
+@pytest.mark.usefixtures("any_source_counts")
 def test_in_the_choice_of_weights_sources_count_alike() -> None:
     # Six pairs of a large source in order; the one of a small source lies between them, the wrong
     # way round. It is one pair in 49, but of sources alike one in four.
@@ -195,8 +217,14 @@ def test_one_class_alone_is_judged_by_its_masks_and_nothing_else_by_nothing() ->
     assert math.isnan(judge(of_slices([0, 0])).selection)
 
 
-def test_scores_that_are_no_numbers_are_worth_nothing() -> None:
-    assert math.isnan(judge(of_slices([0, 1], score=[math.nan, 1.0])).selection)
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+@pytest.mark.parametrize("where", ["score", "mask"])
+def test_scores_that_are_no_numbers_are_worth_nothing(bad: float, where: str) -> None:
+    scores = {"score": [0.0, 1.0], "mask": [0.0, 1.0]} | {where: [bad, 1.0]}
+    valid = of_slices([0, 1], counts=counts_of({}, {ZERO: (10, 0, 0)}), **scores)
+    assert math.isnan(judge(valid).selection)
+    with pytest.raises(DataError, match="damaged, or their training diverged"):
+        fit(valid)
 
 
 @pytest.mark.parametrize(
