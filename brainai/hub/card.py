@@ -133,6 +133,7 @@ def card_body(
         command=report["about"]["command"],
         charts="\n\n".join(f"![{CHARTS[name]}]({FIGURES}/{name})" for name in charts),
         sections="\n\n".join(section for section in sections if section),
+        untested=untested(report),
     )
 
 
@@ -145,6 +146,13 @@ def notes(sources: list[str]) -> str:
     """What is to be known of the people and the terms of these sources."""
     healthy = NO_HEALTHY_PERSON if set(sources) <= GLIOMA else ""
     return f"{healthy} {NON_COMMERCIAL if 'lgg' in sources else ''}".strip()
+
+
+def untested(report: dict) -> str:
+    """On whom it was not tested, as far as the sources of the report tell."""
+    others = "on other lesions of real people or on healthy persons, "
+    known = others if set(report["source"]) <= GLIOMA else ""
+    return f"Not tested on children, {known}nor on scanners other than those of the sets above."
 
 
 def procedure(info: ModelInfo) -> str:
