@@ -6,10 +6,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from brainai.data.dataset import read_info
+from brainai.data.dataset import read_info, read_records
 from brainai.data.store import open_store
 from brainai.evaluation.score import INSIDE, choose_device, split_rows
-from brainai.evaluation.valid import SPECIFICITY, ValidScores, count_shifted, fit, voters
+from brainai.evaluation.valid import (
+    SPECIFICITY,
+    ValidScores,
+    count_shifted,
+    fit,
+    outlined_pixels,
+    probability_of,
+    voters,
+)
+from brainai.evaluation.whole_scans import fit_verdict, gather_scans
 from brainai.model.answer import answer
 from brainai.model.folder import ModelInfo
 from brainai.model.network import BrainNet
@@ -23,7 +32,8 @@ def calibrate(network: BrainNet, info: ModelInfo, dataset_folder: str | Path) ->
     within the network: training leaves masks too small or too large.
 
     Returns:
-        Info with score weights, thresholds, and what they were fitted on;
+        Info with score weights, thresholds, what makes the verdict on a scan (None unless `valid`
+        holds scans), and what all that was fitted on;
         unchanged, as the network is, where `valid` holds one class only.
     Raises:
         DataError: no data set, or `valid` is empty.
@@ -32,6 +42,16 @@ def calibrate(network: BrainNet, info: ModelInfo, dataset_folder: str | Path) ->
     if not valid.has_both_classes:
         return info
     fitted = fit(valid)
+    records = read_records(dataset_folder)
+    verdict = fit_verdict(
+        gather_scans(
+            dataset_folder,
+            [records[row] for row in voters(records)],
+            probability_of(valid, fitted.mask_shift, fitted.score_weights),
+            outlined_pixels(valid, fitted.mask_shift),
+            info.image_size,
+        )
+    )
     if network.decoder is not None:
         with torch.no_grad():
             network.decoder.mask.bias += fitted.mask_shift
@@ -45,6 +65,8 @@ def calibrate(network: BrainNet, info: ModelInfo, dataset_folder: str | Path) ->
         operating_point=f"{OPERATING_POINT}, {SPARING}"
         if valid.tumor_free.any()
         else OPERATING_POINT,
+        scan_weights=None if verdict is None else verdict.scan_weights,
+        scan_threshold=None if verdict is None else verdict.scan_threshold,
         calibration_hash=read_info(dataset_folder)["content_hash"],
     )
 

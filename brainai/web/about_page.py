@@ -75,7 +75,9 @@ def weights_section(info: ModelInfo, weights: Fetched) -> str:
             facts["On the Hub"] += f", asked for as {weights.revision}"
     facts |= {
         "Calibration": fitted(info.calibrated),
-        "“Tumor” from": f"{percent(info.threshold)} on: {info.operating_point}",
+        "A slice is “Tumor” from": f"{percent(info.threshold)} on: {info.operating_point}",
+        "A scan is “Tumor” from": f"{percent(info.threshold_of_scans)} on: "
+        f"{info.operating_point_of_scans}",
         "“Cannot judge”": fitted(info.scope),
     }
     rows = "".join(f"<div><dt>{k}</dt><dd>{escape(v)}</dd></div>" for k, v in facts.items())

@@ -38,6 +38,7 @@ def scan_answer() -> ScanPrediction:
         probability=0.7,
         threshold=0.4,
         slices=np.array([np.nan, 0.2, 0.7]),
+        slice_threshold=0.5,
         slice_labels=("", "No Tumor", "Tumor"),
         mask=mask,
         volume_ml=0.3,
