@@ -1,16 +1,18 @@
 """What is fitted on the patients of `valid`, after training and before anything is published."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from brainai.data.dataset import read_info, read_records
+from brainai.data.dataset import SliceRecord, read_info, read_records
 from brainai.data.store import open_store
 from brainai.evaluation.score import INSIDE, choose_device, split_rows
 from brainai.evaluation.valid import (
     SPECIFICITY,
+    Fitted,
     ValidScores,
     count_shifted,
     fit,
@@ -18,7 +20,7 @@ from brainai.evaluation.valid import (
     probability_of,
     voters,
 )
-from brainai.evaluation.whole_scans import fit_verdict, gather_scans
+from brainai.evaluation.whole_scans import Verdict, fit_verdict, gather_scans
 from brainai.model.answer import answer
 from brainai.model.folder import ModelInfo
 from brainai.model.network import BrainNet
@@ -43,15 +45,8 @@ def calibrate(network: BrainNet, info: ModelInfo, dataset_folder: str | Path) ->
         return info
     fitted = fit(valid)
     records = read_records(dataset_folder)
-    verdict = fit_verdict(
-        gather_scans(
-            dataset_folder,
-            [records[row] for row in voters(records)],
-            probability_of(valid, fitted.mask_shift, fitted.score_weights),
-            outlined_pixels(valid, fitted.mask_shift),
-            info.image_size,
-        )
-    )
+    own = [records[row] for row in voters(records)]
+    verdict = fit_scans(valid, fitted, own, dataset_folder, info.image_size)
     if network.decoder is not None:
         with torch.no_grad():
             network.decoder.mask.bias += fitted.mask_shift
@@ -69,6 +64,24 @@ def calibrate(network: BrainNet, info: ModelInfo, dataset_folder: str | Path) ->
         scan_threshold=None if verdict is None else verdict.scan_threshold,
         calibration_hash=read_info(dataset_folder)["content_hash"],
     )
+
+
+def fit_scans(
+    valid: ValidScores,
+    fitted: Fitted,
+    records: Sequence[SliceRecord],
+    dataset_folder: str | Path,
+    image_size: int,
+) -> Verdict | None:
+    """What makes the verdict on a scan, of slices as they would be answered with what was fitted to
+    them; None unless there are scans to fit it to.
+
+    Args:
+        records: of the slices of `valid`, in their order.
+    """
+    probability = probability_of(valid, fitted.mask_shift, fitted.score_weights)
+    outlined = outlined_pixels(valid, fitted.mask_shift)
+    return fit_verdict(gather_scans(dataset_folder, records, probability, outlined, image_size))
 
 
 def score_valid(
