@@ -150,7 +150,7 @@ def fit_verdict(scans: Sequence[Scan]) -> Verdict | None:
     tumor = np.array([scan.tumor for scan in scans])
     if len(np.unique(tumor)) < 2:
         return None
-    weight = _balance([(scan.tumor, scan.source) for scan in scans])
+    weight = balance([(scan.tumor, scan.source) for scan in scans])
     features = [scan_features(*scan.slices) for scan in scans]
     fitted = LogisticRegression().fit(features, tumor, sample_weight=weight)
     weights = tuple(round(float(w), 4) for w in (*fitted.coef_[0], fitted.intercept_[0]))
@@ -158,7 +158,7 @@ def fit_verdict(scans: Sequence[Scan]) -> Verdict | None:
     return Verdict(weights, _fewest_errors(said, tumor, weight))
 
 
-def _balance(groups: Sequence[tuple[bool, str]]) -> np.ndarray:
+def balance(groups: Sequence[tuple[bool, str]]) -> np.ndarray:
     """Weights `[N]`, 1 on the average: both classes count alike, and in each the sources."""
     found = set(groups)
     sources = {tumor: sum(own == tumor for own, _ in found) for tumor, _ in found}
