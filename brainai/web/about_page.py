@@ -75,11 +75,12 @@ def weights_section(info: ModelInfo, weights: Fetched) -> str:
             facts["On the Hub"] += f", asked for as {weights.revision}"
     facts |= {
         "Calibration": fitted(info.calibrated),
-        "A slice is “Tumor” from": f"{percent(info.threshold)} on: {info.operating_point}",
-        "A scan is “Tumor” from": f"{percent(info.threshold_of_scans)} on: "
-        f"{info.operating_point_of_scans}",
-        "“Cannot judge”": fitted(info.scope),
+        "“Tumor” from": f"{percent(info.threshold)} on: {info.operating_point}",
     }
+    if info.scan_threshold is not None:
+        point = f"{percent(info.scan_threshold)} on: {info.operating_point_of_scans}"
+        facts["A scan is “Tumor” from"] = point
+    facts["“Cannot judge”"] = fitted(info.scope)
     rows = "".join(f"<div><dt>{k}</dt><dd>{escape(v)}</dd></div>" for k, v in facts.items())
     return f'<h2>Which weights answer</h2><dl class="facts">{rows}</dl>'
 
