@@ -109,7 +109,9 @@ def gather_scans(
     return scans
 
 
-def _spread(values: Sequence | np.ndarray, places: list[int], count: int, empty: float):
+def _spread(
+    values: Sequence | np.ndarray, places: list[int], count: int, empty: float
+) -> np.ndarray:
     whole = np.full(count, empty)
     whole[places] = values
     return whole
