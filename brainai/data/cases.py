@@ -47,6 +47,7 @@ class Study:
     masks: `[slices, H, W]` bool, True in whole tumour; None where no outline was drawn.
     names: further ids of the person, found inside the files.
     lesions: `[slices, H, W]` bool, True where it is bright and no tumour; None where not outlined.
+    slice_step_mm: distance of neighbouring slices; 0 where unknown.
     """
 
     modalities: tuple[str, ...]
@@ -55,6 +56,7 @@ class Study:
     pixel_area_mm2: float
     names: tuple[str, ...] = ()
     lesions: np.ndarray | None = None
+    slice_step_mm: float = 0.0
 
     def slices(self) -> Iterator[tuple[int, tuple[np.ndarray, ...], np.ndarray | None]]:
         """Index, planes `[H, W]` of the modalities, and mask `[H, W]` of every slice."""

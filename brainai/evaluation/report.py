@@ -42,6 +42,7 @@ def write_report(
     phantoms: Mapping[str, dict] | None = None,
     points: Mapping[str, float] | None = None,
     scope: Mapping[str, dict] | None = None,
+    scans: Mapping[str, object] | None = None,
     others: Sequence[dict] = (),
 ) -> dict:
     """Write report.json, report.md and figures/ into a folder, made if need be.
@@ -57,6 +58,7 @@ def write_report(
         phantoms: of `phantoms.score_phantoms`.
         points: other thresholds to tell the figures at, by name; see `other_points`.
         scope: of `scope_rates.measure_scope`.
+        scans: of `whole_scans.measure_scans`.
         others: reports of other trainings to stand beside this one, such as those that left out a
             site each.
 
@@ -64,7 +66,9 @@ def write_report(
         What report.json holds, undefined figures as None.
     """
     out = Path(out)
-    report = build_report(scores, threshold, about, baselines, phantoms, points, scope, others)
+    report = build_report(
+        scores, threshold, about, baselines, phantoms, points, scope, scans, others
+    )
     drawn = _draw(out / "figures", scores, report, load_slice, history)
     write_text(out / "report.md", markdown(report, drawn))
     write_text(out / "report.json", json.dumps(sealed(report), indent=2, allow_nan=False) + "\n")
@@ -79,6 +83,7 @@ def build_report(
     phantoms: Mapping[str, dict] | None = None,
     points: Mapping[str, float] | None = None,
     scope: Mapping[str, dict] | None = None,
+    scans: Mapping[str, object] | None = None,
     others: Sequence[dict] = (),
 ) -> dict:
     """The content of report.json: about, threshold, how intervals were made, and the figures."""
@@ -112,6 +117,7 @@ def build_report(
                 for name, level in (points or {}).items()
             },
             "scope": dict(scope or {}),
+            "scans": dict(scans or {}),
             "others": [
                 {"about": other["about"], "figures": other["all"]["figures"]} for other in others
             ],

@@ -84,6 +84,36 @@ def scope_section(report: dict) -> str:
     )
 
 
+def scan_section(report: dict) -> str:
+    """How whole scans were called; older reports do not say it."""
+    groups = report.get("scans", {}).get("groups", {})
+    if not groups:
+        return ""
+    rows = [
+        "| whole scans | with tumour: found | lowest | without: wrongly called | highest |",
+        "|---|---|---|---|---|",
+    ]
+    rows += [
+        f"| {name} | {of['found']} of {of['n_tumor']} | {number(min(of['tumor'], default=None))} | "
+        f"{of['wrongly_called']} of {of['n_tumor_free']} | "
+        f"{number(max(of['tumor_free'], default=None))} |"
+        for name, of in groups.items()
+    ]
+    return (
+        "## Whole scans\n\n" + "\n".join(rows) + "\n\n"
+        f"A scan is called tumour from probability {report['scans']['threshold']:.3f} on. Lowest "
+        "and highest: of the probabilities of these scans, made of the slices measured above."
+    )
+
+
+def scan_line(of: dict) -> str:
+    """Such as "scans: found 17 of 17, wrongly called 0 of 3", of a group of scans."""
+    return (
+        f"scans: found {of['found']} of {of['n_tumor']}, "
+        f"wrongly called {of['wrongly_called']} of {of['n_tumor_free']}"
+    )
+
+
 def other_section(report: dict) -> str:
     """Other trainings, such as those that left out a site each, on their own `test`."""
     if not report["others"]:

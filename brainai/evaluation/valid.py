@@ -168,18 +168,18 @@ def fit(valid: ValidScores, shift: float | None = None) -> Fitted:
     if shift is None:
         shift, _ = best_shift(valid)
     weights = fit_score_weights(valid, shift)
-    return Fitted(shift, weights, find_thresholds(_probability(valid, shift, weights), valid))
+    return Fitted(shift, weights, find_thresholds(probability_of(valid, shift, weights), valid))
 
 
 def judge(valid: ValidScores) -> Quality:
     """How good the network is, as it would answer with numbers fitted to it."""
-    of_class = _probability(valid, 0.0, ModelInfo.score_weights)
+    of_class = probability_of(valid, 0.0, ModelInfo.score_weights)
     if not valid.is_finite:
         return Quality(of_class, math.nan, math.nan)
     shift, mask_dice = best_shift(valid)
     if not valid.has_both_classes:
         return Quality(of_class, math.nan, mask_dice)
-    probability = _probability(valid, shift, fit_score_weights(valid, shift))
+    probability = probability_of(valid, shift, fit_score_weights(valid, shift))
     auroc = roc_auc_score(valid.label, probability, sample_weight=valid.weight)
     return Quality(probability, float(auroc), mask_dice)
 
@@ -258,8 +258,18 @@ def _down(level: float) -> float:
     return math.floor(level * 1e6) / 1e6
 
 
-def _probability(
+def probability_of(
     valid: ValidScores, shift: float, weights: tuple[float, float, float]
 ) -> np.ndarray:
+    """Probabilities of tumour of N slices, `[N]`, with a shift of mask logits and score weights."""
     masks = None if valid.mask_score is None else torch.from_numpy(valid.mask_score + shift)
     return combine(torch.from_numpy(valid.class_score), masks, weights).sigmoid().numpy()
+
+
+def outlined_pixels(valid: ValidScores, shift: float) -> np.ndarray | None:
+    """Pixels of the masks whose logits are moved by one of `SHIFTS`, `[N]` int; 0 where the extent
+    of tumour is unknown, None without a decoder."""
+    if valid.mask_counts is None:
+        return None
+    tp, fp, _ = valid.mask_counts[:, int(np.abs(SHIFTS - shift).argmin())].T
+    return np.maximum(tp + fp, 0)

@@ -37,6 +37,7 @@ SCOPE = "scope.safetensors"
 INFO = "brainai.json"
 REPORT = "report.json"
 CARD = "README.md"
+SCAN_POINT = "as few errors as could be on whole scans of validation patients"
 FILES = (CONFIG, WEIGHTS, DECODER, SCOPE, INFO, REPORT, CARD)  # what answers are made from
 
 
@@ -58,6 +59,9 @@ class ModelInfo:
     # what the threshold was chosen for; `point_with_outcome` adds what `test` showed
     sensitive_threshold: float | None = None  # where nearly all tumour slices are found
     youden_threshold: float | None = None  # where sensitivity + specificity were highest
+    scan_weights: tuple[float, float, float] | None = None  # see `scan_verdict.scan_probability`
+    scan_threshold: float | None = None  # a probability: from here on a scan is "Tumor"; it and the
+    # weights are None where nothing was fitted to whole scans
     scope: bool = False  # whether scope.safetensors belongs to it
     name: str = "brainai-resnet50"
     config_hash: str = ""  # SHA-256 of config.json, which timm alone reads
@@ -72,6 +76,16 @@ class ModelInfo:
     def calibrated(self) -> bool:
         """Whether score weights and threshold were fitted, on data that are named."""
         return bool(self.calibration_hash)
+
+    @property
+    def threshold_of_scans(self) -> float:
+        """From which probability on a scan is "Tumor": the scans' own, else that of slices."""
+        return self.threshold if self.scan_threshold is None else self.scan_threshold
+
+    @property
+    def operating_point_of_scans(self) -> str:
+        """What `threshold_of_scans` was chosen for."""
+        return self.operating_point if self.scan_threshold is None else SCAN_POINT
 
 
 def write_model(

@@ -6,16 +6,19 @@ prints a table in Markdown. A number that moves as far as it matters leans on to
 """
 
 import argparse
+import math
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from brainai.data.dataset import SliceRecord, read_records
 from brainai.errors import BrainAIError, DataError
-from brainai.evaluation.calibration import score_valid
-from brainai.evaluation.valid import ValidScores, fit
+from brainai.evaluation.calibration import fit_scans, score_valid
+from brainai.evaluation.valid import ValidScores, fit, voters
+from brainai.evaluation.whole_scans import Verdict
 from brainai.hub.pull import fetch_model
 from brainai.model.folder import load_model, load_scope
 from brainai.model.scope import KINDS, Scope
@@ -37,15 +40,20 @@ def leave_one_out(
     whole = fitted(np.ones(len(patients), bool))
     without = [fitted(patients != one) for one in np.unique(patients)]
     return {
-        name: (value, *(edge(one[name] for one in without) for edge in (min, max)))
+        name: (value, *(float(edge([one[name] for one in without])) for edge in (np.min, np.max)))
         for name, value in whole.items()
     }
 
 
-def answer_numbers(valid: ValidScores) -> Numbers:
-    """What makes a label and an outline, fitted to these slices."""
+def answer_numbers(
+    valid: ValidScores, records: Sequence[SliceRecord], data: Path, image_size: int
+) -> Numbers:
+    """What makes a label and an outline, fitted to these slices, and the verdict on a scan; NaN
+    where there are no scans to fit that to."""
     found = fit(valid)
     of_class, of_mask, constant = found.score_weights
+    verdict = fit_scans(valid, found, records, data, image_size)
+    verdict = verdict or Verdict((math.nan,) * 3, math.nan)
     return {
         "mask shift": found.mask_shift,
         "weight of the class score": of_class,
@@ -54,6 +62,10 @@ def answer_numbers(valid: ValidScores) -> Numbers:
         "threshold": found.thresholds.operating,
         "sensitive point": found.thresholds.sensitive,
         "Youden point": found.thresholds.youden,
+        "scans: weight of the peak": verdict.scan_weights[0],
+        "scans: weight of what is outlined": verdict.scan_weights[1],
+        "scans: constant": verdict.scan_weights[2],
+        "scans: threshold": verdict.scan_threshold,
     }
 
 
@@ -89,7 +101,15 @@ def stability(model: str, data: Path) -> str:
             f"{data}: expected two patients or more in valid with slices of each class, found "
             f"{of_class[0]} without tumour and {of_class[1]} with. Prepare more patients."
         )
-    rows = leave_one_out(lambda chosen: answer_numbers(valid.take(chosen)), valid.patient)
+    records = read_records(data)
+    records = [records[row] for row in voters(records)]
+
+    def fitted(chosen: np.ndarray) -> Numbers:
+        own = [records[row] for row in np.flatnonzero(chosen)]
+        return answer_numbers(valid.take(chosen), own, data, info.image_size)
+
+    rows = leave_one_out(fitted, valid.patient)
+    rows = {name: row for name, row in rows.items() if not np.isnan(row).any()}
     scope = load_scope(weights.folder)
     if scope is not None:
         rows |= scope_rows(scope, data)

@@ -42,6 +42,7 @@ TOLD = (
     "sensitive_threshold",
     "youden_threshold",
     "operating_point",
+    "scan_threshold",
 )
 WEIGHTS_TOLD = ("repository", "revision", "commit", "notice")  # and no folder of the server
 

@@ -161,6 +161,7 @@ def test_no_tumour_and_the_area_of_an_axial_pixel(tmp_path: Path) -> None:
     study = read_study(only_case(tmp_path))
     np.testing.assert_array_equal(study.sequences[0].transpose(2, 1, 0), brain(1))
     assert (study.modalities, study.pixel_area_mm2) == (("flair",), 0.25)
+    assert study.slice_step_mm == 3.0
     assert not study.masks.any()
     assert study.lesions is None
 
@@ -170,7 +171,7 @@ def test_other_axes_in_the_file_give_the_same_axial_slices(tmp_path: Path, axes:
     write_scan(tmp_path / "p1" / "flair.nii.gz", brain(1), axes, spacing=(1.0, 1.0, 2.0))
     study = read_study(only_case(tmp_path))
     np.testing.assert_array_equal(study.sequences[0].transpose(2, 1, 0), brain(1))
-    assert study.pixel_area_mm2 == 1.0
+    assert (study.pixel_area_mm2, study.slice_step_mm) == (1.0, 2.0)
 
 
 def test_pixels_become_square_and_their_area_that_of_the_smaller_side(tmp_path: Path) -> None:

@@ -14,7 +14,9 @@ from toy import write_dataset
 from brainai.data.dataset import SliceRecord, read_records, write_records
 from brainai.data.store import open_store
 from brainai.evaluation.calibration import OPERATING_POINT, calibrate, score_valid
+from brainai.evaluation.score import score_split
 from brainai.evaluation.valid import best_shift, fit, fit_score_weights
+from brainai.evaluation.whole_scans import measure_scans
 from brainai.model.answer import answer
 from brainai.model.folder import ModelInfo
 from brainai.model.network import Output, build_network
@@ -42,6 +44,9 @@ class BrightMask(nn.Module):
         torch.manual_seed(0)
         stands_out = images[:, :1] - 2 * images.mean((1, 2, 3), keepdim=True)
         return Output(torch.randn(len(images), 2), 20 * stands_out + self.decoder.mask.bias)
+
+    def explain(self, images: torch.Tensor) -> tuple[Output, torch.Tensor]:
+        return self(images), images[:, 0]
 
 
 @pytest.fixture(scope="module")
@@ -157,3 +162,18 @@ def test_people_without_a_tumour_in_valid_are_named_in_the_operating_point(tmp_p
         "best Dice (F1) on validation patients, specificity of at least 97 % in those without a "
         "tumour"
     )
+
+
+def test_scans_with_and_without_a_tumour_give_a_verdict_of_their_own(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path)
+    assert calibrate(BrightMask(), INFO, folder).scan_weights is None  # all scans have a tumour
+    records = read_records(folder)  # slices with an even index show no tumour
+    free = [r for r in records if r.case_id != "valid0" or r.slice_index % 2 == 0]
+    write_records(folder / "metadata.csv", free)
+    shutil.rmtree(folder / ".store")
+    network = BrightMask(bias=-3.0)
+    info = calibrate(network, INFO, folder)
+    assert info.scan_weights[1] > 0
+    measured = measure_scans(score_split(network, info, folder, "valid"), info, folder)["groups"]
+    assert (measured["all"]["found"], measured["all"]["wrongly_called"]) == (2, 0)
+    assert (measured["all"]["n_tumor"], measured["all"]["n_tumor_free"]) == (2, 1)

@@ -119,8 +119,20 @@ def test_it_says_what_was_fitted_and_what_was_not(info, report) -> None:
     assert (
         "Fitted on patients of `valid`: what cannot be judged. Not fitted: probability, threshold."
     ) in unfitted
+    with_scans = model_card(replace(info, scan_weights=(1.0, 1.0, 0.0)), report)
+    assert "threshold, the verdict on whole scans, what cannot be judged." in with_scans
     neither = model_card(replace(info, calibration_hash="", scope=False), report)
     assert "Fitted on patients of `valid`: nothing." in neither
+
+
+def test_whole_scans_stand_beside_slices_where_the_report_has_them(info, report) -> None:
+    assert "Whole scans" not in model_card(info, report)
+    group = {"n_tumor": 2, "found": 2, "n_tumor_free": 1, "wrongly_called": 0}
+    group |= {"tumor": [0.8, 0.9], "tumor_free": [0.1]}
+    scans = {"threshold": 0.5, "groups": {"all": group}}
+    assert "| all | 2 of 2 | 0.800 | 0 of 1 | 0.100 |" in model_card(
+        info, report | {"scans": scans}
+    )
 
 
 def test_what_was_written_by_hand_is_told_of_the_weights_it_was_written_for(info, report) -> None:

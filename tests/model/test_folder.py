@@ -56,6 +56,8 @@ OTHER = {  # what a value is changed to where its type alone does not tell
     "config_hash": "",
     "sensitive_threshold": 0.05,
     "youden_threshold": 0.25,
+    "scan_weights": [0.6, 1.3, -3.8],
+    "scan_threshold": 0.4,
     "format_version": 1,
     "training": {"command": "by hand"},
 }
