@@ -14,6 +14,7 @@ import hashlib
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -43,6 +44,7 @@ also_copy =
 pytest_add_cli_args =
     -m
     not slow and not browser and not distributed
+    --deselect=tests/evaluation/test_command_line.py::test_without_out_nothing_is_written
 pytest_add_cli_args_test_selection =
     tests/training
     tests/evaluation
@@ -53,6 +55,7 @@ process_isolation = forkserver
 timeout_multiplier = 4
 timeout_constant = 10
 """
+GIT = shutil.which("git") or "git"
 # A main module with a file would be imported, and run, by the workers that the tests start.
 MUTMUT = [sys.executable, "-c", "from mutmut.__main__ import cli; cli(prog_name='mutmut')"]
 WORDS = {  # calls whose arguments are shown to people
@@ -163,12 +166,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--commit", default="HEAD")
     parser.add_argument("--count", type=int, default=270, help="mutants in the sample")
-    parser.add_argument("--work", type=Path, help="new folder for the clone (default: temporary)")
+    parser.add_argument("--work", type=Path, help="folder for the clone (default: a new one)")
     options = parser.parse_args()
     clone = options.work or Path(tempfile.mkdtemp()) / "brainai"
-    subprocess.run(["git", "clone", "-q", REPOSITORY, clone], check=True)
-    commit = subprocess.check_output(["git", "rev-parse", options.commit], cwd=REPOSITORY)
-    subprocess.run(["git", "checkout", "-q", commit.strip()], cwd=clone, check=True)
+    if not clone.exists():
+        subprocess.run([GIT, "clone", "-q", REPOSITORY, clone], check=True)
+        commit = subprocess.check_output([GIT, "rev-parse", options.commit], cwd=REPOSITORY)
+        subprocess.run([GIT, "checkout", "-q", commit.strip()], cwd=clone, check=True)
     (clone / "setup.cfg").write_text(SETTINGS)
     mutmut(clone, "none")  # makes the mutants, and notes which tests call which function
     stats = clone / "mutants" / "mutmut-stats.json"
