@@ -208,3 +208,34 @@ def test_slices_and_sources_both_reach_the_sensitivity() -> None:
     weight = [0.5] * 100 + [12.5] * 4 + [1.0]
     sensitive, _ = find_thresholds(probability, of_slices([1] * 104 + [0], weight))
     assert sensitive == pytest.approx(0.075)  # by sources alone 97 % would do, at 0.8
+
+
+def test_thresholds_keep_what_lies_at_them() -> None:
+    probability = np.array([2 / 3, 1 / 3])
+    sensitive, youden = find_thresholds(probability, of_slices([1, 0]))
+    assert sensitive == youden == 0.5
+    sensitive, _ = find_thresholds(np.array([1 / 3, 1 / 3, 1 / 3]), of_slices([1, 1, 0]))
+    assert sensitive == 0.166666  # half of a third, cut to six decimals and not rounded up
+
+
+def test_two_classes_and_mask_scores_are_weighed_as_logistic_regression_does() -> None:
+    class_score, mask_score = np.array([2.0, 1.0, -1.0, -2.0]), np.array([1.0, -1.0, 1.0, -1.0])
+    valid = ValidScores(np.array([1, 1, 0, 0]), np.ones(4), class_score, mask_score)
+    of_class, of_mask, constant = fit_score_weights(valid)
+    assert of_class > 0.5  # tells the classes apart
+    assert abs(of_mask) < of_class  # and the mask does not
+    assert constant == pytest.approx(0, abs=1e-3)
+    of_class_alone = replace(INFO, score_weights=(2.0, 0.5, 1.0))
+    assert valid.log_odds(of_class_alone).tolist() == [5.5, 2.5, -0.5, -3.5]
+
+
+def test_a_patient_without_a_known_mask_moves_no_mask(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path)
+    unknown = [
+        replace(r, mask_file_name="", tumor_pixels=-1) if r.label else r
+        for r in read_records(folder)
+    ]
+    write_records(folder / "metadata.csv", unknown)
+    network = BrightMask(bias=-9.0)
+    assert fit_mask_bias(network, INFO, folder) == 0
+    assert network.decoder.mask.bias.item() == -9
