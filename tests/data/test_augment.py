@@ -172,7 +172,7 @@ def grey(level: int = 100, channels: int = 1) -> torch.Tensor:
 
 
 def changed_by(name: str, most: float, column: int, planes: torch.Tensor) -> torch.Tensor:
-    """Pictures after one change alone: of a first slice the least there is, of a second the most."""
+    """Pictures after one change alone: of one slice by the least, of one by the most."""
     random = torch.full((len(planes), AUGMENT_COLUMNS), 0.5)
     random[:, GREY][:, column] = torch.tensor([0.0, 1.0])
     images, _ = augment(planes, random, Augmentation(**{**vars(NOTHING), name: most}))
