@@ -38,6 +38,7 @@ do_not_mutate =
     brainai/evaluation/figures.py
     brainai/evaluation/cohort_figures.py
 also_copy =
+    conftest.py
     train.py
     app.py
     weights
@@ -54,6 +55,17 @@ pytest_add_cli_args_test_selection =
 process_isolation = forkserver
 timeout_multiplier = 4
 timeout_constant = 10
+"""
+CHEAP_TESTS_FIRST = """import json
+from pathlib import Path
+
+STATS = Path(__file__).with_name("mutmut-stats.json")
+
+
+def pytest_collection_modifyitems(items):
+    if STATS.exists():
+        seconds = json.loads(STATS.read_text())["duration_by_test"]
+        items.sort(key=lambda item: seconds.get(item.nodeid, 0))
 """
 GIT = shutil.which("git") or "git"
 # A main module with a file would be imported, and run, by the workers that the tests start.
@@ -174,6 +186,7 @@ def main() -> None:
         commit = subprocess.check_output([GIT, "rev-parse", options.commit], cwd=REPOSITORY)
         subprocess.run([GIT, "checkout", "-q", commit.strip()], cwd=clone, check=True)
     (clone / "setup.cfg").write_text(SETTINGS)
+    (clone / "conftest.py").write_text(CHEAP_TESTS_FIRST)
     mutmut(clone, "none")  # makes the mutants, and notes which tests call which function
     stats = clone / "mutants" / "mutmut-stats.json"
     if not stats.exists():

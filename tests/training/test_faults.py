@@ -1,6 +1,8 @@
 """Checkpoints and weights: on a full disk, and damaged in every way."""
 
+import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ import torch
 from accelerate.state import AcceleratorState
 from faults import damage, every_damage, listing, small_files
 
-from brainai.errors import StorageError, WeightsError
+from brainai.errors import ConfigError, StorageError, WeightsError
 from brainai.model.folder import ModelInfo, load_model, write_model
 from brainai.model.network import build_network
 from brainai.training.checkpoints import (
@@ -16,8 +18,10 @@ from brainai.training.checkpoints import (
     load_best,
     load_checkpoint,
     log_epoch,
+    read_history,
     save_best,
     save_checkpoint,
+    write_config,
 )
 from brainai.training.config import TrainConfig, parse_config
 from train import main
@@ -153,3 +157,45 @@ def test_train_py_ends_with_one_line_on_a_full_disk(
     assert said.splitlines()[-1].endswith("Add --resume to go on from the last checkpoint.")
     assert "Traceback" not in said
     assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_a_run_without_a_checkpoint_begins_anew(config: TrainConfig) -> None:
+    for name in ("last.pt", "previous.pt"):
+        (config.out / "checkpoints" / name).unlink()
+    assert load_checkpoint(config) is None
+
+
+def test_a_run_of_another_recipe_is_not_gone_on_with(config: TrainConfig) -> None:
+    with pytest.raises(ConfigError, match=r"was trained with another clip_norm, seed: resume"):
+        load_checkpoint(replace(config, seed=5, clip_norm=2.0))
+
+
+def test_only_stages_that_have_begun_must_be_the_same(config: TrainConfig) -> None:
+    """Two epochs of the second stage are done: the third may change, the second may not."""
+    first, second, third = config.stages
+    longer = replace(config, stages=(first, second, replace(third, epochs=9)))
+    assert load_checkpoint(longer)[0].epoch == 2
+    with pytest.raises(ConfigError, match="another stages"):
+        load_checkpoint(replace(config, stages=(first, replace(second, epochs=9), third)))
+
+
+def test_an_epoch_that_is_repeated_takes_its_place_in_the_log(config: TrainConfig) -> None:
+    log_epoch(config.out, {"stage": 2, "epoch": 0, "auroc": 0.6})
+    log_epoch(config.out, {"stage": 1, "epoch": 1, "auroc": 0.7})
+    assert [(e["stage"], e["epoch"], e["auroc"]) for e in read_history(config.out)] == [
+        (1, 0, 0.5),
+        (1, 1, 0.7),
+    ]
+
+
+def test_best_weights_are_those_that_were_saved(config: TrainConfig) -> None:
+    saved, other = build_network("test_resnet"), build_network("test_resnet")
+    save_best(config.out, saved)
+    load_best(config.out, other)
+    for name, value in saved.state_dict().items():
+        assert torch.equal(value, other.state_dict()[name]), name
+
+
+def test_the_configuration_is_written_as_json(config: TrainConfig) -> None:
+    write_config(config.out, {"data": Path("d"), "seed": 3})
+    assert json.loads((config.out / "config.json").read_text()) == {"data": "d", "seed": 3}
