@@ -54,7 +54,7 @@ pytest_add_cli_args_test_selection =
     tests/data/test_augment.py
 process_isolation = forkserver
 timeout_multiplier = 4
-timeout_constant = 10
+timeout_constant = 30
 """
 CHEAP_TESTS_FIRST = """import json
 from pathlib import Path
@@ -152,16 +152,19 @@ def wilson(killed: int, count: int) -> tuple[float, float]:
     return middle - away, middle + away
 
 
-def share_fixtures(stats: Path) -> None:
-    """mutmut notes what a shared fixture calls for the first test that asks for it: let all tests
-    of its file count."""
+def share_fixtures(clone: Path) -> None:
+    """mutmut notes what a shared fixture calls for the first test that asks for it: where a file
+    has such a fixture, let all of its tests count."""
+    stats = clone / "mutants" / "mutmut-stats.json"
     content = json.loads(stats.read_text())
-    files = defaultdict(list)
+    shared = defaultdict(set)
     for test in content["duration_by_test"]:
-        files[test.partition("::")[0]].append(test)
-    called = content["tests_by_mangled_function_name"]
-    for name, tests in called.items():
-        called[name] = [t for file in {t.partition("::")[0] for t in tests} for t in files[file]]
+        file = test.partition("::")[0]
+        if 'scope="module"' in (clone / file).read_text():
+            shared[file].add(test)
+    for name, tests in content["tests_by_mangled_function_name"].items():
+        more = (shared[test.partition("::")[0]] for test in tests)
+        content["tests_by_mangled_function_name"][name] = sorted(set(tests).union(*more))
     stats.write_text(json.dumps(content))
 
 
@@ -178,7 +181,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--commit", default="HEAD")
     parser.add_argument("--count", type=int, default=270, help="mutants in the sample")
-    parser.add_argument("--work", type=Path, help="folder for the clone (default: a new one)")
+    parser.add_argument("--work", type=Path, help="folder for the clone, to go on where a run ended (default: a new one)")
     options = parser.parse_args()
     clone = options.work or Path(tempfile.mkdtemp()) / "brainai"
     if not clone.exists():
@@ -187,23 +190,34 @@ def main() -> None:
         subprocess.run([GIT, "checkout", "-q", commit.strip()], cwd=clone, check=True)
     (clone / "setup.cfg").write_text(SETTINGS)
     (clone / "conftest.py").write_text(CHEAP_TESTS_FIRST)
-    mutmut(clone, "none")  # makes the mutants, and notes which tests call which function
-    stats = clone / "mutants" / "mutmut-stats.json"
-    if not stats.exists():
-        sys.exit(f"mutmut ended early: see {clone / 'mutmut.log'}.")
-    share_fixtures(stats)
+    if not (clone / "mutants" / "mutmut-stats.json").exists():
+        mutmut(clone, "none")  # makes the mutants, and notes which tests call which function
+        if not (clone / "mutants" / "mutmut-stats.json").exists():
+            sys.exit(f"mutmut ended early: see {clone / 'mutmut.log'}.")
+        share_fixtures(clone)
     mutants = read_mutants(clone)
     drawn = sample(mutants, options.count)
-    mutmut(clone, *(name for names in drawn.values() for name in names))
+    results = read_results(clone)
+    asked = [name for names in drawn.values() for name in names if results[name] is None]
+    if asked:
+        mutmut(clone, *asked)
     tell(clone, mutants, drawn)
+
+
+def read_results(clone: Path) -> dict[str, int | None]:
+    """What mutmut found of every mutant: an exit status, None where it was not asked."""
+    return {
+        name: code
+        for meta in (clone / "mutants").rglob("*.py.meta")
+        for name, code in json.loads(meta.read_text())["exit_code_by_key"].items()
+    }
 
 
 def tell(clone: Path, mutants: dict[str, dict[str, str]], drawn: dict[str, list[str]]) -> None:
     """Print the table and the survivors."""
     print("| module | mutants | in the sample | killed |\n|---|---|---|---|")
-    left, killed = [], 0
+    left, killed, results = [], 0, read_results(clone)
     for module, names in drawn.items():
-        results = json.loads((clone / "mutants" / f"{module}.meta").read_text())["exit_code_by_key"]
         lived = [name for name in names if results[name] not in KILLED]
         left += [(name, results[name], mutants[module][name]) for name in lived]
         killed += len(names) - len(lived)
