@@ -1,7 +1,7 @@
 """Share of mutants that the fast tests kill, on a sample of the modules that decide figures.
 
     pip install mutmut==3.8.1
-    python -m benchmarks.mutation [--commit HEAD] [--count 270] [--work FOLDER]
+    python -m benchmarks.mutation [--commit HEAD] [--count 150] [--work FOLDER]
 
 mutmut changes one expression at a time in a clone of the repository, and runs the tests that call
 the changed function. Mutants of words and looks are left out. The sample is those mutants of each
@@ -180,8 +180,12 @@ def main() -> None:
     """Clone, mutate, draw, test, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--commit", default="HEAD")
-    parser.add_argument("--count", type=int, default=270, help="mutants in the sample")
-    parser.add_argument("--work", type=Path, help="folder for the clone, to go on where a run ended (default: a new one)")
+    parser.add_argument("--count", type=int, default=150, help="mutants in the sample")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        help="of the clone; goes on with what is there",
+    )
     options = parser.parse_args()
     clone = options.work or Path(tempfile.mkdtemp()) / "brainai"
     if not clone.exists():

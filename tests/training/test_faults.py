@@ -1,5 +1,6 @@
 """Checkpoints and weights: on a full disk, and damaged in every way."""
 
+import errno
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from faults import damage, every_damage, listing, small_files
 
@@ -24,6 +26,7 @@ from brainai.training.checkpoints import (
     write_config,
 )
 from brainai.training.config import TrainConfig, parse_config
+from brainai.training.distributed import in_main_process, main_process_first
 from train import main
 
 
@@ -199,3 +202,16 @@ def test_best_weights_are_those_that_were_saved(config: TrainConfig) -> None:
 def test_the_configuration_is_written_as_json(config: TrainConfig) -> None:
     write_config(config.out, {"data": Path("d"), "seed": 3})
     assert json.loads((config.out / "config.json").read_text()) == {"data": "d", "seed": 3}
+
+
+@pytest.mark.parametrize("file", [None, "here"])
+def test_what_a_disk_refuses_is_told_whether_the_file_is_known_or_not(file: str | None) -> None:
+    def write() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", file)
+
+    with pytest.raises(StorageError, match=file or "A file cannot be written"):
+        in_main_process(Accelerator(cpu=True), write)
+
+
+def test_what_the_main_process_finds_is_given_back() -> None:
+    assert main_process_first(Accelerator(cpu=True), lambda a, b: a + b, 1, 2) == 3
