@@ -177,3 +177,15 @@ def test_scans_with_and_without_a_tumour_give_a_verdict_of_their_own(tmp_path: P
     measured = measure_scans(score_split(network, info, folder, "valid"), info, folder)["groups"]
     assert (measured["all"]["found"], measured["all"]["wrongly_called"]) == (2, 0)
     assert (measured["all"]["n_tumor"], measured["all"]["n_tumor_free"]) == (2, 1)
+
+
+def test_a_patient_without_a_known_mask_moves_no_mask(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path)
+    unknown = [
+        replace(r, mask_file_name="", tumor_pixels=-1) if r.label else r
+        for r in read_records(folder)
+    ]
+    write_records(folder / "metadata.csv", unknown)
+    network = BrightMask(bias=-9.0)
+    calibrate(network, INFO, folder)
+    assert network.decoder.mask.bias.item() == -9

@@ -305,3 +305,53 @@ def test_a_report_that_is_none_is_told(tmp_path):
     for path in (tmp_path / "report.json", tmp_path / "nowhere.json"):
         with pytest.raises(DataError, match=r"expected a report\.json of this version"):
             read_report(path)
+
+
+def test_a_report_holds_all_that_it_promises(cohort, make_scores):
+    before = replace(cohort, uncalibrated=1 - cohort.probability, mask_hit=cohort.label)
+    figure = {"value": 1.0}
+    report = build_report(
+        before, 0.4, ABOUT, {"place": make_scores([0, 1], [0.1, 0.9])}, {"spots": figure},
+        {"half": 0.5}, {"to keep": {}}, {"groups": {}},
+        [{"about": {"a": 1}, "all": {"figures": {"dice": figure}}}],
+    )  # fmt: skip
+    assert report["format_version"] == 1
+    assert report["threshold"] == 0.4
+    assert report["interval"] == {
+        "method": "percentile bootstrap over patients",
+        "level_percent": 95,
+        "resamples": 2000,
+        "seed": 0,
+    }
+    assert (report["n_slices"], report["n_positive_slices"]) == (120, 60)
+    assert set(report["source"]) == {"lgg", "brats"}
+    assert set(report["before_calibration"]) == {"all", "lgg", "brats"}
+    said_the_contrary = report["before_calibration"]["all"]["brier"]["value"]
+    assert said_the_contrary > 2 * report["all"]["figures"]["brier"]["value"]
+    assert set(report["before_calibration"]["all"]) == {"ece", "brier"}
+    assert report["baselines"]["place"]["all"].keys() == {"auroc"}
+    assert report["baselines"]["place"]["all"]["auroc"]["value"] == 1
+    assert report["hits"]["mask"]["value"] == 0.5  # of 120 slices with a known hit, 60 with tumour
+    assert report["phantoms"] == {"spots": figure}
+    assert report["points"]["half"]["threshold"] == 0.5
+    assert report["points"]["half"]["all"].keys() == {"dice", "sensitivity", "specificity"}
+    assert report["scope"] == {"to keep": {}}
+    assert report["scans"] == {"groups": {}}
+    assert report["others"] == [{"about": {"a": 1}, "figures": {"dice": figure}}]
+    assert report["size"] == {}
+
+
+def test_everything_given_to_write_stands_in_the_file(tmp_path, cohort):
+    figure = {"value": 1.0, "low": 1.0, "high": 1.0, "n_patients": 1, "n_slices": 1}
+    sized = replace(cohort, tumor_pixels=cohort.label * 60)
+    written = write_report(
+        tmp_path, sized, threshold=0.5, about=ABOUT, phantoms={"spots": figure},
+        points={"half": 0.5}, scope={"to keep": {"FLAIR": figure}},
+        baselines={"place": cohort},
+    )  # fmt: skip
+    report = unsealed((tmp_path / "report.json").read_bytes())
+    assert report == written
+    for part in ("phantoms", "points", "scope", "baselines", "size"):
+        assert report[part], part
+    assert (tmp_path / "figures" / "sizes.png").exists()
+    assert set(report["size"]) == {"50 to 199"}

@@ -171,6 +171,20 @@ def test_equal_probabilities_are_never_parted() -> None:
     assert tuple(found) == pytest.approx((0.45, 0.45, 0.45))
 
 
+def test_thresholds_are_cut_and_not_rounded_so_that_what_lies_at_them_reaches_them() -> None:
+    assert find_thresholds(np.array([2 / 3, 1 / 3]), of_slices([1, 0])).sensitive == 0.5
+    alike = find_thresholds(np.array([1 / 3, 1 / 3, 1 / 3]), of_slices([1, 1, 0]))
+    assert tuple(alike) == (0.166666, 0.166666, 0.166666)  # half of a third
+
+
+def test_the_score_that_tells_the_classes_apart_gets_the_weight() -> None:
+    valid = of_slices([1, 1, 0, 0], score=[2.0, 1.0, -1.0, -2.0], mask=[1.0, -1.0, 1.0, -1.0])
+    of_class, of_mask, constant = fit_score_weights(valid)
+    assert of_class > 0.5
+    assert abs(of_mask) < of_class
+    assert constant == pytest.approx(0, abs=1e-3)
+
+
 def test_certain_scores_leave_thresholds_that_find_them() -> None:
     """All tumours are certain, at log-odds of 25 to 40: their probabilities are 1 but for 1e-11."""
     score = np.concatenate([np.linspace(25, 40, 40), np.linspace(-40, -25, 40)])
