@@ -1,4 +1,5 @@
-"""The recipe, top to bottom: stages of growing pictures, best weights on `test`, model folder.
+"""The recipe, top to bottom: stages of growing pictures, the best weights by `valid`, their report
+on `test`, model folder.
 
     accelerate launch train.py --data DATASET --out RUN              # from ImageNet weights
     accelerate launch train.py --preset scratch --data DATASET --out RUN

@@ -1,7 +1,7 @@
 """Share of mutants that the fast tests kill, on a sample of the modules that decide figures.
 
     pip install mutmut==3.8.1
-    python -m benchmarks.mutation [--commit HEAD] [--count 270] [--work FOLDER]
+    python -m benchmarks.mutation [--commit HEAD] [--count 150] [--work FOLDER]
 
 mutmut changes one expression at a time in a clone of the repository, and runs the tests that call
 the changed function. Mutants of words and looks are left out. The sample is those mutants of each
@@ -14,6 +14,7 @@ import hashlib
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -37,12 +38,14 @@ do_not_mutate =
     brainai/evaluation/figures.py
     brainai/evaluation/cohort_figures.py
 also_copy =
+    conftest.py
     train.py
     app.py
     weights
 pytest_add_cli_args =
     -m
     not slow and not browser and not distributed
+    --deselect=tests/evaluation/test_command_line.py::test_without_out_nothing_is_written
 pytest_add_cli_args_test_selection =
     tests/training
     tests/evaluation
@@ -51,8 +54,20 @@ pytest_add_cli_args_test_selection =
     tests/data/test_augment.py
 process_isolation = forkserver
 timeout_multiplier = 4
-timeout_constant = 10
+timeout_constant = 30
 """
+CHEAP_TESTS_FIRST = """import json
+from pathlib import Path
+
+STATS = Path(__file__).with_name("mutmut-stats.json")
+
+
+def pytest_collection_modifyitems(items):
+    if STATS.exists():
+        seconds = json.loads(STATS.read_text())["duration_by_test"]
+        items.sort(key=lambda item: seconds.get(item.nodeid, 0))
+"""
+GIT = shutil.which("git") or "git"
 # A main module with a file would be imported, and run, by the workers that the tests start.
 MUTMUT = [sys.executable, "-c", "from mutmut.__main__ import cli; cli(prog_name='mutmut')"]
 WORDS = {  # calls whose arguments are shown to people
@@ -137,16 +152,19 @@ def wilson(killed: int, count: int) -> tuple[float, float]:
     return middle - away, middle + away
 
 
-def share_fixtures(stats: Path) -> None:
-    """mutmut notes what a shared fixture calls for the first test that asks for it: let all tests
-    of its file count."""
+def share_fixtures(clone: Path) -> None:
+    """mutmut notes what a shared fixture calls for the first test that asks for it: where a file
+    has such a fixture, let all of its tests count."""
+    stats = clone / "mutants" / "mutmut-stats.json"
     content = json.loads(stats.read_text())
-    files = defaultdict(list)
+    shared = defaultdict(set)
     for test in content["duration_by_test"]:
-        files[test.partition("::")[0]].append(test)
-    called = content["tests_by_mangled_function_name"]
-    for name, tests in called.items():
-        called[name] = [t for file in {t.partition("::")[0] for t in tests} for t in files[file]]
+        file = test.partition("::")[0]
+        if 'scope="module"' in (clone / file).read_text():
+            shared[file].add(test)
+    for name, tests in content["tests_by_mangled_function_name"].items():
+        more = (shared[test.partition("::")[0]] for test in tests)
+        content["tests_by_mangled_function_name"][name] = sorted(set(tests).union(*more))
     stats.write_text(json.dumps(content))
 
 
@@ -162,31 +180,48 @@ def main() -> None:
     """Clone, mutate, draw, test, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--commit", default="HEAD")
-    parser.add_argument("--count", type=int, default=270, help="mutants in the sample")
-    parser.add_argument("--work", type=Path, help="new folder for the clone (default: temporary)")
+    parser.add_argument("--count", type=int, default=150, help="mutants in the sample")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        help="of the clone; goes on with what is there",
+    )
     options = parser.parse_args()
     clone = options.work or Path(tempfile.mkdtemp()) / "brainai"
-    subprocess.run(["git", "clone", "-q", REPOSITORY, clone], check=True)
-    commit = subprocess.check_output(["git", "rev-parse", options.commit], cwd=REPOSITORY)
-    subprocess.run(["git", "checkout", "-q", commit.strip()], cwd=clone, check=True)
+    if not clone.exists():
+        subprocess.run([GIT, "clone", "-q", REPOSITORY, clone], check=True)
+        commit = subprocess.check_output([GIT, "rev-parse", options.commit], cwd=REPOSITORY)
+        subprocess.run([GIT, "checkout", "-q", commit.strip()], cwd=clone, check=True)
     (clone / "setup.cfg").write_text(SETTINGS)
-    mutmut(clone, "none")  # makes the mutants, and notes which tests call which function
-    stats = clone / "mutants" / "mutmut-stats.json"
-    if not stats.exists():
-        sys.exit(f"mutmut ended early: see {clone / 'mutmut.log'}.")
-    share_fixtures(stats)
+    (clone / "conftest.py").write_text(CHEAP_TESTS_FIRST)
+    if not (clone / "mutants" / "mutmut-stats.json").exists():
+        mutmut(clone, "none")  # makes the mutants, and notes which tests call which function
+        if not (clone / "mutants" / "mutmut-stats.json").exists():
+            sys.exit(f"mutmut ended early: see {clone / 'mutmut.log'}.")
+        share_fixtures(clone)
     mutants = read_mutants(clone)
     drawn = sample(mutants, options.count)
-    mutmut(clone, *(name for names in drawn.values() for name in names))
+    results = read_results(clone)
+    asked = [name for names in drawn.values() for name in names if results[name] is None]
+    if asked:
+        mutmut(clone, *asked)
     tell(clone, mutants, drawn)
+
+
+def read_results(clone: Path) -> dict[str, int | None]:
+    """What mutmut found of every mutant: an exit status, None where it was not asked."""
+    return {
+        name: code
+        for meta in (clone / "mutants").rglob("*.py.meta")
+        for name, code in json.loads(meta.read_text())["exit_code_by_key"].items()
+    }
 
 
 def tell(clone: Path, mutants: dict[str, dict[str, str]], drawn: dict[str, list[str]]) -> None:
     """Print the table and the survivors."""
     print("| module | mutants | in the sample | killed |\n|---|---|---|---|")
-    left, killed = [], 0
+    left, killed, results = [], 0, read_results(clone)
     for module, names in drawn.items():
-        results = json.loads((clone / "mutants" / f"{module}.meta").read_text())["exit_code_by_key"]
         lived = [name for name in names if results[name] not in KILLED]
         left += [(name, results[name], mutants[module][name]) for name in lived]
         killed += len(names) - len(lived)

@@ -74,6 +74,21 @@ def test_arrows_point_down_the_road(path: Path) -> None:
                 assert room not in forbidden, f"{name(path)} imports {module}"
 
 
+def undocumented(body: list[ast.stmt]) -> list[str]:
+    """Public functions, classes and methods without a docstring."""
+    found = []
+    for node in body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
+            found += [] if ast.get_docstring(node) else [node.name]
+            found += undocumented(node.body) if isinstance(node, ast.ClassDef) else []
+    return found
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "brainai" / "data").rglob("*.py")), ids=name)
+def test_what_others_call_of_the_data_says_what_it_does(path: Path) -> None:
+    assert undocumented(ast.parse(path.read_text()).body) == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "module",

@@ -20,8 +20,13 @@ from benchmarks.flips import flip_rows
 from brainai.data.dataset import read_info, read_records, write_records
 from brainai.data.lock import hold
 from brainai.data.seals import sealed
+from brainai.evaluation.calibration import score_valid
+from brainai.evaluation.metrics import slice_figures
+from brainai.evaluation.valid import judge
 from brainai.hub.publish import main as publish
-from brainai.training.checkpoints import load_checkpoint
+from brainai.model.folder import ModelInfo
+from brainai.model.network import build_network
+from brainai.training.checkpoints import load_best, load_checkpoint
 from brainai.training.config import parse_config
 
 ROOT = Path(__file__).parents[1]
@@ -200,6 +205,16 @@ def test_on_cpus_batch_norm_sees_the_part_of_its_own_process(
     assert json.loads((whole_run / "config.json").read_text())["processes"] == 1
     assert len(history(tmp_path / "run")) == 4
     assert 10 * ROUNDING < apart(whole_run, tmp_path / "run") < 0.2
+    # Yet both measured what was kept: the weights of the main process.
+    network = build_network("test_resnet")
+    load_best(tmp_path / "run", network)
+    info = ModelInfo(architecture="test_resnet", image_size=32)
+    valid = score_valid(network, info, dataset_folder)
+    measured = judge(valid)
+    logged = max(history(tmp_path / "run"), key=lambda epoch: epoch["selection"])
+    assert logged["mask_dice"] == pytest.approx(measured.mask_dice, abs=ROUNDING)
+    loss = slice_figures(valid.label, measured.probability)["loss"]
+    assert logged["loss"] == pytest.approx(loss, abs=ROUNDING)
 
 
 @pytest.mark.slow

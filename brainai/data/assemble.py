@@ -17,6 +17,7 @@ from brainai.data.splits import choose_splits
 from brainai.errors import DataError
 
 MAX_LINES = 40
+TUMOR_NOT_EXPECTED = ("tumor-free", "pairs", "folders")  # the last two are single pictures
 
 
 @dataclass(frozen=True)
@@ -146,8 +147,8 @@ def _notes(assembled: Assembled) -> list[str]:
         if len(lines) > MAX_LINES:
             notes.append(f"  and {len(lines) - MAX_LINES} more: see joined_persons in dataset.json")
     positive = {record.case_id for record in assembled.records if record.label}
-    volumes = {r.case_id for r in assembled.records if r.source not in ("folders", "tumor-free")}
-    without = sorted(volumes - positive)
+    expected = {r.case_id for r in assembled.records if r.source not in TUMOR_NOT_EXPECTED}
+    without = sorted(expected - positive)
     if without:
         names = ", ".join(without[:8]) + (", …" if len(without) > 8 else "")
         notes += ["", f"{len(without)} cases without a slice with tumour: {names}"]

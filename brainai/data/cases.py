@@ -18,7 +18,9 @@ class Case:
     case_id: unique in a data set; the name of its folders there.
     names: ids of its person, as its names tell; the first is the patient's own.
     folder: where it lies, for messages.
-    files: what to read, by role: "flair", "t1c", "t2", "seg"; "slice 7", "mask 7"; "picture".
+    files: what to read, by role: volumes "flair", "t1c", "t2", "seg" (tumour), "lesions" (of other
+        diseases); files of a series "dicom 7"; pictures "slice 7" and "mask 7", or "picture" and
+        "mask".
     release: of a BraTS study, else None.
     label: of a picture in a class folder, else None.
     """
@@ -45,6 +47,7 @@ class Study:
     masks: `[slices, H, W]` bool, True in whole tumour; None where no outline was drawn.
     names: further ids of the person, found inside the files.
     lesions: `[slices, H, W]` bool, True where it is bright and no tumour; None where not outlined.
+    slice_step_mm: distance of neighbouring slices; 0 where unknown.
     """
 
     modalities: tuple[str, ...]
@@ -53,6 +56,7 @@ class Study:
     pixel_area_mm2: float
     names: tuple[str, ...] = ()
     lesions: np.ndarray | None = None
+    slice_step_mm: float = 0.0
 
     def slices(self) -> Iterator[tuple[int, tuple[np.ndarray, ...], np.ndarray | None]]:
         """Index, planes `[H, W]` of the modalities, and mask `[H, W]` of every slice."""
@@ -62,6 +66,7 @@ class Study:
 
 
 def check_once(case: Case) -> None:
+    """Raises DataError where a role stands twice: which file counts is not told."""
     roles = [role for role, _ in case.files]
     twice = sorted(role for role in set(roles) if roles.count(role) > 1)
     if twice:
@@ -70,6 +75,7 @@ def check_once(case: Case) -> None:
 
 
 def check_not_flat(pixels: np.ndarray, path: Path) -> None:
+    """Raises DataError where all pixels or voxels, of any shape, have one value."""
     if pixels.min() == pixels.max():
         raise DataError(
             f"{path}: expected a scan, found one value, {pixels.flat[0]}, everywhere "

@@ -44,6 +44,7 @@ class SliceRecord:
     pixel_area_mm2: float  # 0 = unknown
     split: str
     lesion_pixels: int = -1  # bright and no tumour, such as plaques; -1 = unknown
+    slice_step_mm: float = 0.0  # distance of the slices of the case; 0 = unknown
 
     @property
     def has_mask(self) -> bool:

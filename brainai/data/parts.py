@@ -7,7 +7,7 @@ last: it says that the case is finished. `metadata.csv` is put together from the
 import json
 import os
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from hashlib import sha256
 from pathlib import Path
 
@@ -42,7 +42,7 @@ class Part:
 def finished(case: Case, out: Path) -> bool:
     """True where the data set holds this case already, made from the files as they are now.
 
-    A case whose part file is damaged does not count.
+    A case whose part file is damaged, or lacks a column of today, does not count.
     """
     try:
         part = read_part(case.case_id, out)
@@ -55,11 +55,15 @@ def read_part(case_id: str, out: Path) -> Part:
     """The part file of a finished case.
 
     Raises:
-        OSError, ValueError, KeyError, TypeError: it is missing or damaged.
+        OSError, ValueError, KeyError, TypeError: it is missing, damaged, or of a version that knew
+            fewer columns.
     """
     values = unsealed((out / PARTS / f"{case_id}.json").read_bytes())
     slices = tuple(
-        SliceRecord(**row | {"modalities": tuple(row["modalities"])})
+        SliceRecord(
+            **{field.name: row[field.name] for field in fields(SliceRecord)}
+            | {"modalities": tuple(row["modalities"])}
+        )
         for row in values.pop("slices")
     )
     return Part(**values | {"names": tuple(values["names"])}, slices=slices)
@@ -168,6 +172,7 @@ def _record(
         pixel_area_mm2=study.pixel_area_mm2,
         split="",
         lesion_pixels=-1 if study.lesions is None else int(np.count_nonzero(study.lesions[index])),
+        slice_step_mm=study.slice_step_mm,
     )
 
 

@@ -18,6 +18,11 @@ UP_TO_THE_LAST = r"(.+)_"  # of 10002_46: 10002
 
 
 def folder_cases(root: Path, positive: str | None) -> Iterator[Case]:
+    """A case for each picture in the two class folders; `positive` names the one with tumour.
+
+    Raises:
+        DataError: there are not two with pictures, or their names do not tell which has tumour.
+    """
     folders = sorted(path for path in visible(root.iterdir()) if path.is_dir())
     pictures = {folder: _pictures(folder) for folder in folders}
     pictures = {folder: found for folder, found in pictures.items() if found}

@@ -13,6 +13,12 @@ from brainai.errors import DataError
 
 
 def read_lgg(case: Case) -> Study:
+    """FLAIR, T1c where there is one, and masks of all slices; the area of a pixel is not known.
+
+    Raises:
+        DataError: a slice or mask is missing, damaged, or of another size; FLAIR is one value
+            everywhere; masks have more than two values.
+    """
     slices = _numbered(case, "slice")
     masks = _numbered(case, "mask")
     folder = case.folder
@@ -73,6 +79,12 @@ def _open_picture(path: Path, channels: int) -> np.ndarray:
 
 
 def read_pair(case: Case) -> Study:
+    """One slice with its mask.
+
+    Raises:
+        DataError: the mask is missing, stands there twice, or has another size or more than two
+            values; a file is damaged.
+    """
     picture, path = case.file("picture"), case.file("mask")
     if path is None:
         raise DataError(
@@ -93,6 +105,11 @@ def read_pair(case: Case) -> Study:
 
 
 def read_picture(case: Case) -> Study:
+    """One slice of a class folder, without a mask where it shows tumour.
+
+    Raises:
+        DataError: it is damaged, or no grey slice.
+    """
     pixels = _decode(case.file("picture"))
     masks = None if case.label else np.zeros((1, *pixels.shape), bool)
     return Study(("flair",), (pixels[None],), masks, 0.0, (same_pixels(pixels),))

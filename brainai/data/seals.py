@@ -24,6 +24,7 @@ class SealedWriter:
         self._digest = hashlib.sha256()
 
     def write(self, data: bytes | memoryview) -> int:
+        """Write bytes; how many there were. Raises what the file raises."""
         self._digest.update(data)
         return self._file.write(data)
 

@@ -78,6 +78,7 @@ def _read_volumes(case: Case) -> Study:
         masks=masks.transpose(2, 1, 0),
         pixel_area_mm2=round(float(flair.spacing_mm[0] * flair.spacing_mm[1]), 6),
         names=() if case.source == "phantom" else tcga_ids("\n".join(texts)),
+        slice_step_mm=_step_mm(flair),
     )
 
 
@@ -110,7 +111,12 @@ def _read_tumor_free(case: Case) -> Study:
         pixel_area_mm2=round(float(x * y if _is_square(x, y) else min(x, y) ** 2), 6),
         names=(*tcga_ids(flair.header_text), same_pixels(flair.voxels)),
         lesions=lesions,
+        slice_step_mm=_step_mm(flair),
     )
+
+
+def _step_mm(volume: Volume) -> float:
+    return round(float(volume.spacing_mm[2]), 4)
 
 
 def _is_square(x: float, y: float) -> bool:

@@ -2,11 +2,18 @@
 
 sub-01/ses-02/anat/sub-01_ses-02_FLAIR.nii.gz   BIDS: sub-01 is the patient
 msl_test01/msl_test01_flair.nii.gz              a folder of its own: its name is the case's
-scans/a.nii, scans/b.mha                        several in one folder: their own names too
+anna/a.nii, anna/b.mha                          several in one folder: their own names too
 patient07/…/IM0001                              DICOM: one examination directly under the root
 
 Where any file says FLAIR, only those that do are scans. Masks of other diseases, as
-p1_lesion.nii.gz beside p1_flair.nii.gz, or under derivatives/ of BIDS, belong to the scan.
+p1_lesion.nii.gz beside p1_flair.nii.gz, or under derivatives/ of BIDS, belong to the scan. Brain
+masks are passed over. A scan and what was made of it, as p1_flair_stripped.nii.gz, are refused.
+
+The patient is what a name as sub-01 or patient07 says, wherever it stands. Else all that lies in
+one folder directly under the root is one patient's: folders of sites are roots of their own. Of a
+file directly under the root, the name up to the word FLAIR counts. A visit at the end is cut off:
+_v2, _ses-2, and _02 or _20240131 where a number is left, as in training01_02, not in ms_02.
+To join two people costs a little data; to part one person would leak from train to test.
 """
 
 import re
@@ -17,21 +24,30 @@ from pathlib import Path
 from brainai.data.cases import Case, safe_name
 from brainai.data.identity import tcga_ids
 from brainai.data.packed import SCAN_SUFFIXES
+from brainai.errors import DataError
 
 ASIDE = ("derivatives", "sourcedata", "code")  # of BIDS: no scans as acquired
 SEQUENCE_FOLDERS = ("anat", "flair", "t2f")  # say what lies in them, not whose it is
 DICOM_SUFFIXES = ("", ".dcm", ".ima")
 SAYS_FLAIR = re.compile(r"flair|(?<![a-z])t2f(?![a-z])", re.IGNORECASE)
-MASK = re.compile(r"(?:^|[-_.])(?:mask|lesions?|d?seg|roi)$", re.IGNORECASE)
-# What a scan and its masks have after the name that they share. Brain masks keep "desc-brain".
-ENDINGS = re.compile(
-    r"(?:[-_.]?(?:flair|t2f|space-flair|(?:label|desc)-lesions?|mask|lesions?|d?seg|roi))+$",
+MASK = re.compile(r"(?:mask|(?<![a-z])(?:lesions?|d?seg|roi|gt))(?:[-_]?\d+)?$", re.IGNORECASE)
+BRAIN_MASK = re.compile(r"brain[-_.]?mask(?:[-_]?\d+)?$", re.IGNORECASE)
+# What a scan has after the name that it shares with its masks.
+FLAIR_ENDING = re.compile(r"(?:[-_.]?(?:space-)?(?:flair|t2f))+$", re.IGNORECASE)
+# What masks have there.
+MASK_ENDING = re.compile(
+    r"(?:[-_.]?(?:(?:space-)?(?:flair|t2f)|(?:label|desc)-lesions?"
+    r"|(?:mask|lesions?|d?seg|roi)(?:[-_]?\d+)?)|(?:^|[-_.])(?:consensus|gt(?:[-_]?\d+)?))+$",
     re.IGNORECASE,
 )
 PERSON = re.compile(
     r"(?<![a-z])(?:sub-[a-z0-9]+|(?:sub|subject|patient|pat)[-_ ]?\d+)", re.IGNORECASE
 )
-VISIT = re.compile(r"[-_.](?:ses|session|visit|tp)[-_.]?\w*$", re.IGNORECASE)
+VISIT = re.compile(
+    r"[-_.](?:(?:ses|session|visit|tp)[-_.]?\w*|(?:study|fu|t|v)[-_.]?\d+)$", re.IGNORECASE
+)
+# Longer numbers are a person's, as in 002_S_0295, unless they are dates.
+VISIT_NUMBER = re.compile(r"(\d.*?)(?:[-_](?:\d{1,2}|\d{8}|\d{4}-\d\d-\d\d))+$")
 PERSON_WORDS = ("", "sub", "subject", "patient", "pat")
 
 
@@ -40,20 +56,50 @@ def tumor_free_cases(root: Path) -> Iterator[Case]:
     scans, masks, others = _files(root)
     named = [path for path in scans if _says_flair(path)]
     scans = named or scans
+    _check_none_derived(scans)
     together = Counter(path.parent for path in scans)
     owned = _by_scan(root, masks)
     for path in scans:
         name = _scan_name(root, path, alone=together[path.parent] == 1)
         lesions = owned[(path.parent, _base(path))] or owned[(None, _base(path))]
         files = (("flair", path), *(("lesions", mask) for mask in lesions))
-        yield _case(root, name, path.parent, files)
+        person = _person(name, _folders(root, path))
+        yield _case(root, name, person, path.parent, files)
     for folder, paths in others.items():
         files = tuple((f"dicom {number}", path) for number, path in enumerate(paths))
-        yield _case(root, "" if folder == root else folder.name, folder, files)
+        name = "" if folder == root else folder.name
+        yield _case(root, name, _person(name, [name]), folder, files)
+
+
+def _check_none_derived(scans: list[Path]) -> None:
+    """Raises DataError where a scan lies beside another of the same name with more after it, which
+    is no visit: a copy of it, such as one without the skull, and no scan as acquired."""
+    folders = defaultdict(list)
+    for path in scans:
+        folders[path.parent].append(path)
+    for folder, paths in folders.items():
+        for scan in sorted(paths, key=lambda path: len(_stem(path))):
+            copies = [path for path in paths if path != scan and _is_derived(path, scan)]
+            if copies:
+                names = ", ".join(path.name for path in (scan, *copies))
+                raise DataError(
+                    f"{folder}: expected one FLAIR scan of a person and visit, found {names}. "
+                    "Keep one; where they show different people, rename them."
+                )
+
+
+def _is_derived(path: Path, scan: Path) -> bool:
+    stem, start = _stem(path).lower(), _stem(scan).lower()
+    if not stem.startswith(start):
+        return False
+    more = stem[len(start) :]
+    if VISIT.fullmatch(more) or re.fullmatch(r"[-_.]?\d+", more):
+        return False
+    return not more or more[0] in "-_." or start.endswith("flair")
 
 
 def _files(root: Path) -> tuple[list[Path], list[Path], dict[Path, list[Path]]]:
-    """Volumes, masks, and DICOM files by examination, each sorted."""
+    """Volumes, masks but those of brains, and DICOM files by examination, each sorted."""
     scans, masks, others = [], [], defaultdict(list)
     for path in sorted(root.rglob("*")):
         parts = path.relative_to(root).parts
@@ -61,6 +107,8 @@ def _files(root: Path) -> tuple[list[Path], list[Path], dict[Path, list[Path]]]:
             continue
         aside = parts[0].lower() in ASIDE
         if path.name.lower().endswith(SCAN_SUFFIXES):
+            if BRAIN_MASK.search(_stem(path)):
+                continue
             if MASK.search(_stem(path)):
                 masks.append(path)
             elif not aside:
@@ -91,9 +139,10 @@ def _by_scan(root: Path, masks: list[Path]) -> dict[tuple[Path | None, str], lis
     return owned
 
 
-def _case(root: Path, name: str, folder: Path, files: tuple[tuple[str, Path], ...]) -> Case:
+def _case(
+    root: Path, name: str, person: str, folder: Path, files: tuple[tuple[str, Path], ...]
+) -> Case:
     full = "_".join(part for part in (root.name, name) if part)
-    person = _person(name)
     return Case(
         case_id=safe_name(full),
         source="tumor-free",
@@ -108,20 +157,27 @@ def _case(root: Path, name: str, folder: Path, files: tuple[tuple[str, Path], ..
 
 def _scan_name(root: Path, path: Path, alone: bool) -> str:
     """What a scan is called: by BIDS its file, else its folders, with its file where needed."""
-    stem = ENDINGS.sub("", _stem(path))
+    stem = FLAIR_ENDING.sub("", _stem(path))
     if stem.lower().startswith("sub-"):
         return stem
-    folders = [
-        part for part in path.relative_to(root).parent.parts if part.lower() not in SEQUENCE_FOLDERS
-    ]
+    folders = _folders(root, path)
     if alone and folders:
         return "_".join(folders)
     return "_".join([*folders, stem or _stem(path)])
 
 
-def _person(name: str) -> str:
-    match = PERSON.search(name)
-    return name[: match.end()] if match else VISIT.sub("", name)
+def _folders(root: Path, path: Path) -> list[str]:
+    parts = path.relative_to(root).parent.parts
+    return [part for part in parts if part.lower() not in SEQUENCE_FOLDERS]
+
+
+def _person(name: str, folders: list[str]) -> str:
+    """Whose a scan of this name is that lies in these folders under the root."""
+    if match := PERSON.search(name):
+        return name[: match.end()]
+    own = folders[0] if folders else name
+    own = SAYS_FLAIR.split(own, maxsplit=1)[0].rstrip("-_. ") or own
+    return VISIT_NUMBER.sub(r"\1", VISIT.sub("", own))
 
 
 def _site(person: str) -> str:
@@ -134,7 +190,8 @@ def _says_flair(path: Path) -> bool:
 
 
 def _base(path: Path) -> str:
-    return ENDINGS.sub("", _stem(path)).lower()
+    ending = MASK_ENDING if MASK.search(_stem(path)) else FLAIR_ENDING
+    return ending.sub("", _stem(path)).lower()
 
 
 def _stem(path: Path) -> str:

@@ -13,6 +13,7 @@ from brainai.evaluation.report import build_report, other_points, read_report, w
 from brainai.evaluation.scope_rates import measure_scope
 from brainai.evaluation.score import describe, score_split, slice_loader
 from brainai.evaluation.text import scope_lines, shown_command, table
+from brainai.evaluation.whole_scans import measure_scans
 from brainai.hub.pull import fetch_model
 from brainai.model.folder import load_model, load_scope
 
@@ -133,6 +134,7 @@ def evaluate(options: argparse.Namespace, command: str) -> dict:
         "points": other_points(info),
         "others": others,
         "scope": refused,
+        "scans": measure_scans(scores, info, options.data),
     }
     if options.out is None:
         report = build_report(scores, **measured)

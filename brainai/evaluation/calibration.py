@@ -1,20 +1,32 @@
 """What is fitted on the patients of `valid`, after training and before anything is published."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from brainai.data.dataset import read_info
+from brainai.data.dataset import SliceRecord, read_info, read_records
 from brainai.data.store import open_store
 from brainai.evaluation.score import INSIDE, choose_device, split_rows
-from brainai.evaluation.valid import SENSITIVITY, ValidScores, count_shifted, fit, voters
+from brainai.evaluation.valid import (
+    SPECIFICITY,
+    Fitted,
+    ValidScores,
+    count_shifted,
+    fit,
+    outlined_pixels,
+    probability_of,
+    voters,
+)
+from brainai.evaluation.whole_scans import Verdict, fit_verdict, gather_scans
 from brainai.model.answer import answer
 from brainai.model.folder import ModelInfo
 from brainai.model.network import BrainNet
 
-OPERATING_POINT = f"sensitivity of at least {100 * SENSITIVITY:.0f} % on validation patients"
+OPERATING_POINT = "best Dice (F1) on validation patients"
+SPARING = f"specificity of at least {100 * SPECIFICITY:.0f} % in those without a tumour"
 
 
 def calibrate(network: BrainNet, info: ModelInfo, dataset_folder: str | Path) -> ModelInfo:
@@ -22,7 +34,8 @@ def calibrate(network: BrainNet, info: ModelInfo, dataset_folder: str | Path) ->
     within the network: training leaves masks too small or too large.
 
     Returns:
-        Info with score weights, threshold, the Youden point, and what they were fitted on;
+        Info with score weights, thresholds, what makes the verdict on a scan (None unless `valid`
+        holds scans), and what all that was fitted on;
         unchanged, as the network is, where `valid` holds one class only.
     Raises:
         DataError: no data set, or `valid` is empty.
@@ -31,18 +44,47 @@ def calibrate(network: BrainNet, info: ModelInfo, dataset_folder: str | Path) ->
     if not valid.has_both_classes:
         return info
     fitted = fit(valid)
-    if network.decoder is not None:
+    if fitted.mask_shift:
         with torch.no_grad():
             network.decoder.mask.bias += fitted.mask_shift
+        network.half().float()  # as it will be stored, rounded
+        valid = score_valid(network, info, dataset_folder)
+        fitted = fit(valid, shift=0.0)
+    records = read_records(dataset_folder)
+    own = [records[row] for row in voters(records)]
+    verdict = fit_scans(valid, fitted, own, dataset_folder, info.image_size)
     return replace(
         info,
         score_weights=fitted.score_weights,
         temperature=1.0,  # the score weights calibrate already
-        threshold=fitted.threshold,
-        youden_threshold=fitted.youden_threshold,
-        operating_point=OPERATING_POINT,
+        threshold=fitted.thresholds.operating,
+        sensitive_threshold=fitted.thresholds.sensitive,
+        youden_threshold=fitted.thresholds.youden,
+        operating_point=f"{OPERATING_POINT}, {SPARING}"
+        if valid.tumor_free.any()
+        else OPERATING_POINT,
+        scan_weights=None if verdict is None else verdict.scan_weights,
+        scan_threshold=None if verdict is None else verdict.scan_threshold,
         calibration_hash=read_info(dataset_folder)["content_hash"],
     )
+
+
+def fit_scans(
+    valid: ValidScores,
+    fitted: Fitted,
+    records: Sequence[SliceRecord],
+    dataset_folder: str | Path,
+    image_size: int,
+) -> Verdict | None:
+    """What makes the verdict on a scan, of slices as they would be answered with what was fitted to
+    them; None unless there are scans to fit it to.
+
+    Args:
+        records: of the slices of `valid`, in their order.
+    """
+    probability = probability_of(valid, fitted.mask_shift, fitted.score_weights)
+    outlined = outlined_pixels(valid, fitted.mask_shift)
+    return fit_verdict(gather_scans(dataset_folder, records, probability, outlined, image_size))
 
 
 def score_valid(

@@ -42,6 +42,7 @@ def write_report(
     phantoms: Mapping[str, dict] | None = None,
     points: Mapping[str, float] | None = None,
     scope: Mapping[str, dict] | None = None,
+    scans: Mapping[str, object] | None = None,
     others: Sequence[dict] = (),
 ) -> dict:
     """Write report.json, report.md and figures/ into a folder, made if need be.
@@ -57,6 +58,7 @@ def write_report(
         phantoms: of `phantoms.score_phantoms`.
         points: other thresholds to tell the figures at, by name; see `other_points`.
         scope: of `scope_rates.measure_scope`.
+        scans: of `whole_scans.measure_scans`.
         others: reports of other trainings to stand beside this one, such as those that left out a
             site each.
 
@@ -64,7 +66,9 @@ def write_report(
         What report.json holds, undefined figures as None.
     """
     out = Path(out)
-    report = build_report(scores, threshold, about, baselines, phantoms, points, scope, others)
+    report = build_report(
+        scores, threshold, about, baselines, phantoms, points, scope, scans, others
+    )
     drawn = _draw(out / "figures", scores, report, load_slice, history)
     write_text(out / "report.md", markdown(report, drawn))
     write_text(out / "report.json", json.dumps(sealed(report), indent=2, allow_nan=False) + "\n")
@@ -79,6 +83,7 @@ def build_report(
     phantoms: Mapping[str, dict] | None = None,
     points: Mapping[str, float] | None = None,
     scope: Mapping[str, dict] | None = None,
+    scans: Mapping[str, object] | None = None,
     others: Sequence[dict] = (),
 ) -> dict:
     """The content of report.json: about, threshold, how intervals were made, and the figures."""
@@ -112,6 +117,7 @@ def build_report(
                 for name, level in (points or {}).items()
             },
             "scope": dict(scope or {}),
+            "scans": dict(scans or {}),
             "others": [
                 {"about": other["about"], "figures": other["all"]["figures"]} for other in others
             ],
@@ -137,10 +143,12 @@ def read_report(path: str | Path) -> dict:
 
 def other_points(info: ModelInfo) -> dict[str, float]:
     """Thresholds beside the operating point, to tell the figures at."""
-    points = {"probability of one half": 0.5}
-    if info.youden_threshold is not None:
-        points["Youden point"] = info.youden_threshold
-    return points
+    points = {
+        "probability of one half": 0.5,
+        "sensitive point": info.sensitive_threshold,
+        "Youden point": info.youden_threshold,
+    }
+    return {name: threshold for name, threshold in points.items() if threshold is not None}
 
 
 def _only(summary: dict, names: tuple[str, ...]) -> dict:

@@ -85,6 +85,36 @@ def scope_section(report: dict) -> str:
     )
 
 
+def scan_section(report: dict) -> str:
+    """How whole scans were called; older reports do not say it."""
+    groups = report.get("scans", {}).get("groups", {})
+    if not groups:
+        return ""
+    rows = [
+        "| whole scans | with tumour: found | lowest | without: wrongly called | highest |",
+        "|---|---|---|---|---|",
+    ]
+    rows += [
+        f"| {name} | {of['found']} of {of['n_tumor']} | {number(min(of['tumor'], default=None))} | "
+        f"{of['wrongly_called']} of {of['n_tumor_free']} | "
+        f"{number(max(of['tumor_free'], default=None))} |"
+        for name, of in groups.items()
+    ]
+    return (
+        "## Whole scans\n\n" + "\n".join(rows) + "\n\n"
+        f"A scan is called tumour from probability {report['scans']['threshold']:.3f} on. Lowest "
+        "and highest: of the probabilities of these scans, made of the slices measured above."
+    )
+
+
+def scan_line(of: dict) -> str:
+    """Such as "scans: found 17 of 17, wrongly called 0 of 3", of a group of scans."""
+    return (
+        f"scans: found {of['found']} of {of['n_tumor']}, "
+        f"wrongly called {of['wrongly_called']} of {of['n_tumor_free']}"
+    )
+
+
 def other_section(report: dict) -> str:
     """Other trainings, such as those that left out a site each, on their own `test`."""
     if not report["others"]:
@@ -202,13 +232,19 @@ def point_with_outcome(point: str, report: dict | None) -> str:
         point: `ModelInfo.operating_point`.
         report: of the same weights, where there is one.
     Returns:
-        Such as "sensitivity of at least 95 % on validation patients; 87 % (76 to 96) on test
-        patients"; the second part where the first is a sensitivity and the report is on `test`.
+        Such as "best Dice (F1) on validation patients; 92 % (88 to 95) on test patients"; the
+        second part where the report is on `test`, from FLAIR alone, and the first names a figure
+        of it.
     """
     point = point.replace("on held-out patients", "on validation patients")  # of format 1
-    if report is None or report["about"]["split"] != "test" or not point.startswith("sensitivity"):
+    chosen = {"sensitivity": "sensitivity", "best Dice": "dice"}
+    name = next((name for words, name in chosen.items() if point.startswith(words)), None)
+    if report is None or name is None:
         return point
-    found = report["all"]["figures"]["sensitivity"]
+    about = report["about"]
+    if about["split"] != "test" or about.get("modalities", "flair") != "flair":
+        return point
+    found = report["all"]["figures"][name]
     if found["value"] is None:
         return point
     value, low, high = (

@@ -19,6 +19,8 @@ from brainai.evaluation.sections import (
     other_section,
     phantom_section,
     point_section,
+    scan_line,
+    scan_section,
     scope_section,
     shared_patients,
     size_section,
@@ -67,6 +69,8 @@ def table(report: dict) -> str:
             )
             patients = summary["figures"]["dice"]["n_patients"]
             lines.append(f"  {key} {group} ({patients} patients): " + ", ".join(plain))
+    for group, of in report.get("scans", {}).get("groups", {}).items():
+        lines.append(f"  {scan_line(of)}" + ("" if group == "all" else f" ({group})"))
     for other in report["others"]:
         plain = (
             f"{SHORT_NAMES[name]} {number(other['figures'][name]['value'])}"
@@ -122,6 +126,7 @@ def markdown(report: dict, figure_files: list[str]) -> str:
         ),
         other_section(report),
         point_section(report),
+        scan_section(report),
         scope_section(report),
         baseline_section(report),
         calibration_section(report),

@@ -13,6 +13,7 @@ from brainai.evaluation.sections import (
     operating_point,
     phantom_section,
     point_section,
+    scan_section,
     scope_section,
     shared_patients,
     size_section,
@@ -112,8 +113,9 @@ def card_body(
 ) -> str:
     """The card for people to read, without what the Hub reads; arguments of `model_card`."""
     sources = source_names(info, report)
-    sections = [part(report) for part in (point_section, calibration_section, scope_section)]
-    sections += [site_section(report), phantom_section(report), size_section(report)]
+    sections = [scan_section(report), point_section(report), calibration_section(report)]
+    sections += [scope_section(report), site_section(report)]
+    sections += [phantom_section(report), size_section(report)]
     return TEXT.read_text(encoding="utf-8").format(
         name=repository or info.name,
         disclaimer=DISCLAIMER,
@@ -133,6 +135,7 @@ def card_body(
         command=report["about"]["command"],
         charts="\n\n".join(f"![{CHARTS[name]}]({FIGURES}/{name})" for name in charts),
         sections="\n\n".join(section for section in sections if section),
+        untested=untested(report),
     )
 
 
@@ -145,6 +148,13 @@ def notes(sources: list[str]) -> str:
     """What is to be known of the people and the terms of these sources."""
     healthy = NO_HEALTHY_PERSON if set(sources) <= GLIOMA else ""
     return f"{healthy} {NON_COMMERCIAL if 'lgg' in sources else ''}".strip()
+
+
+def untested(report: dict) -> str:
+    """On whom it was not tested, as far as the sources of the report tell."""
+    others = "on other lesions of real people or on healthy persons, "
+    known = others if set(report["source"]) <= GLIOMA else ""
+    return f"Not tested on children, {known}nor on scanners other than those of the sets above."
 
 
 def procedure(info: ModelInfo) -> str:
@@ -169,7 +179,10 @@ def procedure(info: ModelInfo) -> str:
 
 def what_was_fitted(info: ModelInfo) -> str:
     """What was fitted on `valid`, and what was not."""
-    parts = {"probability, threshold": info.calibrated, "what cannot be judged": info.scope}
+    parts = {"probability, threshold": info.calibrated}
+    if info.scan_weights is not None:  # older weights do without
+        parts["the verdict on whole scans"] = True
+    parts["what cannot be judged"] = info.scope
     fitted, left = (
         ", ".join(part for part, done in parts.items() if done == wanted)
         for wanted in (True, False)

@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from huggingface_hub import HfApi, SpaceCard
+from huggingface_hub import HfApi, SpaceCard, hf_hub_download
 
 from brainai import DISCLAIMER, __version__
 from brainai.errors import BrainAIError, ConfigError
@@ -21,7 +21,7 @@ from brainai.hub.modules import assets_beside, needed_requirements, reached_modu
 from brainai.hub.pull import HUB_ID, check_names
 from brainai.hub.terms import NON_COMMERCIAL
 from brainai.hub.upload import Changes, Files, Target, compare, look_up, push
-from brainai.model.folder import FILES
+from brainai.model.folder import FILES, INFO, read_info
 
 ROOT = Path(__file__).parents[2]
 TEXT = Path(__file__).with_name("space_card.md")
@@ -37,6 +37,7 @@ class Pinned:
     commit: str
     files: tuple[str, ...]  # those that an answer needs
     private: bool
+    sources: tuple[str, ...] = ()  # what it was trained on, where that was noted
 
     @property
     def id(self) -> str:
@@ -48,7 +49,7 @@ def pin(name: str) -> Pinned:
     """What `owner/name@revision` stands for now.
 
     Raises:
-        ConfigError: it is no such name. WeightsError: it holds no model.
+        ConfigError: it is no such name. WeightsError: it holds no model, or a damaged one.
         HubError: the Hub has none, or cannot be reached.
     """
     found = HUB_ID.fullmatch(name)
@@ -58,7 +59,17 @@ def pin(name: str) -> Pinned:
         listing = list_files(found["repository"], revision=found["revision"])
     check_names(set(listing.files), name)
     files = tuple(file for file in FILES if file in listing.files)
-    return Pinned(found["repository"], listing.commit, files, listing.private)
+    sources = ()
+    if INFO in files:  # a timm classifier of others has none
+        with told(f"{INFO} of {name} was not fetched"):
+            info = hf_hub_download(found["repository"], INFO, revision=listing.commit)
+        sources = trained_on(Path(info).parent)
+    return Pinned(found["repository"], listing.commit, files, listing.private, sources)
+
+
+def trained_on(folder: Path) -> tuple[str, ...]:
+    """The sources that a model folder notes, none where it notes none; errors of `read_info`."""
+    return tuple(read_info(folder).training.get("sources", ()))
 
 
 def space_files(root: Path, space: str, model: Pinned, hardware: str) -> Files:
@@ -117,13 +128,22 @@ def space_card(root: Path, space: str, model: Pinned, hardware: str) -> str:
     text = TEXT.read_text(encoding="utf-8").format(
         title=data["title"],
         disclaimer=DISCLAIMER,
-        licence=NON_COMMERCIAL,  # of the weights in `weights/`
+        licence=licence(root, model),
         repository=model.repository,
         commit=model.commit,
         space=space,
         version=__version__,
     )
     return f"---\n{data.to_yaml()}\n---\n\n{text}"
+
+
+def licence(root: Path, model: Pinned) -> str:
+    """Whose terms may bind those who use the weights that answer, or those that stand in."""
+    if "lgg" in model.sources:
+        return NON_COMMERCIAL
+    if "lgg" in trained_on(root / "weights"):
+        return f"{NON_COMMERCIAL} This is about the weights in `weights/`, which stand in."
+    return ""
 
 
 def owns(name: str) -> bool:

@@ -8,15 +8,13 @@ SOURCES = {
     "2017, https://doi.org/10.1038/sdata.2017.117; Baid et al. 2021, "
     "https://arxiv.org/abs/2107.02314): given to who registers, for research, these papers to be "
     "cited; each release has terms of its own",
-    "tumor-free": "FLAIR of people without a tumour: those known here have multiple sclerosis "
-    "(Lesjak et al. 2018, University of Ljubljana, https://doi.org/10.1007/s12021-017-9348-7): "
-    "CC BY",
-    "pairs": "FLAIR slices with masks: those known here are of BraTS, whose terms hold",
+    "tumor-free": "FLAIR scans of people without a tumour; the terms of the set hold",
+    "pairs": "FLAIR slices with masks; the terms of the set hold",
     "phantom": "simulated studies (`python -m brainai.data.phantom`): no terms but this licence",
     "folders": "folders of pictures, one per class",
 }
 HUB_DATASETS = {"lgg": "lgg-mri-segmentation", "brats": "brats"}
-GLIOMA = {"lgg", "brats", "phantom"}
+GLIOMA = {"lgg", "brats", "pairs", "phantom"}  # nobody real in them is without a tumour
 NON_COMMERCIAL = (
     "The weights are given under Apache-2.0, while one of their sources, LGG MRI Segmentation, "
     "offers its images under CC BY-NC-SA 4.0 as far as we know: whether that binds those who use "

@@ -28,7 +28,8 @@ def slice_form(
         mask: how the caller finds the mask's file.
     """
     found = {"area_cm2": _rounded(prediction.area_cm2(pixel_mm), AREA_DIGITS), "mask": mask}
-    return _form(prediction, info, prediction.reason, found)
+    point = info.threshold, info.operating_point
+    return _form(prediction, info, prediction.reason, point, found)
 
 
 def scan_form(
@@ -36,18 +37,27 @@ def scan_form(
 ) -> dict[str, Any]:
     """The answer for a whole scan, or `Prediction.refused` of one; its area is that of the
     slice with the largest."""
+    point = info.threshold_of_scans, info.operating_point_of_scans
     if isinstance(answer, Prediction):
-        nothing = {"area_cm2": None, "volume_ml": None, "mask": None, "slices": [], "notes": []}
-        return _form(answer, info, answer.reason, nothing)
+        nothing = {
+            "area_cm2": None,
+            "volume_ml": None,
+            "mask": None,
+            "slice_threshold": info.threshold,
+            "slices": [],
+            "notes": [],
+        }
+        return _form(answer, info, answer.reason, point, nothing)
     areas = answer.areas_cm2
     found = {
         "area_cm2": _rounded(None if areas is None else float(areas.max()), AREA_DIGITS),
         "volume_ml": _rounded(answer.volume_ml, VOLUME_DIGITS),
         "mask": mask,
+        "slice_threshold": answer.slice_threshold,
         "slices": list(answer.rows()),
         "notes": list(answer.notes),
     }
-    return _form(answer, info, None, found)
+    return _form(answer, info, None, point, found)
 
 
 def origin(info: ModelInfo) -> dict[str, Any]:
@@ -60,9 +70,17 @@ def origin(info: ModelInfo) -> dict[str, Any]:
 
 
 def _form(
-    answer: Prediction | ScanPrediction, info: ModelInfo, reason: str | None, found: dict[str, Any]
+    answer: Prediction | ScanPrediction,
+    info: ModelInfo,
+    reason: str | None,
+    point: tuple[float, str],
+    found: dict[str, Any],
 ) -> dict[str, Any]:
-    """What slices and scans have in common, around what was found in them."""
+    """What slices and scans have in common, around what was found in them.
+
+    Args:
+        point: the threshold of the label, and what it was chosen for.
+    """
     probability, both = _rounded(answer.probability, DIGITS), None
     if probability is not None:
         both = dict(
@@ -73,8 +91,8 @@ def _form(
         "label": answer.label,
         "probability": probability,
         "probabilities": both,
-        "threshold": answer.threshold,
-        "operating_point": info.operating_point,
+        "threshold": point[0],
+        "operating_point": point[1],
         "reason": reason,
         **found,
         **origin(info),

@@ -15,11 +15,11 @@ from brainai.data.volumes import Grid, Volume, write_mask
 from brainai.errors import DataError, OutOfScope
 from brainai.inference.sequences import MASK_LEVEL, SPOKEN, stack_sequences
 from brainai.model.folder import ModelInfo
+from brainai.model.scan_verdict import judge_slices
 from brainai.model.scope import SCAN_SLICES, spread_over
 
 HEAD_CM2 = 10.0  # a slice with less of the head in it is not judged: scalp, or the tip of the brain
 HEAD_LEVEL = 0.1  # of the scan's brightness: what differs more from the background is head
-SUPPORT_MM = 5.0  # neighbouring slices that agree on a tumour must span this
 CSV_COLUMNS = ("index", "position_mm", "probability", "label", "area_cm2")
 
 Progress: TypeAlias = Callable[[int, int], object]
@@ -38,13 +38,18 @@ class ScanPrediction:
 
     Attributes:
         label: "Tumor" where `probability` reaches `threshold`, else "No Tumor"; of the whole scan.
-        probability: of tumour, in [0, 1]: the highest level that neighbouring slices hold together
-            over at least 5 mm, two at least (`whole_scan`). One slice alone never decides: false
-            alarms of single slices would add up over a scan.
-        threshold: the model's operating point, a probability.
+        probability: of tumour, in [0, 1]: from how sure neighbouring slices over 5 mm are together,
+            two at least, and how much is outlined there, as fitted to whole scans
+            (`brainai.model.scan_verdict`). For models without such a fit it is the highest level
+            that those slices all reach. One slice alone never decides: false alarms of single
+            slices would add up over a scan.
+        threshold: the model's operating point for scans, a probability.
         slices: probability of each slice, `[Z]` float; NaN where a slice shows next to nothing of
             the head and is not judged.
-        slice_labels: "Tumor", "No Tumor", or "" where not judged, one per slice.
+        slice_threshold: the model's operating point for slices, a probability.
+        slice_labels: "Tumor" from `slice_threshold` on, "No Tumor", or "" where not judged, one per
+            slice. They may differ from `label`: a small spot that looks like tumour on a slice
+            makes no scan with a tumour.
         mask: where the network sees tumour, `[X, Y, Z]` bool in LPS on FLAIR's own voxels; an
             estimate of extent, drawn whatever the labels are. None if the model has no decoder.
         volume_ml: of the mask; None without one.
@@ -57,6 +62,7 @@ class ScanPrediction:
     probability: float
     threshold: float
     slices: np.ndarray
+    slice_threshold: float
     slice_labels: tuple[str, ...]
     mask: np.ndarray | None
     volume_ml: float | None
@@ -176,27 +182,6 @@ def _check_scope(
         )
 
 
-def whole_scan(probabilities: np.ndarray, step_mm: float) -> float:
-    """The scan's probability from its slices': the highest level that neighbouring slices hold
-    together, that is the largest, over all runs of neighbours, of the smallest in the run.
-
-    So the scan is "Tumor" exactly where a run of neighbouring slices all are. A run spans 5 mm, and
-    two slices at least: a tumour of any size that the network can find reaches over that, while
-    most false alarms are a vessel or an artefact on one slice, and 150 slices have many chances
-    for one. Shorter runs count only where no longer one was judged.
-
-    Args:
-        probabilities: `[Z]` float, NaN where not judged; at least one is a number.
-        step_mm: distance of the slices.
-    """
-    run = min(max(2, math.ceil(SUPPORT_MM / step_mm - 1e-6)), len(probabilities))
-    for length in range(run, 0, -1):
-        held = np.lib.stride_tricks.sliding_window_view(probabilities, length).min(axis=1)
-        if not np.isnan(held).all():
-            return float(np.nanmax(held))
-    raise ValueError("no slice was judged")
-
-
 def head_areas(volume: Volume) -> np.ndarray:
     """How much of the head each slice shows, `[Z]` float, cm².
 
@@ -245,14 +230,15 @@ def _put_together(
     info: ModelInfo,
 ) -> ScanPrediction:
     flair = volumes["flair"]
-    probability = whole_scan(probabilities, flair.spacing_mm[2])
     areas = None if mask is None else mask.sum(axis=(0, 1)) * _pixel_cm2(flair)
+    probability = judge_slices(probabilities, areas, flair.spacing_mm[2], info.scan_weights)
     no_tumor, tumor = info.label_names
     return ScanPrediction(
-        label=tumor if probability >= info.threshold else no_tumor,
+        label=tumor if probability >= info.threshold_of_scans else no_tumor,
         probability=probability,
-        threshold=info.threshold,
+        threshold=info.threshold_of_scans,
         slices=probabilities,
+        slice_threshold=info.threshold,
         slice_labels=tuple(
             "" if math.isnan(p) else tumor if p >= info.threshold else no_tumor
             for p in probabilities

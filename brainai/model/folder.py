@@ -37,6 +37,7 @@ SCOPE = "scope.safetensors"
 INFO = "brainai.json"
 REPORT = "report.json"
 CARD = "README.md"
+SCAN_POINT = "as few errors as could be on whole scans of validation patients"
 FILES = (CONFIG, WEIGHTS, DECODER, SCOPE, INFO, REPORT, CARD)  # what answers are made from
 
 
@@ -56,7 +57,11 @@ class ModelInfo:
     threshold: float = 0.5  # a probability: from here on the label is "Tumor"
     operating_point: str = "probability of one half; nothing was fitted"
     # what the threshold was chosen for; `point_with_outcome` adds what `test` showed
+    sensitive_threshold: float | None = None  # where nearly all tumour slices are found
     youden_threshold: float | None = None  # where sensitivity + specificity were highest
+    scan_weights: tuple[float, float, float] | None = None  # see `scan_verdict.scan_probability`
+    scan_threshold: float | None = None  # a probability: from here on a scan is "Tumor"; it and the
+    # weights are None where nothing was fitted to whole scans
     scope: bool = False  # whether scope.safetensors belongs to it
     name: str = "brainai-resnet50"
     config_hash: str = ""  # SHA-256 of config.json, which timm alone reads
@@ -71,6 +76,16 @@ class ModelInfo:
     def calibrated(self) -> bool:
         """Whether score weights and threshold were fitted, on data that are named."""
         return bool(self.calibration_hash)
+
+    @property
+    def threshold_of_scans(self) -> float:
+        """From which probability on a scan is "Tumor": the scans' own, else that of slices."""
+        return self.threshold if self.scan_threshold is None else self.scan_threshold
+
+    @property
+    def operating_point_of_scans(self) -> str:
+        """What `threshold_of_scans` was chosen for."""
+        return self.operating_point if self.scan_threshold is None else SCAN_POINT
 
 
 def write_model(
@@ -140,9 +155,9 @@ def load_model(folder: str | Path, *, drop_path: float = 0.0) -> tuple[BrainNet,
     folder = Path(folder)
     if is_timm_folder(folder):
         network, values = load_timm_folder(folder)
-        info = ModelInfo(**values)
-        nameless = replace(info, name="")  # it has the name of its folder, wherever that lies
-        return network.eval(), replace(info, revision=revision_of(folder, asdict(nameless)))
+        name = values.pop("name")  # that of its folder, wherever it lies
+        revision = revision_of(folder, values)
+        return network.eval(), ModelInfo(**values, name=name, revision=revision)
     values = _read_values(folder)
     info = _info_of(values)
     try:

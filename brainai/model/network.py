@@ -182,6 +182,11 @@ def build_network(
             "--pretrained-from."
         ) from error
     classifier.pretrained_cfg.pop("file", None)  # a place on this machine
+    if not hasattr(classifier, "group_matcher"):
+        raise ConfigError(
+            f"{architecture} does not tell its stem from its stages: choose another "
+            "--architecture, such as resnet50."
+        )
     use_table(classifier)
     return BrainNet(classifier, Decoder(_map_channels(classifier)) if decoder else None)
 

@@ -46,9 +46,8 @@ class Progress:
 
 
 def identity(config: TrainConfig) -> dict:
-    """What a run computes from: recipe, content of the data set, version of the loop."""
-    data_set = read_info(config.data)["content_hash"]
-    return config.recipe() | {"data set": data_set, "version of train.py": VERSION}
+    """What a run computes from: the recipe, and the content of the data set."""
+    return config.recipe() | {"data set": read_info(config.data)["content_hash"]}
 
 
 def save_checkpoint(config: TrainConfig, progress: Progress, state: dict) -> None:
@@ -60,7 +59,7 @@ def save_checkpoint(config: TrainConfig, progress: Progress, state: dict) -> Non
     folder = config.out / "checkpoints"
     about = {
         "progress": asdict(progress),
-        "identity": identity(config),
+        "identity": identity(config) | {"version": VERSION},
         "history": read_history(config.out),
     }
     content = io.BytesIO()  # torch hides the reason when it fails to write to a disk
@@ -88,6 +87,11 @@ def load_checkpoint(
     if saved is None:
         return None
     reached, found = saved.pop("progress"), saved.pop("identity")
+    if found.pop("version", None) != VERSION:
+        raise ConfigError(
+            f"{config.out} was trained by another version of train.py: resume with that version, "
+            "or choose another --out."
+        )
     begun = reached["stage"] + (reached["epoch"] > 0)
     asked, found = (
         whole | {"stages": whole["stages"][:begun]} for whole in (identity(config), found)

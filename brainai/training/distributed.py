@@ -1,4 +1,5 @@
-"""What several processes need beyond Accelerate, so that they compute what one would."""
+"""What several processes need beyond Accelerate, so that they compute what one would; on CPUs
+batch norm is the exception."""
 
 import re
 from collections.abc import Callable

@@ -22,6 +22,7 @@ from brainai.evaluation.report import other_points, write_report
 from brainai.evaluation.scope_rates import measure_scope
 from brainai.evaluation.score import describe, score_split, slice_loader
 from brainai.evaluation.text import shown_command, table
+from brainai.evaluation.whole_scans import measure_scans
 from brainai.hub.describe import write_card
 from brainai.hub.pull import fetch_model
 from brainai.model.folder import ModelInfo, load_model, load_scope, write_model
@@ -57,9 +58,10 @@ def finish(
     with write_folder(folder) as unfinished:  # it takes its place together with report and card
         write_model(unfinished, network, info, scope)
         published, info = load_model(unfinished)
+        scores = score_split(published, info, data, "test")
         report = write_report(
             out,
-            score_split(published, info, data, "test"),
+            scores,
             threshold=info.threshold,
             about=describe(info, data, "test", ("flair",)) | {"command": command},
             load_slice=slice_loader(data, info.image_size),
@@ -67,6 +69,7 @@ def finish(
             baselines=score_baselines(data, "test", info.image_size),
             points=other_points(info),
             scope=measure_scope(scope, data, "test", image_size=info.image_size) if scope else None,
+            scans=measure_scans(scores, info, data),
         )
         write_card(unfinished, out)
     print(table(report))

@@ -13,6 +13,7 @@ from brainai.data.dataset import SliceRecord
 from brainai.data.elsewhere import read_decoys
 from brainai.data.store import Store, open_store
 from brainai.errors import DataError
+from brainai.evaluation.valid import voters
 from brainai.model.scope import SIZE, Scope, scan_slices, shows_little
 
 BATCH = 128
@@ -42,8 +43,8 @@ def valid_planes(data: str | Path) -> tuple[Tensor, list[SliceRecord]]:
     """FLAIR `[n, 1, S, S]` uint8 and records of the slices of `valid` that give the limits."""
     store = open_store(data, SIZE, progress=False)
     rows = rows_in_scope(store, "valid")
-    real = [row for row in rows if store.records[row].source != "phantom"]
-    return flair_planes(store, real or rows), [store.records[row] for row in real or rows]
+    rows = sorted(set(rows) & set(voters(store.records).tolist())) or rows
+    return flair_planes(store, rows), [store.records[row] for row in rows]
 
 
 @torch.no_grad()

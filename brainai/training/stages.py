@@ -1,4 +1,4 @@
-"""Fit one stage, predict a split. The whole loop stands here; nothing calls back."""
+"""Fit one stage. The whole loop stands here; nothing calls back."""
 
 import time
 from collections.abc import Iterator
@@ -124,6 +124,7 @@ def fit_stage(
             "image_size": fitting.stage.image_size,
             "train_loss": train_loss,
             **slice_figures(valid.label, quality.probability),
+            "weighted_auroc": quality.auroc,
             "mask_dice": quality.mask_dice,
             "selection": quality.selection,
             "lr": fitting.schedule.get_last_lr()[-1],

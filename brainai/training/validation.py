@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
+from accelerate.utils import broadcast, gather_object
 
 from brainai.data.augment import to_input
 from brainai.data.images import MEAN, STD
@@ -25,6 +25,8 @@ def predict_valid(
         network: not what Accelerate wrapped: parts are uneven, so that none may wait for another.
     """
     network.eval()
+    for buffer in network.buffers():  # of batch norm: on CPUs each process has its own
+        broadcast(buffer)
     batches = split_batches(
         voters(store.records),
         batch_size,

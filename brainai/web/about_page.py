@@ -76,8 +76,11 @@ def weights_section(info: ModelInfo, weights: Fetched) -> str:
     facts |= {
         "Calibration": fitted(info.calibrated),
         "“Tumor” from": f"{percent(info.threshold)} on: {info.operating_point}",
-        "“Cannot judge”": fitted(info.scope),
     }
+    if info.scan_threshold is not None:
+        point = f"{percent(info.scan_threshold)} on: {info.operating_point_of_scans}"
+        facts["A scan is “Tumor” from"] = point
+    facts["“Cannot judge”"] = fitted(info.scope)
     rows = "".join(f"<div><dt>{k}</dt><dd>{escape(v)}</dd></div>" for k, v in facts.items())
     return f'<h2>Which weights answer</h2><dl class="facts">{rows}</dl>'
 

@@ -39,7 +39,10 @@ TOLD = (
     "modalities",
     "temperature",
     "threshold",
+    "sensitive_threshold",
+    "youden_threshold",
     "operating_point",
+    "scan_threshold",
 )
 WEIGHTS_TOLD = ("repository", "revision", "commit", "notice")  # and no folder of the server
 

@@ -57,7 +57,7 @@ def scan_report(
         headline=headline(found.label, info, "in this scan"),
         probability=escape(percent(found.probability)),
         threshold=escape(percent(found.threshold)),
-        point=escape(info.operating_point),
+        point=escape(info.operating_point_of_scans),
         disclaimer=DISCLAIMER,
         facts=facts(found),
         plot=plot(found),

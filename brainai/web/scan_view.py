@@ -82,7 +82,7 @@ def scan_view(found: ScanPrediction, slices: list[Image.Image], report: Report) 
 def facts(found: ScanPrediction) -> str:
     """What was found in numbers: volume, slices, largest area; HTML."""
     judged = sum(label != "" for label in found.slice_labels)
-    tumor = int(np.nansum(found.slices >= found.threshold))
+    tumor = int(np.nansum(found.slices >= found.slice_threshold))
     rows = [("Slices called tumour", f"{tumor} of {judged} judged")]
     if found.volume_ml is not None:
         rows.insert(0, ("Outlined volume", f"{found.volume_ml:.1f} mL"))
@@ -99,12 +99,12 @@ def plot(found: ScanPrediction, marked: int | None = None) -> str:
     """
     count = len(found.slices)
     bars = "".join(
-        f'<rect class="{"over" if p >= found.threshold else "under"}" x="{k + 0.1:g}" '
+        f'<rect class="{"over" if p >= found.slice_threshold else "under"}" x="{k + 0.1:g}" '
         f'width="0.8" y="{1 - p:.4f}" height="{max(p, 0.004):.4f}"/>'
         for k, p in enumerate(found.slices)
         if not math.isnan(p)
     )
-    level = 1 - found.threshold
+    level = 1 - found.slice_threshold
     mark = "" if marked is None else f'<rect class="mark" x="{marked}" y="0" width="1" height="1"/>'
     highest = int(np.nanargmax(found.slices))
     summary = (
@@ -120,7 +120,8 @@ def plot(found: ScanPrediction, marked: int | None = None) -> str:
         f'<line x1="0" x2="{count}" y1="{level:.4f}" y2="{level:.4f}"/></svg>'
         "<span>0 %</span></div>"
         f'<p class="ends small"><span>slice 1, lowest</span>'
-        f"<span>dashed: {escape(percent(found.threshold))}, the operating point</span>"
+        f"<span>dashed: {escape(percent(found.slice_threshold))}, "
+        "the operating point of slices</span>"
         f"<span>slice {count}</span></p></div>"
     )
 

@@ -5,9 +5,10 @@ from html import escape
 
 from brainai import DISCLAIMER
 from brainai.inference.classifier import Prediction
-from brainai.inference.scan import SUPPORT_MM, ScanPrediction
+from brainai.inference.scan import ScanPrediction
 from brainai.inference.sequences import SPOKEN
 from brainai.model.folder import ModelInfo
+from brainai.model.scan_verdict import SUPPORT_MM
 
 HEADLINES = ("The network sees no tumour {where}", "The network sees tumour {where}")
 
@@ -48,25 +49,34 @@ def answer_card(
         prediction,
         info,
         headline(prediction.label, info, "on this slice"),
-        f"{_operating_point(info)}{figure}",
+        f"{_operating_point(prediction.threshold, info.operating_point)}{figure}",
         sequences,
     )
 
 
 def scan_card(found: ScanPrediction, info: ModelInfo, view: str, sequences: Sequence[str]) -> str:
     """Verdict on the whole scan, its viewer (HTML), and what the answer came from."""
-    held = (
-        f"the highest that neighbouring slices hold together over {SUPPORT_MM:g} mm, "
-        "so that no slice decides alone"
-    )
     notes = "".join(f"<p>{escape(note)}</p>" for note in found.notes)
     return _answer(
         found,
         info,
         headline(found.label, info, "in this scan"),
-        f'{_operating_point(info)}<p class="small">The probability of a scan is {held}.</p>'
-        f"{view}{notes}",
+        f"{_operating_point(found.threshold, info.operating_point_of_scans)}"
+        f'<p class="small">{_how_scans_are_judged(info)}</p>{view}{notes}',
         sequences,
+    )
+
+
+def _how_scans_are_judged(info: ModelInfo) -> str:
+    if info.scan_weights is None:
+        return (
+            "The probability of a scan is the highest that neighbouring slices hold together over "
+            f"{SUPPORT_MM:g} mm, so that no slice decides alone."
+        )
+    return (
+        "The probability of a scan comes from how sure neighbouring slices are together over "
+        f"{SUPPORT_MM:g} mm, and from how much is outlined there: a few slices called tumour make "
+        "no scan with a tumour."
     )
 
 
@@ -109,25 +119,25 @@ def _answer(
     tumor = answer.label == info.label_names[1]
     return framed(
         "tumor" if tumor else "clear",
-        f"<h2>{title}</h2>{_bars(answer.probability, info)}{body}",
+        f"<h2>{title}</h2>{_bars(answer, info)}{body}",
         f"<p>{source_line(info, sequences)}</p>",
     )
 
 
-def _operating_point(info: ModelInfo) -> str:
+def _operating_point(threshold: float, point: str) -> str:
     return (
-        f'<p class="small">The answer is “Tumor” from {escape(percent(info.threshold))} on, '
-        f"the tick on the bar: the operating point, {escape(info.operating_point)}.</p>"
+        f'<p class="small">The answer is “Tumor” from {escape(percent(threshold))} on, '
+        f"the tick on the bar: the operating point, {escape(point)}.</p>"
     )
 
 
-def _bars(probability: float, info: ModelInfo) -> str:
+def _bars(answer: Prediction | ScanPrediction, info: ModelInfo) -> str:
     no_tumor, tumor = info.label_names
-    tick = f'<i style="left:{100 * info.threshold:.2f}%"></i>'
+    tick = f'<i style="left:{100 * answer.threshold:.2f}%"></i>'
     return (
         '<dl class="bars">'
-        + _bar(tumor, probability, tick)
-        + _bar(no_tumor, 1 - probability, "")
+        + _bar(tumor, answer.probability, tick)
+        + _bar(no_tumor, 1 - answer.probability, "")
         + "</dl>"
     )
 

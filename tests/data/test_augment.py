@@ -172,7 +172,7 @@ def grey(level: int = 100, channels: int = 1) -> torch.Tensor:
 
 
 def changed_by(name: str, most: float, column: int, planes: torch.Tensor) -> torch.Tensor:
-    """Pictures after one change alone: the least of it for a first slice, the most for a second."""
+    """Pictures after one change alone: of one slice by the least, of one by the most."""
     random = torch.full((len(planes), AUGMENT_COLUMNS), 0.5)
     random[:, GREY][:, column] = torch.tensor([0.0, 1.0])
     images, _ = augment(planes, random, Augmentation(**{**vars(NOTHING), name: most}))
@@ -273,3 +273,20 @@ def test_a_mask_shows_tumour_from_half_of_its_range_on() -> None:
         lent[0, 1][LEFT] = level
         planes, _ = lend_lesions(head(100), torch.tensor([0]), lent)
         assert bool(planes[0, 1].any()) == lends
+
+
+def test_slices_of_a_batch_lend_each_in_its_own_way() -> None:
+    pairs = [(head(100), head(200, LEFT)), (head(50, RIGHT), head(150)), (head(80), head(90))]
+    labels = torch.tensor([0, 1, 0])
+    own, lent = (torch.cat(planes) for planes in zip(*pairs, strict=True))
+    together, found = lend_lesions(own, labels, lent)
+    for row, (borrower, lender) in enumerate(pairs):
+        alone, label = lend_lesions(borrower, labels[row : row + 1], lender)
+        assert torch.allclose(together[row : row + 1], alone)
+        assert found[row] == label
+
+
+def test_what_is_lent_has_the_mean_brightness_of_both_heads() -> None:
+    """A lender twice as bright is halved: its tumour of 240 arrives as one of 120."""
+    planes, _ = lend_lesions(head(60), torch.tensor([0]), head(120, LEFT, bright=240))
+    assert planes[0, 0][LEFT].mean() == pytest.approx(120 * 48**2 / (48**2 + 100), rel=0.03)

@@ -41,14 +41,16 @@ def test_records_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["metadata.csv"]
 
 
-def test_a_table_from_before_lesions_were_counted_is_read(tmp_path: Path) -> None:
+def test_older_tables_are_read_with_later_columns_unknown(tmp_path: Path) -> None:
     path = tmp_path / "metadata.csv"
-    write_records(path, [replace(RECORD, lesion_pixels=7)])
-    assert read_records(tmp_path)[0].lesion_pixels == 7
-    lines = [line.rpartition(",") for line in path.read_text().splitlines()]
-    assert [last for _, _, last in lines] == ["lesion_pixels", "7"]
-    path.write_text("\n".join(first for first, _, _ in lines) + "\n")
-    assert read_records(tmp_path) == [replace(RECORD, lesion_pixels=-1)]
+    write_records(path, [replace(RECORD, lesion_pixels=7, slice_step_mm=1.5)])
+    for unknown in ({"slice_step_mm": 0.0}, {"slice_step_mm": 0.0, "lesion_pixels": -1}):
+        found = read_records(tmp_path)[0]
+        assert (found.lesion_pixels, found.slice_step_mm) != (-1, 0.0)
+        lines = path.read_text().splitlines()
+        path.write_text("\n".join(line.rpartition(",")[0] for line in lines) + "\n")
+        known = {"lesion_pixels": 7, "slice_step_mm": 1.5}
+        assert read_records(tmp_path) == [replace(RECORD, **known | unknown)]
 
 
 def test_a_tumour_without_an_outline_has_no_mask() -> None:

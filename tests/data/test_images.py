@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from brainai.data.images import MAX_PIXELS, decode, fit, prepare_slice, restore, stretch, window
-from brainai.errors import DataError
+from brainai.errors import DataError, OutOfScope
 
 
 def disc(scale: float = 200.0, height: int = 64, width: int = 48) -> np.ndarray:
@@ -220,3 +220,71 @@ def test_one_pixel_in_200_of_the_foreground_is_as_bright_as_can_be() -> None:
     windowed = window(pixels)
     assert (windowed == 1).sum() == 5  # 1996 to 2000
     assert windowed[pixels == 1900].item() == pytest.approx(1900 / 1995.005, rel=1e-6)
+
+
+def test_a_few_saturated_pixels_lift_the_window_to_six_times_the_typical_tissue_at_most() -> None:
+    # 10 of 800 pixels of tissue at 100 are 10,000, more than one in 200: white is 6 * 100 then.
+    pixels = np.zeros((40, 50))
+    pixels[10:30, 5:45], pixels[10, 5:15] = 100, 10_000
+    windowed = window(pixels)
+    assert windowed[20, 20] == pytest.approx(1 / 6)
+    assert windowed[10, 10] == 1
+
+
+def test_the_smallest_slice_has_32_pixels_a_side() -> None:
+    assert decode(np.eye(32)).shape == (32, 32)
+    for shape in ((31, 40), (40, 31)):
+        with pytest.raises(DataError, match="at least 32×32"):
+            decode(np.eye(*shape))
+
+
+@pytest.mark.parametrize("mode", ["YCbCr", "HSV", "RGBa", "PA", "F", "I"])
+def test_pictures_in_memory_of_rarer_modes_mean_the_same(mode: str) -> None:
+    step = {"HSV": "RGB", "YCbCr": "RGB", "RGBa": "RGBA", "PA": "LA"}.get(mode, "L")
+    image = Image.fromarray(disc().astype(np.uint8)).convert(step)
+    np.testing.assert_allclose(decode(image.convert(mode)), disc().astype(np.uint8), atol=2)
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "GIF"])
+@pytest.mark.parametrize(("count", "said"), [(2, "2"), (8, "8"), (9, "more than 8")])
+def test_frames_are_counted_up_to_eight(kind: str, count: int, said: str) -> None:
+    random = np.random.default_rng(0)
+    frames = [Image.fromarray(random.integers(0, 255, (40, 40), np.uint8)) for _ in range(count)]
+    content = encoded(frames[0], kind, save_all=True, append_images=frames[1:])
+    with pytest.raises(OutOfScope, match=f"file holds {said} frames"):
+        decode(content)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_channels_of_an_array_are_averaged_and_the_last_of_even_ones_is_transparency(
+    channels: int,
+) -> None:
+    pixels = np.repeat(disc().astype(np.uint8)[..., None], channels, axis=2)
+    if channels in (2, 4):
+        pixels[..., -1] = 255
+    np.testing.assert_allclose(decode(pixels), disc().astype(np.uint8))
+
+
+def test_a_wide_array_of_channels_is_read_whole() -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 30_000, 1), np.uint8)  # two strips
+    np.testing.assert_array_equal(decode(pixels), pixels[..., 0])
+
+
+def test_colour_counts_by_its_mean_over_the_picture() -> None:
+    # Half of the picture has channels 18 and 22 apart: a mean of 9 and of 11, where 10 is borne.
+    for apart, refused in ((18, False), (22, True)):
+        pixels = np.repeat(disc(200, 64, 64).astype(np.uint8)[..., None], 3, axis=2)
+        pixels[:32] = (100, 100 + apart, 100)
+        if refused:
+            with pytest.raises(OutOfScope, match="colour picture"):
+                decode(pixels)
+        else:
+            assert decode(pixels).shape == (64, 64)
+
+
+def test_a_signed_slice_whose_background_touches_an_edge_partly_is_left_as_it_is() -> None:
+    """Half of the edge is background at 0, in the middle of the range: no frame around a brain."""
+    pixels = np.random.default_rng(0).uniform(-1, 1, (40, 40))
+    pixels[:20] = 0
+    windowed = window(pixels)
+    assert 0.3 < windowed[0, 0] < 0.7

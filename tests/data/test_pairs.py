@@ -73,7 +73,7 @@ def test_masks_of_any_kind_give_their_pixels(tmp_path: Path, mask: str, values: 
     assert wrong <= (2 if mask.endswith(".jpg") else 0)  # compression moves the border a little
 
 
-def test_pairs_are_prepared_as_single_slices(tmp_path: Path) -> None:
+def test_pairs_are_prepared_as_single_slices(tmp_path: Path, capsys) -> None:
     root, out = tmp_path / "set", tmp_path / "out"
     write_pair(root, "a_1.png", "a_1.tif", seed=1)
     write_pair(root, "a_2.jpg", "a_2.png", seed=2, values=(0, 0))
@@ -85,6 +85,7 @@ def test_pairs_are_prepared_as_single_slices(tmp_path: Path) -> None:
     assert (second.label, second.tumor_pixels, second.mask_file_name) == (0, 0, "")
     assert (first.pixel_area_mm2, first.site, first.lesion_pixels) == (0.0, "unknown", -1)
     assert np.count_nonzero(Image.open(out / first.mask_file_name)) == 6
+    assert "without a slice with tumour" not in capsys.readouterr().out  # none is expected of each
 
 
 def test_bad_pairs_are_told_in_a_sentence_each(tmp_path: Path, capsys) -> None:

@@ -21,6 +21,7 @@ from brainai.data.dataset import SliceRecord, assign_split, read_info, read_reco
 from brainai.data.images import window
 from brainai.data.lock import hold
 from brainai.data.prepare import main
+from brainai.data.seals import sealed, unsealed
 from brainai.errors import DataError
 
 REAL = Path(os.environ.get("BRAINAI_REAL_SCANS", "real-scans"))
@@ -64,6 +65,8 @@ def test_slices_are_written_as_they_were_scanned(raw: Path, tmp_path: Path) -> N
     third = records[2]
     assert (third.tumor_pixels, third.slice_count, third.pixel_area_mm2) == (12, 6, 1.0)
     assert third.modalities == ("flair", "t1c", "t2")
+    assert {record.slice_step_mm for record in records} == {1.0}
+    assert {r.slice_step_mm for r in records_of(out, "TCGA_CS_4941_19970222")} == {0.0}
     pixels = np.asarray(Image.open(out / third.file_name))
     expected = [np.rint(window(brain(n)[:, :, 3].T) * 255) for n in range(3)]
     np.testing.assert_array_equal(pixels, np.stack(expected, -1))
@@ -278,6 +281,21 @@ def test_a_damaged_part_is_read_again_and_never_taken(
         assert main(command(raw, out)) == 2
         assert ".options.json is damaged: delete it" in capsys.readouterr().err
         (out / ".parts" / name).unlink()
+    assert main(command(raw, out)) == 0
+    assert everything(out) == before
+
+
+def test_a_part_of_a_version_that_knew_fewer_columns_is_read_again(
+    raw: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    main(command(raw, out))
+    before = everything(out)
+    part = out / ".parts" / "BraTS2021_00001.json"
+    values = unsealed(part.read_bytes())
+    for row in values["slices"]:
+        del row["slice_step_mm"]
+    part.write_text(json.dumps(sealed(values)))
     assert main(command(raw, out)) == 0
     assert everything(out) == before
 

@@ -44,8 +44,8 @@ def test_a_folder_of_its_own_names_the_case_and_several_files_name_themselves(
     assert found(root) == {
         "ms_msl_test01": ("ms_msl_test01", "msl"),
         "ms_mslong_patient03_1": ("ms_mslong_patient03", "mslong"),
-        "ms_more_a": ("ms_more_a", "more"),
-        "ms_more_b": ("ms_more_b", "more"),
+        "ms_more_a": ("ms_more", "more"),
+        "ms_more_b": ("ms_more", "more"),
     }
 
 
@@ -83,11 +83,85 @@ def test_visits_in_folders_are_one_patient(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("files", "persons"),
+    [
+        # as the longitudinal challenge of ISBI 2015 names its scans
+        (
+            ["training01_01_flair_pp.nii", "training01_02_flair_pp.nii", "training02_01_flair.nii"],
+            ["training01", "training01", "training02"],
+        ),
+        (
+            ["training01/orig/training01_01_flair.nii", "training01/pp/training01_01_flair_pp.nii"],
+            ["training01", "training01"],
+        ),
+        (["anna/before/flair.nii", "anna/after/flair.nii"], ["anna", "anna"]),
+        (["anna/x_flair.nii", "anna/y_flair.nii", "bert/x_flair.nii"], ["anna", "anna", "bert"]),
+        (["p1_flair_brain.nii", "p1_flair_n4.nii", "p2_flair.nii"], ["p1", "p1", "p2"]),
+        (["p1_20240131_flair.nii", "p1_2024-02-28_flair.nii"], ["p1", "p1"]),
+        (["p1_v1_flair.nii", "p1_study2_FLAIRreg.nii"], ["p1", "p1"]),
+        (["p1_02/flair.nii", "p1_03/flair.nii"], ["p1", "p1"]),
+        # numbers that tell people apart
+        (["ms_001_flair.nii", "ms_002_flair.nii"], ["ms_001", "ms_002"]),
+        (["002_S_0295/flair.nii", "002_S_0413/flair.nii"], ["002_S_0295", "002_S_0413"]),
+        (["flair_anna.nii", "flair_bert.nii"], ["flair_anna", "flair_bert"]),
+        (["flair/anna.nii", "flair/bert.nii"], ["anna", "bert"]),
+        (["x/patient07/flair.nii", "x/patient08/flair.nii"], ["x_patient07", "x_patient08"]),
+    ],
+)
+def test_one_person_has_one_name(tmp_path: Path, files: list[str], persons: list[str]) -> None:
+    for file in files:
+        write_scan(tmp_path / "set" / file, brain())
+    found = {
+        case.file("flair").relative_to(tmp_path / "set").as_posix(): case.names
+        for case in find_cases("tumor-free", tmp_path / "set")
+    }
+    assert [found[file] for file in files] == [(f"set_{person}",) for person in persons]
+
+
+@pytest.mark.parametrize(
+    "copy",
+    ["p1_flair_stripped.nii.gz", "p1_FLAIR_n4_noneck.mha", "p1_flairreg.nii", "p1_flair.nii"],
+)
+def test_a_scan_and_what_was_made_of_it_are_refused(tmp_path: Path, copy: str) -> None:
+    for name in ("p1_flair.nii.gz", "p1_flair_brainmask.nii.gz", "p1_T1.nii.gz", copy):
+        write_scan(tmp_path / "p1" / name, brain())
+    write_scan(tmp_path / "p2" / "p2_flair.nii.gz", brain())
+    words = rf"p1: expected one FLAIR scan .*, found (?=.*p1_flair\.nii\.gz)(?=.*{copy}).*Keep one"
+    with pytest.raises(DataError, match=words) as refused:
+        find_cases("tumor-free", tmp_path)
+    assert "brainmask" not in str(refused.value)
+
+
+def test_scans_whose_names_begin_alike_are_others(tmp_path: Path) -> None:
+    for name in ("p1", "p10", "anna", "annabel", "p1_02", "p1_v3"):
+        write_scan(tmp_path / "set" / f"{name}.nii", brain())
+    assert len(find_cases("tumor-free", tmp_path / "set")) == 6
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        "a_brainmask.nii.gz",
+        "a_brain_mask.nii.gz",
+        "a_flair_brain-mask.mha",
+        "brainmask.nii",
+        "a_flair_brainmask1.nii",
+    ],
+)
+def test_a_brain_mask_is_neither_a_scan_nor_a_mask_of_lesions(tmp_path: Path, mask: str) -> None:
+    for scan in ("a", "a_flair", "a_flair_brain", "brain"):
+        write_scan(tmp_path / scan / f"{scan}.nii.gz", brain())
+        write_scan(tmp_path / scan / mask, plaques(9))
+        assert only_case(tmp_path / scan).files == (("flair", tmp_path / scan / f"{scan}.nii.gz"),)
+
+
 def test_no_tumour_and_the_area_of_an_axial_pixel(tmp_path: Path) -> None:
     write_scan(tmp_path / "p1" / "flair.nii.gz", brain(1), spacing=(0.5, 0.5, 3.0))
     study = read_study(only_case(tmp_path))
     np.testing.assert_array_equal(study.sequences[0].transpose(2, 1, 0), brain(1))
     assert (study.modalities, study.pixel_area_mm2) == (("flair",), 0.25)
+    assert study.slice_step_mm == 3.0
     assert not study.masks.any()
     assert study.lesions is None
 
@@ -97,7 +171,7 @@ def test_other_axes_in_the_file_give_the_same_axial_slices(tmp_path: Path, axes:
     write_scan(tmp_path / "p1" / "flair.nii.gz", brain(1), axes, spacing=(1.0, 1.0, 2.0))
     study = read_study(only_case(tmp_path))
     np.testing.assert_array_equal(study.sequences[0].transpose(2, 1, 0), brain(1))
-    assert study.pixel_area_mm2 == 1.0
+    assert (study.pixel_area_mm2, study.slice_step_mm) == (1.0, 2.0)
 
 
 def test_pixels_become_square_and_their_area_that_of_the_smaller_side(tmp_path: Path) -> None:
@@ -122,6 +196,10 @@ def test_slices_cut_across_thick_ones_are_refused(tmp_path: Path) -> None:
         "p1/p1_flair_mask.nii.gz",
         "p1/p1_lesion.mha",
         "p1/p1-Seg.nii",
+        "p1/p1_mask1.nii.gz",
+        "p1/p1_flair_lesion_2.nii.gz",
+        "p1/p1_lesionmask.nii.gz",
+        "p1/p1_consensus_gt.nii.gz",
         "p1/p1_label-lesion_mask.nii.gz",
     ],
 )

@@ -14,7 +14,9 @@ from toy import write_dataset
 from brainai.data.dataset import SliceRecord, read_records, write_records
 from brainai.data.store import open_store
 from brainai.evaluation.calibration import OPERATING_POINT, calibrate, score_valid
+from brainai.evaluation.score import score_split
 from brainai.evaluation.valid import best_shift, fit, fit_score_weights
+from brainai.evaluation.whole_scans import measure_scans
 from brainai.model.answer import answer
 from brainai.model.folder import ModelInfo
 from brainai.model.network import Output, build_network
@@ -42,6 +44,9 @@ class BrightMask(nn.Module):
         torch.manual_seed(0)
         stands_out = images[:, :1] - 2 * images.mean((1, 2, 3), keepdim=True)
         return Output(torch.randn(len(images), 2), 20 * stands_out + self.decoder.mask.bias)
+
+    def explain(self, images: torch.Tensor) -> tuple[Output, torch.Tensor]:
+        return self(images), images[:, 0]
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +83,12 @@ def test_masks_that_come_out_too_small_are_widened_and_too_large_narrowed(
     assert network.decoder.mask.bias.item() == pytest.approx(bias + shift)
 
 
-def test_every_source_counts_alike_however_many_patients_it_has(tmp_path: Path) -> None:
+def test_every_source_counts_alike_however_many_patients_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two patients outlined as they look, one outlined far too wide: the wide one has half the say,
     and masks are widened further than the two would have it."""
+    monkeypatch.setattr("brainai.evaluation.valid.ENOUGH", 1)
     folder = write_dataset(tmp_path)
     records = read_records(folder)
     wide = []
@@ -112,15 +120,13 @@ def test_phantoms_count_only_where_there_is_no_real_patient(tmp_path: Path) -> N
     assert fit(contrary)[1] == pytest.approx(-alone[1], rel=0.05)
 
 
-def test_a_small_source_has_the_say_of_a_large_one(folder: Path, tmp_path: Path) -> None:
-    own = write_dataset(tmp_path)
-    records = [
-        replace(r, source="other") if r.case_id == "valid0" else r for r in read_records(own)
-    ]
-    write_records(own / "metadata.csv", records)
-    valid = score_valid(BrightMask(), INFO, own)
-    assert valid.weight.sum() == pytest.approx(24)
-    assert sorted(set(valid.weight.tolist())) == pytest.approx([0.75, 1.5])  # of 16 slices, of 8
+def test_what_was_fitted_suits_the_weights_as_they_are_stored(folder: Path) -> None:
+    network = BrightMask(bias=-8.997)  # half precision has steps of 0.008 there
+    info = calibrate(network, INFO, folder)
+    assert network.decoder.mask.bias.item() == network.decoder.mask.bias.half().item()
+    again = fit(score_valid(network, INFO, folder), shift=0.0)
+    assert again.score_weights == info.score_weights
+    assert again.thresholds.operating == info.threshold
 
 
 def test_all_of_it_together_makes_the_label_right(folder: Path) -> None:
@@ -128,7 +134,8 @@ def test_all_of_it_together_makes_the_label_right(folder: Path) -> None:
     info = calibrate(network, INFO, folder)
     assert info.operating_point == OPERATING_POINT
     assert info.calibration_hash == "0" * 64
-    assert 0 < info.threshold <= info.youden_threshold < 1
+    assert 0 < info.sensitive_threshold <= info.threshold < 1
+    assert 0 < info.youden_threshold < 1
     store = open_store(folder, 32)
     images = torch.from_numpy(store.read(range(len(store.records))))[:, :1]
     says = (answer(network, info, images).probabilities >= info.threshold).tolist()
@@ -142,3 +149,43 @@ def test_one_class_alone_leaves_everything_as_it_was(tmp_path: Path) -> None:
     network, info = BrightMask(bias=-9.0), replace(INFO, threshold=0.2, calibration_hash="other")
     assert calibrate(network, info, folder) == info
     assert network.decoder.mask.bias.item() == -9.0
+
+
+def test_people_without_a_tumour_in_valid_are_named_in_the_operating_point(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path)
+    records = [
+        replace(r, label=0, tumor_pixels=0, mask_file_name="") if r.case_id == "valid0" else r
+        for r in read_records(folder)
+    ]
+    write_records(folder / "metadata.csv", records)
+    assert calibrate(BrightMask(), INFO, folder).operating_point == (
+        "best Dice (F1) on validation patients, specificity of at least 97 % in those without a "
+        "tumour"
+    )
+
+
+def test_scans_with_and_without_a_tumour_give_a_verdict_of_their_own(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path)
+    assert calibrate(BrightMask(), INFO, folder).scan_weights is None  # all scans have a tumour
+    records = read_records(folder)  # slices with an even index show no tumour
+    free = [r for r in records if r.case_id != "valid0" or r.slice_index % 2 == 0]
+    write_records(folder / "metadata.csv", free)
+    shutil.rmtree(folder / ".store")
+    network = BrightMask(bias=-3.0)
+    info = calibrate(network, INFO, folder)
+    assert info.scan_weights[1] > 0
+    measured = measure_scans(score_split(network, info, folder, "valid"), info, folder)["groups"]
+    assert (measured["all"]["found"], measured["all"]["wrongly_called"]) == (2, 0)
+    assert (measured["all"]["n_tumor"], measured["all"]["n_tumor_free"]) == (2, 1)
+
+
+def test_a_patient_without_a_known_mask_moves_no_mask(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path)
+    unknown = [
+        replace(r, mask_file_name="", tumor_pixels=-1) if r.label else r
+        for r in read_records(folder)
+    ]
+    write_records(folder / "metadata.csv", unknown)
+    network = BrightMask(bias=-9.0)
+    calibrate(network, INFO, folder)
+    assert network.decoder.mask.bias.item() == -9

@@ -11,8 +11,10 @@ from brainai.evaluation.intervals import (
     measure,
     sum_by_patient,
     summarise,
+    summarise_by_size,
     summarise_group,
     summarise_hits,
+    summarise_share,
 )
 
 
@@ -127,3 +129,48 @@ def test_hits_are_shares_of_the_slices_where_a_tumour_is_known(make_scores):
     assert set(hits) == {"mask"}  # no heat map was scored
     assert hits["mask"]["value"] == pytest.approx(2 / 3)
     assert (hits["mask"]["n_patients"], hits["mask"]["n_slices"]) == (2, 3)
+
+
+def test_two_patients_have_an_interval(make_scores):
+    scores = make_scores([1, 1], [0.9, 0.1], patient=["a", "b"])
+    figure = summarise_group(scores, 0.5)["figures"]["sensitivity"]
+    assert (figure["low"], figure["value"], figure["high"]) == (0, 0.5, 1)
+
+
+def test_a_figure_holds_just_what_is_promised(cohort):
+    figure = summarise_group(cohort, 0.5, resamples=50)["figures"]["dice"]
+    promised = {"value", "low", "high", "n_patients", "n_slices", "undefined_resamples"}
+    assert set(figure) == promised
+    assert set(summarise_group(cohort, 0.5)) == {"counts", "figures"}
+
+
+def test_an_interval_holds_95_of_100_resamples(make_scores):
+    """400 patients of a slice each, half of them found: 0.5 ± 1.96 * sqrt(0.25 / 400)."""
+    scores = make_scores([1] * 400, [0.9, 0.1] * 200, patient=[str(i) for i in range(400)])
+    figure = summarise_group(scores, 0.5)["figures"]["sensitivity"]
+    assert figure["low"] == pytest.approx(0.451, abs=0.006)
+    assert figure["high"] == pytest.approx(0.549, abs=0.006)
+
+
+def test_sensitivity_by_size_takes_each_slice_with_tumour_once(make_scores):
+    scores = make_scores(
+        [1, 1, 1, 1, 0], [0.9, 0.1, 0.9, 0.9, 0.9], tumor_pixels=[1, 49, 50, 5000, 0]
+    )
+    found = summarise_by_size(scores, 0.5)
+    assert {name: (of["value"], of["n_slices"]) for name, of in found.items()} == {
+        "1 to 49": (0.5, 2),
+        "50 to 199": (1, 1),
+        "2000 or more": (1, 1),
+    }
+
+
+def test_a_share_counts_what_is_there_of_all_patients():
+    figure = summarise_share(np.array([1, 1, 2, 3]), np.array([True, False, True, True]))
+    assert figure["value"] == 0.75
+    assert (figure["n_patients"], figure["n_slices"]) == (3, 4)
+
+
+def test_both_maps_have_their_own_hits(make_scores):
+    scores = make_scores([1, 1], [0.9] * 2, mask_hit=[1, 1], heat_hit=[0, 1])
+    hits = summarise_hits(scores, resamples=10)
+    assert {name: of["value"] for name, of in hits.items()} == {"mask": 1, "heat map": 0.5}

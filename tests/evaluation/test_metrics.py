@@ -140,3 +140,50 @@ def test_calibration_error_of_nothing_is_undefined():
 
 def test_brier_by_hand():
     np.testing.assert_allclose(metrics.brier([1, 0], [0.75, 0.5]), [0.0625, 0.25])
+
+
+def test_a_tie_of_a_positive_and_several_negatives_counts_half_of_each():
+    assert metrics.wins(np.array([0.5, 0.1]), np.array([0.5, 0.5, 0.2])).tolist() == [2.0, 0.0]
+
+
+@pytest.mark.parametrize("measure", [metrics.cross_entropy, metrics.brier, metrics.excess])
+def test_single_precision_and_lists_are_measured_in_double(measure):
+    probability = [0.1, 0.7, 1.0]
+    plain = measure([0, 1, 1], probability)
+    single = measure(np.array([0, 1, 1]), np.array(probability, np.float32))
+    assert plain.dtype == single.dtype == np.float64
+    np.testing.assert_allclose(single, plain, atol=1e-7)
+
+
+def test_labels_may_be_of_one_class_and_probabilities_0_and_1(make_scores):
+    assert len(make_scores([0, 0], [0.0, 1.0])) == len(make_scores([1, 1], [0.0, 1.0])) == 2
+
+
+@pytest.mark.parametrize("probability", [-0.001, 1.001])
+def test_a_probability_beyond_0_to_1_is_refused(make_scores, probability):
+    with pytest.raises(DataError, match=r"the first of images/c/001\.png"):
+        make_scores([0, 1], [0.5, probability])
+
+
+def test_scores_of_no_slice_are_refused(make_scores):
+    with pytest.raises(DataError, match="one value per slice"):
+        make_scores([], [])
+
+
+def test_every_field_of_a_record_finds_its_place(make_record):
+    records = [
+        make_record("a", "A", 1, 5, source="lgg", site="CS"),
+        make_record("b", "B", 0, 0, source="brats", site="DU"),
+    ]
+    masks, hits = np.array([[3, 1, 2], [0, 4, 0]]), np.array([[1, 0], [-1, -1]])
+    scores = SliceScores.from_records(records, [0.9, 0.2], masks, [0.8, 0.3], hits)
+    expected = {
+        "file_name": ["a", "b"], "patient_id": ["A", "B"], "source": ["lgg", "brats"],
+        "site": ["CS", "DU"], "label": [1, 0], "probability": [0.9, 0.2], "tumor_pixels": [5, 0],
+        "uncalibrated": [0.8, 0.3], "mask_tp": [3, 0], "mask_fp": [1, 4], "mask_fn": [2, 0],
+        "mask_hit": [1, -1], "heat_hit": [0, -1],
+    }  # fmt: skip
+    assert {name: getattr(scores, name).tolist() for name in expected} == expected
+    plain = SliceScores.from_records(records, [0.9, 0.2])
+    assert plain.uncalibrated.tolist() == [0.9, 0.2]
+    assert plain.mask_hit.tolist() == plain.heat_hit.tolist() == [-1, -1]

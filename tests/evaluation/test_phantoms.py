@@ -1,5 +1,8 @@
 """Specificity on simulated people."""
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -28,12 +31,13 @@ class Says(nn.Module):
         return Output(torch.stack([torch.zeros_like(score), score], dim=1), None)
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture
 def template():
     pytest.importorskip("nilearn", reason="phantoms need nilearn (requirements-dev.txt)")
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("template")
 @pytest.mark.parametrize(("what", "value"), [("all", 0), ("none", 1), ("those with skull", 0.5)])
 def test_every_slice_called_tumour_is_a_false_alarm(what: str, value: float) -> None:
     found = score_phantoms(Says(what), INFO, 2, device="cpu", spacing_mm=COARSE)
@@ -41,3 +45,46 @@ def test_every_slice_called_tumour_is_a_false_alarm(what: str, value: float) -> 
     for figure in found.values():
         assert figure["value"] == value
         assert (figure["n_patients"], figure["n_slices"]) == (2, 8)
+
+
+class Whitest(nn.Module):
+    """Log-odds: twice the part of a slice, in percent, that is as bright as can be, less 5."""
+
+    decoder = None
+
+    def forward(self, images: torch.Tensor) -> Output:
+        white = (images[:, 0] >= 1).float().mean((1, 2)) * 100
+        return Output(torch.stack([torch.zeros_like(white), 2 * white - 5], dim=1), None)
+
+
+def test_people_are_asked_for_alike_and_judged_as_any_picture_is(monkeypatch) -> None:
+    """Two people of two slices: a ramp, of which 0.5 % is white, and a head of few grey levels, of
+    which half is."""
+    asked = []
+
+    def simulate(seed: int, **options: object) -> SimpleNamespace:
+        asked.append((seed, options))
+        ramp = np.arange(1000.0, 1000 + 64 * 64).reshape(64, 64)
+        steps = np.repeat([0.0, 100.0], 32 * 64).reshape(64, 64)
+        return SimpleNamespace(volumes={"flair": np.stack([ramp, steps], axis=2)})
+
+    monkeypatch.setattr("brainai.evaluation.phantoms.phantom.simulate", simulate)
+    found = score_phantoms(Whitest(), INFO, 2, seed=7, device="cpu")
+    assert list(found) == list(KINDS)
+    for figure in found.values():
+        assert figure["value"] == 0.5  # of the ramp 2 * 0.5 - 5 < 0, of the steps 2 * 50 - 5 > 0
+        assert (figure["n_patients"], figure["n_slices"]) == (2, 4)
+    assert [seed for seed, _ in asked] == [7, 8] * 3
+    assert [options["skull"] for _, options in asked] == [False, True] * 3
+    assert [options["spots"] for _, options in asked] == [0.0, 0.0, 1.0, 1.0, 0.0, 0.0]
+    assert [options.get("plaques", False) for _, options in asked] == [False] * 4 + [True] * 2
+    assert not any(options["lesion"] for _, options in asked)
+
+
+def test_the_threshold_of_the_model_parts_the_slices(monkeypatch) -> None:
+    flat = SimpleNamespace(volumes={"flair": np.zeros((32, 32, 3)) + np.eye(32)[..., None]})
+    monkeypatch.setattr("brainai.evaluation.phantoms.phantom.simulate", lambda *_, **__: flat)
+    for threshold, specificity in ((0.7, 0.0), (0.8, 1.0)):  # sigmoid(1) = 0.731
+        info = ModelInfo(image_size=32, threshold=threshold)
+        found = score_phantoms(Says("all"), info, 1, device="cpu")
+        assert {figure["value"] for figure in found.values()} == {specificity}

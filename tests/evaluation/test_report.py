@@ -202,13 +202,14 @@ def test_specificity_on_phantoms_stands_in_report_and_table(tmp_path, cohort):
 
 def test_figures_at_other_thresholds_stand_beside_the_operating_point(tmp_path, make_scores):
     scores = make_scores([0, 0, 1, 1], [0.1, 0.4, 0.3, 0.9])
-    info = ModelInfo(threshold=0.2, youden_threshold=0.35)
+    info = ModelInfo(threshold=0.2, sensitive_threshold=0.1, youden_threshold=0.35)
     report = write_report(
         tmp_path, scores, threshold=info.threshold, about=ABOUT, points=other_points(info)
     )
     # From 0.5 on: 0.9 alone. From 0.35 on: 0.4 and 0.9.
     half, youden = report["points"]["probability of one half"], report["points"]["Youden point"]
     assert (half["threshold"], youden["threshold"]) == (0.5, 0.35)
+    assert report["points"]["sensitive point"]["threshold"] == 0.1
     assert half["all"]["sensitivity"]["value"] == youden["all"]["sensitivity"]["value"] == 0.5
     assert half["all"]["specificity"]["value"] == 1
     assert youden["lgg"]["specificity"]["value"] == 0.5
@@ -218,9 +219,11 @@ def test_figures_at_other_thresholds_stand_beside_the_operating_point(tmp_path, 
 
 
 def outcome(value: float | None, low: float | None = None, high: float | None = None) -> dict:
-    """A report on `test` of which only the sensitivity matters."""
+    """A report on `test` of which only the sensitivity matters, and a Dice of half of it."""
     figure = {"value": value, "low": low, "high": high}
-    return {"about": {"split": "test"}, "all": {"figures": {"sensitivity": figure}}}
+    half = {key: None if of is None else of / 2 for key, of in figure.items()}
+    figures = {"sensitivity": figure, "dice": half}
+    return {"about": {"split": "test"}, "all": {"figures": figures}}
 
 
 POINT = "sensitivity of at least 95 % on validation patients"
@@ -233,7 +236,10 @@ POINT = "sensitivity of at least 95 % on validation patients"
         (POINT, outcome(0.874, 0.7597, 0.9574), f"{POINT}; 87 % (76 to 96) on test patients"),
         (POINT, outcome(0.5), f"{POINT}; 50 % on test patients"),
         (POINT, outcome(None), POINT),  # no tumour on `test`
+        ("best Dice (F1) on validation patients", outcome(0.9, 0.8, 0.96),
+         "best Dice (F1) on validation patients; 45 % (40 to 48) on test patients"),
         (POINT, outcome(0.5) | {"about": {"split": "valid"}}, POINT),
+        (POINT, outcome(0.5) | {"about": {"split": "test", "modalities": "flair+t1c"}}, POINT),
         ("probability of one half; nothing was fitted", outcome(0.5),
          "probability of one half; nothing was fitted"),
         ("sensitivity of at least 95% on held-out patients", outcome(0.5),  # as format 1 has it
@@ -299,3 +305,53 @@ def test_a_report_that_is_none_is_told(tmp_path):
     for path in (tmp_path / "report.json", tmp_path / "nowhere.json"):
         with pytest.raises(DataError, match=r"expected a report\.json of this version"):
             read_report(path)
+
+
+def test_a_report_holds_all_that_it_promises(cohort, make_scores):
+    before = replace(cohort, uncalibrated=1 - cohort.probability, mask_hit=cohort.label)
+    figure = {"value": 1.0}
+    report = build_report(
+        before, 0.4, ABOUT, {"place": make_scores([0, 1], [0.1, 0.9])}, {"spots": figure},
+        {"half": 0.5}, {"to keep": {}}, {"groups": {}},
+        [{"about": {"a": 1}, "all": {"figures": {"dice": figure}}}],
+    )  # fmt: skip
+    assert report["format_version"] == 1
+    assert report["threshold"] == 0.4
+    assert report["interval"] == {
+        "method": "percentile bootstrap over patients",
+        "level_percent": 95,
+        "resamples": 2000,
+        "seed": 0,
+    }
+    assert (report["n_slices"], report["n_positive_slices"]) == (120, 60)
+    assert set(report["source"]) == {"lgg", "brats"}
+    assert set(report["before_calibration"]) == {"all", "lgg", "brats"}
+    said_the_contrary = report["before_calibration"]["all"]["brier"]["value"]
+    assert said_the_contrary > 2 * report["all"]["figures"]["brier"]["value"]
+    assert set(report["before_calibration"]["all"]) == {"ece", "brier"}
+    assert report["baselines"]["place"]["all"].keys() == {"auroc"}
+    assert report["baselines"]["place"]["all"]["auroc"]["value"] == 1
+    assert report["hits"]["mask"]["value"] == 0.5  # of 120 slices with a known hit, 60 with tumour
+    assert report["phantoms"] == {"spots": figure}
+    assert report["points"]["half"]["threshold"] == 0.5
+    assert report["points"]["half"]["all"].keys() == {"dice", "sensitivity", "specificity"}
+    assert report["scope"] == {"to keep": {}}
+    assert report["scans"] == {"groups": {}}
+    assert report["others"] == [{"about": {"a": 1}, "figures": {"dice": figure}}]
+    assert report["size"] == {}
+
+
+def test_everything_given_to_write_stands_in_the_file(tmp_path, cohort):
+    figure = {"value": 1.0, "low": 1.0, "high": 1.0, "n_patients": 1, "n_slices": 1}
+    sized = replace(cohort, tumor_pixels=cohort.label * 60)
+    written = write_report(
+        tmp_path, sized, threshold=0.5, about=ABOUT, phantoms={"spots": figure},
+        points={"half": 0.5}, scope={"to keep": {"FLAIR": figure}},
+        baselines={"place": cohort},
+    )  # fmt: skip
+    report = unsealed((tmp_path / "report.json").read_bytes())
+    assert report == written
+    for part in ("phantoms", "points", "scope", "baselines", "size"):
+        assert report[part], part
+    assert (tmp_path / "figures" / "sizes.png").exists()
+    assert set(report["size"]) == {"50 to 199"}

@@ -1,6 +1,7 @@
 """How often "Cannot judge" is said, with a scope whose words are known."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import nibabel
 import numpy as np
@@ -11,6 +12,7 @@ from toy import SLICES, write_dataset
 
 from brainai.data.dataset import read_records, write_records
 from brainai.data.elsewhere import is_kept_out
+from brainai.data.images import decode, prepare_slice
 from brainai.evaluation.pictures import drawn, shipped
 from brainai.evaluation.scope_rates import (
     TURNS,
@@ -137,3 +139,113 @@ def test_a_package_without_its_pictures_is_left_out(monkeypatch):
     folders = {"matplotlib": ("mpl-data/nowhere", (".png",)), "nowhere": ("data", (".png",))}
     monkeypatch.setattr("brainai.evaluation.pictures.SHIPPED", folders)
     assert list(shipped()) == []
+
+
+@pytest.fixture(scope="module")
+def stacked(tmp_path_factory):
+    """One source of two cases of 12 slices with T1c and T2, which are upright bars; no other
+    patients of `test`."""
+    folder = write_dataset(tmp_path_factory.mktemp("stacked"))
+    records = []
+    for place, record in enumerate(read_records(folder)):
+        if record.split == "test":
+            flair = np.asarray(Image.open(folder / record.file_name))
+            bars = np.tile(np.arange(48) % 16 < 8, (48, 1)).astype(np.uint8) * 200
+            Image.fromarray(np.stack([flair, bars, 200 - bars], -1)).save(folder / record.file_name)
+            case = f"case{place % 2}"
+            record = replace(
+                record, modalities=("flair", "t1c", "t2"), case_id=case, patient_id=case
+            )
+        records.append(record)
+    write_records(folder / "metadata.csv", records)
+    return folder
+
+
+def test_other_sequences_and_cuts_are_offered_where_there_are_any(stacked, monkeypatch):
+    monkeypatch.setattr("brainai.evaluation.scope_rates.shipped", list)
+    monkeypatch.setattr("brainai.evaluation.scope_rates.drawn", lambda: drawn(count=2))
+
+    class RefusesAll(Scope):
+        def judge(self, flair):
+            return ["no"] * len(flair)
+
+    rates = measure_scope(RefusesAll(), stacked, "test", image_size=64, slices=6)
+    refused = {
+        group: (of["n_slices"], of["n_patients"]) for group, of in rates["to refuse"].items()
+    }
+    assert refused["T1c offered as FLAIR, toy"] == refused["T2 offered as FLAIR, toy"]
+    assert refused["T1c offered as FLAIR, toy"][0] == 6
+    assert refused["Sagittal slices, toy"] == refused["Coronal slices, toy"] == (6, 2)
+    assert refused["noise"] == (2, 2)
+    assert rates["to keep"]["FLAIR of toy"]["value"] == 1
+    again = measure_scope(RefusesAll(), stacked, "test", image_size=64, slices=6)
+    assert again == rates
+
+
+def test_variants_look_like_their_slice():
+    pixels = np.zeros((96, 64), np.uint8)
+    pixels[24:72, 16:48] = np.linspace(60, 200, 32).astype(np.uint8)
+    for name, change in VARIANTS.items():
+        found = decode(change(pixels))
+        factor = {"half size": 0.5, "double size": 2}.get(name, 1)
+        assert found.shape == (96 * factor, 64 * factor), name
+        likeness = np.corrcoef(
+            prepare_slice(found, 64).ravel(), prepare_slice(pixels.astype(np.float32), 64).ravel()
+        )[0, 1]
+        assert likeness > (0.8 if name == "scale bar burned in" else 0.97), name
+    deep = decode(VARIANTS["16 bit"](pixels))
+    assert deep.max() == 200 * 13 + 100
+    bar = decode(VARIANTS["scale bar burned in"](pixels)).astype(int) - pixels
+    assert np.flatnonzero(bar.any(axis=0)).tolist() == [59, 60]  # 64 * 15 / 16, and a tick of 1
+    assert np.flatnonzero(bar[:, 60]).tolist() == list(range(24, 73))
+    assert np.count_nonzero(bar[:, 59]) == 11
+
+
+@pytest.mark.parametrize(
+    ("name", "corner"),
+    [("Upside down", (-1, -1)), ("Mirrored top to bottom", (-1, 0)), ("On its side", (-1, 0))],
+)
+def test_turns_move_the_upper_left_corner(name, corner):
+    pixels = np.zeros((40, 40), np.uint8)
+    pixels[0, 0] = 1
+    pixels[0, 1] = 2
+    turned = TURNS[name](pixels)
+    assert turned[corner] == 1
+    assert (turned[-1, 1] == 2) == (name == "Mirrored top to bottom")
+
+
+def test_noise_is_of_five_kinds():
+    noise = [np.asarray(picture, float) for group, picture in drawn(count=10) if group == "noise"]
+    for uniform, poisson, salt, blocks, magnitude in (noise[:5], noise[5:]):
+        assert uniform.mean() == pytest.approx(127.5, abs=4)
+        assert uniform.max() == 255
+        # The variance of a Poisson count is its mean, here 1 to 40.
+        assert poisson.var() == pytest.approx(poisson.mean(), rel=0.1)
+        assert 1 <= poisson.mean() <= 40
+        assert set(np.unique(salt)) == {0, 255}
+        assert 0.02 <= salt.mean() / 255 <= 0.5
+        assert (blocks[:8, :8] == blocks[0, 0]).all()
+        assert blocks.std() > 60
+        assert blocks[:8, :16].std() > 0
+        # The magnitude of two normals of 40: a mean of 40 * sqrt(pi / 2) = 50.1.
+        assert magnitude.mean() == pytest.approx(50.1, abs=2)
+    assert len({picture.shape for picture in noise}) > 5
+    assert all(64 <= len(picture) < 512 for picture in noise)
+
+
+def test_pages_are_white_with_dark_text_and_charts_differ():
+    pages = [np.asarray(p) for group, p in drawn(count=4) if group == "pages of text"]
+    charts = [np.asarray(p) for group, p in drawn(count=4) if group == "charts"]
+    for page in pages:
+        assert np.median(page) == 255
+        assert page.min() < 80
+        assert 0.01 < (page < 128).mean() < 0.3
+        assert (page[:18] == 255).all()
+        assert (page[:, :18] == 255).all()
+    assert len({page.shape for page in pages}) == 4
+    for chart in charts:
+        assert chart[0, 0] == 255
+        assert np.ptp(chart) > 100
+    assert len({chart.shape for chart in charts}) == 4
+    for one, other in pairwise(charts):
+        assert one.shape != other.shape or (one != other).any()

@@ -6,16 +6,25 @@ import numpy as np
 import pytest
 import torch
 
+from brainai.errors import DataError
 from brainai.evaluation.valid import (
     SHIFTS,
     ValidScores,
     best_shift,
     count_shifted,
     find_thresholds,
+    fit,
     fit_score_weights,
     judge,
     voters,
 )
+
+
+@pytest.fixture
+def any_source_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One slice is enough for a source to count as much as any other."""
+    monkeypatch.setattr("brainai.evaluation.valid.ENOUGH", 1)
+
 
 ZERO, HALF, ONE = (SHIFTS.tolist().index(shift) for shift in (0.0, 0.5, 1.0))
 
@@ -72,6 +81,7 @@ def test_the_mask_shift_is_the_one_of_the_best_mean_dice_of_patients() -> None:
     assert dice == pytest.approx(5 / 6)
 
 
+@pytest.mark.usefixtures("any_source_counts")
 def test_a_source_of_one_patient_has_the_say_of_one_of_three() -> None:
     counts = counts_of(
         *[{ZERO: (9, 0, 1), ONE: (10, 5, 0)}] * 3,  # 18/19 = 0.947; 20/25 = 0.8
@@ -92,6 +102,15 @@ def test_patients_without_an_outlined_tumour_move_no_mask() -> None:
     assert math.isnan(dice)
 
 
+def test_a_source_of_few_slices_counts_less() -> None:
+    valid = of_slices([0] * 300 + [1] * 25, ["lgg"] * 100 + ["brats"] * 200 + ["pairs"] * 25)
+    assert valid.say == {"lgg": 1, "brats": 1, "pairs": 0.25}
+    # 2.25 says over 325 slices: 1/100 of lgg, 1/200 of brats, 0.25/25 of pairs, 1 on the average.
+    one = 325 / 2.25
+    weight = [one / 100] * 100 + [one / 200] * 200 + [one / 100] * 25
+    assert valid.weight.tolist() == pytest.approx(weight)
+
+
 def test_logistic_regression_calibrates_scores_of_twice_the_right_certainty() -> None:
     # Log-odds of ±2 ln 3 where three of four are right, many times: ±ln 3 would be true.
     score, label = [2 * math.log(3)] * 400 + [-2 * math.log(3)] * 400, [1, 1, 1, 0] * 100
@@ -100,42 +119,80 @@ def test_logistic_regression_calibrates_scores_of_twice_the_right_certainty() ->
     assert (of_class, of_mask, constant) == (pytest.approx(0.5, rel=0.01), 0.0, pytest.approx(0))
 
 
-def test_the_operating_point_finds_95_of_100_and_no_more_than_it_must() -> None:
+def test_the_operating_point_has_the_best_dice() -> None:
+    # From 0.8 on Dice is 2·1/(1+3) = 0.5, from 0.7 on 2·2/(2+3) = 0.8, from 0.6 on 4/(3+3) = 0.67,
+    # from 0.4 on 2·3/(4+3) = 0.86, from 0.2 on 2·3/(5+3) = 0.75.
+    probability = np.array([0.8, 0.7, 0.6, 0.4, 0.2])
+    valid = of_slices([1, 1, 0, 1, 0], patient=["p"] * 5)
+    assert find_thresholds(probability, valid).operating == pytest.approx(0.3)
+
+
+@pytest.mark.usefixtures("any_source_counts")
+def test_the_operating_point_spares_people_without_a_tumour() -> None:
+    # Of 100 slices of q, who has no tumour, four lie at 0.5: 97 % specificity forbids 0.4, where
+    # p's second tumour would be found. Of 3 at 0.5 it would be allowed.
+    for falsely, threshold in ((4, (0.9 + 0.5) / 2), (3, (0.4 + 0.1) / 2)):
+        probability = np.array([0.9, 0.4] + [0.5] * falsely + [0.1] * (100 - falsely))
+        valid = of_slices([1, 1] + [0] * 100, ["a", "a"] + ["b"] * 100, ["p", "p"] + ["q"] * 100)
+        assert find_thresholds(probability, valid).operating == pytest.approx(threshold)
+
+
+def test_tumour_free_slices_of_a_patient_with_a_tumour_are_no_tumour_free_people() -> None:
+    valid = of_slices([0, 1, 0], patient=["p", "p", "q"])
+    assert valid.tumor_free.tolist() == [False, False, True]
+
+
+def test_the_sensitive_point_finds_95_of_100_and_no_more_than_it_must() -> None:
     # Tumours at 0.99, 0.98, … 0.00; between 0.055 and 0.045 the 95th is found, at 0.05.
     probability = np.append(np.arange(99, -1, -1) / 100, 0.045)
-    sensitive, _ = find_thresholds(probability, of_slices([1] * 100 + [0]))
-    assert sensitive == pytest.approx(0.0475)  # half-way from 0.05 to the next lower, 0.045
+    found = find_thresholds(probability, of_slices([1] * 100 + [0]))
+    assert found.sensitive == pytest.approx(0.0475)  # half-way from 0.05 to the next lower, 0.045
+
+
+@pytest.mark.usefixtures("any_source_counts")
+def test_slices_and_sources_both_reach_the_sensitivity() -> None:
+    # Of 100 tumours of a large source 6 lie at 0.1 (94 % above), the 4 of a small one at 0.9.
+    probability = np.array([0.8] * 94 + [0.1] * 6 + [0.9] * 4 + [0.05])
+    source = ["lgg"] * 100 + ["brats"] * 4 + ["lgg"]
+    found = find_thresholds(probability, of_slices([1] * 104 + [0], source))
+    assert found.sensitive == pytest.approx(0.075)  # by sources alone 97 % would do, at 0.8
 
 
 def test_the_youden_point_lies_where_both_together_are_best() -> None:
     # From 0.7 on two of three tumours and none of three others: 2/3. From 0.2 on 1 − 2/3.
     probability = np.array([0.9, 0.7, 0.5, 0.3, 0.2, 0.1])
-    _, youden = find_thresholds(probability, of_slices([1, 1, 0, 0, 1, 0]))
-    assert youden == pytest.approx(0.6)
+    found = find_thresholds(probability, of_slices([1, 1, 0, 0, 1, 0]))
+    assert found.youden == pytest.approx(0.6)
 
 
 def test_equal_probabilities_are_never_parted() -> None:
     probability = np.array([0.8, 0.8, 0.8, 0.1])
-    sensitive, youden = find_thresholds(probability, of_slices([0, 1, 1, 0]))
-    assert sensitive == youden == pytest.approx(0.45)
+    found = find_thresholds(probability, of_slices([0, 1, 1, 0]))
+    assert tuple(found) == pytest.approx((0.45, 0.45, 0.45))
 
 
-def test_certain_scores_leave_a_threshold_that_finds_them() -> None:
+def test_thresholds_are_cut_and_not_rounded_so_that_what_lies_at_them_reaches_them() -> None:
+    assert find_thresholds(np.array([2 / 3, 1 / 3]), of_slices([1, 0])).sensitive == 0.5
+    alike = find_thresholds(np.array([1 / 3, 1 / 3, 1 / 3]), of_slices([1, 1, 0]))
+    assert tuple(alike) == (0.166666, 0.166666, 0.166666)  # half of a third
+
+
+def test_the_score_that_tells_the_classes_apart_gets_the_weight() -> None:
+    valid = of_slices([1, 1, 0, 0], score=[2.0, 1.0, -1.0, -2.0], mask=[1.0, -1.0, 1.0, -1.0])
+    of_class, of_mask, constant = fit_score_weights(valid)
+    assert of_class > 0.5
+    assert abs(of_mask) < of_class
+    assert constant == pytest.approx(0, abs=1e-3)
+
+
+def test_certain_scores_leave_thresholds_that_find_them() -> None:
     """All tumours are certain, at log-odds of 25 to 40: their probabilities are 1 but for 1e-11."""
     score = np.concatenate([np.linspace(25, 40, 40), np.linspace(-40, -25, 40)])
     probability = 1 / (1 + np.exp(-score))
-    sensitive, youden = find_thresholds(probability, of_slices([1] * 40 + [0] * 40))
-    assert (probability[:40] >= sensitive).mean() >= 0.95
-    assert (probability[40:] < sensitive).all()
-    assert 0 < youden < 1
-
-
-def test_slices_and_sources_both_reach_the_sensitivity() -> None:
-    # Of 100 tumours of a large source 6 lie at 0.1 (94 % above), the 4 of a small one at 0.9.
-    probability = np.array([0.8] * 94 + [0.1] * 6 + [0.9] * 4 + [0.05])
-    source = ["lgg"] * 100 + ["brats"] * 4 + ["lgg"]
-    sensitive, _ = find_thresholds(probability, of_slices([1] * 104 + [0], source))
-    assert sensitive == pytest.approx(0.075)  # by sources alone 97 % would do, at 0.8
+    for threshold in find_thresholds(probability, of_slices([1] * 40 + [0] * 40)):
+        assert (probability[:40] >= threshold).mean() >= 0.95
+        assert (probability[40:] < threshold).all()
+        assert 0 < threshold < 1
 
 
 def test_weights_are_chosen_by_probability_and_mask_together() -> None:
@@ -152,6 +209,7 @@ def test_weights_are_chosen_by_probability_and_mask_together() -> None:
     assert (quality.probability > 0.5).tolist() == [True, True, False, False]
 
 
+@pytest.mark.usefixtures("any_source_counts")
 def test_in_the_choice_of_weights_sources_count_alike() -> None:
     # Six pairs of a large source in order; the one of a small source lies between them, the wrong
     # way round. It is one pair in 49, but of sources alike one in four.
@@ -173,8 +231,14 @@ def test_one_class_alone_is_judged_by_its_masks_and_nothing_else_by_nothing() ->
     assert math.isnan(judge(of_slices([0, 0])).selection)
 
 
-def test_scores_that_are_no_numbers_are_worth_nothing() -> None:
-    assert math.isnan(judge(of_slices([0, 1], score=[math.nan, 1.0])).selection)
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+@pytest.mark.parametrize("where", ["score", "mask"])
+def test_scores_that_are_no_numbers_are_worth_nothing(bad: float, where: str) -> None:
+    scores = {"score": [0.0, 1.0], "mask": [0.0, 1.0]} | {where: [bad, 1.0]}
+    valid = of_slices([0, 1], counts=counts_of({}, {ZERO: (10, 0, 0)}), **scores)
+    assert math.isnan(judge(valid).selection)
+    with pytest.raises(DataError, match="damaged, or their training diverged"):
+        fit(valid)
 
 
 @pytest.mark.parametrize(

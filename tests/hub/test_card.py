@@ -13,7 +13,7 @@ from brainai import DISCLAIMER
 from brainai.errors import DataError
 from brainai.hub.card import CHARTS, METRICS, model_card
 from brainai.hub.describe import main, write_card
-from brainai.hub.terms import NON_COMMERCIAL
+from brainai.hub.terms import NO_HEALTHY_PERSON, NON_COMMERCIAL
 from brainai.model.folder import read_info
 
 ROOT = Path(__file__).parents[2]
@@ -119,8 +119,20 @@ def test_it_says_what_was_fitted_and_what_was_not(info, report) -> None:
     assert (
         "Fitted on patients of `valid`: what cannot be judged. Not fitted: probability, threshold."
     ) in unfitted
+    with_scans = model_card(replace(info, scan_weights=(1.0, 1.0, 0.0)), report)
+    assert "threshold, the verdict on whole scans, what cannot be judged." in with_scans
     neither = model_card(replace(info, calibration_hash="", scope=False), report)
     assert "Fitted on patients of `valid`: nothing." in neither
+
+
+def test_whole_scans_stand_beside_slices_where_the_report_has_them(info, report) -> None:
+    assert "Whole scans" not in model_card(info, report)
+    group = {"n_tumor": 2, "found": 2, "n_tumor_free": 1, "wrongly_called": 0}
+    group |= {"tumor": [0.8, 0.9], "tumor_free": [0.1]}
+    scans = {"threshold": 0.5, "groups": {"all": group}}
+    assert "| all | 2 of 2 | 0.800 | 0 of 1 | 0.100 |" in model_card(
+        info, report | {"scans": scans}
+    )
 
 
 def test_what_was_written_by_hand_is_told_of_the_weights_it_was_written_for(info, report) -> None:
@@ -133,6 +145,47 @@ def test_the_licence_of_a_source_stands_where_it_was_trained_on(info, report) ->
     assert NON_COMMERCIAL in model_card(info, report)
     other = replace(info, training=info.training | {"sources": ["phantom"]})
     assert NON_COMMERCIAL not in model_card(other, report)
+
+
+@pytest.mark.parametrize(
+    ("sources", "said"),
+    [(["brats", "lgg", "pairs"], True), (["lgg", "tumor-free"], False), (["folders"], False)],
+)
+def test_that_nobody_is_healthy_is_said_where_the_sources_tell_it(
+    info, report, sources: list[str], said: bool
+) -> None:
+    other = replace(info, training=info.training | {"sources": sources})
+    assert (NO_HEALTHY_PERSON in model_card(other, report)) is said
+
+
+def test_of_sets_of_ones_own_nothing_is_claimed(info, report) -> None:
+    other = replace(info, training=info.training | {"sources": ["tumor-free", "pairs"]})
+    terms = model_card(other, report).split("## Training data and its terms")[1].split("\n## ")[0]
+    assert "- FLAIR scans of people without a tumour; the terms of the set hold\n" in terms
+    assert "- FLAIR slices with masks; the terms of the set hold\n" in terms
+    assert not re.search("BraTS|Lesjak|sclerosis|CC BY", terms)
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (
+            "pairs",
+            "Not tested on children, on other lesions of real people or on healthy persons, nor on "
+            "scanners other than those of the sets above.",
+        ),
+        (
+            "tumor-free",
+            "Not tested on children, nor on scanners other than those of the sets above.",
+        ),
+    ],
+)
+def test_the_limits_say_on_whom_it_was_not_tested(info, report, source: str, words: str) -> None:
+    other = json.loads(json.dumps(report).replace('"brats"', f'"{source}"'))
+    limits = model_card(info, other).split("\n## Limits\n")[1]
+    assert " ".join(limits.split()).startswith(
+        f"Few patients were held out: read the intervals. {words} Small lesions"
+    )
 
 
 def test_its_charts_show_no_scan_and_lie_beside_it() -> None:

@@ -18,6 +18,8 @@ from brainai.errors import ConfigError
 from brainai.hub.modules import assets_beside, imported_names, needed_requirements, reached_modules
 from brainai.hub.space import ROOT, main
 from brainai.hub.terms import NON_COMMERCIAL
+from brainai.model.folder import ModelInfo, write_model
+from brainai.model.network import build_network
 
 VARIABLE = "BRAINAI_WEIGHTS"
 
@@ -63,7 +65,23 @@ def test_its_front_matter_is_filled_in(hub: Hub, token, model) -> None:
     assert (repository, sha) == ("me/model", model.head)
     assert set(files.split(",")) == set(model.files) - {".gitattributes"}
     assert "not a medical device" in card.text
-    assert NON_COMMERCIAL in card.text
+
+
+@pytest.mark.parametrize(
+    ("training", "of_those_that_stand_in"),
+    [({"sources": ["brats", "lgg"]}, False), ({"sources": ["brats"]}, True), ({}, True)],
+)
+def test_the_terms_of_lgg_are_told_of_the_weights_that_learned_from_it(
+    hub, token, tmp_path: Path, training: dict, of_those_that_stand_in: bool
+) -> None:
+    info = ModelInfo(architecture="test_resnet", image_size=64, training=training)
+    write_model(tmp_path / "model", build_network("test_resnet"), info)
+    hub.hold("me/model", tmp_path / "model")
+    assert main(["me/space", "--model", "me/model"]) == 0
+    card = hub.repositories["spaces/me/space"].files["README.md"].decode()
+    assert NON_COMMERCIAL in card
+    words = f"{NON_COMMERCIAL} This is about the weights in `weights/`, which stand in."
+    assert (words in card) is of_those_that_stand_in
 
 
 def test_it_holds_only_what_it_needs(hub: Hub, token, model) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -38,6 +39,7 @@ def scan_answer() -> ScanPrediction:
         probability=0.7,
         threshold=0.4,
         slices=np.array([np.nan, 0.2, 0.7]),
+        slice_threshold=0.5,
         slice_labels=("", "No Tumor", "Tumor"),
         mask=mask,
         volume_ml=0.3,
@@ -89,6 +91,7 @@ def test_form_of_a_scan() -> None:
     assert (form["label"], form["probability"]) == ("Tumor", 0.7)
     assert (form["area_cm2"], form["volume_ml"]) == (0.6, 0.3)
     assert form["notes"] == ["FLAIR: took series 3."]
+    assert (form["threshold"], form["slice_threshold"]) == (0.4, 0.5)
     assert form["slices"][0] == {
         "index": 0,
         "position_mm": 0.0,
@@ -114,6 +117,15 @@ def test_what_cannot_be_judged_has_a_reason_and_no_probability(form: dict, defin
     assert (form["label"], form["reason"]) == ("Cannot judge", "colour picture")
     assert form["probability"] is form["probabilities"] is form["mask"] is None
     assert form["disclaimer"] == DISCLAIMER
+
+
+@pytest.mark.parametrize("answer", [scan_answer(), REFUSED])
+def test_a_scan_is_told_by_the_threshold_that_was_fitted_to_scans(answer) -> None:
+    info = replace(INFO, scan_weights=(1.0, 1.0, 0.0), scan_threshold=0.6)
+    form = scan_form(answer, info)
+    assert form["threshold"] == 0.6
+    assert form["operating_point"].endswith("on whole scans of validation patients")
+    assert slice_form(REFUSED, info)["threshold"] == 0.4
 
 
 def test_the_schema_refuses_an_answer_without_a_label_and_one_without_a_reason() -> None:

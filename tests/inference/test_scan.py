@@ -13,7 +13,7 @@ from brainai.data import volumes as volumes_module
 from brainai.data.volumes import Volume
 from brainai.errors import DataError, OutOfScope
 from brainai.inference.classifier import Classifier
-from brainai.inference.scan import ScanPrediction, head_areas, whole_scan
+from brainai.inference.scan import ScanPrediction, head_areas
 from brainai.model.scope import Scope
 
 SHAPE = (64, 48, 8)  # X, Y, Z in LPS
@@ -171,30 +171,24 @@ def test_head_is_found_where_the_background_lies_within_the_range() -> None:
     np.testing.assert_allclose(head_areas(volume(voxels)), inside / 100)
 
 
-@pytest.mark.parametrize(
-    ("slices", "step", "expected"),
-    [
-        ([0.1, 0.9, 0.1, 0.2], 5.0, 0.1),  # one slice alone decides nothing
-        ([0.1, 0.9, 0.8, 0.2], 5.0, 0.8),  # two of 5 mm do
-        ([0.2, 0.9, 0.9, 0.9, 0.9, 0.2], 1.0, 0.2),  # four of 1 mm do not
-        ([0.2, 0.9, 0.7, 0.9, 0.9, 0.8], 1.0, 0.7),  # five do
-        ([0.2, 0.9, 0.8, 0.2], 7.0, 0.8),  # two at least, however thick
-        ([0.9, np.nan, 0.9, 0.3, 0.4], 5.0, 0.3),  # neighbours across a gap are none
-        ([np.nan, 0.9, np.nan, 0.4], 5.0, 0.9),  # no neighbours at all: the best there is
-        ([0.6], 5.0, 0.6),
-        ([0.6, 0.7, 0.8], 1.0, 0.6),  # thinner than the support: all of it
-    ],
-)
-def test_neighbouring_slices_hold_the_probability_of_a_scan(slices, step, expected) -> None:
-    assert whole_scan(np.array(slices), step) == pytest.approx(expected)
-
-
 @pytest.mark.parametrize(("threshold", "label"), [(0.5, "Tumor"), (0.51, "No Tumor")])
 def test_label_of_a_scan_is_tumor_from_the_threshold_on(plain, threshold, label) -> None:
     classifier, _ = plain(gain=0.0, threshold=threshold)  # every slice has probability 0.5
     answer = classifier.predict_scan(volume())
     assert (answer.label, answer.probability, answer.threshold) == (label, 0.5, threshold)
     assert set(answer.slice_labels) == {"", label}
+
+
+@pytest.mark.parametrize(("threshold", "label"), [(0.7, "Tumor"), (0.72, "No Tumor")])
+def test_a_scan_has_a_verdict_of_its_own_where_one_was_fitted(plain, threshold, label) -> None:
+    # Log-odds 0 everywhere, 1.5 mL outlined: 0.4 · 0 + 1 · ln 2.5 - 0 has odds 2.5, 2.5 / 3.5.
+    fitted = {"scan_weights": (0.4, 1.0, 0.0), "scan_threshold": threshold}
+    classifier, _ = plain(gain=0.0, image_size=64, threshold=0.6, **fitted)
+    answer = classifier.predict_scan(volume())
+    assert answer.probability == pytest.approx(2.5 / 3.5)
+    assert (answer.label, answer.threshold) == (label, threshold)
+    assert answer.slice_threshold == 0.6
+    assert set(answer.slice_labels) == {"", "No Tumor"}
 
 
 def test_another_grid_is_brought_onto_flairs(plain) -> None:

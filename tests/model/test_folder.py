@@ -54,7 +54,10 @@ def test_writing_again_replaces_the_whole_folder(tmp_path: Path) -> None:
 OTHER = {  # what a value is changed to where its type alone does not tell
     "architecture": "resnet18",  # its weights have other shapes, which is told first
     "config_hash": "",
+    "sensitive_threshold": 0.05,
     "youden_threshold": 0.25,
+    "scan_weights": [0.6, 1.3, -3.8],
+    "scan_threshold": 0.4,
     "format_version": 1,
     "training": {"command": "by hand"},
 }

@@ -149,6 +149,11 @@ def test_a_network_for_one_picture_size_is_refused_in_a_sentence() -> None:
         check_picture_size(network, 64)
 
 
+def test_a_network_without_stages_to_part_is_refused_in_a_sentence() -> None:
+    with pytest.raises(ConfigError, match=r"poolformer_s12 does not tell its stem"):
+        build_network("poolformer_s12", decoder=False)
+
+
 def test_a_network_that_skips_no_blocks_says_so() -> None:
     with pytest.raises(ConfigError, match=r"densenet121 skips no blocks: expected --drop-path 0"):
         build_network("densenet121", drop_path=0.1)

@@ -123,3 +123,36 @@ def test_workers_started_afresh_read_the_same_batches_and_map_the_store_anew(
         assert one.keys() == other.keys()
         assert all(torch.equal(one[name], other[name]) for name in one)
     assert len(pickle.dumps(loader.dataset)) < store.planes.nbytes / 10
+
+
+def test_chance_and_level_choose_the_lender() -> None:
+    """Ten slices of a stack: the second column of a table moves the lender by at most a tenth."""
+    records = [Slice(index, slice_count=10) for index in range(10)]
+    random = torch.zeros(10, 2)
+    random[:, 1] = torch.tensor([0.0, 0.0, 0.5, 0.99, 0.99, 0.5, 0.5, 0.5, 0.5, 0.99])
+    lenders = draw_lenders(records, range(10), random, chance=0.5)
+    assert lenders.tolist() == [0, 0, 2, 4, 5, 5, 6, 7, 8, 9]
+    random[3, 0] = 0.5  # not below the chance
+    assert draw_lenders(records, range(10), random, chance=0.5)[3] == -1
+    assert lenders.dtype == torch.int64
+
+
+def test_the_same_seed_gives_the_same_rows_and_others_others() -> None:
+    records = [Slice(i, case_id="thin") for i in range(40)]
+    one, same, other = (epoch_rows(records, 5, seed).tolist() for seed in (1, 1, 2))
+    assert one == same != other
+
+
+def test_a_batch_holds_rows_labels_and_what_is_lent(dataset_folder) -> None:
+    store = open_store(dataset_folder, 32, progress=False)
+    lenders = torch.full((len(store.records),), -1)
+    lenders[1], lenders[3] = 0, 7
+    (batch,) = open_loader(store, [np.array([1, 2, 3])], on_gpu=False, lenders=lenders)
+    assert batch["row"].tolist() == [1, 2, 3]
+    assert batch["label"].tolist() == [store.records[row].label for row in (1, 2, 3)]
+    assert batch["has_mask"].tolist() == [True] * 3
+    assert batch["borrows"].tolist() == [True, False, True]
+    assert torch.equal(batch["planes"], torch.from_numpy(store.read([1, 2, 3])))
+    assert torch.equal(batch["lent"], torch.from_numpy(store.read([0, 7])))
+    (plain,) = open_loader(store, [np.array([1, 2])], on_gpu=False)
+    assert set(plain) == {"row", "planes", "label", "has_mask"}

@@ -5,8 +5,16 @@ from dataclasses import fields
 import pytest
 
 from brainai.errors import ConfigError
-from brainai.model.folder import ModelInfo
-from brainai.training.config import PRESETS, Stage, TrainConfig, check_start, parse_config
+from brainai.model.folder import ModelInfo, read_info
+from brainai.training.config import (
+    PRESETS,
+    Stage,
+    TrainConfig,
+    check_start,
+    origin,
+    parse_config,
+    pinned,
+)
 
 
 def test_every_preset_grows_its_pictures_and_parses() -> None:
@@ -111,3 +119,75 @@ def test_another_network_to_start_from_is_refused_before_training(other: dict, w
 def test_fewer_than_no_updates_of_the_scope_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"--scope-steps: expected 0 \(none\) or more, found -1"):
         parse_config(["--data", "d", "--out", "o", "--scope-steps", "-1"])
+
+
+def test_weights_tell_what_they_started_from(model_folder) -> None:
+    def start(*options: str) -> str:
+        config = parse_config(["--preset", "smoke", "--data", "d", "--out", "o", *options])
+        return origin(config, [])["started_from"]
+
+    assert start() == "random weights"
+    assert start("--pretrained", "--architecture", "resnet50").startswith("timm/resnet50")
+    assert start("--init-from", "owner/name@1234") == "owner/name@1234"
+    info = read_info(model_folder)
+    assert start("--init-from", str(model_folder)) == f"the weights {info.revision} of {info.name}"
+
+
+def test_weights_tell_their_command_without_places_and_without_resume() -> None:
+    config = parse_config(["--preset", "smoke", "--data", "d", "--out", "o"])
+    told = origin(config, ["--data", "/a/machine/data", "--resume", "--seed=3"])["command"]
+    assert told == "accelerate launch train.py --data data --seed=3"
+
+
+def test_a_run_that_starts_from_a_folder_or_from_nothing_keeps_its_start(model_folder) -> None:
+    for options in ([], ["--init-from", str(model_folder)]):
+        config = parse_config(["--preset", "smoke", "--data", "d", "--out", "o", *options])
+        assert pinned(config) == config
+
+
+@pytest.mark.parametrize(
+    ("stage", "good"),
+    [
+        ({}, True),
+        ({"image_size": 32}, True),
+        ({"image_size": 0}, False),
+        ({"image_size": 48}, False),
+        ({"epochs": 0}, False),
+        ({"batch_size": 2}, True),
+        ({"batch_size": 1}, False),
+        ({"lr": 0.0}, False),
+        ({"lr_spread": 1.0}, True),
+        ({"lr_spread": 0.9}, False),
+    ],
+)
+def test_a_stage_at_its_limits(stage: dict, good: bool) -> None:
+    stages = (Stage(**{"image_size": 64, "epochs": 1, "lr": 1e-3} | stage),)
+    if good:
+        assert TrainConfig(data="d", out="o", stages=stages).image_size == stages[0].image_size
+    else:
+        with pytest.raises(ConfigError, match="stage 0: "):
+            TrainConfig(data="d", out="o", stages=stages)
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("drop_path", [0.0, 0.99], [-0.01, 1.0]),
+        ("average", [0.0, 0.99], [-0.01, 1.0]),
+        ("warm_up", [0.01, 0.99], [0.0, 1.0]),
+        ("slices_per_case", [0, 1], [-1]),
+        ("scope_steps", [0, 1], [-1]),
+    ],
+)
+def test_a_field_at_its_limits(name: str, good: list, bad: list) -> None:
+    stages = (Stage(64, epochs=1, lr=1e-3),)
+    for value in good:
+        TrainConfig(data="d", out="o", stages=stages, **{name: value})
+    for value in bad:
+        with pytest.raises(ConfigError, match=f"--{name.replace('_', '-')}: .*found {value}"):
+            TrainConfig(data="d", out="o", stages=stages, **{name: value})
+
+
+def test_a_configuration_without_a_stage_is_refused() -> None:
+    with pytest.raises(ConfigError, match="at least one stage"):
+        TrainConfig(data="d", out="o", stages=())

@@ -1,10 +1,14 @@
 """Checkpoints and weights: on a full disk, and damaged in every way."""
 
+import errno
+import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from faults import damage, every_damage, listing, small_files
 
@@ -16,10 +20,13 @@ from brainai.training.checkpoints import (
     load_best,
     load_checkpoint,
     log_epoch,
+    read_history,
     save_best,
     save_checkpoint,
+    write_config,
 )
 from brainai.training.config import TrainConfig, parse_config
+from brainai.training.distributed import in_main_process, main_process_first
 from train import main
 
 
@@ -95,10 +102,12 @@ def test_the_log_of_epochs_is_restored_from_the_checkpoint(config: TrainConfig, 
 def test_checkpoints_of_another_version_are_refused(config: TrainConfig) -> None:
     path = config.out / "checkpoints" / "last.pt"
     saved = torch.load(path, weights_only=True)
-    del saved["identity"]["version of train.py"]
+    del saved["identity"]["version"]
     saved["progress"] = {"stage": 1, "epoch": 2, "best_auroc": 0.5}
     torch.save(saved, path)
-    with pytest.raises(ConfigError, match=r"trained with another version of train\.py:"):
+    with pytest.raises(
+        ConfigError, match=r"another version of train\.py: resume with that version"
+    ):
         load_checkpoint(config)
 
 
@@ -154,3 +163,58 @@ def test_train_py_ends_with_one_line_on_a_full_disk(
     assert said.splitlines()[-1].endswith("Add --resume to go on from the last checkpoint.")
     assert "Traceback" not in said
     assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_a_run_without_a_checkpoint_begins_anew(config: TrainConfig) -> None:
+    for name in ("last.pt", "previous.pt"):
+        (config.out / "checkpoints" / name).unlink()
+    assert load_checkpoint(config) is None
+
+
+def test_a_run_of_another_recipe_is_not_gone_on_with(config: TrainConfig) -> None:
+    with pytest.raises(ConfigError, match=r"was trained with another clip_norm, seed: resume"):
+        load_checkpoint(replace(config, seed=5, clip_norm=2.0))
+
+
+def test_only_stages_that_have_begun_must_be_the_same(config: TrainConfig) -> None:
+    """Two epochs of the second stage are done: the third may change, the second may not."""
+    first, second, third = config.stages
+    longer = replace(config, stages=(first, second, replace(third, epochs=9)))
+    assert load_checkpoint(longer)[0].epoch == 2
+    with pytest.raises(ConfigError, match="another stages"):
+        load_checkpoint(replace(config, stages=(first, replace(second, epochs=9), third)))
+
+
+def test_an_epoch_that_is_repeated_takes_its_place_in_the_log(config: TrainConfig) -> None:
+    log_epoch(config.out, {"stage": 2, "epoch": 0, "auroc": 0.6})
+    log_epoch(config.out, {"stage": 1, "epoch": 1, "auroc": 0.7})
+    assert [(e["stage"], e["epoch"], e["auroc"]) for e in read_history(config.out)] == [
+        (1, 0, 0.5),
+        (1, 1, 0.7),
+    ]
+
+
+def test_best_weights_are_those_that_were_saved(config: TrainConfig) -> None:
+    saved, other = build_network("test_resnet"), build_network("test_resnet")
+    save_best(config.out, saved)
+    load_best(config.out, other)
+    for name, value in saved.state_dict().items():
+        assert torch.equal(value, other.state_dict()[name]), name
+
+
+def test_the_configuration_is_written_as_json(config: TrainConfig) -> None:
+    write_config(config.out, {"data": Path("d"), "seed": 3})
+    assert json.loads((config.out / "config.json").read_text()) == {"data": "d", "seed": 3}
+
+
+@pytest.mark.parametrize("file", [None, "here"])
+def test_what_a_disk_refuses_is_told_whether_the_file_is_known_or_not(file: str | None) -> None:
+    def write() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", file)
+
+    with pytest.raises(StorageError, match=file or "A file cannot be written"):
+        in_main_process(Accelerator(cpu=True), write)
+
+
+def test_what_the_main_process_finds_is_given_back() -> None:
+    assert main_process_first(Accelerator(cpu=True), lambda a, b: a + b, 1, 2) == 3

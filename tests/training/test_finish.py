@@ -139,6 +139,8 @@ def test_all_figures_are_of_the_patients_of_test(out: Path, dataset_folder: Path
     assert (report["n_patients"], report["n_slices"]) == (2, 16)
     figures = [groups["all"]["auroc"] for groups in report["baselines"].values()]
     figures.append(report["scope"]["to keep"]["FLAIR of toy"])
+    scans = report["scans"]["groups"]["all"]
+    assert (scans["n_tumor"], scans["n_tumor_free"]) == (2, 0)
     for figure in figures:
         assert (figure["n_patients"], figure["n_slices"]) == (2, 16)
     published, info = load_model(out / "model")

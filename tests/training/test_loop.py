@@ -127,11 +127,30 @@ def test_best_weights_are_those_of_the_best_epoch_not_the_last(
     both = (config, replace(config, data=contrary))
     (config.out / "checkpoints").mkdir(parents=True)
     accelerator, network, progress = new_accelerator(), new_network(), Progress()
-    for recipe in both if spoilt else both[::-1]:
-        progress = fit_stage(accelerator, network, recipe, progress)
+    first, second = both if spoilt else both[::-1]
+    progress = fit_stage(accelerator, network, first, progress)
+    _, after_first = kept(config)
+    fit_stage(accelerator, network, second, progress)
+    best, last = kept(config)
     figures = [epoch["selection"] for epoch in logged(config)]
-    assert (figures[-1] < max(figures)) == spoilt
-    assert alike(*kept(config)) != spoilt
+    assert (figures[-1] < figures[2]) == spoilt
+    assert alike(best, after_first if spoilt else last)
+
+
+def test_a_stage_that_was_cut_off_goes_on_as_if_it_was_not(make_config: Callable) -> None:
+    config = make_config(epochs=3, average=0.5, augmentation=Augmentation())
+    (config.out / "checkpoints").mkdir(parents=True)
+    fit_stage(new_accelerator(), new_network(), config, Progress())
+    whole = kept(config), logged(config)
+    saved = torch.load(config.out / "checkpoints" / "previous.pt", weights_only=True)
+    progress = Progress(**saved.pop("progress"))
+    assert progress.epoch == 2
+    fit_stage(new_accelerator(), build_network("test_resnet"), config, progress, saved)
+    again = kept(config), logged(config)
+    for one, other in zip(whole[0], again[0], strict=True):
+        assert alike(one, other)
+    for one, other in zip(whole[1], again[1], strict=True):
+        assert one | {"images_per_second": 0} == other | {"images_per_second": 0}
 
 
 def test_the_average_follows_the_statistics_of_batch_norm_too(make_config: Callable) -> None:

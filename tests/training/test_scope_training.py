@@ -22,6 +22,7 @@ from brainai.training.scope import (
     SEQUENCE,
     TURNED,
     VIEW,
+    _batch,
     _loss,
     collect,
     train_scope,
@@ -254,3 +255,36 @@ def test_a_trained_scope_keeps_slices_and_refuses_pictures_it_never_saw(folder: 
     noise = torch.rand(20, 1, SIZE, SIZE, generator=random)
     stripes = (torch.arange(SIZE) // 4 % 2).float().expand(1, 1, SIZE, SIZE)
     assert all(refusals(torch.cat([noise, stripes]), scope))
+
+
+def test_a_batch_holds_each_kind_by_its_share_and_draws_by_weight() -> None:
+    """Without other sequences and cuts the rest shares 128: 0.44, 0.15 and 0.09 of 0.68."""
+    pools = {
+        kind: (torch.full((2, 1, SIZE, SIZE), 40 * (kind + 1), dtype=torch.uint8), weights)
+        for kind, weights in {
+            FLAIR: torch.tensor([1.0, 0.0]),
+            TURNED: torch.tensor([1.0, 1.0]),
+            NO_SLICE: torch.tensor([0.0, 1.0]),
+        }.items()
+    }
+    pools[FLAIR][0][1] = pools[NO_SLICE][0][0] = 0  # never drawn
+    images, kinds = _batch(pools, np.random.default_rng(0), torch.device("cpu"))
+    assert images.shape == (128, 1, SIZE, SIZE)
+    counts = [int((kinds == kind).sum()) for kind in (FLAIR, SEQUENCE, TURNED, VIEW, NO_SLICE)]
+    # 128 * 0.44 / 0.68 = 82.8, 128 * 0.15 / 0.68 = 28.2, 128 * 0.09 / 0.68 = 16.9
+    assert counts == [83, 0, 28, 0, 17]
+    middle = images[:, 0, SIZE // 2, SIZE // 2]
+    assert middle.min() > 0.02
+    assert middle[kinds == FLAIR].std() > 0.01  # augmented, each in its own way
+    again, _ = _batch(pools, np.random.default_rng(0), torch.device("cpu"))
+    assert torch.equal(images, again)
+    assert not torch.equal(images, _batch(pools, np.random.default_rng(1), torch.device("cpu"))[0])
+
+
+def test_two_updates_change_every_layer_of_a_scope_and_follow_from_the_seed(folder: Path) -> None:
+    one, same, other = (
+        train_scope(folder, 2, seed, progress=False).state_dict() for seed in (0, 0, 1)
+    )
+    assert all(torch.equal(value, same[name]) for name, value in one.items())
+    assert not all(torch.equal(value, other[name]) for name, value in one.items())
+    assert one["reach"] > 0

@@ -1,18 +1,34 @@
 """How far fitted numbers move without one patient."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from toy import write_dataset
 
 from brainai.data.dataset import read_records, write_records
-from brainai.training.stability import leave_one_out, main
+from brainai.training.stability import leave_one_out, main, rows_of
 
 
 def test_each_number_is_fitted_without_each_patient() -> None:
     values, patients = np.array([1.0, 2.0, 3.0, 10.0]), ["a", "a", "b", "c"]
     found = leave_one_out(lambda chosen: {"mean": values[chosen].mean()}, patients)
     # Without a: 13/2. Without b: 13/3. Without c: 6/3.
-    assert found == {"mean": (pytest.approx(4.0), pytest.approx(2.0), pytest.approx(6.5))}
+    assert found == {"mean": (pytest.approx(2.0), pytest.approx(6.5))}
+
+
+def test_a_source_that_holds_all_of_a_class_is_not_left_out(dataset_folder) -> None:
+    whose = [("p", 1, "a"), ("q", 0, "b"), ("r", 1, "c"), ("s", 1, "c")]
+    records = [
+        replace(record, patient_id=patient, label=label, source=source)
+        for record, (patient, label, source) in zip(
+            read_records(dataset_folder), whose, strict=False
+        )
+    ]
+    values = np.array([1.0, 2.0, 3.0, 6.0])
+    (row,) = rows_of(lambda chosen: {"mean": values[chosen].mean()}, records)
+    # 12/4; without a patient 6/3 to 11/3; without a 11/3, without c 3/2; b alone has no tumour.
+    assert row == "| mean | 3 | 2 to 3.67 | 1.5 to 3.67 |"
 
 
 def test_the_table_names_every_number(model_folder, dataset_folder, capsys) -> None:
@@ -22,10 +38,11 @@ def test_the_table_names_every_number(model_folder, dataset_folder, capsys) -> N
     assert [row[0] for row in rows[2:5]] == [
         "| mask shift", "| weight of the class score", "| weight of the mask score",
     ]  # fmt: skip
-    for _, value, span in rows[2:]:
-        low, high = map(float, span.rstrip(" |").split(" to "))
+    for _, value, span, of_sources in rows[2:]:
+        low, high = map(float, span.split(" to "))
         assert low <= high
         assert float(value) == float(value)
+        assert of_sources == "– |"  # there is one alone
 
 
 def test_too_few_patients_are_one_sentence(model_folder, tmp_path, capsys) -> None:

@@ -1,13 +1,16 @@
 """Stages: what must hold from one to the next."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from toy import write_dataset
 
+from brainai.data.dataset import read_records, write_records
 from brainai.errors import DataError
 from brainai.model.network import build_network
 from brainai.training.checkpoints import Progress
@@ -76,3 +79,22 @@ def test_too_few_slices_of_each_case_for_one_batch_are_refused(config) -> None:
         DataError, match=r"at least one batch of 16 slices.*raise --slices-per-case"
     ):
         open_stage(accelerator, build_network("test_resnet"), few, 1)
+
+
+def test_an_epoch_of_just_one_batch_is_enough(config) -> None:
+    accelerator = Accelerator(cpu=True, mixed_precision="no")
+    one = replace(config, stages=(replace(config.stages[1], batch_size=48),))
+    assert open_stage(accelerator, build_network("test_resnet"), one, 0).updates == 1
+    more = replace(config, stages=(replace(config.stages[1], batch_size=49),))
+    with pytest.raises(DataError, match="at least one batch of 49 slices"):
+        open_stage(accelerator, build_network("test_resnet"), more, 0)
+
+
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_a_split_without_patients_is_told_before_training(config, tmp_path, split: str) -> None:
+    data = write_dataset(tmp_path / "data")
+    records = [record for record in read_records(data) if record.split != split]
+    write_records(data / "metadata.csv", records)
+    accelerator = Accelerator(cpu=True, mixed_precision="no")
+    with pytest.raises(DataError, match=f"'{split}': 0"):
+        open_stage(accelerator, build_network("test_resnet"), replace(config, data=data), 1)

@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from dataclasses import replace
 
 import nibabel
 import numpy as np
@@ -88,6 +89,14 @@ def test_plot_has_a_bar_for_each_judged_slice_above_or_below_the_threshold(found
     assert "highest, 97.0 %, in slice 7" in html
     assert 'y1="0.5000"' in html
     assert "mark" not in plot(found)
+
+
+def test_slices_are_told_apart_by_their_own_threshold_and_not_by_the_scans(found):
+    found = replace(found, threshold=0.7, slice_threshold=0.35)  # 0.4 is called tumour as well
+    assert len(re.findall('class="over"', plot(found))) == 4
+    assert 'y1="0.6500"' in plot(found)
+    assert "dashed: 35.0 %, the operating point of slices" in plot(found)
+    assert "<dd>4 of 10 judged</dd>" in facts(found)
 
 
 def test_each_slice_has_its_words(found):

@@ -1,8 +1,13 @@
 """The words on the card."""
 
+from dataclasses import replace
+
 import pytest
+from toy_answers import known_answer
+from toy_heads import scan_file
 
 from brainai import DISCLAIMER
+from brainai.data.scans import read_scan
 from brainai.inference.classifier import Prediction
 from brainai.model.folder import ModelInfo
 from brainai.web.verdict import (
@@ -11,6 +16,7 @@ from brainai.web.verdict import (
     percent,
     progress_card,
     refusal_card,
+    scan_card,
     waiting_card,
 )
 
@@ -48,6 +54,26 @@ def test_card_names_what_the_answer_came_from():
     html = card("Tumor", 0.75)
     assert "From FLAIR + T2" in html
     assert "0123456789ab" in html
+
+
+@pytest.mark.parametrize(
+    ("fitted", "words"),
+    [
+        ({}, ("from 40.0 % on", "sensitivity of 9 in 10", "the highest that neighbouring slices")),
+        (
+            {"scan_weights": (1.0, 1.0, 0.0), "scan_threshold": 0.7},
+            ("from 70.0 % on", "on whole scans of validation patients", "how much is outlined"),
+        ),
+    ],
+)
+def test_a_scan_is_told_by_its_own_threshold_where_it_has_one(tmp_path, fitted, words):
+    info = replace(INFO, **fitted)
+    answer = known_answer(read_scan(scan_file(tmp_path / "flair.nii.gz")))
+    answer = replace(answer, threshold=info.threshold_of_scans)
+    html = scan_card(answer, info, "<figure>the scan</figure>", ["flair"])
+    for part in (*words, "The network sees tumour in this scan", "<figure>the scan</figure>"):
+        assert part in html
+    assert f'style="left:{100 * info.threshold_of_scans:.2f}%"' in html
 
 
 def test_what_cannot_be_judged_is_told_with_its_reason_and_what_to_bring():

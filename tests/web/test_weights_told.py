@@ -33,6 +33,9 @@ def test_the_page_names_the_operating_point() -> None:
     point = "sensitivity of at least 95 % on validation patients; 87 % (76 to 96) on test patients"
     shown = weights_section(replace(OURS, threshold=0.131, operating_point=point), PULLED)
     assert f"<dt>“Tumor” from</dt><dd>13.1 % on: {point}</dd>" in shown
+    assert "A scan is" not in shown
+    fitted = replace(OURS, scan_weights=(1.0, 1.0, 0.0), scan_threshold=0.7)
+    assert "<dt>A scan is “Tumor” from</dt><dd>70.0 % on: " in weights_section(fitted, PULLED)
 
 
 def test_a_notice_is_text_and_never_markup() -> None:

@@ -30,7 +30,17 @@ def known_answer(flair: Volume) -> ScanPrediction:
     labels = tuple("" if np.isnan(p) else "Tumor" if p >= 0.5 else "No Tumor" for p in slices)
     volume = float(areas.sum() * 0.5)
     return ScanPrediction(
-        "Tumor", 0.9, 0.5, slices, labels, mask, volume, areas, flair.grid, ("FLAIR: a <note>.",)
+        "Tumor",
+        0.9,
+        0.5,
+        slices,
+        0.5,
+        labels,
+        mask,
+        volume,
+        areas,
+        flair.grid,
+        ("FLAIR: a <note>.",),
     )
 
 
