@@ -92,6 +92,14 @@ def test_a_network_without_a_decoder_has_no_mask_counts():
     assert found.hits[:, 0].tolist() == [-1, -1]
 
 
+def test_a_mask_is_tumour_from_half_of_its_range_on():
+    planes = torch.zeros(1, 2, 32, 32, dtype=torch.uint8)
+    planes[0, 0, :2] = 255  # claimed: 64 pixels
+    planes[0, 1, 0], planes[0, 1, 1] = 127, 128
+    found = score_batch(BrightNet(), INFO, planes, channels=[0, 0, 0])
+    assert found.mask_counts.tolist() == [[32, 32, 0]]
+
+
 def test_a_map_hits_where_its_strongest_pixel_lies_in_the_tumour():
     truth = torch.zeros(3, 4, 4, dtype=torch.bool)
     truth[0, 1, 2] = truth[1, 3, 3] = True  # nothing on the third
