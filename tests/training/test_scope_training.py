@@ -243,8 +243,8 @@ def test_a_gpu_trains_a_scope_like_that_of_the_cpu(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_a_trained_scope_keeps_slices_and_refuses_pictures_it_never_saw(folder: Path) -> None:
-    scope = train_scope(folder, 60, device="cpu", progress=False)
-    again = train_scope(folder, 60, device="cpu", progress=False)
+    scope = train_scope(folder, 150, device="cpu", progress=False)
+    again = train_scope(folder, 150, device="cpu", progress=False)
     for name, value in scope.state_dict().items():
         assert torch.equal(value, again.state_dict()[name]), name
     store = open_store(folder, SIZE, progress=False)
