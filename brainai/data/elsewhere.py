@@ -68,17 +68,14 @@ def read_decoys(folder: str | Path, size: int) -> Iterator[Decoys]:
 
 def is_kept_out(name: str) -> bool:
     """Whether a file of this name trains nothing: one of four by chance, and always the same."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) % KEPT_OUT == 0
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % KEPT_OUT == 0
 
 
 def axial_slices(volume: Volume, size: int) -> np.ndarray:
     """The slices of a volume as the network sees them, lowest first, `[n, S, S]` uint8; those of
     one grey level are left out."""
-    x, y, _ = volume.spacing_mm
-    width, height, count = volume.voxels.shape
-    height, width = round(height * y / min(x, y)), round(width * x / min(x, y))
-    planes = (volume.voxels[:, :, k].T for k in range(count))
-    return _levels([stretch(p, height, width) for p in planes if p.min() < p.max()], size)
+    planes = (volume.voxels[:, :, k].T for k in range(volume.voxels.shape[2]))
+    return _levels([stretch(p, *volume.square_size) for p in planes if p.min() < p.max()], size)
 
 
 def _slices(path: Path, size: int) -> np.ndarray:

@@ -102,8 +102,8 @@ def _read_tumor_free(case: Case) -> Study:
     if mask := case.file("lesions"):
         outlines = read_volume(mask)
         _check_shape(outlines, flair, mask)
-        lesions = _square_pixels(outlines.voxels >= 0.5, x, y) >= 0.5
-    pixels = _square_pixels(flair.voxels, x, y)
+        lesions = _square_pixels(outlines.voxels >= 0.5, flair) >= 0.5
+    pixels = _square_pixels(flair.voxels, flair)
     return Study(
         modalities=("flair",),
         sequences=(pixels,),
@@ -123,14 +123,12 @@ def _is_square(x: float, y: float) -> bool:
     return max(x, y) < 1.01 * min(x, y)
 
 
-def _square_pixels(voxels: np.ndarray, x: float, y: float) -> np.ndarray:
-    """`[X, Y, Z]` → `[Z, H, W]` with pixels of the smaller side; as it is if square."""
+def _square_pixels(voxels: np.ndarray, volume: Volume) -> np.ndarray:
+    """Voxels of a volume, `[X, Y, Z]` → `[Z, H, W]` with square pixels; as they are if square."""
     planes = voxels.transpose(2, 1, 0)
-    if _is_square(x, y):
+    if _is_square(*volume.spacing_mm[:2]):
         return planes
-    _, height, width = planes.shape
-    height, width = round(height * y / min(x, y)), round(width * x / min(x, y))
-    return np.stack([stretch(plane, height, width) for plane in planes])
+    return np.stack([stretch(plane, *volume.square_size) for plane in planes])
 
 
 def _check_shape(segmentation: Volume, flair: Volume, path: Path) -> None:

@@ -75,6 +75,12 @@ class Volume:
             self.voxels.shape, self.spacing_mm, self.origin_mm, self.direction, self.stored_axes
         )
 
+    @property
+    def square_size(self) -> tuple[int, int]:
+        """Height and width of its axial slices with square pixels, of the smaller side."""
+        (x, y, _), (width, height, _) = self.spacing_mm, self.voxels.shape
+        return round(height * y / min(x, y)), round(width * x / min(x, y))
+
     def has_grid_of(self, other: "Volume") -> bool:
         """True where both have their voxels at the same places."""
         return self.voxels.shape == other.voxels.shape and all(

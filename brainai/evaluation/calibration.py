@@ -34,9 +34,9 @@ def calibrate(network: BrainNet, info: ModelInfo, dataset_folder: str | Path) ->
     within the network: training leaves masks too small or too large.
 
     Returns:
-        Info with score weights, thresholds, what makes the verdict on a scan (None unless `valid`
-        holds scans), and what all that was fitted on;
-        unchanged, as the network is, where `valid` holds one class only.
+        Info with score weights, thresholds, the verdict on scans (None unless `valid` holds scans
+        with and without a tumour), and what all that was fitted on. It is unchanged, as the network
+        is, where `valid` holds one class only.
     Raises:
         DataError: no data set, or `valid` is empty.
     """

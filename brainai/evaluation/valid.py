@@ -226,7 +226,7 @@ def fit_score_weights(valid: ValidScores, shift: float = 0.0) -> tuple[float, fl
 
 
 def find_thresholds(probability: np.ndarray, valid: ValidScores) -> Thresholds:
-    """The thresholds that `valid` gives; sources count alike.
+    """The thresholds that `valid` gives; sources count by their `say`.
 
     - Operating: the best Dice of slices (F1), with at most 3 % of the slices of people without a
       tumour called tumour, where there are such people.

@@ -207,9 +207,7 @@ def head_areas(volume: Volume) -> np.ndarray:
 
 def _prepare(volumes: Mapping[str, Volume], index: int, info: ModelInfo) -> tuple:
     """One slice as the network sees it, and its H and W in square pixels."""
-    x, y, _ = volumes["flair"].spacing_mm
-    width, height, _ = volumes["flair"].voxels.shape
-    height, width = round(height * y / min(x, y)), round(width * x / min(x, y))
+    height, width = volumes["flair"].square_size
     planes = {name: volume.voxels[:, :, index].T for name, volume in volumes.items()}
     return stack_sequences(
         {
