@@ -85,7 +85,9 @@ class ModelInfo:
     @property
     def operating_point_of_scans(self) -> str:
         """What `threshold_of_scans` was chosen for."""
-        return self.operating_point if self.scan_threshold is None else SCAN_POINT
+        if self.scan_threshold is None:
+            return f"that of slices: {self.operating_point}"
+        return SCAN_POINT
 
 
 def write_model(

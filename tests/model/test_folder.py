@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -212,3 +212,12 @@ def test_a_network_to_train_further_may_skip_blocks_and_answers_the_same(
     images = torch.randn(2, 3, 64, 64)
     with torch.inference_mode():
         assert torch.equal(plain(images).logits, skipping(images).logits)
+
+
+def test_scans_have_a_point_of_their_own_only_where_one_was_fitted_to_them() -> None:
+    info = ModelInfo(threshold=0.3, operating_point="best Dice")
+    assert info.threshold_of_scans == 0.3
+    assert info.operating_point_of_scans == "that of slices: best Dice"
+    fitted = replace(info, scan_weights=(1.0, 1.0, -1.0), scan_threshold=0.6)
+    assert fitted.threshold_of_scans == 0.6
+    assert "slices" not in fitted.operating_point_of_scans

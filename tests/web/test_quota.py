@@ -233,8 +233,8 @@ def test_an_upload_that_is_broken_off_gives_back_what_it_held(bounded, own_uploa
         connection.sendall(head.encode() + b"0" * 1_000_000)
         wait_until(lambda: ledger.held("127.0.0.1").bytes > 900_000)
     wait_until(lambda: ledger.held("127.0.0.1") == Amount())
-    assert size_on_disk(own_uploads) == 0
-    assert not ledger.coming
+    wait_until(lambda: size_on_disk(own_uploads) == 0)
+    wait_until(lambda: not ledger.coming)
 
 
 def wait_until(true, seconds: float = 20) -> None:
