@@ -10,6 +10,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import torch
 from hub_server import Hub
 from huggingface_hub import SpaceCard
 from packaging.requirements import Requirement
@@ -317,6 +318,15 @@ def test_an_app_that_is_refused_its_weights_ends_with_one_sentence(
     assert "hf_right" not in done.stdout + done.stderr
 
 
+def link_torch(venv: Path) -> None:
+    """Torch and its CUDA libraries stand here already: installed twice, they fill a small disk."""
+    here = Path(torch.__file__).parents[1]
+    there = next(venv.glob("lib/python*/site-packages"))
+    for pattern in ("torch", "torch-*", "torchgen", "functorch", "triton*", "nvidia*", "cuda*"):
+        for entry in here.glob(pattern):
+            (there / entry.name).symlink_to(entry)
+
+
 @pytest.mark.slow
 def test_a_space_with_only_its_own_requirements_starts(
     hub: Hub, model, space: Path, tmp_path: Path
@@ -324,6 +334,7 @@ def test_a_space_with_only_its_own_requirements_starts(
     """A new virtual environment: takes minutes, and the package index."""
     venv = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", venv], check=True)
+    link_torch(venv)
     install = [venv / "bin" / "pip", "install", "--quiet", "-r", space / "requirements.txt"]
     subprocess.run(install, check=True, capture_output=True, timeout=900)
     told = started(space, str(venv / "bin" / "python"), tmp_path / "log", HF_HUB_OFFLINE="1")
