@@ -26,6 +26,9 @@ LABEL_NAMES = ("No Tumor", "Tumor")
 SPLIT_SHARES = {"train": 0.65, "valid": 0.20, "test": 0.15}
 
 
+TUMOR_FREE = "tumor-free"  # source of people who are known to have no tumour
+
+
 @dataclass(frozen=True)
 class SliceRecord:
     """One axial slice of one case; a row of metadata.csv."""

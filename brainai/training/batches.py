@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from brainai.data.dataset import SliceRecord
+from brainai.data.dataset import TUMOR_FREE, SliceRecord
 from brainai.data.store import Store
 
 SKIPPING = 1  # purpose of `epoch_seed`: which slices skip which blocks
+SMALL = 200  # pixels of the stored slice: a tumour of fewer is easily missed
 LEVEL_REACH = 0.1  # how far up or down a lender may lie, as a part of all slices of its kind
 
 
@@ -71,7 +72,8 @@ def draw_lenders(
     """For every slice the row of the one that lends to it in this epoch (`lend_lesions`), or -1.
 
     Lenders are of the same source, have the same sequences, and lie at about the same level of the
-    head.
+    head. Slices of people without a tumour borrow from every source: else the look of their
+    scanner alone would tell that there is none.
 
     Args:
         rows: slices that may lend and be lent to.
@@ -84,12 +86,31 @@ def draw_lenders(
     levels = {row: records[row].slice_index / records[row].slice_count for row in known}
     kinds = {row: (records[row].source, records[row].modalities) for row in known}
     for kind in set(kinds.values()):
-        own = [row for row in known if kinds[row] == kind]
-        order, places = torch.tensor(sorted(own, key=levels.get)), torch.arange(len(own))
-        moved = (random[order, 1] * 2 - 1) * LEVEL_REACH * len(own)
-        lender = order[(places + moved.round().long()).clamp(0, len(own) - 1)]
+        source, modalities = kind
+        own = sorted((row for row in known if kinds[row] == kind), key=levels.get)
+        pool = own
+        if source == TUMOR_FREE:
+            pool = [row for row in known if records[row].modalities == modalities]
+            pool.sort(key=levels.get)
+        order, others = torch.tensor(own), torch.tensor(pool)
+        places = torch.searchsorted(
+            torch.tensor([levels[row] for row in pool]), torch.tensor([levels[row] for row in own])
+        )
+        moved = (random[order, 1] * 2 - 1) * LEVEL_REACH * len(pool)
+        lender = others[(places + moved.round().long()).clamp(0, len(pool) - 1)]
         lenders[order] = torch.where(random[order, 0] < chance, lender, -1)
     return lenders
+
+
+def slice_weights(records: Sequence[SliceRecord], hard: float) -> Tensor:
+    """What each slice weighs in the loss, `[N]` float32: `hard` where it is easily judged wrongly,
+    which is a slice of a person without a tumour or one with a small tumour; else 1."""
+    return torch.tensor(
+        [
+            hard if record.source == TUMOR_FREE or 0 < record.tumor_pixels < SMALL else 1.0
+            for record in records
+        ]
+    )
 
 
 def split_batches(

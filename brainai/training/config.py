@@ -63,6 +63,9 @@ class TrainConfig:
     """Train the mask decoder as well; --no-decoder trains the plain classifier."""
     mask_weight: float = 1.0
     """Weight of the mask loss beside the class loss."""
+    hard_weight: float = 1.0
+    """Weight in the loss of slices that are easily judged wrongly: those of people without a
+    tumour (source tumor-free), and those with a tumour of under 200 pixels."""
     slices_per_case: int = 0
     """At most so many slices of a case in an epoch, drawn anew for each; 0 takes all."""
     drop_path: float = 0.0
@@ -120,6 +123,8 @@ class TrainConfig:
             for name, value in (("drop_path", self.drop_path), ("average", self.average))
             if not 0 <= value < 1
         ]
+        if self.hard_weight <= 0:
+            problems.append(f"--hard-weight: expected a positive number, found {self.hard_weight}")
         if self.slices_per_case < 0:
             problems.append(
                 f"--slices-per-case: expected 0 (all) or more, found {self.slices_per_case}"

@@ -32,6 +32,7 @@ from brainai.training.batches import (
     epoch_seed,
     open_loader,
     rows_of,
+    slice_weights,
     train_batches,
 )
 from brainai.training.checkpoints import Progress, log_epoch, save_best, save_checkpoint
@@ -170,9 +171,9 @@ def train_epoch(
 
 def augmented_batches(
     accelerator: Accelerator, fitting: Fitting, config: TrainConfig, progress: Progress
-) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]]:
-    """Network input, labels, masks, has_mask, and draws of `set_draws`, of this process's batches,
-    on its device."""
+) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]]:
+    """Network input, labels, masks, has_mask, weights in the loss, and draws of `set_draws`, of
+    this process's batches, on its device."""
     seed = epoch_seed(config.seed, progress.stage, progress.epoch)
     random = random_table(len(fitting.store.records), seed)
     skips = random_table(
@@ -187,6 +188,7 @@ def augmented_batches(
         accelerator.process_index,
         accelerator.num_processes,
     )
+    weights = slice_weights(fitting.store.records, config.hard_weight)
     device = accelerator.device
     lenders = draw_lenders(
         fitting.store.records,
@@ -204,7 +206,8 @@ def augmented_batches(
             planes[borrows], labels[borrows] = lend_lesions(planes[borrows], labels[borrows], lent)
         images, masks = augment(planes, random[batch["row"]].to(device), config.augmentation)
         inputs, has_mask = to_input(images, MEAN, STD), batch["has_mask"].to(device)
-        yield inputs, labels, masks, has_mask, skips[batch["row"]].to(device)
+        weight, draws = (table[batch["row"]].to(device) for table in (weights, skips))
+        yield inputs, labels, masks, has_mask, weight, draws
 
 
 def train_step(
@@ -215,6 +218,7 @@ def train_step(
     labels: Tensor,
     masks: Tensor,
     has_mask: Tensor,
+    weights: Tensor,
     draws: Tensor,
     *,
     move_schedule: bool = True,
@@ -222,7 +226,8 @@ def train_step(
     """One update; the loss, detached. `inputs` and the rest as `augmented_batches` yields."""
     set_draws(fitting.network, draws)
     output = fitting.network(inputs)
-    loss = slice_losses(output, labels, masks, has_mask, config.mask_weight).mean()
+    losses = slice_losses(output, labels, masks, has_mask, config.mask_weight)
+    loss = (losses * weights).mean()
     accelerator.backward(loss)
     accelerator.clip_grad_norm_(fitting.network.parameters(), config.clip_norm)
     fitting.optimizer.step()

@@ -14,6 +14,7 @@ from brainai.training.batches import (
     epoch_rows,
     epoch_seed,
     open_loader,
+    slice_weights,
     split_batches,
     train_batches,
 )
@@ -56,6 +57,7 @@ class Slice:
     has_mask: bool = True
     slice_count: int = 100
     modalities: tuple[str, ...] = ("flair",)
+    tumor_pixels: int = 0
     case_id: str = ""
     split: str = "train"
 
@@ -97,6 +99,34 @@ def test_as_many_borrow_as_chance_says_and_only_where_masks_are_known() -> None:
     assert len(borrows) / 250 == pytest.approx(0.4, abs=0.08)
     assert {row % 2 for row in [*borrows.tolist(), *lenders[borrows].tolist()]} == {0}
     assert max(borrows.max(), lenders.max()) < 500
+
+
+def test_people_without_a_tumor_borrow_from_every_source_and_lend_to_none_else() -> None:
+    kinds = (("lgg", ("flair",)), ("tumor-free", ("flair",)), ("brats", ("flair", "t1c", "t2")))
+    records = [
+        Slice(index, source, modalities=sequences)
+        for index in range(100)
+        for source, sequences in kinds
+    ]
+    random = torch.rand(300, 2, generator=torch.Generator().manual_seed(0))
+    lenders = draw_lenders(records, range(300), random, chance=1.0).tolist()
+    asked = {source: set() for source, _ in kinds}
+    for own, lender in zip(records, lenders, strict=True):
+        asked[own.source].add(records[lender].source)
+        assert abs(records[lender].slice_index - own.slice_index) <= 10
+    assert asked == {"lgg": {"lgg"}, "tumor-free": {"lgg", "tumor-free"}, "brats": {"brats"}}
+
+
+def test_slices_easily_judged_wrongly_weigh_more() -> None:
+    records = [
+        Slice(0, tumor_pixels=0),
+        Slice(0, "tumor-free"),
+        Slice(0, tumor_pixels=1),
+        Slice(0, tumor_pixels=199),
+        Slice(0, tumor_pixels=200),
+        Slice(0, tumor_pixels=-1),  # never outlined
+    ]
+    assert slice_weights(records, 3.0).tolist() == [1, 3, 3, 3, 1, 1]
 
 
 def test_without_masks_nobody_lends() -> None:

@@ -18,7 +18,13 @@ from brainai.model.network import build_network
 from brainai.training.checkpoints import Progress
 from brainai.training.config import Stage, TrainConfig
 from brainai.training.lr_finder import find_learning_rate, steepest
-from brainai.training.stages import answering, augmented_batches, fit_stage, open_stage
+from brainai.training.stages import (
+    answering,
+    augmented_batches,
+    fit_stage,
+    open_stage,
+    train_step,
+)
 
 UNCHANGED = Augmentation(**dict.fromkeys(asdict(Augmentation()), 0.0))
 STILL = 1e-30  # a rate at which no weight moves
@@ -165,10 +171,32 @@ def test_the_average_follows_the_statistics_of_batch_norm_too(make_config: Calla
 
 
 def first_batch(config: TrainConfig) -> tuple[torch.Tensor, ...]:
-    """Input, labels, masks and has_mask of the first update."""
+    """What `augmented_batches` yields for the first update."""
     accelerator = new_accelerator()
     fitting = open_stage(accelerator, new_network(), config, 0)
     return next(augmented_batches(accelerator, fitting, config, Progress()))
+
+
+def test_a_slice_counts_in_the_loss_as_its_weight_says(make_config: Callable) -> None:
+    config = make_config()
+    accelerator = new_accelerator()
+
+    def loss(weights: torch.Tensor) -> float:
+        fitting = open_stage(accelerator, new_network(), config, 0)
+        *batch, _, draws = next(augmented_batches(accelerator, fitting, config, Progress()))
+        return float(train_step(accelerator, fitting, config, *batch, weights, draws))
+
+    count = config.stages[0].batch_size
+    first = torch.zeros(count)
+    first[0] = 1
+    assert loss(torch.zeros(count)) == 0
+    assert loss(torch.ones(count)) == pytest.approx(loss(first) + loss(1 - first), rel=1e-4)
+    assert loss(3 * first) == pytest.approx(3 * loss(first), rel=1e-4)
+
+
+def test_hard_slices_weigh_as_the_recipe_says(make_config: Callable) -> None:
+    assert set(first_batch(make_config())[4].tolist()) == {1.0}
+    assert max(first_batch(make_config(hard_weight=5.0))[4].tolist()) == 5.0
 
 
 @pytest.mark.parametrize("change", sorted(set(asdict(Augmentation())) - {"drop"}))
