@@ -1,0 +1,32 @@
+"""docs/formats.md says what the readers do."""
+
+from pathlib import Path
+
+import pytest
+from formats.all_rows import TABLES
+from formats.rows import PAGE, Row, written
+
+from brainai.data.scans import read_scan
+from brainai.errors import DataError
+
+
+def rows(name: str) -> list:
+    return [pytest.param(row, id=row.what) for row in TABLES[name]]
+
+
+def test_the_page_holds_the_rows_that_are_tested() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert written(page, TABLES) == page, "run: python tests/formats/rows.py"
+
+
+@pytest.mark.parametrize("row", rows("volumes"))
+def test_a_volume_gives_what_the_page_says(row: Row, tmp_path: Path) -> None:
+    given = row.build(tmp_path)
+    if row.is_read:
+        volume = read_scan(given, "FLAIR")
+        assert min(volume.voxels.shape) > 1
+        assert row.says(volume.note or "read")
+    else:
+        with pytest.raises(DataError) as refused:
+            read_scan(given, "FLAIR")
+        assert row.says(str(refused.value)), str(refused.value)
