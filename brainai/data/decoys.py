@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
+from scipy.ndimage import binary_erosion
 
 from brainai.data.dataset import MODALITIES, SliceRecord
 from brainai.data.images import prepare_slice, stretch
@@ -64,24 +65,58 @@ def turn(plane: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def recolour(plane: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """A FLAIR slice with the grey levels of another sequence: `[S, S]` → `[S, S]`, both in [0, 1].
+    """A FLAIR slice with the grey levels of another sequence or machine: `[S, S]` → `[S, S]`, both
+    in [0, 1].
 
-    White matter brighter than grey and lesions dark as in T1, or fluid bright as in T2 and proton
-    density. Fluid and lesions never look both as they do in FLAIR.
+    White matter brighter than grey and lesions dark as in T1; fluid bright as in T2, or about as
+    bright as tissue as in proton density; a bright skull around dull tissue as in CT. Some are
+    coarse, as echo-planar pictures are. Fluid and lesions never look both as they do in FLAIR.
     """
     inside = plane[plane > HEAD_LEVEL]
     if inside.size == 0:
         return invert(plane, random)
     tissue = float(np.median(inside))
-    if random.random() < 0.5:
-        white, grey = random.uniform(0.6, 0.9), random.uniform(0.2, 0.4)
-        levels = [0, random.uniform(0, 0.2), white, grey, random.uniform(0, grey)]
-    else:
-        white, grey, fluid = (random.uniform(*ends) for ends in ((0.2, 0.6), (0.4, 0.7), (0.7, 1)))
-        levels = [fluid, fluid, white, grey, random.uniform(0, 1)]
+    contrast = CONTRASTS[random.choice(len(CONTRASTS), p=CONTRAST_SHARES)]
     places = np.array([0, 0.5, 0.85, 1.25, max(1.3, 1 / tissue)]) * tissue
-    changed = np.interp(plane, places, levels) * _enclosed(plane > HEAD_LEVEL)
+    head = _enclosed(plane > HEAD_LEVEL)
+    changed = np.interp(plane, places, contrast(random)) * head
+    if contrast is _ct:
+        thick = max(1, round(len(plane) * random.uniform(0.01, 0.04)))
+        changed[head & ~binary_erosion(head, iterations=thick)] = random.uniform(0.8, 1.5)
+    if random.random() < COARSE:
+        side = round(len(plane) / random.uniform(1.5, 4))
+        changed = stretch(stretch(changed, side, side), *plane.shape)
     return prepare_slice(changed, len(plane))
+
+
+# Levels of fluid, fluid, white matter, grey matter and what is brighter in FLAIR.
+
+
+def _t1(random: np.random.Generator) -> list[float]:
+    white, grey = random.uniform(0.6, 0.9), random.uniform(0.2, 0.4)
+    return [0, random.uniform(0, 0.2), white, grey, random.uniform(0, grey)]
+
+
+def _t2(random: np.random.Generator) -> list[float]:
+    white, grey, fluid = (random.uniform(*ends) for ends in ((0.2, 0.6), (0.4, 0.7), (0.7, 1)))
+    return [fluid, fluid, white, grey, random.uniform(0, 1)]
+
+
+def _proton_density(random: np.random.Generator) -> list[float]:
+    white = random.uniform(0.5, 0.8)
+    grey, fluid = white + random.uniform(0.02, 0.15), white + random.uniform(0.01, 0.25)
+    return [fluid, fluid, white, grey, grey + random.uniform(-0.1, 0.2)]
+
+
+def _ct(random: np.random.Generator) -> list[float]:
+    white = random.uniform(0.3, 0.6)
+    fluid = white * random.uniform(0.4, 0.8)
+    return [fluid, fluid, white, white * random.uniform(1, 1.2), white * random.uniform(0.6, 0.9)]
+
+
+CONTRASTS = (_t1, _t2, _proton_density, _ct)
+CONTRAST_SHARES = (0.3, 0.25, 0.25, 0.2)
+COARSE = 0.25  # so many of them
 
 
 def _enclosed(head: np.ndarray) -> np.ndarray:
