@@ -16,6 +16,7 @@ try:
 except ImportError:
     spaces = None
 
+from brainai.console import print_anywhere
 from brainai.web.sweep import claim_folder
 
 claim_folder()  # before Gradio is imported
@@ -32,6 +33,7 @@ HERE = Path(__file__).resolve().parent
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Load the model, build the page, serve it until stopped."""
+    print_anywhere()
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument(
         "--weights",

@@ -212,7 +212,7 @@ def how_section(report: dict) -> str:
         "## How it was measured\n\n"
         f"Intervals: {interval['resamples']:,} bootstrap resamples of whole patients, because "
         f"slices of one patient resemble each other; {left_out} of them held one class only and "
-        "are left out for AUROC. A – marks what is undefined, and an interval that fewer than "
+        "are left out for AUROC. “n/a” marks what is undefined, and an interval that fewer than "
         "two patients cannot give.\n\n"
         "Masks are compared at the resolution of the network, over all slices of a patient whose "
         f"outline is known; {masks['undefined_patients']} patients without tumour there, and with "
@@ -274,4 +274,4 @@ def with_interval(figure: dict) -> str:
 
 
 def number(value: float | None) -> str:
-    return "–" if value is None or math.isnan(value) else f"{value:.3f}"
+    return "n/a" if value is None or math.isnan(value) else f"{value:.3f}"

@@ -10,6 +10,7 @@ import tyro
 from tqdm import tqdm
 
 from brainai import DISCLAIMER
+from brainai.console import print_anywhere
 from brainai.data.scans import is_scan
 from brainai.errors import BrainAIError, ConfigError, OutOfScope
 from brainai.inference.classifier import Classifier, Prediction
@@ -39,6 +40,7 @@ class Options:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line: 0, or 2 after one line that says what to mend."""
+    print_anywhere()
     options = tyro.cli(Options, args=arguments, prog="python -m brainai.inference")
     try:
         print(answer(options))

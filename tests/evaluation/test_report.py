@@ -87,7 +87,7 @@ def test_an_undefined_figure_is_null_in_json_and_a_dash_in_text(tmp_path, make_s
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["all"]["figures"]["auroc"]["value"] is None
     assert report["all"]["figures"]["auroc"]["undefined_resamples"] == 2000
-    assert "| AUROC of slices | – | – to – | 2 | 2 |" in (tmp_path / "report.md").read_text()
+    assert "| AUROC of slices | n/a | n/a to n/a | 2 | 2 |" in (tmp_path / "report.md").read_text()
 
 
 def test_figures_of_masks_are_left_out_where_none_was_scored(make_scores):
@@ -160,7 +160,9 @@ def test_calibration_is_told_before_and_after(tmp_path, make_scores):
     before = report["before_calibration"]["all"]
     assert (before["ece"]["value"], before["brier"]["value"]) == (0.25, 0.3125)
     assert report["all"]["figures"]["ece"]["value"] == 0
-    assert "| all | 0.250 (– to –) | 0.000 (– to –) |" in (tmp_path / "report.md").read_text()
+    assert (
+        "| all | 0.250 (n/a to n/a) | 0.000 (n/a to n/a) |" in (tmp_path / "report.md").read_text()
+    )
 
 
 def test_sensitivity_is_told_by_size_of_tumour(make_scores):
@@ -214,8 +216,10 @@ def test_figures_at_other_thresholds_stand_beside_the_operating_point(tmp_path, 
     assert half["all"]["specificity"]["value"] == 1
     assert youden["lgg"]["specificity"]["value"] == 0.5
     text = (tmp_path / "report.md").read_text()
-    assert "| 0.200, operating point | all | 0.800 (– to –) | 1.000 (– to –) | 0.500" in text
-    assert "| 0.350, Youden point | lgg | 0.500 (– to –) | 0.500 (– to –) | 0.500" in text
+    assert (
+        "| 0.200, operating point | all | 0.800 (n/a to n/a) | 1.000 (n/a to n/a) | 0.500" in text
+    )
+    assert "| 0.350, Youden point | lgg | 0.500 (n/a to n/a) | 0.500 (n/a to n/a) | 0.500" in text
 
 
 def outcome(value: float | None, low: float | None = None, high: float | None = None) -> dict:
