@@ -1,7 +1,8 @@
 """A case before it is opened, a study after."""
 
+import filecmp
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +20,8 @@ class Case:
     names: ids of its person, as its names tell; the first is the patient's own.
     folder: where it lies, for messages.
     files: what to read, by role: volumes "flair", "t1c", "t2", "seg" (tumour), "lesions" (of other
-        diseases); files of a series "dicom 7"; pictures "slice 7" and "mask 7", or "picture" and
-        "mask".
+        diseases), or several "sequences" in one file; files of a series "dicom 7"; pictures
+        "slice 7" and "mask 7", or "picture" and "mask".
     release: of a BraTS study, else None.
     label: of a picture in a class folder, else None.
     """
@@ -88,6 +89,12 @@ def safe_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._") or "case"
 
 
-def visible(paths: Iterable[Path]) -> Iterator[Path]:
-    """Without hidden files, such as those that macOS leaves beside its copies."""
-    return (path for path in paths if not path.name.startswith("."))
+def same_content(one: Case, other: Case) -> bool:
+    """Whether two cases hold the same files, byte for byte, in the same roles."""
+    if [role for role, _ in one.files] != [role for role, _ in other.files]:
+        return False
+    pairs = zip(one.files, other.files, strict=True)
+    try:
+        return all(filecmp.cmp(mine, theirs, shallow=False) for (_, mine), (_, theirs) in pairs)
+    except OSError:  # one cannot be read, which is told where it is
+        return False

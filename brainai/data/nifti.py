@@ -1,6 +1,7 @@
 """Read a NIfTI file. nibabel understands the header; the voxels are read plane by plane."""
 
 import gzip
+import math
 import zlib
 from pathlib import Path
 from typing import IO
@@ -26,19 +27,29 @@ def read_nifti(path: Path, called: str) -> Stored:
     Raises:
         DataError: damaged, cut short, too large, or no single volume of numbers.
     """
+    (stored,) = read_nifti_volumes(path, called, 1)
+    return stored
+
+
+def read_nifti_volumes(path: Path, called: str, count: int) -> list[Stored]:
+    """Read a NIfTI file that holds `count` volumes, one after the other.
+
+    Raises:
+        DataError: as `read_nifti`, or another number of volumes.
+    """
     try:
         with path.open("rb") as packed:
             is_packed = packed.read(2) == b"\x1f\x8b"
         with gzip.open(path) if is_packed else path.open("rb") as file:
-            return _read(file, called)
+            return _read(file, called, count)
     except (OSError, EOFError, zlib.error) as error:
         raise damaged(called, "its compressed data break off or are changed") from error
 
 
-def _read(file: IO[bytes], called: str) -> Stored:
+def _read(file: IO[bytes], called: str, count: int) -> list[Stored]:
     header, content = _read_header(file, called)
     size, dtype = header.get_data_shape(), header.get_data_dtype()
-    check_size(size, 1, called)
+    _check_count(size, count, called)
     if dtype.kind not in "iuf" or dtype.itemsize > 8:
         raise DataError(
             f"{called}: expected whole or floating numbers of at most 64 bits, found {dtype}. "
@@ -48,9 +59,21 @@ def _read(file: IO[bytes], called: str) -> Stored:
     if not len(content) <= start <= len(content) + MAX_EXTENSION_BYTES:
         raise damaged(called, "its header is impossible")
     extension = file.read(start - len(content))
-    voxels = read_voxels(file, size[:3], dtype, called, _scale(header))
+    scale, affine, text = _scale(header), _affine(header), _text(header, extension)
+    voxels = [read_voxels(file, size[:3], dtype, called, scale) for _ in range(count)]
     _read_to_end(file)
-    return Stored(voxels, _affine(header), _text(header, extension))
+    return [Stored(one, affine, text) for one in voxels]
+
+
+def _check_count(size: tuple[int, ...], count: int, called: str) -> None:
+    """Raise DataError unless a file of this size holds `count` volumes, none of them too large."""
+    check_size(size if count == 1 else size[:3], 1, called)
+    found = math.prod(size[3:])
+    if found != count:
+        raise DataError(
+            f"{called}: expected {count} volumes in one file, found {found}. Check that it is the "
+            "file that its name says."
+        )
 
 
 def _read_to_end(file: IO[bytes]) -> None:

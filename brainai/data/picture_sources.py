@@ -5,8 +5,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from brainai.data.cases import Case, safe_name, visible
+from brainai.data.cases import Case, safe_name
 from brainai.data.identity import tcga_ids
+from brainai.data.layouts import visible
 from brainai.data.releases import person_name, site_name
 from brainai.errors import DataError
 

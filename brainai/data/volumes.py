@@ -17,7 +17,7 @@ from nibabel.orientations import aff2axcodes, apply_orientation, inv_ornt_aff, i
 
 from brainai.data.headers import check_place
 from brainai.data.metaimage import read_metaimage
-from brainai.data.nifti import read_nifti
+from brainai.data.nifti import read_nifti, read_nifti_volumes
 from brainai.data.voxels import Stored
 from brainai.errors import DataError
 
@@ -116,6 +116,16 @@ def read_volume(path: Path, called: str | None = None, allow_companion: bool = T
     if path.name.lower().endswith((".nii", ".nii.gz")):
         return oriented(read_nifti(path, called), called)
     return oriented(read_metaimage(path, called, allow_companion), called)
+
+
+def read_volumes(path: Path, count: int) -> list[Volume]:
+    """Read a NIfTI file that holds `count` volumes, as volumes in LPS orientation.
+
+    Raises:
+        DataError: as `read_volume`, or another number of volumes.
+    """
+    called = str(path)
+    return [oriented(stored, called) for stored in read_nifti_volumes(path, called, count)]
 
 
 def oriented(stored: Stored, called: str, note: str = "") -> Volume:

@@ -30,7 +30,7 @@ from brainai.web.limits import (
     SLICE_TURN,
 )
 from brainai.web.reading import Answer, SentSlice, judge_many, judge_slice, read_scans
-from brainai.web.uploads import offer, pixel_size, scan_file, uploaded, uploaded_slices
+from brainai.web.uploads import flag, offer, pixel_size, scan_file, uploaded, uploaded_slices
 
 TOLD = (
     "architecture",
@@ -103,9 +103,10 @@ def add_endpoints(
             masks: whether to give each mask as a file.
         """
         with told():
+            wanted = flag(masks, "masks")
             names, slices = uploaded_slices(files)
             answers = [
-                batch_item(name, answer, info, sent, masks)
+                batch_item(name, answer, info, sent, wanted)
                 for name, (answer, sent) in zip(names, judge_many(jobs, info, slices), strict=True)
             ]
             return {"format_version": FORMAT_VERSION, "answers": answers, **origin(info)}

@@ -1,5 +1,6 @@
 """Every kind of picture becomes the same slice, or one plain sentence."""
 
+import gzip
 import io
 from pathlib import Path
 
@@ -91,6 +92,55 @@ def test_what_is_no_slice_gets_one_sentence(source: object, sentence: str) -> No
     with pytest.raises(DataError, match=sentence) as caught:
         decode(source)
     assert str(caught.value).endswith(".")
+
+
+def nifti_head(magic: bytes) -> bytes:
+    return (348).to_bytes(4, "little") + bytes(340) + magic + bytes(4000)
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        (nifti_head(b"n+1\0"), "a NIfTI scan, not a picture: bring it as a scan"),
+        (gzip.compress(nifti_head(b"n+1\0")), "a NIfTI scan"),
+        (
+            gzip.compress(nifti_head(b"n+1\0") + np.random.default_rng(0).bytes(9000))[:6000],
+            "a NIfTI scan",
+        ),
+        (b"\x1c\2\0\0n+2\0\r\n\x1a\n" + bytes(600), "a NIfTI scan"),
+        (nifti_head(b"ni1\0"), "the header of a NIfTI pair, not a picture: save the scan as one"),
+        (gzip.compress(b"text"), "a file packed by gzip"),
+        (b"\x1f\x8bno gzip", "a file packed by gzip"),
+        (b"ObjectType = Image\nNDims = 3\n", "a MetaImage scan"),
+        (b"PK\3\4" + bytes(100), "a zip file.*bring it as a scan.*if it holds a scan; else unpack"),
+        (b"NRRD0004\n", r"an NRRD scan.*save it as NIfTI \(\.nii\.gz\)"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(100), "an HDF5 file.*save the slice as PNG"),
+        (b"\0\0\0\x18ftypheic", "a photo in HEIC"),
+        (b"\0\0\0\x18ftypisom", "a film"),
+        (b"version https://git-lfs.github.com/spec/v1", "a Git LFS pointer"),
+        (b'{"EchoTime": 0.1}', "text in JSON.*bring the scan or picture that it lies beside"),
+    ],
+)
+def test_what_is_known_and_no_picture_is_named_with_where_it_goes(
+    tmp_path: Path, source: bytes, sentence: str
+) -> None:
+    (tmp_path / "slice").write_bytes(source)
+    for given in (source, tmp_path / "slice", str(tmp_path / "slice")):
+        with pytest.raises(DataError, match=f"^This is {sentence}") as caught:
+            decode(given)
+        assert caught.value.code == "unreadable"
+        assert str(tmp_path) not in str(caught.value)
+
+
+def test_a_folder_is_said_to_be_one(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="This is a folder, not a picture: bring it as a scan"):
+        decode(tmp_path)
+
+
+def test_a_picture_that_breaks_off_is_no_file_of_another_kind() -> None:
+    content = encoded(Image.fromarray(disc().astype(np.uint8)))
+    with pytest.raises(DataError, match="could not be read as a picture: it is damaged"):
+        decode(content[:200])
 
 
 def test_a_missing_file_is_named_without_its_folder(tmp_path: Path) -> None:
