@@ -4,7 +4,6 @@ decode → window → fit. Per slice, because a visitor's picture has no volume 
 No torch in here: workers that prepare data do not need it.
 """
 
-import contextlib
 import io
 import math
 from pathlib import Path
@@ -24,7 +23,7 @@ from PIL import (  # the plugins register themselves; Pillow would import all th
     WebPImagePlugin,
 )
 
-from brainai.data.kinds import AS_SCAN, HEAD_BYTES, known_kind
+from brainai.data.kinds import AS_SCAN, known_kind
 from brainai.errors import DataError, OutOfScope
 
 ImageSource: TypeAlias = str | Path | bytes | Image.Image | np.ndarray
@@ -163,17 +162,8 @@ def _open(source: str | Path | bytes | Image.Image) -> Image.Image:
     except IsADirectoryError as error:
         raise DataError(f"This is a folder, not a picture: {AS_SCAN}.", "unreadable") from error
     except Exception as error:  # damaged files make Pillow raise almost anything
-        raise known_kind(_head(source)) or _unreadable() from error
+        raise known_kind(source) or _unreadable() from error
     return image
-
-
-def _head(source: str | Path | bytes) -> bytes:
-    """The first bytes of a file, as many as there are and can be read."""
-    if isinstance(source, bytes):
-        return source[:HEAD_BYTES]
-    with contextlib.suppress(OSError, ValueError), open(source, "rb") as file:
-        return file.read(HEAD_BYTES)
-    return b""
 
 
 def _decode_image(image: Image.Image) -> np.ndarray:

@@ -1,6 +1,8 @@
 """What a file is that was brought as a picture and is none: told from its first bytes."""
 
+import contextlib
 import zlib
+from pathlib import Path
 from typing import NamedTuple
 
 from brainai.errors import DataError
@@ -53,12 +55,13 @@ MARKS = (
 )
 
 
-def known_kind(head: bytes) -> DataError | None:
+def known_kind(source: str | Path | bytes) -> DataError | None:
     """What a file is and where it goes, as an error to raise; None where its kind is not known.
 
     Args:
-        head: its first bytes, `HEAD_BYTES` or more.
+        source: its path, or its bytes.
     """
+    head = _head(source)
     inner = _inflated(head) if head.startswith(b"\x1f\x8b") else head
     mark = next((mark for mark in MARKS if inner.startswith(mark.content, mark.offset)), None)
     if mark is None and inner is not head:
@@ -66,6 +69,15 @@ def known_kind(head: bytes) -> DataError | None:
     if mark is None:
         return None
     return DataError(f"This is {mark.name}, not a picture: {mark.advice}.", "unreadable")
+
+
+def _head(source: str | Path | bytes) -> bytes:
+    """The first bytes of a file, as many as there are and can be read."""
+    if isinstance(source, bytes):
+        return source[:HEAD_BYTES]
+    with contextlib.suppress(OSError, ValueError), open(source, "rb") as file:
+        return file.read(HEAD_BYTES)
+    return b""
 
 
 def _inflated(head: bytes) -> bytes:

@@ -32,9 +32,9 @@ def holds(root: Path) -> str:
     kinds = Counter(_kind(path) for path in visible(root.rglob("*")) if path.is_file())
     if kinds[".h5"]:
         return (
-            f"It holds .h5 files ({kinds['.h5']}): scaled slices without the headers of their scans. "
-            "Get the volumes that they were cut from (for BraTS 2020, BraTS2020_TrainingData with "
-            "its .nii files)."
+            f"It holds .h5 files ({kinds['.h5']}): scaled slices without the headers of their "
+            "scans. Get the volumes that they were cut from (for BraTS 2020, "
+            "BraTS2020_TrainingData with its .nii files)."
         )
     archives = sum(kinds[suffix] for suffix in ARCHIVES)
     if archives:

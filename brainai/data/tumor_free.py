@@ -56,6 +56,7 @@ def tumor_free_cases(root: Path) -> Iterator[Case]:
     scans, masks, others = _files(root)
     named = [path for path in scans if _says_flair(path)]
     scans = named or scans
+    _check_no_brats(scans)
     _check_none_derived(scans)
     together = Counter(path.parent for path in scans)
     owned = _by_scan(root, masks)
@@ -69,6 +70,17 @@ def tumor_free_cases(root: Path) -> Iterator[Case]:
         files = tuple((f"dicom {number}", path) for number, path in enumerate(paths))
         name = "" if folder == root else folder.name
         yield _case(root, name, _person(name, [name]), folder, files)
+
+
+def _check_no_brats(scans: list[Path]) -> None:
+    """Raises DataError for a scan of BraTS: to count its patients as tumour-free would teach a
+    network to pass tumours over."""
+    found = next((path for path in scans if path.name.lower().startswith("brats")), None)
+    if found:
+        raise DataError(
+            f"{found}: expected a scan of a person without a tumour, found one of BraTS, whose "
+            "patients have one. Use --source brats."
+        )
 
 
 def _check_none_derived(scans: list[Path]) -> None:
