@@ -12,6 +12,7 @@ AS_SCAN = (
     "bring it as a scan (on the page “Scan”, /predict_scan, Classifier.predict_scan), or save the "
     "one slice that you mean as PNG"
 )
+NO_SLICE = "which is not read as a slice"
 AS_PNG = "save the slice as PNG"
 UNPACK = "unpack it and bring the file in it"
 
@@ -68,7 +69,7 @@ def known_kind(source: str | Path | bytes) -> DataError | None:
         mark = Mark(0, b"", "a file packed by gzip", UNPACK)
     if mark is None:
         return None
-    return DataError(f"This is {mark.name}, not a picture: {mark.advice}.", "unreadable")
+    return DataError(f"This is {mark.name}, {NO_SLICE}: {mark.advice}.", "unreadable")
 
 
 def _head(source: str | Path | bytes) -> bytes:

@@ -33,11 +33,10 @@ class Release:
     other: tuple[int, ...] = ()
     witness: int | None = None
 
-    def unknown(self, labels: Iterable[float]) -> list[float]:
-        """The labels of a segmentation that this release does not have, sorted."""
-        found = set(labels)
-        other = self.other if self.witness is None or self.witness in found else ()
-        return sorted(found - {0, *self.tumor, *other})
+    def known(self, labels: Iterable[float]) -> tuple[int, ...]:
+        """The labels that a segmentation of this release may have, beside those that it has."""
+        believed = self.witness is None or self.witness in set(labels)
+        return (0, *self.tumor, *(self.other if believed else ()))
 
 
 # necrosis 1, oedema 2, non-enhancing 3, enhancing 4

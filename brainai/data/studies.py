@@ -39,18 +39,17 @@ def whole_tumor(labels: np.ndarray, case: Case, path: Path) -> np.ndarray:
         DataError: a number that the release does not know: it may be another release's.
     """
     found = [int(value) if value == int(value) else float(value) for value in np.unique(labels)]
-    release = case.release
-    if unknown := release.unknown(found):
-        known = ", ".join(map(str, (0, *release.tumor, *release.other)))
+    release, known = case.release, case.release.known(found)
+    if unknown := sorted(set(found) - set(known)):
         advice = "Check that this is the segmentation of the case, and of which release."
-        if not BRATS_2017.unknown(found):
+        if set(found) <= set(BRATS_2017.known(found)):
             advice = (
-                f"Its labels are those of {BRATS_2017.name}: name its folder and files as there "
-                "(BraTS2021_00000, …_seg.nii.gz), or bring the segmentation of its own release."
+                f"They may be those of {BRATS_2017.name}: if so, name its folder and files as "
+                "there (BraTS2021_00000, …_seg.nii.gz); if not, leave the case out (--skip-bad)."
             )
         raise DataError(
-            f"{path}: expected the labels of {release.name} ({known}), found {unknown} among "
-            f"{found}. {advice}"
+            f"{path}: expected the labels of {release.name} ({', '.join(map(str, known))}), found "
+            f"{unknown} among {found}. {advice}"
         )
     return np.isin(labels, release.tumor)
 

@@ -192,9 +192,10 @@ SETS = [
         _named("BraTS-GLI-02062-100", NEW, 1, 2, 4)),
     SetRow("BraTS-PED", f"{READ}: {ALL}", _named("BraTS-PED-00001-000", NEW, 1, 2, 3, 4)),
     SetRow("names of BraTS 2023 with the labels of 2021", "…-seg.nii.gz: expected the labels of "
-        "BraTS 2023 (0, 1, 2, 3), found [4] among [0, 1, 2, 4]. Its labels are those of BraTS "
-        "2017-2021: name its folder and files as there (BraTS2021_00000, …_seg.nii.gz), or bring "
-        "the segmentation of its own release.", _named("BraTS-GLI-00000-000", NEW, 1, 2, 4)),
+        "BraTS 2023 (0, 1, 2, 3), found [4] among [0, 1, 2, 4]. They may be those of "
+        "BraTS 2017-2021: if so, name its folder and files as there (BraTS2021_00000, "
+        "…_seg.nii.gz); if not, leave the case out (--skip-bad).",
+        _named("BraTS-GLI-00000-000", NEW, 1, 2, 4)),
     SetRow("Medical Segmentation Decathlon, `Task01_BrainTumour`", f"{READ}: {ALL}", _decathlon),
     SetRow("cases for validation", "…: expected a file with the segmentation, found none. Cases "
         "for validation and test have none: leave them out (--skip-bad), or copy the case again.",
@@ -222,7 +223,7 @@ SETS = [
     SetRow("a picture without a mask", "…: expected a mask of the same name under masks, found "
         "none. Add it, or take the picture out.", _no_mask, "pairs"),
     SetRow("NIfTI under the name of a mask", "…: expected a whole picture, found another file. "
-        "This is a NIfTI scan, not a picture: …", _nifti_as_mask, "pairs"),
+        "This is a NIfTI scan, which is not read as a slice: …", _nifti_as_mask, "pairs"),
     SetRow("`yes/` and `no/`", f"{READ}: 2 cases of FLAIR", _yes_no, "folders"),
     SetRow("Kaggle's four classes", "…: expected exactly two class folders with pictures, found "
         "glioma, meningioma, notumor, pituitary. Give a folder that holds the two, for instance "
