@@ -23,6 +23,7 @@ from PIL import (  # the plugins register themselves; Pillow would import all th
     WebPImagePlugin,
 )
 
+from brainai.data.dicom_structure import is_dicom
 from brainai.errors import DataError, OutOfScope
 
 ImageSource: TypeAlias = str | Path | bytes | Image.Image | np.ndarray
@@ -159,8 +160,21 @@ def _open(source: str | Path | bytes | Image.Image) -> Image.Image:
     except FileNotFoundError as error:
         raise DataError(f"There is no file {Path(source).name}.") from error
     except Exception as error:  # damaged files make Pillow raise almost anything
+        if is_dicom(first_bytes(source)):
+            raise _is_dicom() from error
         raise _unreadable() from error
     return image
+
+
+def first_bytes(source: ImageSource) -> bytes:
+    """How a file begins, by which its kind is known; nothing where there is no file."""
+    if isinstance(source, bytes):
+        return source[:132]
+    try:
+        with open(source, "rb") as file:
+            return file.read(132)
+    except (OSError, TypeError, ValueError):  # TypeError: a picture that is open, or an array
+        return b""
 
 
 def _decode_image(image: Image.Image) -> np.ndarray:
@@ -255,6 +269,14 @@ def _unreadable() -> DataError:
     return DataError(
         "The file could not be read as a picture: it is damaged, incomplete or of another kind. "
         "Bring a PNG, JPEG or TIFF.",
+        "unreadable",
+    )
+
+
+def _is_dicom() -> DataError:
+    return DataError(
+        "Expected a picture such as PNG, JPEG or TIFF, found a DICOM file: have it judged as a "
+        "slice, or bring all files of its series as a scan.",
         "unreadable",
     )
 

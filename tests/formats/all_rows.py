@@ -1,6 +1,11 @@
 """All tables of docs/formats.md by name."""
 
+from formats.dicom_rows import DICOM, DICOM_SLICES
 from formats.rows import Row
 from formats.volume_rows import VOLUMES
 
-TABLES: dict[str, list[Row]] = {"volumes": VOLUMES}
+TABLES: dict[str, list[Row]] = {
+    "volumes": VOLUMES,
+    "dicom": DICOM,
+    "dicom slices": DICOM_SLICES,
+}
