@@ -32,11 +32,6 @@ DECODED = re.compile(  # the transfer syntaxes that GDCM decodes
     r"|1\.2\.840\.113619\.5\.2)?"
 )
 NAMES = ("0008|103e", "0018|1030", "0018|0024")  # of the series, its protocol, its sequence
-# Number of the acquisition, the picture and the time; echo, its number, inversion; when; what kind.
-TELLING = (
-    "0020|0012", "0020|0013", "0020|0100", "0018|0081", "0018|0086", "0018|0082", "0008|0033",
-    "0008|0008",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -44,7 +39,6 @@ class Slice:
     """What the header of one DICOM file says of its place.
 
     series, picture: unique ids, to tell files apart; never shown.
-    told: whatever else tells two pictures of one place apart; never shown.
     number: of the series, digits or "?".
     shape: columns and rows; frames: pictures in the file.
     least_bytes: that its pixels take where they are not compressed.
@@ -56,7 +50,6 @@ class Slice:
     path: Path
     series: str
     picture: str
-    told: tuple[str, ...]
     number: str
     shape: tuple[int, int]
     frames: int
@@ -127,9 +120,20 @@ def read_headers(paths: Iterable[Path], called: str) -> Headers:
             raise damaged_series(called)
         # A file copied twice counts once. An id alone is no sign of a copy: some programs that take
         # names out of headers give all files one.
-        same = (found.picture, found.series, found.position, found.axes, found.told)
-        slices.setdefault(same if found.picture else path, found)
+        key = (found.picture, found.series, found.position, found.axes)
+        if not found.position or (key in slices and not _is_copy(path, slices[key].path)):
+            key = path
+        slices.setdefault(key, found)
     return Headers(list(slices.values()), others)
+
+
+def _is_copy(path: Path, other: Path) -> bool:
+    """Whether two files hold the same pixels; True where one of them cannot be read."""
+    try:
+        images = [sitk.ReadImage(str(p), sitk.sitkFloat32, "GDCMImageIO") for p in (path, other)]
+    except RuntimeError:
+        return True
+    return np.array_equal(*map(sitk.GetArrayFromImage, images))
 
 
 def _is_no_picture(structure: Structure) -> bool:
@@ -176,7 +180,6 @@ def _slice(path: Path, reader: sitk.ImageFileReader) -> Slice:
         path=path,
         series=text("0020|000e"),
         picture=text("0008|0018"),
-        told=tuple(text(tag) for tag in TELLING),
         number=number if re.fullmatch(r"[0-9]{1,9}", number) else "?",
         shape=(size[0], size[1]),
         frames=math.prod(size[2:]),

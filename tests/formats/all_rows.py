@@ -1,6 +1,7 @@
 """All tables of docs/formats.md by name."""
 
-from formats.dicom_rows import DICOM, DICOM_SLICES
+from formats.dicom_rows import DICOM
+from formats.dicom_slice_rows import DICOM_SLICES
 from formats.rows import Row
 from formats.volume_rows import VOLUMES
 

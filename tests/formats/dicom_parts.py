@@ -1,5 +1,6 @@
 """DICOM files for the rows: series with changed headers, and what stands beside them on a CD."""
 
+import struct
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -111,3 +112,40 @@ def one_file(path: Path, changes: Iterable[Change] = (), name: str = "explicit")
         elements = change(elements, 2)
     path.write_bytes(file_bytes(elements, name))
     return path
+
+
+def without(group: int, number: int) -> Change:
+    """The change that takes one element out of every slice."""
+    return lambda elements, _: drop(elements, group, number)
+
+
+def frames(elements: Elements, _: int) -> Elements:
+    """The change that puts five pictures into one file."""
+    content = b"".join(slice_elements(k)[-1].content for k in range(5))
+    elements = put(elements, 0x28, 8, "IS", "5")
+    return put(elements, 0x7FE0, 0x10, "OW", content)
+
+
+def colour(elements: Elements, _: int) -> Elements:
+    """The change that makes a picture of red, green and blue."""
+    for number, value in ((2, 3), (0x100, 8), (0x101, 8), (0x102, 7), (0x6, 0)):
+        elements = put(elements, 0x28, number, "US", struct.pack("<H", value))
+    elements = put(elements, 0x28, 4, "CS", "RGB")
+    return put(elements, 0x7FE0, 0x10, "OB", bytes(range(240)) * 18)  # 36 × 40 × 3
+
+
+def enhanced(folder: Path) -> Path:
+    """A file with all slices of an enhanced MR series."""
+    return one_file(folder / "enhanced.dcm", [frames, text(8, 0x16, f"{MR}.1", "UI")])
+
+
+def reports(folder: Path) -> Path:
+    """A DICOMDIR and a report without the pictures."""
+    (folder / "DICOMDIR").write_bytes(directory())
+    (folder / "SR0001").write_bytes(companion(COMPANIONS["SR"], modality="SR"))
+    return folder
+
+
+def single_slice(folder: Path) -> Path:
+    """The file of one slice, without a suffix."""
+    return one_file(folder / "IM0001")

@@ -8,23 +8,25 @@ from formats.dicom_parts import (
     COMPANIONS,
     SEGMENTATION,
     Change,
+    colour,
     companion,
     directory,
-    drop,
+    enhanced,
     named,
-    one_file,
     packed,
     put,
+    reports,
     series,
+    single_slice,
     text,
+    without,
 )
 from formats.rows import READ, Row
 
-from tests.fuzz.dicom import MR, Elements, file_bytes, slice_elements
+from tests.fuzz.dicom import MR, Elements, file_bytes, plane, slice_elements
 
 EXPECTED = "FLAIR: expected a DICOM series of at least 4 parallel grey MR slices, found "
 AS_MADE = "Export the series as the scanner made it."
-PLANE = 36 * 40 * 2
 
 
 def _in(syntax: str) -> functools.partial:
@@ -37,10 +39,6 @@ def _changed(*changes: Change) -> functools.partial:
 
 def _series_with(changes: tuple[Change, ...], folder: Path) -> Path:
     return series(folder, *changes)
-
-
-def _without(group: int, number: int) -> Change:
-    return lambda elements, _: drop(elements, group, number)
 
 
 def _exam(*members: list[Change]) -> functools.partial:
@@ -69,6 +67,23 @@ def _disc(folder: Path) -> Path:
     (disc / "Thumbs.db").write_bytes(bytes.fromhex("d0cf11e0a1b11ae1") + bytes(504))
     (disc / "._IM0001").write_bytes(bytes.fromhex("0005160700020000") + bytes(100))
     return packed(folder / "disc.zip", disc)
+
+
+def _horos(folder: Path) -> Path:
+    series(folder / "PATIENT" / "Brain - 1" / "FLAIR_4", pattern="IM-0001-{:04d}.dcm")
+    return folder
+
+
+def _cancer_archive(folder: Path) -> Path:
+    series(folder / "UPENN-GBM-00001" / "01-01-2000-BRAIN" / "4.000-FLAIR", pattern="1-{:03d}.dcm")
+    (folder / "LICENSE").write_text("Creative Commons Attribution 4.0\n")
+    (folder / "metadata.csv").write_text("Series UID,Collection\n1.2.3.4,UPENN-GBM\n")
+    return folder
+
+
+def _monochrome1(elements: Elements, k: int) -> Elements:
+    elements = put(elements, 0x28, 4, "CS", "MONOCHROME1")
+    return put(elements, 0x7FE0, 0x10, "OW", (65535 - plane(k)).astype("<u2").tobytes())
 
 
 def _companions(folder: Path) -> Path:
@@ -103,14 +118,17 @@ def _own_series(elements: Elements, k: int) -> Elements:
 
 def _twice(folder: Path) -> Path:
     series(folder / "first")
-    return series(folder / "second", text(8, 0x54, "OTHER", "AE")).parent
+    return series(folder / "second", text(8, 0x54, "OTHER", "AE"), name="deflated").parent
 
 
 def _two_echoes(folder: Path) -> Path:
-    for number, echo in enumerate(("90", "120")):
-        uid = text(8, 0x18, "1.2.3.1", "UI")  # one for all files, as de-identifiers leave it
-        series(folder, uid, text(0x18, 0x81, echo, "DS"), start=10 * number)
-    return folder
+    one_id = text(8, 0x18, "1.2.3.1", "UI")  # on all files, as de-identifiers leave it
+    series(folder, one_id)
+    return series(folder, one_id, _twice_as_bright, start=10)
+
+
+def _twice_as_bright(elements: Elements, k: int) -> Elements:
+    return put(elements, 0x7FE0, 0x10, "OW", (2 * plane(k)).astype("<u2").tobytes())
 
 
 def _gap(folder: Path) -> Path:
@@ -125,30 +143,7 @@ def _cut(folder: Path) -> Path:
 
 
 def _no_pixels(folder: Path) -> Path:
-    return series(folder, _without(0x7FE0, 0x10))
-
-
-def _reports(folder: Path) -> Path:
-    (folder / "DICOMDIR").write_bytes(directory())
-    (folder / "SR0001").write_bytes(companion(COMPANIONS["SR"], modality="SR"))
-    return folder
-
-
-def _frames(elements: Elements, _: int) -> Elements:
-    content = b"".join(slice_elements(k)[-1].content for k in range(5))
-    elements = put(elements, 0x28, 8, "IS", "5")
-    return put(elements, 0x7FE0, 0x10, "OW", content)
-
-
-def _colour(elements: Elements, _: int) -> Elements:
-    for number, value in ((2, 3), (0x100, 8), (0x101, 8), (0x102, 7), (0x6, 0)):
-        elements = put(elements, 0x28, number, "US", struct.pack("<H", value))
-    elements = put(elements, 0x28, 4, "CS", "RGB")
-    return put(elements, 0x7FE0, 0x10, "OB", bytes(range(240)) * (3 * PLANE // 2 // 240))
-
-
-def _enhanced(folder: Path) -> Path:
-    return one_file(folder / "enhanced.dcm", [_frames, text(8, 0x16, f"{MR}.1", "UI")])
+    return series(folder, without(0x7FE0, 0x10))
 
 
 def _other_compression(folder: Path) -> Path:
@@ -159,10 +154,6 @@ def _other_compression(folder: Path) -> Path:
         whole = content[: at - 2] + struct.pack("<H", len(other)) + other
         path.write_bytes(whole + content[at + len(plain) :])
     return folder
-
-
-def _single(folder: Path) -> Path:
-    return one_file(folder / "IM0001")
 
 
 def _sagittal(elements: Elements, k: int) -> Elements:
@@ -185,6 +176,11 @@ DICOM = [
         _other_compression,
     ),
     Row("Files of an old archive, without preamble", READ, _no_preamble),
+    Row("MONOCHROME1, where high numbers are dark", READ, _changed(_monochrome1)),
+    Row("Export of Horos or OsiriX: folders of patient, study and series", READ, _horos),
+    Row(
+        "Download of The Cancer Imaging Archive, with its LICENSE and table", READ, _cancer_archive
+    ),
     Row("Sagittal 3D FLAIR", READ, _changed(_sagittal)),
     Row("Zip file of a CD: DICOMDIR, a viewer, hidden files, names without suffix", READ, _disc),
     Row(
@@ -256,7 +252,7 @@ DICOM = [
             [*named("FLAIR"), text(0x20, 0xE, "1.2.3.9", "UI")],
         ),
     ),
-    Row("Every file twice", READ, _twice),
+    Row("Every file twice, in two transfer syntaxes", READ, _twice),
     Row(
         "Two echoes or repetitions",
         "FLAIR: expected one picture per slice, found 10 pictures of 5 slices (several echoes, "
@@ -279,12 +275,12 @@ DICOM = [
         "No PixelSpacing",
         f"{EXPECTED}5 DICOM files whose headers do not say how large a pixel is (no PixelSpacing). "
         f"{AS_MADE}",
-        _changed(_without(0x28, 0x30)),
+        _changed(without(0x28, 0x30)),
     ),
     Row(
         "No place (ImagePositionPatient)",
         f"{EXPECTED}5 DICOM files whose headers do not say where in the head they lie. {AS_MADE}",
-        _changed(_without(0x20, 0x32)),
+        _changed(without(0x20, 0x32)),
     ),
     Row(
         "3D Slicer's export left at its default modality, CT; any CT",
@@ -294,19 +290,19 @@ DICOM = [
     Row(
         "Screenshots in colour (secondary capture)",
         f"{EXPECTED}5 DICOM files with colour pictures. {AS_MADE}",
-        _changed(_colour),
+        _changed(colour),
     ),
     Row(
         "Enhanced MR, all slices in one file",
         f"{EXPECTED}1 DICOM file, several pictures in one of them (enhanced or multi-frame DICOM). "
         "Convert the series to NIfTI, with dcm2niix for instance.",
-        _enhanced,
+        enhanced,
     ),
     Row(
         "A DICOMDIR or reports without the pictures",
         f"{EXPECTED}2 DICOM files without a picture of a scanner (reports, presentation states, "
         "segmentations or an index). Bring the folder of one axial series, or a zip file of it.",
-        _reports,
+        reports,
     ),
     Row(
         "Headers of a series without pixels",
@@ -318,45 +314,6 @@ DICOM = [
         "One DICOM file of a slice where a scan is expected",
         f"{EXPECTED}1 DICOM file. Bring all files of its series, or have this one judged as a "
         "slice.",
-        _single,
-    ),
-]
-
-_NOT_FLAIR = "The picture: expected a FLAIR slice, found one whose DICOM header says that it is "
-DICOM_SLICES = [
-    Row("One file of an MR series, with or without a suffix", READ, _single),
-    Row("compressed", READ, lambda folder: one_file(folder / "a.dcm", name="jpeg2000")),
-    Row(
-        "without place and pixel size",
-        READ,
-        lambda f: one_file(f / "a.dcm", [_without(0x20, 0x32), _without(0x28, 0x30)]),
-    ),
-    Row(
-        "T1, by its header",
-        f"{_NOT_FLAIR}another sequence (an echo time as short as in T1 or proton density). Bring "
-        "the FLAIR slice.",
-        lambda folder: one_file(folder / "a.dcm", named("AX", echo="9")),
-    ),
-    Row(
-        "Several pictures in one file",
-        "The DICOM file holds 5 frames: convert it to NIfTI, with dcm2niix for instance, and bring "
-        "that as a scan.",
-        _enhanced,
-    ),
-    Row(
-        "A screenshot in colour",
-        "This is a colour picture: bring a grey FLAIR slice.",
-        lambda folder: one_file(folder / "a.dcm", [_colour]),
-    ),
-    Row(
-        "CT",
-        "This slice is by its DICOM header no MRI: bring a FLAIR slice.",
-        lambda folder: one_file(folder / "a.dcm", [text(8, 0x60, "CT", "CS")]),
-    ),
-    Row(
-        "A presentation state, a report, a DICOMDIR",
-        "The picture: expected a DICOM file with an MR slice, found one without a picture (a "
-        "report, a presentation state or an index). Bring the file of one slice.",
-        lambda folder: _reports(folder) / "SR0001",
+        single_slice,
     ),
 ]
