@@ -3,7 +3,7 @@
 import contextlib
 import zlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from brainai.errors import DataError
 
@@ -12,6 +12,7 @@ AS_SCAN = (
     "bring it as a scan (on the page “Scan”, /predict_scan, Classifier.predict_scan), or save the "
     "one slice that you mean as PNG"
 )
+AS_DICOM = "have it judged as a slice, or bring all files of its series as a scan"
 NO_SLICE = "which is not read as a slice"
 AS_PNG = "save the slice as PNG"
 UNPACK = "unpack it and bring the file in it"
@@ -31,7 +32,7 @@ MARKS = (
     Mark(4, b"n+2\0", "a NIfTI scan", AS_SCAN),
     Mark(0, b"ObjectType", "a MetaImage scan", AS_SCAN),
     Mark(0, b"NDims", "a MetaImage scan", AS_SCAN),
-    Mark(128, b"DICM", "a DICOM file", AS_SCAN),
+    Mark(128, b"DICM", "a DICOM file", AS_DICOM),
     Mark(0, b"PK\3\4", "a zip file", f"{AS_SCAN} if it holds a scan; else unpack it"),
     Mark(344, b"ni1\0", "the header of a NIfTI pair", "save the scan as one .nii.gz file"),
     Mark(0, b"\x5c\1\0\0", "the header of an Analyze pair", "save the scan as one .nii.gz file"),
@@ -62,7 +63,7 @@ def known_kind(source: str | Path | bytes) -> DataError | None:
     Args:
         source: its path, or its bytes.
     """
-    head = _head(source)
+    head = first_bytes(source)
     inner = _inflated(head) if head.startswith(b"\x1f\x8b") else head
     mark = next((mark for mark in MARKS if inner.startswith(mark.content, mark.offset)), None)
     if mark is None and inner is not head:
@@ -72,11 +73,12 @@ def known_kind(source: str | Path | bytes) -> DataError | None:
     return DataError(f"This is {mark.name}, {NO_SLICE}: {mark.advice}.", "unreadable")
 
 
-def _head(source: str | Path | bytes) -> bytes:
-    """The first bytes of a file, as many as there are and can be read."""
+def first_bytes(source: Any) -> bytes:
+    """How a file begins, by which its kind is known; nothing where there is no file to be read."""
     if isinstance(source, bytes):
         return source[:HEAD_BYTES]
-    with contextlib.suppress(OSError, ValueError), open(source, "rb") as file:
+    # TypeError: a picture that is open, or an array
+    with contextlib.suppress(OSError, TypeError, ValueError), open(source, "rb") as file:
         return file.read(HEAD_BYTES)
     return b""
 

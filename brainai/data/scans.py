@@ -9,6 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from brainai.data.dicom_structure import is_dicom
+from brainai.data.kinds import first_bytes
 from brainai.data.packed import SCAN_SUFFIXES, too_many_files
 from brainai.data.reader_pool import SCAN, ask
 from brainai.data.volumes import Volume
@@ -21,9 +23,10 @@ EXPECTED = "a NIfTI or MetaImage file, the folder of a DICOM series, or a zip fi
 
 
 def is_scan(path: str | Path) -> bool:
-    """True for a folder or a name that a scan can have: what is none may be a picture."""
+    """True for a folder or a name that a scan can have: what is none may be a slice, as a picture
+    or as one DICOM file."""
     path = Path(path)
-    return path.is_dir() or path.name.lower().endswith((*FILES, ".zip", ".dcm"))
+    return path.is_dir() or path.name.lower().endswith((*FILES, ".zip"))
 
 
 def read_scan(
@@ -58,7 +61,7 @@ def read_scan(
             limits = {"max_files": MAX_FILES, "max_bytes": MAX_UNPACKED_BYTES}
             ask("unpacked", SCAN, called, where | limits)
             return _read_folder(Path(folder), called, expect_flair)
-    if name.endswith(".dcm"):
+    if name.endswith(".dcm") or is_dicom(first_bytes(path)):
         return _ask("series", called, {"paths": [_absolute(path)], "expect_flair": False})
     raise DataError(f"{called}: expected {EXPECTED}, found a file of another kind.", "unreadable")
 

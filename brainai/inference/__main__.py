@@ -25,7 +25,8 @@ class Options:
     """Is there tumour on this slice, or in this scan? For research and teaching only."""
 
     flair: Path | None = None
-    """a picture of one slice; or a NIfTI or MetaImage file, folder or zip of a DICOM series"""
+    """a picture or DICOM file of one slice; or a scan: a NIfTI or MetaImage file, or the folder or
+    zip file of a DICOM series"""
     t1c: Path | None = None
     """the same slice or examination in T1 with contrast"""
     t2: Path | None = None

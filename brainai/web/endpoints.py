@@ -61,7 +61,7 @@ def add_endpoints(
         """Say whether an axial FLAIR slice of a brain MRI shows tumour. Research and teaching only.
 
         Args:
-            flair: the FLAIR slice: PNG, JPEG, TIFF or another picture.
+            flair: the FLAIR slice: PNG, JPEG, TIFF or another picture, or a DICOM file.
             t1c: the same slice in T1 with contrast.
             t2: the same slice in T2.
             pixel_mm: side of a pixel in mm, to get an area in cm².

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dicom_files import PLANTED, write_series
 from PIL import Image
+from scans import brain
 
 from brainai.data.images import MAX_PIXELS, decode, fit, prepare_slice, restore, stretch, window
 from brainai.errors import DataError, OutOfScope
@@ -341,3 +343,12 @@ def test_a_signed_slice_whose_background_touches_an_edge_partly_is_left_as_it_is
     pixels[:20] = 0
     windowed = window(pixels)
     assert 0.3 < windowed[0, 0] < 0.7
+
+
+def test_a_dicom_file_is_called_one_where_pictures_alone_are_read(tmp_path: Path) -> None:
+    path = write_series(tmp_path / "series", brain()) / f"{PLANTED[0]}_000.dcm"
+    old = path.read_bytes()[132:]  # as old archives have it, without a mark
+    for source in (path, path.read_bytes(), old):
+        with pytest.raises(DataError, match="This is a DICOM file") as refused:
+            decode(source)
+        assert "damaged" not in str(refused.value)

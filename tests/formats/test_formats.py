@@ -9,6 +9,7 @@ from formats.set_rows import SetRow
 
 from brainai.data.images import decode
 from brainai.data.scans import read_scan
+from brainai.data.slices import open_slice
 from brainai.data.sources import check_unique, find_cases
 from brainai.data.studies import read_study
 from brainai.errors import DataError
@@ -67,3 +68,30 @@ def test_a_folder_for_prepare_gives_what_the_page_says(row: SetRow, tmp_path: Pa
         with pytest.raises(DataError) as refused:
             prepared(row.source, given)
         assert row.says(str(refused.value)), str(refused.value)
+
+
+@pytest.mark.parametrize("row", rows("dicom"))
+def test_a_dicom_examination_gives_what_the_page_says(row: Row, tmp_path: Path) -> None:
+    given = row.build(tmp_path)
+    if row.is_read:
+        volume = read_scan(given, "FLAIR", expect_flair=True)
+        assert min(volume.voxels.shape) == 5  # slices
+        assert volume.voxels.min() == 0  # the dark around the disc
+        assert volume.voxels.max() > 100
+        assert row.says(volume.note or "read")
+    else:
+        with pytest.raises(DataError) as refused:
+            read_scan(given, "FLAIR", expect_flair=True)
+        assert row.says(str(refused.value)), str(refused.value)
+
+
+@pytest.mark.parametrize("row", rows("dicom slices"))
+def test_a_dicom_file_gives_a_slice_or_what_the_page_says(row: Row, tmp_path: Path) -> None:
+    given = row.build(tmp_path)
+    for source in (given, given.read_bytes()):
+        if row.is_read:
+            assert open_slice(source, expect_flair=True).shape == (40, 36)
+        else:
+            with pytest.raises(DataError) as refused:
+                open_slice(source, expect_flair=True)
+            assert row.says(str(refused.value)), str(refused.value)

@@ -110,6 +110,18 @@ def test_a_saved_mask_lies_over_the_file_it_came_from(
     assert answer.volume_ml == pytest.approx(1.5, abs=1e-5)
 
 
+def test_a_dicom_series_gets_its_mask_as_a_dicom_seg(tmp_path: Path, classifier) -> None:
+    pydicom = pytest.importorskip("pydicom")
+    pytest.importorskip("highdicom")
+    frame = {"t0020_0052": "1.2.3.50"}
+    folder = write_series(tmp_path / "series", head(), description="FLAIR", **frame)
+    answer = classifier.predict_scan(folder)
+    answer.save_dicom_seg(tmp_path / "mask.dcm", folder)
+    found = pydicom.dcmread(tmp_path / "mask.dcm")
+    assert found.pixel_array.sum() == 300  # 2 × 80 of the block and 7 × 20 of the spot
+    assert found.NumberOfFrames == 7
+
+
 def test_a_dicom_series_gives_the_answer_of_the_same_nifti(tmp_path: Path, plain) -> None:
     classifier, _ = plain(gain=3.0, image_size=64)
     folder = write_series(tmp_path / "series", head(), origin=(-31, -20, -12))
