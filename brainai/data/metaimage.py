@@ -1,4 +1,4 @@
-"""Read a MetaImage file (.mha, .mhd). We read the header field by field, and the voxels with numpy.
+"""Read and write MetaImage files (.mha, .mhd): the header field by field, the voxels with numpy.
 
 A header may name other files for its voxels. MetaIO, the format's own library, opens whatever is
 named: any file of the server, where a visitor sends the header. We open one file beside the header
@@ -7,6 +7,7 @@ at most, and only where the caller allows it.
 
 import re
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
@@ -63,6 +64,37 @@ def read_metaimage(path: Path, called: str, allow_companion: bool = True) -> Sto
     except (OSError, EOFError, zlib.error) as error:
         raise damaged(called, "it or its compressed data break off") from error
     return Stored(voxels, _affine(fields, called), "\n".join(fields.values()))
+
+
+def metaimage_bytes(voxels: np.ndarray, affine: np.ndarray) -> bytes:
+    """The content of a MetaImage file (.mha), packed.
+
+    Args:
+        voxels: `[X, Y, Z]` uint8 in the file's order of axes.
+        affine: `[4, 4]` float, voxel index → LPS, mm.
+    """
+    packed = zlib.compress(voxels.tobytes(order="F"))
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    fields = {
+        "ObjectType": "Image",
+        "NDims": "3",
+        "BinaryData": "True",
+        "BinaryDataByteOrderMSB": "False",
+        "CompressedData": "True",
+        "CompressedDataSize": str(len(packed)),
+        "TransformMatrix": _text((affine[:3, :3] / spacing).T),  # a row for each axis in the file
+        "Offset": _text(affine[:3, 3]),
+        "ElementSpacing": _text(spacing),
+        "DimSize": _text(voxels.shape),
+        "ElementType": "MET_UCHAR",
+        "ElementDataFile": "LOCAL",
+    }
+    header = "".join(f"{name} = {value}\n" for name, value in fields.items())
+    return header.encode() + packed
+
+
+def _text(numbers: Iterable[float]) -> str:
+    return " ".join(repr(number) for number in np.ravel(numbers).tolist())
 
 
 def _read_fields(file: IO[bytes], called: str) -> dict[str, str]:

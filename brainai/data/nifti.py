@@ -1,9 +1,11 @@
-"""Read a NIfTI file. nibabel understands the header; the voxels are read plane by plane."""
+"""Read and write NIfTI files. nibabel understands the header; voxels are read plane by plane."""
 
 import gzip
+import logging
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import nibabel
 import numpy as np
@@ -16,8 +18,15 @@ HEADERS = {348: nibabel.Nifti1Header, 540: nibabel.Nifti2Header}  # by their siz
 SINGLE_FILE = (b"n+1\0", b"n+2\0")  # a pair of files would name a second one
 MAX_EXTENSION_BYTES = 2**24  # text that AFNI and others put before the voxels
 TEXT_FIELDS = ("data_type", "db_name", "descrip", "aux_file", "intent_name")
+# Where the voxels lie: all that a viewer may go by.
+PLACE = (
+    "sizeof_hdr", "pixdim", "xyzt_units", "qform_code", "sform_code", "quatern_b", "quatern_c",
+    "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z",
+)  # fmt: skip
+SCANNER, MM = 1, 2  # code of coordinates as the scanner counts them; of the unit
 MM_PER_UNIT = {1: 1000.0, 3: 0.001}  # metres, micrometres; all else is mm
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+SILENT = logging.Logger("nifti", logging.CRITICAL + 1)
 
 
 def read_nifti(path: Path, called: str) -> Stored:
@@ -50,7 +59,31 @@ def _read(file: IO[bytes], called: str) -> Stored:
     extension = file.read(start - len(content))
     voxels = read_voxels(file, size[:3], dtype, called, _scale(header))
     _read_to_end(file)
-    return Stored(voxels, _affine(header), _text(header, extension))
+    return Stored(voxels, _affine(header), _text(header, extension), _place(header))
+
+
+def nifti_bytes(voxels: np.ndarray, affine: np.ndarray, place: Mapping[str, Any] | None) -> bytes:
+    """The content of a NIfTI file, not packed.
+
+    Args:
+        voxels: `[X, Y, Z]` numbers in the file's order of axes.
+        affine: `[4, 4]` float, voxel index → LPS, mm; for a file without `place`.
+        place: `Stored.place` of a NIfTI file over whose voxels these lie. All its fields are taken
+            over: programs differ in which of them they believe.
+    """
+    header = HEADERS[place["sizeof_hdr"] if place else 348]()
+    header.set_data_shape(voxels.shape)
+    header.set_data_dtype(voxels.dtype)
+    header.set_slope_inter(1, 0)
+    header["vox_offset"] = header.sizeof_hdr + 4
+    if place:
+        for name in PLACE:
+            header[name] = place[name]
+    else:
+        header.set_qform(RAS_TO_LPS @ affine, SCANNER)
+        header.set_sform(RAS_TO_LPS @ affine, SCANNER)
+        header.set_xyzt_units(MM)
+    return header.binaryblock + bytes(4) + voxels.tobytes(order="F")
 
 
 def _read_to_end(file: IO[bytes]) -> None:
@@ -81,7 +114,7 @@ def _read_header(file: IO[bytes], called: str) -> tuple[nibabel.Nifti1Header, by
             raise ValueError("impossible number of dimensions")
         # Called here because nibabel may raise on any of them.
         header.get_data_dtype(), header.get_data_shape(), header.get_data_offset()
-        header.get_best_affine()
+        _affine(header)
     except DataError:
         raise
     except Exception as error:  # nibabel has many, HeaderDataError and ValueError among them
@@ -98,10 +131,22 @@ def _scale(header: nibabel.Nifti1Header) -> tuple[float, float]:
 
 
 def _affine(header: nibabel.Nifti1Header) -> np.ndarray:
-    """Return the affine from voxel index to LPS, mm: the sform where there is one."""
+    """Return the affine from voxel index to LPS, mm: the sform where there is one, else the qform,
+    else the sizes of the voxels alone, as nibabel's `load` and the viewers take them."""
+    header = header.copy()
+    header.check_fix(SILENT, logging.CRITICAL + 1)  # an unknown code, a size below 0: never raises
+    turn = np.array([header[f"quatern_{name}"] for name in "bcd"], np.float64)
+    if (length := np.linalg.norm(turn)) > 1:  # rounded; nibabel would raise
+        for name, value in zip("bcd", turn / length, strict=True):
+            header[f"quatern_{name}"] = value
     affine = RAS_TO_LPS @ header.get_best_affine()
     affine[:3] *= MM_PER_UNIT.get(int(header["xyzt_units"]) & 7, 1.0)
     return affine
+
+
+def _place(header: nibabel.Nifti1Header) -> dict[str, Any]:
+    """Return the fields of `PLACE`, as numbers and lists of numbers."""
+    return {name: header[name].tolist() for name in PLACE}
 
 
 def _text(header: nibabel.Nifti1Header, extension: bytes) -> str:
