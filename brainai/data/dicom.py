@@ -12,6 +12,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from brainai.data.dicom_headers import SAME_AXES, Slice, damaged_series, read_headers
+from brainai.data.file_names import readable_names
 from brainai.data.headers import check_place, check_size
 from brainai.data.volumes import Volume, keep_quiet, oriented
 from brainai.data.voxels import Stored
@@ -37,6 +38,11 @@ def read_series(paths: Iterable[Path], called: str, expect_flair: bool = False) 
             doubled or damaged.
     """
     keep_quiet()
+    with readable_names(paths) as readable:
+        return _read_series(readable, called, expect_flair)
+
+
+def _read_series(paths: Iterable[Path], called: str, expect_flair: bool) -> Volume:
     slices = list(read_headers(paths, called))
     stacks = [stack for stack in _group(slices) if len(stack) >= MIN_SLICES]
     if not stacks:

@@ -1,5 +1,6 @@
 """Read and write NIfTI files. nibabel understands the header; voxels are read plane by plane."""
 
+import contextlib
 import gzip
 import logging
 import zlib
@@ -10,12 +11,15 @@ from typing import IO, Any
 import nibabel
 import numpy as np
 
-from brainai.data.headers import check_size, damaged
+from brainai.data.headers import check_size, damaged, unclear, unopened
+from brainai.data.kinds import BEGIN_BYTES, GZIP, NIFTI, strange
 from brainai.data.voxels import Stored, read_voxels
 from brainai.errors import DataError
 
 HEADERS = {348: nibabel.Nifti1Header, 540: nibabel.Nifti2Header}  # by their size in bytes
-SINGLE_FILE = (b"n+1\0", b"n+2\0")  # a pair of files would name a second one
+SINGLE_FILE, PAIR = (b"n+1", b"n+2"), (b"ni1", b"ni2")
+PAIR_SUFFIXES = ((".hdr", ".img"), (".hdr.gz", ".img.gz"))
+MAX_PACKED = 2  # some programs pack what is packed already
 MAX_EXTENSION_BYTES = 2**24  # text that AFNI and others put before the voxels
 TEXT_FIELDS = ("data_type", "db_name", "descrip", "aux_file", "intent_name")
 # Where the voxels lie: all that a viewer may go by.
@@ -30,22 +34,54 @@ SILENT = logging.Logger("nifti", logging.CRITICAL + 1)
 
 
 def read_nifti(path: Path, called: str) -> Stored:
-    """Read a NIfTI-1 or NIfTI-2 file, packed by gzip or not.
+    """Read a NIfTI-1 or NIfTI-2 file, packed by gzip or not; or a pair of files, named by either.
 
     Raises:
         DataError: damaged, cut short, too large, or no single volume of numbers.
     """
     try:
-        with path.open("rb") as packed:
-            is_packed = packed.read(2) == b"\x1f\x8b"
-        with gzip.open(path) if is_packed else path.open("rb") as file:
-            return _read(file, called)
-    except (OSError, EOFError, zlib.error) as error:
+        header_path, voxels_path = _pair(path, called)
+        with contextlib.ExitStack() as opened:
+            file = _unpacked(opened.enter_context(header_path.open("rb")))
+            beside = None
+            if voxels_path is not None:
+                beside = _unpacked(opened.enter_context(voxels_path.open("rb")))
+            return _read(file, beside, called)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise damaged(called, "its compressed data break off or are changed") from error
+    except OSError as error:
+        raise unopened(called, error) from error
 
 
-def _read(file: IO[bytes], called: str) -> Stored:
-    header, content = _read_header(file, called)
+def _pair(path: Path, called: str) -> tuple[Path, Path | None]:
+    """Return where header and voxels lie; the latter None where they share a file."""
+    name = path.name.lower()
+    for suffixes in PAIR_SUFFIXES:
+        if name.endswith(suffixes):
+            stem = path.name[: -len(suffixes[0])].lower()
+            beside = {other.name.lower(): other for other in path.parent.iterdir()}
+            found = [beside.get(stem + suffix) for suffix in suffixes]
+            if None in found:
+                alone, missing = ("header", ".img") if found[0] else ("voxels", ".hdr")
+                raise DataError(
+                    f"{called}: expected a pair of NIfTI files (.hdr and .img), found the {alone} "
+                    f"without the {missing} file of the same name. Bring both in a folder or a zip "
+                    "file, or save the scan as one .nii.gz file."
+                )
+            return found[0], found[1]
+    return path, None
+
+
+def _unpacked(file: IO[bytes]) -> IO[bytes]:
+    """Return what a file holds, however often it was packed."""
+    for _ in range(MAX_PACKED):
+        if file.peek(len(GZIP))[: len(GZIP)] == GZIP:
+            file = gzip.GzipFile(fileobj=file, mode="rb")
+    return file
+
+
+def _read(file: IO[bytes], beside: IO[bytes] | None, called: str) -> Stored:
+    header, content = _read_header(file, called, PAIR if beside else SINGLE_FILE)
     size, dtype = header.get_data_shape(), header.get_data_dtype()
     check_size(size, 1, called)
     if dtype.kind not in "iuf" or dtype.itemsize > 8:
@@ -54,11 +90,14 @@ def _read(file: IO[bytes], called: str) -> Stored:
             "Save the scan in 16 bit."
         )
     start = int(header.get_data_offset())
-    if not len(content) <= start <= len(content) + MAX_EXTENSION_BYTES:
-        raise damaged(called, "its header is impossible")
-    extension = file.read(start - len(content))
-    voxels = read_voxels(file, size[:3], dtype, called, _scale(header))
-    _read_to_end(file)
+    least = 0 if beside else len(content)
+    if not least <= start <= least + MAX_EXTENSION_BYTES:
+        raise unclear(called, "gives impossible numbers")
+    if beside:
+        beside.read(start)
+    extension = file.read(MAX_EXTENSION_BYTES if beside else start - len(content))
+    voxels = read_voxels(beside or file, size[:3], dtype, called, _scale(header))
+    _read_to_end(beside or file)
     return Stored(voxels, _affine(header), _text(header, extension), _place(header))
 
 
@@ -93,8 +132,11 @@ def _read_to_end(file: IO[bytes]) -> None:
             return
 
 
-def _read_header(file: IO[bytes], called: str) -> tuple[nibabel.Nifti1Header, bytes]:
+def _read_header(
+    file: IO[bytes], called: str, magics: tuple[bytes, ...]
+) -> tuple[nibabel.Nifti1Header, bytes]:
     """Return the header, understood and checked for sense, and its bytes."""
+    begin = file.peek(BEGIN_BYTES)[:BEGIN_BYTES]
     content = file.read(4)
     for order in ("little", "big"):
         kind = HEADERS.get(int.from_bytes(content, order))
@@ -102,14 +144,13 @@ def _read_header(file: IO[bytes], called: str) -> tuple[nibabel.Nifti1Header, by
             content += file.read(kind.sizeof_hdr - 4)
             break
     else:
-        raise damaged(called, "it does not begin with a NIfTI header")
+        otherwise = "one that does not begin with a NIfTI header"
+        raise strange(called, begin, NIFTI, otherwise)
     try:
         header = kind(content, "<" if order == "little" else ">", check=False)
-        if bytes(header["magic"])[:3] not in (magic[:3] for magic in SINGLE_FILE):
-            raise DataError(
-                f"{called}: expected a NIfTI file with its voxels in it, found the header of a "
-                "pair of files. Save the scan as one .nii.gz file."
-            )
+        magic = bytes(header["magic"])[:3]
+        if magic not in magics:
+            raise _other_form(called, magic)
         if not 1 <= int(header["dim"][0]) <= 7:
             raise ValueError("impossible number of dimensions")
         # Called here because nibabel may raise on any of them.
@@ -118,8 +159,26 @@ def _read_header(file: IO[bytes], called: str) -> tuple[nibabel.Nifti1Header, by
     except DataError:
         raise
     except Exception as error:  # nibabel has many, HeaderDataError and ValueError among them
-        raise damaged(called, "its header is impossible") from error
+        raise unclear(called, "gives impossible numbers") from error
     return header, content
+
+
+def _other_form(called: str, magic: bytes) -> DataError:
+    """Return the error for a header of other files than the name says."""
+    if magic in PAIR:
+        return DataError(
+            f"{called}: expected a NIfTI file with its voxels in it, found the header of a "
+            "pair of files. Save the scan as one .nii.gz file."
+        )
+    if magic in SINGLE_FILE:
+        return DataError(
+            f"{called}: expected one of a pair of NIfTI files by its name, found a NIfTI file with "
+            "its voxels in it. Give it a name that ends in .nii."
+        )
+    return DataError(
+        f"{called}: expected a NIfTI file, found an ANALYZE file, which does not say where left "
+        "and right are. Save the scan as NIfTI (.nii.gz) with the program that wrote it."
+    )
 
 
 def _scale(header: nibabel.Nifti1Header) -> tuple[float, float]:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from brainai.data.cases import Case, safe_name, visible
+from brainai.data.file_names import as_text
 from brainai.data.identity import tcga_ids
 from brainai.data.picture_sources import UP_TO_THE_LAST, folder_cases, pair_cases
 from brainai.data.releases import find_studies, person_name, site_name
@@ -57,7 +58,8 @@ def find_cases(
             f"--root {root}: found no case of the source {source!r}. "
             f"Give the folder that holds the cases, or another --source of {', '.join(SOURCES)}."
         )
-    return sorted(_unique(cases), key=lambda case: case.case_id)
+    named = [replace(case, names=tuple(map(as_text, case.names))) for case in cases]
+    return sorted(_unique(named), key=lambda case: case.case_id)
 
 
 def check_unique(cases: Iterable[Case]) -> None:

@@ -25,15 +25,18 @@ from nibabel.orientations import (
     ornt_transform,
 )
 
-from brainai.data.headers import check_place
+from brainai.data.headers import check_place, shear
+from brainai.data.kinds import GZIP, METAIMAGE, beginning, is_nifti, kind_of
 from brainai.data.metaimage import metaimage_bytes, read_metaimage
 from brainai.data.nifti import nifti_bytes, read_nifti
 from brainai.data.voxels import Stored
 from brainai.errors import DataError
 
+NIFTI_SUFFIXES = (".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz")
 MASK_SUFFIXES = (".nii.gz", ".nii", ".mha")
 LPS = (("R", "L"), ("A", "P"), ("I", "S"))  # where each axis comes from, and where it goes
 MAX_PIXEL_MM = 2.5  # larger ones within an axial slice are the thickness of other slices
+NOTED_SHEAR = 0.001  # a cosine: 0.2 mm over the width of a head
 GRID_TOLERANCE_MM = 0.01  # headers round; a hundredth of a voxel moves nothing
 
 
@@ -118,7 +121,7 @@ def keep_quiet() -> None:
 
 
 def read_volume(path: Path, called: str | None = None, allow_companion: bool = True) -> Volume:
-    """Read a NIfTI or MetaImage file as a volume in LPS orientation.
+    """Read a NIfTI or MetaImage file as a volume in LPS orientation, whatever its name says.
 
     Args:
         called: what errors call the file; its path if not given.
@@ -127,7 +130,9 @@ def read_volume(path: Path, called: str | None = None, allow_companion: bool = T
         DataError: damaged, cut short, too large, or no single three-dimensional volume of numbers.
     """
     called = called or str(path)
-    if path.name.lower().endswith((".nii", ".nii.gz")):
+    begin = beginning(path)
+    by_name = path.name.lower().endswith(NIFTI_SUFFIXES) and kind_of(begin) != METAIMAGE
+    if by_name or is_nifti(begin) or begin.startswith(GZIP):
         return oriented(read_nifti(path, called), called)
     return oriented(read_metaimage(path, called, allow_companion), called)
 
@@ -139,6 +144,13 @@ def oriented(stored: Stored, called: str, note: str = "") -> Volume:
         DataError: the header places the voxels as no scanner does.
     """
     check_place(stored.affine, stored.voxels.shape, called)
+    if (cosine := shear(stored.affine)) > NOTED_SHEAR:
+        degrees = np.degrees(np.arcsin(cosine))
+        sheared = (
+            f"The axes in its header are {degrees:.1f}° off right angles; they were taken as at "
+            "right angles."
+        )
+        note = f"{note} {sheared}".strip()
     turn = io_orientation(stored.affine)
     voxels = apply_orientation(stored.voxels, turn)
     affine = stored.affine @ inv_ornt_aff(turn, stored.voxels.shape)
