@@ -14,7 +14,7 @@ from typing import IO
 import numpy as np
 
 from brainai.data.headers import check_size, damaged, unclear, unopened
-from brainai.data.kinds import BEGIN_BYTES, METAIMAGE, strange
+from brainai.data.scan_kinds import BEGIN_BYTES, METAIMAGE, strange
 from brainai.data.voxels import Inflated, Stored, read_voxels
 from brainai.errors import DataError
 

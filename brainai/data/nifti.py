@@ -12,7 +12,7 @@ import nibabel
 import numpy as np
 
 from brainai.data.headers import check_size, damaged, unclear, unopened
-from brainai.data.kinds import BEGIN_BYTES, GZIP, NIFTI, strange
+from brainai.data.scan_kinds import BEGIN_BYTES, GZIP, NIFTI, strange
 from brainai.data.voxels import Stored, read_voxels
 from brainai.errors import DataError
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from brainai.data.headers import single_slice
-from brainai.data.kinds import (
+from brainai.data.scan_kinds import (
     DICOM,
     GZIP,
     METAIMAGE,

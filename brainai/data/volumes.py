@@ -26,7 +26,7 @@ from nibabel.orientations import (
 )
 
 from brainai.data.headers import check_place, shear
-from brainai.data.kinds import GZIP, METAIMAGE, beginning, is_nifti, kind_of
+from brainai.data.scan_kinds import GZIP, METAIMAGE, beginning, is_nifti, kind_of
 from brainai.data.metaimage import metaimage_bytes, read_metaimage
 from brainai.data.nifti import nifti_bytes, read_nifti
 from brainai.data.voxels import Stored
