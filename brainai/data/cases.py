@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from brainai.data.file_names import as_text
 from brainai.data.releases import Release
 from brainai.errors import DataError
 
@@ -86,7 +87,7 @@ def check_not_flat(pixels: np.ndarray, path: Path) -> None:
 
 def safe_name(name: str) -> str:
     """A name that can be a folder and an address everywhere."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._") or "case"
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", as_text(name)).strip("._") or "case"
 
 
 def same_content(one: Case, other: Case) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from brainai.data.dicom_headers import SAME_AXES, Headers, Slice, damaged_series, read_headers
+from brainai.data.file_names import readable_names
 from brainai.data.headers import check_place, check_size
 from brainai.data.volumes import Volume, keep_quiet, oriented
 from brainai.data.voxels import Stored
@@ -37,8 +38,9 @@ def read_series(paths: Iterable[Path], called: str, expect_flair: bool = False) 
         DataError: no series or several, colour, several pictures in a file, slices missing,
             doubled or damaged.
     """
-    chosen = choose_series(paths, called, expect_flair)
-    stored = Stored(_read_pixels(chosen.slices, called), chosen.affine, "")
+    with readable_names(paths) as readable:
+        chosen = choose_series(readable, called, expect_flair)
+        stored = Stored(_read_pixels(chosen.slices, called), chosen.affine, "")
     return oriented(stored, called, chosen.note)
 
 
@@ -76,8 +78,14 @@ def read_picture(path: Path, expect_flair: bool = False) -> np.ndarray:
         DataError: there is no picture, or it cannot be read.
     """
     keep_quiet()
+    with readable_names([path]) as readable:
+        found = _single(read_headers(readable, "The picture").slices, expect_flair)
+        return np.ascontiguousarray(_read_pixels([found], "The picture")[:, :, 0].T)
+
+
+def _single(slices: list[Slice], expect_flair: bool) -> Slice:
+    """The slice of a file that holds one to judge. Raises as `read_picture`."""
     called = "The picture"
-    slices = read_headers([path], called).slices
     if not slices:
         raise DataError(
             f"{called}: expected a DICOM file with an MR slice, found one without a picture (a "
@@ -99,7 +107,7 @@ def read_picture(path: Path, expect_flair: bool = False) -> np.ndarray:
     if expect_flair and found.kind.not_flair:
         raise _no_flair(found.kind.not_flair, called, "slice")
     check_size((*found.shape, 1), 1, called)
-    return np.ascontiguousarray(_read_pixels([found], called)[:, :, 0].T)
+    return found
 
 
 def _nothing_useful(headers: Headers, called: str) -> DataError:

@@ -15,6 +15,7 @@ from nibabel.orientations import io_orientation
 
 from brainai import __version__
 from brainai.data.dicom import Series, choose_series
+from brainai.data.file_names import readable_names
 from brainai.data.packed import unpack
 from brainai.data.scans import MAX_FILES, MAX_UNPACKED_BYTES
 from brainai.data.volumes import GRID_TOLERANCE_MM, Grid, oriented
@@ -49,8 +50,8 @@ def write_dicom_seg(path: Path, mask: np.ndarray, grid: Grid, series: Path) -> N
         DataError: highdicom is not installed, the series is another or lacks what a SEG refers to,
             or there is no place to write to.
     """
-    with _files(series) as files:
-        chosen = choose_series(files, CALLED, expect_flair=True)
+    with _files(series) as files, readable_names(files) as readable:
+        chosen = choose_series(readable, CALLED, expect_flair=True)
         _check_place(chosen, grid)
         segmentation = _segmentation(_sources(chosen), _planes(mask, chosen))
     partial = path.with_name(f".{path.name}.partial")

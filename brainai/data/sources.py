@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from brainai.data.cases import Case, safe_name, same_content
+from brainai.data.file_names import as_text
 from brainai.data.identity import tcga_ids
 from brainai.data.layouts import holds, visible
 from brainai.data.picture_sources import UP_TO_THE_LAST, folder_cases, pair_cases
@@ -59,7 +60,8 @@ def find_cases(
         hint = f"It looks like --source {other[0]}." if other else holds(root)
         hint = hint or f"Give the folder that holds the cases, or another of {', '.join(SOURCES)}."
         raise DataError(f"--root {root}: found no case of the source {source!r}. {hint}")
-    return sorted(_unique(cases), key=lambda case: case.case_id)
+    named = [replace(case, names=tuple(map(as_text, case.names))) for case in cases]
+    return sorted(_unique(named), key=lambda case: case.case_id)
 
 
 def check_unique(cases: Iterable[Case]) -> None:

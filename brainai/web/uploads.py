@@ -4,6 +4,7 @@ programs get back."""
 import contextlib
 import functools
 import secrets
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -191,9 +192,14 @@ def scan_file(uploads: Any) -> Iterator[Path | None]:
         yield files[0] if files else None
         return
     with tempfile.TemporaryDirectory(prefix="brainai-") as folder:
-        for number, file in enumerate(files):  # names of our own: theirs may occur twice
-            suffix = next((s for s in FILES if file.name.lower().endswith(s)), "")
-            (Path(folder) / f"{number:05d}{suffix}").symlink_to(file)
+        # The header of a scan in two files names the other one, which may be no link.
+        in_two = any(file.name.lower().endswith((".mhd", ".hdr", ".hdr.gz")) for file in files)
+        for number, file in enumerate(files):
+            place = Path(folder) / file.name
+            if place.exists():  # names may occur twice
+                suffix = next((s for s in FILES if file.name.lower().endswith(s)), "")
+                place = Path(folder) / f"{number:05d}{suffix}"
+            shutil.copyfile(file, place) if in_two else place.symlink_to(file)
         yield Path(folder)
 
 

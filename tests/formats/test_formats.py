@@ -2,16 +2,20 @@
 
 from pathlib import Path
 
+import nibabel
+import numpy as np
 import pytest
 from formats.all_rows import TABLES
 from formats.rows import PAGE, Row, written
 from formats.set_rows import SetRow
+from nifti_files import PLACE
 
 from brainai.data.images import decode
 from brainai.data.scans import read_scan
 from brainai.data.slices import open_slice
 from brainai.data.sources import check_unique, find_cases
 from brainai.data.studies import read_study
+from brainai.data.volumes import write_mask
 from brainai.errors import DataError
 
 SPOKEN = {"flair": "FLAIR", "t1c": "T1c", "t2": "T2"}
@@ -26,16 +30,16 @@ def test_the_page_holds_the_rows_that_are_tested() -> None:
     assert written(page, TABLES) == page, "run: python tests/formats/rows.py"
 
 
-@pytest.mark.parametrize("row", rows("volumes"))
+@pytest.mark.parametrize("row", rows("volumes") + rows("folders") + rows("strays"))
 def test_a_volume_gives_what_the_page_says(row: Row, tmp_path: Path) -> None:
     given = row.build(tmp_path)
     if row.is_read:
-        volume = read_scan(given, "FLAIR")
+        volume = read_scan(given, "FLAIR", expect_flair=True)
         assert min(volume.voxels.shape) > 1
         assert row.says(volume.note or "read")
     else:
         with pytest.raises(DataError) as refused:
-            read_scan(given, "FLAIR")
+            read_scan(given, "FLAIR", expect_flair=True)
         assert row.says(str(refused.value)), str(refused.value)
 
 
@@ -95,3 +99,23 @@ def test_a_dicom_file_gives_a_slice_or_what_the_page_says(row: Row, tmp_path: Pa
             with pytest.raises(DataError) as refused:
                 open_slice(source, expect_flair=True)
             assert row.says(str(refused.value)), str(refused.value)
+
+
+@pytest.mark.parametrize("row", rows("masks"))
+def test_a_mask_lies_where_the_page_says(row: Row, tmp_path: Path) -> None:
+    volume = read_scan(row.build(tmp_path), "FLAIR")
+    write_mask(tmp_path / "mask.nii.gz", volume.voxels == 300, volume.grid)
+    flair, mask = nibabel.load(tmp_path / "flair.nii"), nibabel.load(tmp_path / "mask.nii.gz")
+    for field in PLACE:
+        np.testing.assert_array_equal(mask.header[field], flair.header[field], field)
+    np.testing.assert_array_equal(mask.get_fdata() == 1, flair.get_fdata() == 300)
+    sform, qform = flair.get_sform(coded=True), flair.get_qform(coded=True)
+    by = "the sform" if sform[1] else "the qform" if qform[1] else "the sizes of its voxels"
+    affine = sform[0] if sform[1] else qform[0] if qform[1] else flair.header.get_base_affine()
+    assert row.says(f"placed by {by}")
+    # The middle of the spot, in mm: where the volume has it, and where the viewers have it.
+    lps = np.argwhere(volume.voxels == 300).mean(axis=0) * volume.spacing_mm
+    lps = np.reshape(volume.direction, (3, 3)) @ lps + volume.origin_mm
+    unit = 1000 if flair.header.get_xyzt_units()[0] == "meter" else 1
+    ras = affine @ [*np.argwhere(flair.get_fdata() == 300).mean(axis=0), 1] * unit
+    np.testing.assert_allclose(lps, ras[:3] * (-1, -1, 1), atol=1e-3)

@@ -111,6 +111,13 @@ def test_files_of_a_series_may_have_one_name(uploads):
         assert len(list(folder.iterdir())) == 2
 
 
+def test_a_header_and_its_data_file_keep_their_names_and_are_no_links(uploads):
+    (uploads / "beside").mkdir()
+    with scan_file([sent(uploads, "a.mhd"), sent(uploads / "beside", "a.raw")]) as folder:
+        assert sorted(file.name for file in folder.iterdir()) == ["a.mhd", "a.raw"]
+        assert not any(file.is_symlink() for file in folder.iterdir())
+
+
 def test_files_of_a_series_are_limited_together(uploads, monkeypatch):
     monkeypatch.setattr("brainai.web.uploads.MAX_SCAN_BYTES", 2**20)
     files = [sent(uploads, f"half{n}.dcm", size=2**19 + 1) for n in range(2)]
