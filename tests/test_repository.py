@@ -173,7 +173,7 @@ def test_the_figures_of_readme_and_card_are_those_of_the_report() -> None:
     assert figures(report) in (ROOT / "README.md").read_text()
     card = (ROOT / "weights" / "README.md").read_text()
     charts = [name for name in CHARTS if (ROOT / "weights" / "figures" / name).exists()]
-    assert len(charts) == 5  # of an evaluation: learning curves are a training's
+    assert len(charts) == 6  # of a training: an evaluation has no learning curves
     assert card == model_card(read_info(ROOT / "weights"), report, charts)
 
 
@@ -208,10 +208,10 @@ def test_no_text_calls_validation_patients_held_out() -> None:
 
 def test_every_answer_and_document_tells_what_the_operating_point_gave_on_test() -> None:
     found = json.loads((ROOT / "weights" / "report.json").read_text())["all"]["figures"]
-    value, low, high = (round(100 * found["sensitivity"][k]) for k in ("value", "low", "high"))
+    value, low, high = (round(100 * found["dice"][k]) for k in ("value", "low", "high"))
     words = (
-        "sensitivity of at least 95 % on validation patients; "
-        f"{value} % ({low} to {high}) on test patients"
+        "best Dice (F1) on validation patients, specificity of at least 97 % in those without a "
+        f"tumour; Dice {value} % ({low} to {high}) on test patients"
     )
     assert Classifier.load(ROOT / "weights", device="cpu").info.operating_point == words
     for document in ("README.md", "weights/README.md", "docs/api.md"):

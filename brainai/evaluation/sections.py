@@ -232,19 +232,19 @@ def point_with_outcome(point: str, report: dict | None) -> str:
         point: `ModelInfo.operating_point`.
         report: of the same weights, where there is one.
     Returns:
-        Such as "best Dice (F1) on validation patients; 92 % (88 to 95) on test patients"; the
+        Such as "best Dice (F1) on validation patients; Dice 92 % (88 to 95) on test patients"; the
         second part where the report is on `test`, from FLAIR alone, and the first names a figure
         of it.
     """
     point = point.replace("on held-out patients", "on validation patients")  # of format 1
-    chosen = {"sensitivity": "sensitivity", "best Dice": "dice"}
-    name = next((name for words, name in chosen.items() if point.startswith(words)), None)
-    if report is None or name is None:
+    chosen = {"sensitivity": "sensitivity", "best Dice": "Dice"}
+    spoken = next((figure for words, figure in chosen.items() if point.startswith(words)), None)
+    if report is None or spoken is None:
         return point
     about = report["about"]
     if about["split"] != "test" or about.get("modalities", "flair") != "flair":
         return point
-    found = report["all"]["figures"][name]
+    found = report["all"]["figures"][spoken.lower()]
     if found["value"] is None:
         return point
     value, low, high = (
@@ -252,7 +252,7 @@ def point_with_outcome(point: str, report: dict | None) -> str:
         for key in ("value", "low", "high")
     )
     interval = "" if low is None else f" ({low} to {high})"
-    return f"{point}; {value} %{interval} on test patients"
+    return f"{point}; {spoken} {value} %{interval} on test patients"
 
 
 def shared_patients(report: dict) -> str:

@@ -231,23 +231,24 @@ def outcome(value: float | None, low: float | None = None, high: float | None = 
 
 
 POINT = "sensitivity of at least 95 % on validation patients"
+SENSITIVITY = f"{POINT}; sensitivity"
 
 
 @pytest.mark.parametrize(
     ("point", "report", "words"),
     [
         (POINT, None, POINT),
-        (POINT, outcome(0.874, 0.7597, 0.9574), f"{POINT}; 87 % (76 to 96) on test patients"),
-        (POINT, outcome(0.5), f"{POINT}; 50 % on test patients"),
+        (POINT, outcome(0.874, 0.7597, 0.9574), f"{SENSITIVITY} 87 % (76 to 96) on test patients"),
+        (POINT, outcome(0.5), f"{SENSITIVITY} 50 % on test patients"),
         (POINT, outcome(None), POINT),  # no tumour on `test`
         ("best Dice (F1) on validation patients", outcome(0.9, 0.8, 0.96),
-         "best Dice (F1) on validation patients; 45 % (40 to 48) on test patients"),
+         "best Dice (F1) on validation patients; Dice 45 % (40 to 48) on test patients"),
         (POINT, outcome(0.5) | {"about": {"split": "valid"}}, POINT),
         (POINT, outcome(0.5) | {"about": {"split": "test", "modalities": "flair+t1c"}}, POINT),
         ("probability of one half; nothing was fitted", outcome(0.5),
          "probability of one half; nothing was fitted"),
         ("sensitivity of at least 95% on held-out patients", outcome(0.5),  # as format 1 has it
-         "sensitivity of at least 95% on validation patients; 50 % on test patients"),
+         "sensitivity of at least 95% on validation patients; sensitivity 50 % on test patients"),
     ],
 )  # fmt: skip
 def test_what_the_threshold_was_chosen_for_stands_beside_what_it_gave(point, report, words):
@@ -257,7 +258,7 @@ def test_what_the_threshold_was_chosen_for_stands_beside_what_it_gave(point, rep
 def test_the_report_tells_its_own_sensitivity_beside_the_one_wanted(tmp_path, make_scores):
     scores = make_scores([1, 1, 1, 1, 0], [0.9, 0.9, 0.9, 0.1, 0.1])
     write_report(tmp_path, scores, threshold=0.5, about=ABOUT | {"operating_point": POINT})
-    assert f"on: {POINT}; 75 % on test patients." in (tmp_path / "report.md").read_text()
+    assert f"on: {SENSITIVITY} 75 % on test patients." in (tmp_path / "report.md").read_text()
 
 
 def test_a_patient_of_two_sources_is_told(make_scores):
