@@ -74,7 +74,7 @@ def _files(series: Path) -> Iterator[list[Path]]:
     elif series.is_file() and series.name.lower().endswith(".zip"):
         with tempfile.TemporaryDirectory(prefix="brainai-") as folder:
             unpack(series, Path(folder), CALLED, MAX_FILES, MAX_UNPACKED_BYTES)
-            yield sorted(Path(folder).iterdir())
+            yield sorted(path for path in Path(folder).rglob("*") if path.is_file())
     else:
         raise DataError(
             f"{series}: expected the folder or the zip file of the DICOM series that was judged, "
