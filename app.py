@@ -16,11 +16,11 @@ try:
 except ImportError:
     spaces = None
 
-from brainai.console import print_anywhere
 from brainai.web.sweep import claim_folder
 
 claim_folder()  # before Gradio is imported
 
+from brainai.console import print_anywhere
 from brainai.errors import BrainAIError
 from brainai.inference.classifier import Classifier
 from brainai.web.examples import find_examples
@@ -49,9 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     forget_tokens()
     print(*filter(None, (f"Weights: {classifier.weights}", classifier.weights.notice)), sep="\n")
-    jobs = Jobs.of(classifier)
-    if spaces is not None:
-        jobs = jobs.on_gpu(spaces.GPU)
+    jobs = Jobs.of(classifier) if spaces is None else Jobs.of(classifier).on_gpu(spaces.GPU)
     examples = find_examples(HERE / "examples")
     launch(build_page(jobs, classifier.info, examples, classifier.report, classifier.weights))
     return 0
