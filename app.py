@@ -20,6 +20,7 @@ from brainai.web.sweep import claim_folder
 
 claim_folder()  # before Gradio is imported
 
+from brainai.console import print_anywhere
 from brainai.errors import BrainAIError
 from brainai.inference.classifier import Classifier
 from brainai.web.examples import find_examples
@@ -32,6 +33,7 @@ HERE = Path(__file__).resolve().parent
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Load the model, build the page, serve it until stopped."""
+    print_anywhere()
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument(
         "--weights",
@@ -47,9 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     forget_tokens()
     print(*filter(None, (f"Weights: {classifier.weights}", classifier.weights.notice)), sep="\n")
-    jobs = Jobs.of(classifier)
-    if spaces is not None:
-        jobs = jobs.on_gpu(spaces.GPU)
+    jobs = Jobs.of(classifier) if spaces is None else Jobs.of(classifier).on_gpu(spaces.GPU)
     examples = find_examples(HERE / "examples")
     launch(build_page(jobs, classifier.info, examples, classifier.report, classifier.weights))
     return 0

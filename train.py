@@ -24,6 +24,7 @@ from accelerate import Accelerator
 from accelerate.utils import get_cpu_distributed_information, set_seed
 from joblib import cpu_count
 
+from brainai.console import print_anywhere
 from brainai.data.dataset import read_info, source_names
 from brainai.data.files import storage_error
 from brainai.data.lock import hold
@@ -176,6 +177,7 @@ def run(config: TrainConfig, held: ExitStack) -> None:
 
 def main() -> None:
     """Train as the command line says; one line and exit status 2 for what a user can mend."""
+    print_anywhere()
     threading.excepthook = tell_in_one_line
     try:
         with ExitStack() as held:

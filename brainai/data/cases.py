@@ -1,12 +1,14 @@
 """A case before it is opened, a study after."""
 
+import filecmp
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from brainai.data.file_names import as_text
 from brainai.data.releases import Release
 from brainai.errors import DataError
 
@@ -19,8 +21,8 @@ class Case:
     names: ids of its person, as its names tell; the first is the patient's own.
     folder: where it lies, for messages.
     files: what to read, by role: volumes "flair", "t1c", "t2", "seg" (tumour), "lesions" (of other
-        diseases); files of a series "dicom 7"; pictures "slice 7" and "mask 7", or "picture" and
-        "mask".
+        diseases), or several "sequences" in one file; files of a series "dicom 7"; pictures
+        "slice 7" and "mask 7", or "picture" and "mask".
     release: of a BraTS study, else None.
     label: of a picture in a class folder, else None.
     """
@@ -85,9 +87,15 @@ def check_not_flat(pixels: np.ndarray, path: Path) -> None:
 
 def safe_name(name: str) -> str:
     """A name that can be a folder and an address everywhere."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._") or "case"
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", as_text(name)).strip("._") or "case"
 
 
-def visible(paths: Iterable[Path]) -> Iterator[Path]:
-    """Without hidden files, such as those that macOS leaves beside its copies."""
-    return (path for path in paths if not path.name.startswith("."))
+def same_content(one: Case, other: Case) -> bool:
+    """Whether two cases hold the same files, byte for byte, in the same roles."""
+    if [role for role, _ in one.files] != [role for role, _ in other.files]:
+        return False
+    pairs = zip(one.files, other.files, strict=True)
+    try:
+        return all(filecmp.cmp(mine, theirs, shallow=False) for (_, mine), (_, theirs) in pairs)
+    except OSError:  # one cannot be read, which is told where it is
+        return False

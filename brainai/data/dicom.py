@@ -7,11 +7,13 @@ a series: names, ids and dates of patients end here.
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
 
-from brainai.data.dicom_headers import SAME_AXES, Slice, damaged_series, read_headers
+from brainai.data.dicom_headers import SAME_AXES, Headers, Slice, damaged_series, read_headers
+from brainai.data.file_names import readable_names
 from brainai.data.headers import check_place, check_size
 from brainai.data.volumes import Volume, keep_quiet, oriented
 from brainai.data.voxels import Stored
@@ -36,27 +38,89 @@ def read_series(paths: Iterable[Path], called: str, expect_flair: bool = False) 
         DataError: no series or several, colour, several pictures in a file, slices missing,
             doubled or damaged.
     """
+    with readable_names(paths) as readable:
+        chosen = choose_series(readable, called, expect_flair)
+        stored = Stored(_read_pixels(chosen.slices, called), chosen.affine, "")
+    return oriented(stored, called, chosen.note)
+
+
+class Series(NamedTuple):
+    """The slices of one series from the first to the last along its normal, the affine from voxel
+    index `[X, Y, Z]` to LPS, mm, and which of several series it is, or ""."""
+
+    slices: list[Slice]
+    affine: np.ndarray
+    note: str
+
+
+def choose_series(paths: Iterable[Path], called: str, expect_flair: bool = False) -> Series:
+    """The one series among DICOM files, by their headers. Arguments and errors as `read_series`."""
     keep_quiet()
-    slices = list(read_headers(paths, called))
-    stacks = [stack for stack in _group(slices) if len(stack) >= MIN_SLICES]
+    headers = read_headers(paths, called)
+    stacks = [stack for stack in _group(headers.slices) if len(stack) >= MIN_SLICES]
     if not stacks:
-        raise _nothing_useful(slices, called)
+        raise _nothing_useful(headers, called)
     stack = _choose(stacks, called, expect_flair)
     heights = _check_stack(stack, called)
     note = f"Took series {stack[0].number} ({len(stack)} slices) of {len(stacks)} found."
     stack = [stack[i] for i in np.argsort(heights)]
     affine = _affine(stack[0], np.sort(heights))
     check_place(affine, (*stack[0].shape, len(stack)), called)
-    stored = Stored(_read_pixels(stack, called), affine, "")
-    return oriented(stored, called, note if len(stacks) > 1 else "")
+    return Series(stack, affine, note if len(stacks) > 1 else "")
 
 
-def _nothing_useful(slices: Sequence[Slice], called: str) -> DataError:
+def read_picture(path: Path, expect_flair: bool = False) -> np.ndarray:
+    """The one grey picture of a DICOM file as it is stored, `[H, W]` float32.
+
+    Raises:
+        OutOfScope: several pictures, colour, no MRI, or FLAIR is expected and the header says
+            plainly that it is none.
+        DataError: there is no picture, or it cannot be read.
+    """
+    keep_quiet()
+    with readable_names([path]) as readable:
+        found = _single(read_headers(readable, "The picture").slices, expect_flair)
+        return np.ascontiguousarray(_read_pixels([found], "The picture")[:, :, 0].T)
+
+
+def _single(slices: list[Slice], expect_flair: bool) -> Slice:
+    """The slice of a file that holds one to judge. Raises as `read_picture`."""
+    called = "The picture"
+    if not slices:
+        raise DataError(
+            f"{called}: expected a DICOM file with an MR slice, found one without a picture (a "
+            "report, a presentation state or an index). Bring the file of one slice."
+        )
+    found = slices[0]
+    if found.frames > 1:
+        held = f"file holds {found.frames} frames"
+        raise OutOfScope(
+            f"The DICOM {held}: convert it to NIfTI, with dcm2niix for instance, and bring that as "
+            "a scan.",
+            held,
+        )
+    if not found.is_grey:
+        raise OutOfScope("This is a colour picture: bring a grey FLAIR slice.", "colour picture")
+    if not found.is_mr:
+        reason = "by its DICOM header no MRI"
+        raise OutOfScope(f"This slice is {reason}: bring a FLAIR slice.", reason)
+    if expect_flair and found.kind.not_flair:
+        raise _no_flair(found.kind.not_flair, called, "slice")
+    check_size((*found.shape, 1), 1, called)
+    return found
+
+
+def _nothing_useful(headers: Headers, called: str) -> DataError:
     """What is there instead of a series of slices, and what to do about it."""
-    found, remedy = f"{len(slices)} DICOM files", "Export the series as the scanner made it."
+    slices = headers.slices
+    found = "1 DICOM file" if len(slices) == 1 else f"{len(slices)} DICOM files"
+    remedy = "Export the series as the scanner made it."
     if not slices:
         found = "no DICOM file that can be read"
         remedy = "Bring the folder of one axial series, or a zip file of it."
+        if headers.others:
+            found = f"{headers.others} DICOM files without a picture of a scanner (reports, "
+            found += "presentation states, segmentations or an index)"
     elif any(found.frames > 1 for found in slices):
         found += ", several pictures in one of them (enhanced or multi-frame DICOM)"
         remedy = "Convert the series to NIfTI, with dcm2niix for instance."
@@ -64,10 +128,14 @@ def _nothing_useful(slices: Sequence[Slice], called: str) -> DataError:
         found += " of another kind of machine, no MRI"
     elif not any(found.is_grey for found in slices):
         found += " with colour pictures"
+    elif not any(found.has_pixel_size for found in slices):
+        found += " whose headers do not say how large a pixel is (no PixelSpacing)"
     elif not any(found.has_place for found in slices):
         found += " whose headers do not say where in the head they lie"
     else:
         remedy = "Bring all files of one axial series."
+        if len(slices) == 1:
+            remedy = "Bring all files of its series, or have this one judged as a slice."
     return DataError(
         f"{called}: expected a DICOM series of at least {MIN_SLICES} parallel grey MR slices, "
         f"found {found}. {remedy}"
@@ -77,13 +145,20 @@ def _nothing_useful(slices: Sequence[Slice], called: str) -> DataError:
 def _group(slices: Sequence[Slice]) -> list[list[Slice]]:
     """Grey MR slices of one series, one size and one orientation; whatever else there is, not."""
     stacks: list[list[Slice]] = []
+    # Some programs that take names out of headers give each file a series of its own, or all
+    # series of an examination one id.
+    each_its_own = len({found.series for found in slices}) == len(slices)
     for found in slices:
         if found.frames > 1 or not (found.is_grey and found.is_mr and found.has_place):
             continue
         for stack in stacks:
             first = stack[0]
-            if (first.series, first.shape) == (found.series, found.shape) and np.allclose(
-                first.axes + first.spacing, found.axes + found.spacing, rtol=0, atol=SAME_AXES
+            if (
+                (each_its_own or first.series == found.series)
+                and (first.number, first.shape) == (found.number, found.shape)
+                and np.allclose(
+                    first.axes + first.spacing, found.axes + found.spacing, rtol=0, atol=SAME_AXES
+                )
             ):
                 stack.append(found)
                 break
@@ -95,10 +170,10 @@ def _group(slices: Sequence[Slice]) -> list[list[Slice]]:
 def _choose(stacks: list[list[Slice]], called: str, expect_flair: bool) -> list[Slice]:
     wanted = stacks
     if expect_flair:
-        possible = [stack for stack in stacks if not stack[0].not_flair]
+        possible = [stack for stack in stacks if not stack[0].kind.not_flair]
         if not possible:
-            raise _no_flair(stacks[0][0].not_flair, called)
-        wanted = [stack for stack in possible if stack[0].is_flair] or possible
+            raise _no_flair(stacks[0][0].kind.not_flair, called)
+        wanted = [stack for stack in possible if stack[0].kind.is_flair] or possible
     if len(wanted) > 1:
         wanted = [stack for stack in wanted if _is_axial(stack[0])]
     if len(wanted) == 1:
@@ -113,10 +188,10 @@ def _choose(stacks: list[list[Slice]], called: str, expect_flair: bool) -> list[
     )
 
 
-def _no_flair(why: str, called: str) -> OutOfScope:
+def _no_flair(why: str, called: str, what: str = "series") -> OutOfScope:
     return OutOfScope(
-        f"{called}: expected a FLAIR series, found one whose DICOM header says that it is another "
-        f"sequence ({why}). Bring the FLAIR series.",
+        f"{called}: expected a FLAIR {what}, found one whose DICOM header says that it is another "
+        f"sequence ({why}). Bring the FLAIR {what}.",
         "by its DICOM header another sequence than FLAIR",
     )
 

@@ -8,27 +8,30 @@ import math
 import mmap
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
 
-from brainai.data.dicom_structure import MAX_DEPTH, examine
+from brainai.data.dicom_sequence import Header, Kind, kind_of
+from brainai.data.dicom_structure import MAX_DEPTH, Structure, examine
 from brainai.data.headers import MAX_ORIGIN_MM
 from brainai.errors import DataError
 
 SAME_AXES = 0.01  # direction cosines of one stack differ by rounding alone
-FLAIR = re.compile(r"flair|dark.?fluid", re.IGNORECASE)  # as the makers of scanners call it
-# Times of a sequence, ms. FLAIR waits 1500 to 3000 for the signal of fluid to vanish, and has an
-# echo time from 70 on; beyond these wider limits a series is something else, whatever its name.
-INVERSION_MS, LEAST_ECHO_MS = (1300.0, 3500.0), 40.0
-GRADIENT_ECHO = {"GR", "EP"}  # the makers' words for gradient echoes and echo planar pictures
 OTHER_MACHINES = {"CT", "PT", "NM", "US", "CR", "DX", "MG", "XA", "RF", "OP"}
-# The class of MR pictures, at the start of a file: one that cannot be read is a missing slice,
-# while reports and other things that travel with a series are none.
-MR_PICTURE = re.compile(rb"1\.2\.840\.10008\.5\.1\.4\.1\.1\.4(\.[134])?[\0 \x02]")
+# The classes of MR pictures: one that cannot be read is a missing slice, anything else is none.
+MR_PICTURES = {f"1.2.840.10008.5.1.4.1.1.4{kind}" for kind in ("", ".1", ".3", ".4")}
+# What has pixels and is no picture of a scanner: segmentations, maps, doses, pictures of displays.
+DRAWN = re.compile(r"1\.2\.840\.10008\.5\.1\.4\.1\.1\.(66|30|481|11)(\..*)?")
+DECODED = re.compile(  # the transfer syntaxes that GDCM decodes
+    r"(1\.2\.840\.10008\.1\.2(\.1|\.1\.99|\.2|\.5|\.4\.(50|51|57|70|80|81|90|91))?"
+    r"|1\.2\.840\.113619\.5\.2)?"
+)
+NAMES = ("0008|103e", "0018|1030", "0018|0024")  # of the series, its protocol, its sequence
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,7 @@ class Slice:
     number: of the series, digits or "?".
     shape: columns and rows; frames: pictures in the file.
     least_bytes: that its pixels take where they are not compressed.
-    is_flair: its names say FLAIR; not_flair: what of its times or kind says that it is none, in a
-        few words, or "". Where the header is silent, neither.
+    kind: whether it is FLAIR, by names, times and kind of sequence.
     position: of the first pixel, mm, LPS; axes: unit vectors along a row and along a column.
     spacing: mm between columns and between rows.
     """
@@ -54,57 +56,95 @@ class Slice:
     least_bytes: int
     is_grey: bool
     is_mr: bool
-    is_flair: bool
-    not_flair: str
+    kind: Kind
     position: tuple[float, ...]
     axes: tuple[float, ...]
     spacing: tuple[float, ...]
 
     @property
+    def has_pixel_size(self) -> bool:
+        """True where the header says how large a pixel is, and it makes sense."""
+        return len(self.spacing) == 2 and all(0 < side < math.inf for side in self.spacing)
+
+    @property
     def has_place(self) -> bool:
         """True where the header says all of it, and it makes sense."""
-        if (len(self.position), len(self.axes), len(self.spacing)) != (3, 6, 2):
+        if (len(self.position), len(self.axes)) != (3, 6) or not self.has_pixel_size:
             return False
-        numbers = np.array([*self.position, *self.axes, *self.spacing])
+        numbers = np.array([*self.position, *self.axes])
         row, column = np.reshape(self.axes, (2, 3))
         lengths = np.array([row @ row, column @ column, 1 + row @ column])
         return bool(
             np.isfinite(numbers).all()
-            and min(self.spacing) > 0
             and max(map(abs, self.position)) <= MAX_ORIGIN_MM
             and np.abs(lengths - 1).max() < 10 * SAME_AXES
         )
 
 
-def read_headers(paths: Iterable[Path], called: str) -> Iterator[Slice]:
+class Headers(NamedTuple):
+    """slices: of the files that hold pictures. others: how many DICOM files hold none, such as
+    presentation states, key objects, reports, raw data and a DICOMDIR."""
+
+    slices: list[Slice]
+    others: int
+
+
+def read_headers(paths: Iterable[Path], called: str) -> Headers:
     """Read the headers of those files that hold pictures; copies count once.
 
     Raises:
-        DataError: an MR picture is damaged, or a file is one that GDCM must not see.
+        DataError: an MR picture cannot be read, or a file is one that GDCM must not see.
     """
     reader = sitk.ImageFileReader()
     reader.SetImageIO("GDCMImageIO")
-    seen = set()
+    slices: dict[object, Slice] = {}
+    others = 0
     for path in paths:
-        pixel_bytes = _pixel_bytes(path, called)
+        structure = _examined(path, called)
+        if _is_no_picture(structure):
+            others += bool(structure.sop_class)
+            continue
+        is_mr = structure.sop_class in MR_PICTURES
+        if is_mr and not DECODED.fullmatch(structure.syntax):
+            raise _packed_otherwise(called)
         reader.SetFileName(str(path))
         try:
             reader.ReadImageInformation()
         except RuntimeError:
-            if _is_mr_picture(path):
-                raise damaged_series(called) from None
+            if is_mr:
+                raise (_incomplete if structure.is_whole else damaged_series)(called) from None
+            others += bool(structure.sop_class)
             continue
         found = _slice(path, reader)
-        if pixel_bytes is not None and pixel_bytes < found.least_bytes:
+        if structure.pixel_bytes is not None and structure.pixel_bytes < found.least_bytes:
             raise damaged_series(called)
-        if found.picture and found.picture in seen:  # copied twice
-            continue
-        seen.add(found.picture)
-        yield found
+        # A file copied twice counts once. An id alone is no sign of a copy: some programs that take
+        # names out of headers give all files one.
+        key = (found.picture, found.series, found.position, found.axes)
+        if not found.position or (key in slices and not _is_copy(path, slices[key].path)):
+            key = path
+        slices.setdefault(key, found)
+    return Headers(list(slices.values()), others)
 
 
-def _pixel_bytes(path: Path, called: str) -> int | None:
-    """Return how many bytes of pixels a file has, where that is known.
+def _is_copy(path: Path, other: Path) -> bool:
+    """Whether two files hold the same pixels; True where one of them cannot be read."""
+    try:
+        images = [sitk.ReadImage(str(p), sitk.sitkFloat32, "GDCMImageIO") for p in (path, other)]
+    except RuntimeError:
+        return True
+    return np.array_equal(*map(sitk.GetArrayFromImage, images))
+
+
+def _is_no_picture(structure: Structure) -> bool:
+    """Whether a file has nothing that could be a slice; where that is not known, False."""
+    if DRAWN.fullmatch(structure.sop_class):
+        return True
+    return structure.is_whole and not structure.has_pixels
+
+
+def _examined(path: Path, called: str) -> Structure:
+    """Return what a file holds.
 
     Raises:
         DataError: GDCM must not see the file.
@@ -119,7 +159,7 @@ def _pixel_bytes(path: Path, called: str) -> int | None:
             f"more than {MAX_DEPTH} deep in each other. Export the series again.",
             "unreadable",
         )
-    return structure.pixel_bytes
+    return structure
 
 
 def _slice(path: Path, reader: sitk.ImageFileReader) -> Slice:
@@ -132,8 +172,9 @@ def _slice(path: Path, reader: sitk.ImageFileReader) -> Slice:
         except ValueError:
             return ()
 
-    # Name of the series, of the protocol, and of the sequence: whichever the scanner filled in.
-    is_flair = any(FLAIR.search(text(tag)) for tag in ("0008|103e", "0018|1030", "0018|0024"))
+    def longest(tag: str) -> float:
+        return max(numbers(tag), default=0.0)
+
     number, size, bits = text("0020|0011"), reader.GetSize(), text("0028|0100")
     return Slice(
         path=path,
@@ -145,11 +186,14 @@ def _slice(path: Path, reader: sitk.ImageFileReader) -> Slice:
         least_bytes=math.prod(size) * (int(bits) if bits.isdecimal() else 0) // 8,
         is_grey=reader.GetNumberOfComponents() == 1 and text("0028|0004") != "PALETTE COLOR",
         is_mr=text("0008|0060") not in OTHER_MACHINES,
-        is_flair=is_flair,
-        not_flair=contradicts_flair(
-            *(max(numbers(tag), default=0.0) for tag in ("0018|0082", "0018|0081")),
-            set(re.split(r"[\\\s]+", text("0018|0020"))),
-            is_flair,
+        kind=kind_of(
+            Header(
+                names=[text(tag) for tag in NAMES],
+                kinds=frozenset(re.split(r"[\\\s]+", text("0018|0020"))),
+                inversion=longest("0018|0082"),
+                echo=longest("0018|0081"),
+                contrast=text("0008|9209"),
+            )
         ),
         position=numbers("0020|0032"),
         axes=numbers("0020|0037"),
@@ -157,30 +201,20 @@ def _slice(path: Path, reader: sitk.ImageFileReader) -> Slice:
     )
 
 
-def contradicts_flair(inversion: float, echo: float, kinds: set[str], is_flair: bool) -> str:
-    """What of a header says plainly that a series is no FLAIR, in a few words; "" where nothing.
-
-    Args:
-        inversion, echo: times, ms; 0 where the header gives none.
-        kinds: of sequence, as "SE", "IR", "GR", "EP".
-        is_flair: it calls itself FLAIR.
-    """
-    if inversion > 0:
-        low, high = INVERSION_MS
-        return "" if low <= inversion <= high else "another inversion time than FLAIR has"
-    if 0 < echo < LEAST_ECHO_MS:
-        return "an echo time as short as in T1 or proton density"
-    if kinds & GRADIENT_ECHO and "IR" not in kinds and not is_flair:
-        return "gradient echoes without an inversion"
-    return ""
+def _packed_otherwise(called: str) -> DataError:
+    return DataError(
+        f"{called}: expected DICOM files with plain pixels, or in JPEG, JPEG-LS, JPEG 2000 or "
+        "RLE, found another compression. Export the series uncompressed.",
+        "unreadable",
+    )
 
 
-def _is_mr_picture(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return MR_PICTURE.search(file.read(1024)) is not None
-    except OSError:
-        return False
+def _incomplete(called: str) -> DataError:
+    return DataError(
+        f"{called}: expected DICOM files that say how their pixels are stored, found one that does "
+        "not. Export the series as the scanner made it.",
+        "unreadable",
+    )
 
 
 def damaged_series(called: str) -> DataError:

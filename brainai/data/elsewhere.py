@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from brainai.data.file_names import as_text
 from brainai.data.images import decode, prepare_slice, stretch
 from brainai.data.packed import SCAN_SUFFIXES
 from brainai.data.volumes import Volume, keep_quiet, read_volume
@@ -68,7 +69,8 @@ def read_decoys(folder: str | Path, size: int) -> Iterator[Decoys]:
 
 def is_kept_out(name: str) -> bool:
     """Whether a file of this name trains nothing: one of four by chance, and always the same."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % KEPT_OUT == 0
+    digest = hashlib.sha256(as_text(name).encode()).digest()
+    return int.from_bytes(digest[:8], "big") % KEPT_OUT == 0
 
 
 def axial_slices(volume: Volume, size: int) -> np.ndarray:

@@ -23,6 +23,8 @@ def check_size(size: tuple[int, ...], numbers: int, called: str) -> None:
         size: voxels along each axis.
         numbers: per voxel.
     """
+    if numbers == 1 and len(size) == 2:
+        raise single_slice(size, called)
     if numbers != 1 or len(size) < 3 or min(size) < 1 or math.prod(size[3:]) != 1:
         found = f"size {' × '.join(map(str, size))} with {numbers} numbers per voxel"
         if len(size) == 4 and min(size) > 0:
@@ -37,6 +39,15 @@ def check_size(size: tuple[int, ...], numbers: int, called: str) -> None:
             f"{' × '.join(map(str, size))}. Resample it to larger voxels.",
             "too_large",
         )
+
+
+def single_slice(size: tuple[int, ...], called: str) -> DataError:
+    """Return the error for a file that holds one slice; `size` may have an axis of length 1."""
+    plane = " × ".join(str(length) for length in size if length > 1)
+    return DataError(
+        f"{called}: expected a scan of several slices, found a single one of {plane} voxels. "
+        "Bring the whole scan, or save the slice as PNG and bring it as a slice."
+    )
 
 
 def check_place(affine: np.ndarray, size: tuple[int, ...], called: str) -> None:
@@ -64,12 +75,36 @@ def check_place(affine: np.ndarray, size: tuple[int, ...], called: str) -> None:
             f"of at most {MAX_EXTENT_MM:g} mm, found voxels of {voxel} mm in {whole} mm. "
             "Export the scan again."
         )
-    cosines = (axes / spacing).T @ (axes / spacing) - np.eye(3)
-    if np.abs(cosines).max() > MAX_SHEAR:
+    if shear(affine) > MAX_SHEAR:
         raise DataError(
             f"{called}: expected axes at right angles, found a sheared scan. "
             "Resample it onto a grid with right angles."
         )
+
+
+def shear(affine: np.ndarray) -> float:
+    """How far the axes are off right angles: the largest cosine between two of them."""
+    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    return float(np.abs(axes.T @ axes - np.eye(3)).max())
+
+
+def unopened(called: str, error: OSError) -> DataError:
+    """Return the error for a file that the system does not let us read."""
+    return DataError(
+        f"{called}: expected a file that can be read, but the system says: "
+        f"{error.strerror or type(error).__name__}. Check its place and its permissions.",
+        "unreadable",
+    )
+
+
+def unclear(called: str, what: str) -> DataError:
+    """Return the error for a header that cannot be understood; `what` it does, such as "gives
+    impossible numbers"."""
+    return DataError(
+        f"{called}: expected a header as scanners and converters write it, found one that {what}. "
+        "Export the scan again, as NIfTI (.nii.gz).",
+        "unreadable",
+    )
 
 
 def damaged(called: str, found: str) -> DataError:

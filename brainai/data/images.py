@@ -23,6 +23,7 @@ from PIL import (  # the plugins register themselves; Pillow would import all th
     WebPImagePlugin,
 )
 
+from brainai.data.kinds import AS_SCAN, no_slice
 from brainai.errors import DataError, OutOfScope
 
 ImageSource: TypeAlias = str | Path | bytes | Image.Image | np.ndarray
@@ -158,8 +159,12 @@ def _open(source: str | Path | bytes | Image.Image) -> Image.Image:
         raise DataError("The picture is far too large: bring one slice.", "too_large") from error
     except FileNotFoundError as error:
         raise DataError(f"There is no file {Path(source).name}.") from error
+    except IsADirectoryError as error:
+        raise DataError(
+            f"This is a folder, which is not read as a slice: {AS_SCAN}.", "unreadable"
+        ) from error
     except Exception as error:  # damaged files make Pillow raise almost anything
-        raise _unreadable() from error
+        raise no_slice(source) or _unreadable() from error
     return image
 
 

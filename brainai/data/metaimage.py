@@ -1,4 +1,4 @@
-"""Read a MetaImage file (.mha, .mhd). We read the header field by field, and the voxels with numpy.
+"""Read and write MetaImage files (.mha, .mhd): the header field by field, the voxels with numpy.
 
 A header may name other files for its voxels. MetaIO, the format's own library, opens whatever is
 named: any file of the server, where a visitor sends the header. We open one file beside the header
@@ -7,12 +7,14 @@ at most, and only where the caller allows it.
 
 import re
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
-from brainai.data.headers import check_size, damaged
+from brainai.data.headers import check_size, damaged, unclear, unopened
+from brainai.data.kinds import HEAD_BYTES, METAIMAGE, no_scan
 from brainai.data.voxels import Inflated, Stored, read_voxels
 from brainai.errors import DataError
 
@@ -60,9 +62,42 @@ def read_metaimage(path: Path, called: str, allow_companion: bool = True) -> Sto
             else:
                 with _companion(path, name, called, allow_companion).open("rb") as beside:
                     voxels = _read(beside, fields, size, dtype, called)
-    except (OSError, EOFError, zlib.error) as error:
+    except (EOFError, zlib.error) as error:
         raise damaged(called, "it or its compressed data break off") from error
+    except OSError as error:
+        raise unopened(called, error) from error
     return Stored(voxels, _affine(fields, called), "\n".join(fields.values()))
+
+
+def metaimage_bytes(voxels: np.ndarray, affine: np.ndarray) -> bytes:
+    """The content of a MetaImage file (.mha), packed.
+
+    Args:
+        voxels: `[X, Y, Z]` uint8 in the file's order of axes.
+        affine: `[4, 4]` float, voxel index → LPS, mm.
+    """
+    packed = zlib.compress(voxels.tobytes(order="F"))
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    fields = {
+        "ObjectType": "Image",
+        "NDims": "3",
+        "BinaryData": "True",
+        "BinaryDataByteOrderMSB": "False",
+        "CompressedData": "True",
+        "CompressedDataSize": str(len(packed)),
+        "TransformMatrix": _text((affine[:3, :3] / spacing).T),  # a row for each axis in the file
+        "Offset": _text(affine[:3, 3]),
+        "ElementSpacing": _text(spacing),
+        "DimSize": _text(voxels.shape),
+        "ElementType": "MET_UCHAR",
+        "ElementDataFile": "LOCAL",
+    }
+    header = "".join(f"{name} = {value}\n" for name, value in fields.items())
+    return header.encode() + packed
+
+
+def _text(numbers: Iterable[float]) -> str:
+    return " ".join(repr(number) for number in np.ravel(numbers).tolist())
 
 
 def _read_fields(file: IO[bytes], called: str) -> dict[str, str]:
@@ -73,6 +108,7 @@ def _read_fields(file: IO[bytes], called: str) -> dict[str, str]:
             another spelling.
     """
     fields: dict[str, str] = {}
+    begin = file.peek(HEAD_BYTES)[:HEAD_BYTES]
     left = MAX_HEADER_BYTES
     for _ in range(MAX_LINES):
         line = file.readline(left)
@@ -83,11 +119,12 @@ def _read_fields(file: IO[bytes], called: str) -> dict[str, str]:
         name, value = match[1], match[2]
         known = LOWER_CASE.get(name.lower())
         if known is not None and (known != name or name in fields):
-            raise damaged(called, f"the field {known} stands twice in its header, or misspelled")
+            raise unclear(called, f"has the field {known} twice, or misspelled")
         fields[name] = value
         if name == "ElementDataFile":
             return fields
-    raise damaged(called, "it does not begin with a MetaImage header")
+    otherwise = "one that does not begin with a MetaImage header"
+    raise no_scan(called, b"?" if fields else begin, METAIMAGE.name, otherwise)
 
 
 def _companion(path: Path, name: str, called: str, allowed: bool) -> Path:
@@ -98,13 +135,14 @@ def _companion(path: Path, name: str, called: str, allowed: bool) -> Path:
             f"{called}: expected a MetaImage file with its voxels in it or beside it, found a "
             "header that names other files. Save the scan as one .mha file."
         )
-    beside = path.resolve().parent / name
-    if not beside.is_file() or beside.resolve() != beside:
-        raise DataError(
-            f"{called}: expected a MetaImage file with its voxels in it or beside it, found a "
-            "header alone. Bring its data file too, or save the scan as one .mha file."
-        )
-    return beside
+    spellings = (name.encode("latin-1").decode("utf-8", "surrogateescape"), name)
+    for beside in (path.resolve().parent / spelling for spelling in spellings):
+        if beside.is_file() and beside.resolve() == beside:
+            return beside
+    raise DataError(
+        f"{called}: expected a MetaImage file with its voxels in it or beside it, found a "
+        "header alone. Bring its data file too, or save the scan as one .mha file."
+    )
 
 
 def _size_and_type(fields: dict[str, str], called: str) -> tuple[tuple[int, ...], np.dtype]:
@@ -114,7 +152,7 @@ def _size_and_type(fields: dict[str, str], called: str) -> tuple[tuple[int, ...]
         if len(size) != int(fields["NDims"]) or fields["ObjectType"] != "Image":
             raise ValueError("contradicts itself")
     except (KeyError, ValueError) as error:
-        raise damaged(called, "its header does not say how many voxels there are") from error
+        raise unclear(called, "does not say how many voxels there are") from error
     check_size(size, channels, called)
     if fields.get("ElementType") not in TYPES or not _is_true(fields, "BinaryData", True):
         raise DataError(
@@ -132,9 +170,9 @@ def _read(
     try:
         skipped = int(fields.get("HeaderSize", "0"))
     except ValueError as error:
-        raise damaged(called, "its header is impossible") from error
+        raise unclear(called, "gives impossible numbers") from error
     if (skipped and _is_local(fields)) or skipped < -1:
-        raise damaged(called, "its header is impossible")
+        raise unclear(called, "gives impossible numbers")
     if _is_true(fields, "CompressedData", False):
         return read_voxels(Inflated(file), size[:3], dtype, called)
     if skipped == -1:  # the voxels are the last bytes of the file
@@ -153,7 +191,7 @@ def _affine(fields: dict[str, str], called: str) -> np.ndarray:
         spacing = _numbers(fields, "spacing", np.ones(rank)).reshape(rank)
         affine[:rank, rank] = _numbers(fields, "origin", np.zeros(rank)).reshape(rank)
     except ValueError as error:
-        raise damaged(called, "its header does not say where the voxels lie") from error
+        raise unclear(called, "does not say where the voxels lie") from error
     if (spacing <= 0).any():
         spacing = np.full(rank, np.nan)  # refused with all impossible places
     with np.errstate(over="ignore", invalid="ignore"):

@@ -16,6 +16,7 @@ from PIL import Image
 
 from brainai.data.cases import Case, Study
 from brainai.data.dataset import MODALITIES, PARTS, SliceRecord
+from brainai.data.file_names import as_text
 from brainai.data.files import storage_error, write_text
 from brainai.data.images import window
 from brainai.data.seals import sealed, unsealed
@@ -82,7 +83,7 @@ def describe_inputs(case: Case) -> str:
         except OSError as error:
             raise DataError(f"{path}: expected a file, found none. Copy it again.") from error
         lines.append(f"{role} {path.name} {stat.st_size} {stat.st_mtime_ns}")
-    return sha256("\n".join(lines).encode()).hexdigest()
+    return sha256(as_text("\n".join(lines)).encode()).hexdigest()
 
 
 def write_case(case: Case, out: Path, min_tumor_pixels: int) -> Part:

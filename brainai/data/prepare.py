@@ -18,6 +18,7 @@ from pathlib import Path
 
 from joblib import cpu_count
 
+from brainai.console import print_anywhere
 from brainai.data import phantom
 from brainai.data.assemble import Assembled, assemble, summary, write_assembled
 from brainai.data.cases import Case
@@ -127,9 +128,11 @@ def simulate_missing(root: Path, count: int) -> None:
         DataError: a package that the simulation needs is not installed.
         ConfigError: another process is writing the same studies.
     """
+    if _has_studies(root):  # its disk need not be one that can be written to
+        return
     busy = f"Another preparation is simulating the studies of {root}: wait until it has ended."
     with hold(root.parent, busy, f".{root.name}.lock"):
-        if root.is_dir() and any(root.iterdir()):
+        if _has_studies(root):
             return
         aside = root.with_name(root.name + ".unfinished")
         shutil.rmtree(aside, ignore_errors=True)
@@ -137,6 +140,10 @@ def simulate_missing(root: Path, count: int) -> None:
         if root.is_dir():
             root.rmdir()
         os.replace(aside, root)
+
+
+def _has_studies(root: Path) -> bool:
+    return root.is_dir() and any(root.iterdir())
 
 
 def _same_patient(options: PrepareOptions, cases: Sequence[Case]) -> list[tuple[str, ...]]:
@@ -242,6 +249,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command: 0, or 2 after a sentence about what is wrong, or 130 after Ctrl-C."""
+    print_anywhere()
     given = parse_arguments(arguments)
     sources = tuple(
         (source, str(Path(root).resolve()))

@@ -22,8 +22,9 @@ import numpy as np
 from PIL import Image
 
 from brainai.data.dicom import read_series
-from brainai.data.images import FORMATS, decode, shrink
+from brainai.data.images import FORMATS, shrink
 from brainai.data.packed import unpack
+from brainai.data.slices import open_slice
 from brainai.data.volumes import Volume, keep_quiet, read_volume, use_one_thread
 from brainai.errors import DataError, OutOfScope
 
@@ -53,9 +54,9 @@ def unpacked(archive: str, folder: str, called: str, max_files: int, max_bytes: 
     return {}, None
 
 
-def picture(path: str, most_pixels: int) -> Answer:
+def picture(path: str, most_pixels: int, expect_flair: bool = False) -> Answer:
     """Decode a slice; a large one is reduced to `most_pixels`."""
-    pixels = decode(path)
+    pixels = open_slice(path, expect_flair)
     return {"size": pixels.shape}, shrink(pixels, most_pixels)
 
 
@@ -65,7 +66,7 @@ def browser_copy(path: str) -> Answer:
     with contextlib.suppress(Exception), Image.open(path, formats=FORMATS) as image:
         if image.format in BROWSER_FORMATS and not image.mode.startswith("I"):
             return {}, None
-    pixels = decode(path)
+    pixels = open_slice(path)
     low = pixels.min()
     pixels -= low
     pixels *= 65535 / pixels.max()

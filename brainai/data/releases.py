@@ -2,32 +2,58 @@
 
 Names and labels changed over the years (Menze et al. 2015; Bakas et al. 2017, 2018; Baid et al.
 2021; de Verdier et al. 2024), so whole tumour is looked up here and is never "mask above 0".
+
+The Medical Segmentation Decathlon (Antonelli et al. 2022) gave studies of 2016 and 2017 new names:
+
+Task01_BrainTumour/imagesTr/BRATS_001.nii.gz   FLAIR, T1, T1c and T2 in one file
+Task01_BrainTumour/labelsTr/BRATS_001.nii.gz
 """
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from brainai.data.layouts import NIFTI_SUFFIXES, is_nifti_name, unpacked, visible
 
 
 @dataclass(frozen=True)
 class Release:
-    """What the numbers in a segmentation mean. Any other number, save 0, is an error."""
+    """What the numbers in a segmentation mean. Any other number, save 0, is an error.
+
+    tumor: labels of tumour.
+    other: labels that are known, and no tumour.
+    witness: a label beside which alone `other` is believed, where names do not tell one release
+        from another.
+    """
 
     name: str
     tumor: tuple[int, ...]
-    other: tuple[int, ...] = ()  # known, and no tumour
+    other: tuple[int, ...] = ()
+    witness: int | None = None
+
+    def known(self, labels: Iterable[float]) -> tuple[int, ...]:
+        """The labels that a segmentation of this release may have, beside those that it has."""
+        believed = self.witness is None or self.witness in set(labels)
+        return (0, *self.tumor, *(self.other if believed else ()))
 
 
 # necrosis 1, oedema 2, non-enhancing 3, enhancing 4
 BRATS_2013 = Release("BraTS 2013-2015", tumor=(1, 2, 3, 4))
 # core 1, oedema 2, enhancing 4
 BRATS_2017 = Release("BraTS 2017-2021", tumor=(1, 2, 4))
-# core 1, oedema 2, enhancing 3; from 2024 on resection cavity 4, which is not tumour
-BRATS_2023 = Release("BraTS 2023 and later", tumor=(1, 2, 3), other=(4,))
+# core 1, oedema 2, enhancing 3
+BRATS_2023 = Release("BraTS 2023", tumor=(1, 2, 3))
+# and resection cavity 4, which is not tumour
+BRATS_2024 = Release("BraTS 2024 and later", tumor=(1, 2, 3), other=(4,))
+# of dashed names that do not tell the year: 4 without 3 may be the enhancing tumour of 2017
+BRATS_DASHED = Release("BraTS 2023 and later", tumor=(1, 2, 3), other=(4,), witness=3)
 # children: enhancing 1, non-enhancing 2, cyst 3, oedema 4
 BRATS_PED = Release("BraTS-PED", tumor=(1, 2, 3, 4))
+# oedema 1, non-enhancing 2, enhancing 3
+DECATHLON_ORDER = ("flair", "t1", "t1c", "t2")  # of the volumes in a file
+DECATHLON = Release("the Medical Segmentation Decathlon", tumor=(1, 2, 3))
 
 _METAIMAGE = re.compile(r"VSD\..*\.(MR_Flair|MR_T1c|MR_T2|OT)\..*(mha|mhd)", re.IGNORECASE)
 _NIFTI = re.compile(r"(.*)([-_])(flair|t2f|t1ce|t1c|t2w|t2|seg|segm)\.nii(\.gz)?", re.IGNORECASE)
@@ -37,6 +63,7 @@ _ROLES = {
     "mr_t2": "t2", "t2": "t2", "t2w": "t2",
     "ot": "seg", "seg": "seg", "segm": "seg",
 }  # fmt: skip
+_DECATHLON = re.compile(r"(BRATS_\d+)\.nii(\.gz)?", re.IGNORECASE)
 _CASE_FOLDER = re.compile(r"brats.*\d", re.IGNORECASE)
 _GRADE = re.compile(r"(HG|LG)G?", re.IGNORECASE)
 
@@ -54,15 +81,18 @@ class StudyFiles:
 def find_studies(root: Path) -> Iterator[StudyFiles]:
     """Every study under a folder, however deep. A role met twice stands twice in `files`."""
     metaimages, niftis = defaultdict(list), defaultdict(list)
-    for path in sorted(root.rglob("*")):
-        if path.name.startswith("."):
-            continue
-        if _CASE_FOLDER.match(path.name) and path.is_dir() and not any(path.iterdir()):
-            niftis[path] = []  # half copied: to be reported, not passed over
-        elif match := _METAIMAGE.fullmatch(path.name):
+    for path in sorted(visible(root.rglob("*"))):
+        if path.parent != root and is_nifti_name(path.parent):
+            continue  # read with the folder that has the name of a file
+        if match := _METAIMAGE.fullmatch(path.name):
             metaimages[_metaimage_folder(path)].append((_ROLES[match[1].lower()], path))
         elif match := _NIFTI.fullmatch(path.name):
-            niftis[path.parent].append((_ROLES[match[3].lower()], match[2], path))
+            found = (_ROLES[match[3].lower()], match[2])
+            niftis[path.parent] += [(*found, file) for file in unpacked(path)]
+        elif path.parent.name == "imagesTr" and (match := _DECATHLON.fullmatch(path.name)):
+            yield _decathlon_study(match[1], path)
+        elif _CASE_FOLDER.match(path.name) and _is_empty_folder(path):
+            niftis[path] = []  # half copied: to be reported, not passed over
     for folder, files in metaimages.items():
         yield StudyFiles(_metaimage_name(folder), folder, tuple(files), BRATS_2013)
     for folder, found in niftis.items():
@@ -71,15 +101,30 @@ def find_studies(root: Path) -> Iterator[StudyFiles]:
         yield StudyFiles(folder.name, folder, files, release_of(folder.name, dashed))
 
 
+def _decathlon_study(name: str, path: Path) -> StudyFiles:
+    labels = (path.parents[1] / "labelsTr" / f"{name}{suffix}" for suffix in NIFTI_SUFFIXES)
+    files = [("sequences", file) for file in unpacked(path)]
+    files += [("seg", file) for label in labels if label.exists() for file in unpacked(label)]
+    return StudyFiles(name, path.parents[1], tuple(files), DECATHLON)
+
+
+def _is_empty_folder(path: Path) -> bool:
+    return path.is_dir() and not is_nifti_name(path) and not any(path.iterdir())
+
+
 def release_of(name: str, dashed: bool) -> Release:
     """The release of a NIfTI study from its name, and from how its files are named.
+
+    Of gliomas (GLI), time points from 100 on are of 2024 and later.
 
     Args:
         dashed: files end in -seg, as from 2023 on, and not in _seg.
     """
     if re.match(r"BraTS-PED", name, re.IGNORECASE):
         return BRATS_PED
-    return BRATS_2023 if dashed or re.match(r"BraTS-", name, re.IGNORECASE) else BRATS_2017
+    if match := re.fullmatch(r"BraTS-GLI-\d+-(\d+)", name, re.IGNORECASE):
+        return BRATS_2024 if int(match[1]) >= 100 else BRATS_2023
+    return BRATS_DASHED if dashed or re.match(r"BraTS-", name, re.IGNORECASE) else BRATS_2017
 
 
 def _metaimage_folder(path: Path) -> Path:

@@ -1,29 +1,49 @@
 """Whatever a person has of a scan → `Volume`: a NIfTI or MetaImage file, the folder of a DICOM
-series, or a zip file of one.
+series or of one such file, or a zip file of either.
 
 Files are opened in child processes (`reader_pool`): strangers may have written them.
 """
 
 import os
+import re
 import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from brainai.data.packed import SCAN_SUFFIXES, too_many_files
+from brainai.data.headers import single_slice
+from brainai.data.kinds import (
+    DICOM,
+    GZIP,
+    PICTURES,
+    VOLUMES,
+    ZIP,
+    first_bytes,
+    kind_of,
+    no_scan,
+)
+from brainai.data.packed import PAIR_SUFFIXES, SCAN_SUFFIXES, too_many_files
 from brainai.data.reader_pool import SCAN, ask
 from brainai.data.volumes import Volume
 from brainai.errors import DataError
 
-FILES = SCAN_SUFFIXES
+FILES = (*SCAN_SUFFIXES, *PAIR_SUFFIXES)
 MAX_FILES = 5000
 MAX_UNPACKED_BYTES = 1_000_000_000
+MAX_NAMED = 6  # files, in a sentence
+SAYS_FLAIR = re.compile(r"flair|(?<![a-z0-9])t2f(?![a-z0-9])", re.IGNORECASE)
 EXPECTED = "a NIfTI or MetaImage file, the folder of a DICOM series, or a zip file of it"
 
 
 def is_scan(path: str | Path) -> bool:
-    """True for a folder or a name that a scan can have: what is none may be a picture."""
+    """True for a folder, a name that a scan can have, and whatever is no picture by its first
+    bytes; one DICOM file may be a slice."""
     path = Path(path)
-    return path.is_dir() or path.name.lower().endswith((*FILES, ".zip", ".dcm"))
+    if path.is_dir() or path.name.lower().endswith((*FILES, ".zip")):
+        return True
+    kind = kind_of(first_bytes(path))
+    return kind is not None and kind not in (DICOM, *PICTURES)
 
 
 def read_scan(
@@ -36,48 +56,94 @@ def read_scan(
 
     Args:
         called: what errors call the scan, such as "FLAIR": they name no path and quote no header,
-            so that they can be shown to anybody.
-        expect_flair: among several DICOM series, take the one that calls itself FLAIR.
+            so that they can be shown to anybody. Of several scans in a folder they name the files.
+        expect_flair: among several scans of a folder, take the one that calls itself FLAIR.
         allow_companion: whether a MetaImage header may name a data file of the same folder; not
-            for files that strangers send.
+            for files that strangers send. Of a folder or a zip file all files were sent.
     Raises:
         DataError: it is none, or cannot be judged; the message is fit for a visitor.
     """
-    path = Path(path)
+    volume = _read(Path(path), called, expect_flair, allow_companion)
+    if min(volume.voxels.shape) < 2:
+        raise single_slice(volume.voxels.shape, called)
+    return volume
+
+
+def _read(path: Path, called: str, expect_flair: bool, allow_companion: bool) -> Volume:
     name = path.name.lower()
     if os.path.isdir(path):
         return _read_folder(path, called, expect_flair)
     if not os.path.isfile(path):  # False for impossible names, where Path would raise
         raise DataError(f"{called}: expected {EXPECTED}, found nothing at the place named.")
-    if name.endswith(FILES):
+    begin = first_bytes(path)
+    kind = kind_of(begin)
+    if name.endswith(".zip") and (not kind or begin.startswith(b"PK")):
+        return _read_zip(path, called, expect_flair)
+    if kind == DICOM or name.endswith(".dcm"):
+        return _ask("series", called, {"paths": [_absolute(path)], "expect_flair": False})
+    if name.endswith(FILES) or kind in VOLUMES or begin.startswith(GZIP):
         where = {"path": _absolute(path), "allow_companion": allow_companion}
         return _ask("volume", called, where)
-    if name.endswith(".zip"):
-        with tempfile.TemporaryDirectory(prefix="brainai-") as folder:
-            where = {"archive": _absolute(path), "folder": folder, "called": called}
-            limits = {"max_files": MAX_FILES, "max_bytes": MAX_UNPACKED_BYTES}
-            ask("unpacked", SCAN, called, where | limits)
-            return _read_folder(Path(folder), called, expect_flair)
-    if name.endswith(".dcm"):
-        return _ask("series", called, {"paths": [_absolute(path)], "expect_flair": False})
-    raise DataError(f"{called}: expected {EXPECTED}, found a file of another kind.", "unreadable")
+    if begin.startswith(ZIP):
+        return _read_zip(path, called, expect_flair)
+    raise no_scan(called, begin, EXPECTED, "a file of another kind")
+
+
+def _read_zip(path: Path, called: str, expect_flair: bool) -> Volume:
+    with tempfile.TemporaryDirectory(prefix="brainai-") as folder:
+        where = {"archive": _absolute(path), "folder": folder, "called": called}
+        limits = {"max_files": MAX_FILES, "max_bytes": MAX_UNPACKED_BYTES}
+        ask("unpacked", SCAN, called, where | limits)
+        return _read_folder(Path(folder), called, expect_flair)
 
 
 def _read_folder(folder: Path, called: str, expect_flair: bool) -> Volume:
+    """Read the DICOM series of a folder, or the one file that is a scan by itself."""
     paths = []
     for path in folder.rglob("*"):
-        if path.is_file():
+        if path.is_file() and not _is_hidden(path.relative_to(folder)):
             paths.append(path)
         if len(paths) > MAX_FILES:
             raise too_many_files(called, MAX_FILES)
-    others = sum(path.name.lower().endswith(FILES) for path in paths)
-    if others and others == len(paths):
+    paths.sort()
+    scans = [path for path in paths if _is_whole_scan(path)]
+    kinds = [kind_of(first_bytes(path)) for path in paths if not _is_whole_scan(path)]
+    if scans and DICOM not in kinds:
+        chosen = _choose(scans, called, expect_flair)
+        volume = _ask("volume", called, {"path": _absolute(chosen), "allow_companion": True})
+        note = f"Took the one of {len(scans)} scans whose name says FLAIR."
+        return replace(volume, note=f"{note} {volume.note}".strip()) if scans[1:] else volume
+    if not paths:
         raise DataError(
-            f"{called}: expected the files of a DICOM series, found {others} of NIfTI or "
-            "MetaImage. Bring the one file itself."
+            f"{called}: expected {EXPECTED}, found an empty folder. Bring the scan itself.",
+            "unreadable",
         )
-    absolute = [_absolute(path) for path in sorted(paths)]
-    return _ask("series", called, {"paths": absolute, "expect_flair": expect_flair})
+    if DICOM not in kinds and all(kinds):
+        raise no_scan(called, first_bytes(paths[0]), EXPECTED, "")
+    arguments = {"paths": [_absolute(path) for path in paths], "expect_flair": expect_flair}
+    return _ask("series", called, arguments)
+
+
+def _is_hidden(path: Path) -> bool:
+    """Whether it is none of the person's own, such as what macOS leaves beside its copies."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+
+
+def _is_whole_scan(path: Path) -> bool:
+    """Whether it is a scan by itself; of a pair of files the header counts."""
+    return path.name.lower().endswith((*SCAN_SUFFIXES, ".hdr", ".hdr.gz"))
+
+
+def _choose(scans: Sequence[Path], called: str, expect_flair: bool) -> Path:
+    flair = [path for path in scans if SAYS_FLAIR.search(path.name)]
+    wanted = flair if expect_flair and len(flair) == 1 else scans
+    if len(wanted) == 1:
+        return wanted[0]
+    named = ", ".join(path.name for path in scans[:MAX_NAMED])
+    raise DataError(
+        f"{called}: expected one scan, found {len(scans)} NIfTI or MetaImage files and no sign "
+        f"which is meant: {named}{', …' if scans[MAX_NAMED:] else ''}. Bring the one file itself."
+    )
 
 
 def _ask(task: str, called: str, arguments: dict[str, Any]) -> Volume:

@@ -1,21 +1,26 @@
-"""Folder layouts of the public sets → `Case`. Nothing is opened here: names alone are read.
+"""Folder layouts of the public sets → `Case`, by names alone. Files are opened only where two cases
+have one name: equal copies count once.
 
 lgg         TCGA_CS_4941_19960909/TCGA_CS_4941_19960909_7.tif and ..._7_mask.tif (Buda et al. 2019)
-brats       every release from 2013 to 2025: see `brainai.data.releases`
-tumor-free  FLAIR scans of people without a tumour: see `brainai.data.tumor_free`
+brats       every release from 2013 to 2025, and the Medical Segmentation Decathlon: see
+            `brainai.data.releases`
+tumor-free  FLAIR scans or pictures of people without a tumour: see `brainai.data.tumor_free`
 pairs       images/10002_46.png and masks/10002_46.png: see `brainai.data.picture_sources`
 folders     two class folders of pictures, such as yes/ and no/
 phantom     simulated studies, named as BraTS 2021 names its files
 """
 
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from brainai.data.cases import Case, safe_name, visible
+from brainai.data.cases import Case, safe_name, same_content
+from brainai.data.file_names import as_text
 from brainai.data.identity import tcga_ids
+from brainai.data.layouts import holds, visible
 from brainai.data.picture_sources import UP_TO_THE_LAST, folder_cases, pair_cases
 from brainai.data.releases import find_studies, person_name, site_name
 from brainai.data.tumor_free import tumor_free_cases
@@ -48,42 +53,47 @@ def find_cases(
         cases = list(pair_cases(root, patient_pattern))
     elif source == "tumor-free":
         cases = list(tumor_free_cases(root))
-    elif source == "lgg":
-        cases = list(_lgg_cases(root))
     else:
-        cases = list(_volume_cases(source, root))
+        cases = list(BY_NAMES[source](root))
     if not cases:
-        raise DataError(
-            f"--root {root}: found no case of the source {source!r}. "
-            f"Give the folder that holds the cases, or another --source of {', '.join(SOURCES)}."
-        )
-    return sorted(_unique(cases), key=lambda case: case.case_id)
+        other = [name for name, find in BY_NAMES.items() if name != source and any(find(root))]
+        hint = f"It looks like --source {other[0]}." if other else holds(root)
+        hint = hint or f"Give the folder that holds the cases, or another of {', '.join(SOURCES)}."
+        raise DataError(f"--root {root}: found no case of the source {source!r}. {hint}")
+    named = [replace(case, names=tuple(map(as_text, case.names))) for case in cases]
+    return sorted(_unique(named), key=lambda case: case.case_id)
 
 
 def check_unique(cases: Iterable[Case]) -> None:
-    """Raises DataError where two sources bring a case of the same name: it would count twice."""
-    counts = Counter(case.case_id for case in cases)
-    twice = sorted(case_id for case_id, count in counts.items() if count > 1)
+    """Raises DataError where two cases have one name: they would count twice."""
+    folders = defaultdict(list)
+    for case in cases:
+        folders[case.case_id].append(case.folder)
+    twice = sorted(case_id for case_id, found in folders.items() if len(found) > 1)
     if twice:
+        places = " and ".join(map(str, folders[twice[0]][:2]))
         raise DataError(
-            f"{len(twice)} cases stand in two of the given folders ({', '.join(twice[:5])}): "
-            "expected each once. Leave one --source/--root pair out."
+            f"{len(twice)} cases stand in two of the given folders ({', '.join(twice[:5])}), the "
+            f"first in {places}: expected each once. Leave one folder out, or rename the case's."
         )
 
 
 def _unique(cases: list[Case]) -> Iterator[Case]:
-    """Cases of one name in several subfolders take the name of the parent folder before theirs."""
-    counts = Counter(case.case_id for case in cases)
-    for case in cases:
-        if counts[case.case_id] == 1:
-            yield case
-        else:
-            yield replace(case, case_id=f"{safe_name(case.folder.parent.name)}_{case.case_id}")
+    """One case for equal copies; others of one name take the name of the folder above theirs."""
+    named = defaultdict(list)
+    for case in sorted(cases, key=lambda case: (len(case.folder.parts), case.folder)):
+        if not any(same_content(case, other) for other in named[case.case_id]):
+            named[case.case_id].append(case)
+    for case_id, found in named.items():
+        for case in found:
+            above = safe_name(case.folder.parent.name)
+            yield case if len(found) == 1 else replace(case, case_id=f"{above}_{case_id}")
 
 
 def _lgg_cases(root: Path) -> Iterator[Case]:
     folders = {path.parent for path in visible(root.rglob("*.tif"))}
-    folders |= {path for path in root.rglob("TCGA_*") if path.is_dir()}  # empty ones: half copied
+    # empty ones: half copied
+    folders |= {path for path in visible(root.rglob("TCGA_*")) if path.is_dir()}
     for folder in sorted(folders):
         pattern = re.compile(re.escape(folder.name) + r"_(\d+)(_mask)?\.tif", re.IGNORECASE)
         files = []
@@ -115,3 +125,10 @@ def _volume_cases(source: str, root: Path) -> Iterator[Case]:
             files=study.files,
             release=study.release,
         )
+
+
+BY_NAMES = {
+    "lgg": _lgg_cases,
+    "brats": partial(_volume_cases, "brats"),
+    "phantom": partial(_volume_cases, "phantom"),
+}

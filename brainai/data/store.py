@@ -2,6 +2,9 @@
 
     <dataset>/.store/<content hash>-<size>.npy   `[N, C + 1, size, size]`, rows as in metadata.csv
 
+Where the dataset folder cannot be written to (a shared disk, Kaggle's /kaggle/input), it lies in
+the user's folder for caches instead.
+
 C is 1 where every slice is FLAIR alone, else 3 (FLAIR, T1c, T2); the last plane is the mask, 0 to
 255, softened where resizing mixed tumour with brain. Reading a batch touches only its own pages,
 so a data set larger than memory trains as well as a small one.
@@ -9,6 +12,7 @@ so a data set larger than memory trains as well as a small one.
 A store ends with a checksum. One that is cut, damaged, or of another shape is made again.
 """
 
+import hashlib
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,14 +23,15 @@ import numpy as np
 from filelock import FileLock
 from joblib import cpu_count
 from PIL import Image
+from platformdirs import user_cache_path
 from tqdm import tqdm
 
 from brainai.data.dataset import PARTS, SliceRecord, read_info, read_records
-from brainai.data.files import storage_error, write_whole
+from brainai.data.files import NOT_ALLOWED, storage_error, write_whole
 from brainai.data.images import fit, prepare_slice
 from brainai.data.pools import open_pool
 from brainai.data.seals import SealedWriter, check_seal
-from brainai.errors import DataError
+from brainai.errors import DataError, StorageError
 
 MEMORY = "Free some memory and run the same command again."
 
@@ -58,28 +63,61 @@ def open_store(folder: str | Path, size: int, *, progress: bool = True) -> Store
 
     Raises:
         DataError: the folder is no data set, or one of its pictures cannot be read.
-        StorageError: there is no room for the store, or the folder cannot be written to.
+        StorageError: there is no room for the store, or no folder for it can be written to.
     """
     folder = Path(folder)
     records = read_records(folder)
-    path = folder / ".store" / f"{read_info(folder)['content_hash'][:16]}-{size}.npy"
+    name = f"{read_info(folder)['content_hash'][:16]}-{size}.npy"
     channels = 1 if all(record.modalities == ("flair",) for record in records) else 3
     shape = (len(records), channels + 1, size, size)
-    if not _is_whole(path, shape):
-        try:
-            path.parent.mkdir(exist_ok=True)
-            lock = FileLock(path.with_suffix(".lock"))
-            lock.acquire()
-        except OSError as error:
-            raise storage_error(error, path) from error
-        try:
-            if not _is_whole(path, shape):
-                if path.exists():
-                    print(f"{path} is damaged or outdated: it is made again.", file=sys.stderr)
-                _build(folder, records, shape, path, progress)
-        finally:
-            lock.release()
+    places = (folder / ".store", _cache(folder))
+    for path in (place / name for place in places):
+        if _is_whole(path, shape):
+            return _mapped(records, path)
+        if (lock := _lock(path)) is not None:
+            break
+    else:
+        raise StorageError(
+            f"{places[0]} cannot be written to, nor can {places[1]}: copy the data set to a folder "
+            "of your own, or let XDG_CACHE_HOME name one that can be written to."
+        )
+    try:
+        if not _is_whole(path, shape):
+            if path.exists():
+                print(f"{path} is damaged or outdated: it is made again.", file=sys.stderr)
+            if path.parent != places[0]:
+                print(
+                    f"{folder} cannot be written to: its decoded slices go to {path}.",
+                    file=sys.stderr,
+                )
+            _build(folder, records, shape, path, progress)
+    finally:
+        lock.release()
     return _mapped(records, path)
+
+
+def _cache(folder: Path) -> Path:
+    """Where the stores of a dataset folder lie that cannot be written to."""
+    whole = folder.resolve()
+    digest = hashlib.sha256(str(whole).encode("utf-8", "surrogateescape")).hexdigest()
+    return user_cache_path("brainai") / "stores" / f"{whole.name}-{digest[:8]}"
+
+
+def _lock(path: Path) -> FileLock | None:
+    """The lock on a store, waited for; None where its folder may not be written to.
+
+    Raises:
+        StorageError: any other fault, such as a full disk.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path.with_suffix(".lock"))
+        lock.acquire()
+    except OSError as error:
+        if error.errno in NOT_ALLOWED:
+            return None
+        raise storage_error(error, path) from error
+    return lock
 
 
 def _is_whole(path: Path, shape: tuple[int, ...]) -> bool:

@@ -10,7 +10,8 @@ from brainai.data.dicom import read_series
 from brainai.data.identity import same_pixels, tcga_ids
 from brainai.data.images import stretch
 from brainai.data.picture_studies import read_lgg, read_pair, read_picture
-from brainai.data.volumes import MAX_PIXEL_MM, Volume, read_volume, resample
+from brainai.data.releases import BRATS_2017, DECATHLON_ORDER
+from brainai.data.volumes import MAX_PIXEL_MM, Volume, read_volume, read_volumes, resample
 from brainai.errors import DataError
 
 
@@ -22,7 +23,7 @@ def read_study(case: Case) -> Study:
     """
     if case.source == "lgg":
         return read_lgg(case)
-    if case.source == "folders":
+    if case.source == "folders" or (case.source == "tumor-free" and case.file("picture")):
         return read_picture(case)
     if case.source == "pairs":
         return read_pair(case)
@@ -35,51 +36,79 @@ def whole_tumor(labels: np.ndarray, case: Case, path: Path) -> np.ndarray:
     """True where the label means tumour in the case's release.
 
     Raises:
-        DataError: a number that the release does not know.
+        DataError: a number that the release does not know: it may be another release's.
     """
     found = [int(value) if value == int(value) else float(value) for value in np.unique(labels)]
-    unknown = sorted(set(found) - {0, *case.release.tumor, *case.release.other})
-    if unknown:
-        known = ", ".join(map(str, (0, *case.release.tumor, *case.release.other)))
+    release, known = case.release, case.release.known(found)
+    if unknown := sorted(set(found) - set(known)):
+        advice = "Check that this is the segmentation of the case, and of which release."
+        if set(found) <= set(BRATS_2017.known(found)):
+            advice = (
+                f"They may be those of {BRATS_2017.name}: if so, name its folder and files as "
+                "there (BraTS2021_00000, …_seg.nii.gz); if not, leave the case out (--skip-bad)."
+            )
         raise DataError(
-            f"{path}: expected the labels of {case.release.name} ({known}), found {unknown}. "
-            "Check that this is the segmentation of the case, and of which release."
+            f"{path}: expected the labels of {release.name} ({', '.join(map(str, known))}), found "
+            f"{unknown} among {found}. {advice}"
         )
-    return np.isin(labels, case.release.tumor)
+    return np.isin(labels, release.tumor)
 
 
 def _read_volumes(case: Case) -> Study:
-    folder = case.folder
-    roles = [role for role, _ in case.files]
-    for role, word in (("flair", "FLAIR"), ("seg", "segmentation")):
-        if role not in roles:
-            raise DataError(
-                f"{folder}: expected a file with the {word}, found none. Copy the case again."
-            )
     check_once(case)
-    flair = read_volume(case.file("flair"))
-    check_not_flat(flair.voxels, case.file("flair"))
+    _check_files(case)
+    sequences = _read_sequences(case)
+    flair, path = sequences.pop("flair")
+    check_not_flat(flair.voxels, path)
     segmentation = read_volume(case.file("seg"))
     _check_shape(segmentation, flair, case.file("seg"))
     masks = whole_tumor(segmentation.voxels, case, case.file("seg"))
     texts = [flair.header_text, segmentation.header_text]
-    sequences = {"flair": flair.voxels}
-    for modality in MODALITIES[1:]:
-        if path := case.file(modality):
-            volume = read_volume(path)
-            texts.append(volume.header_text)
-            voxels = resample(volume, flair).voxels
-            check_not_flat(voxels, path)
-            if not np.array_equal(voxels, flair.voxels):
-                sequences[modality] = voxels
+    kept = {"flair": flair.voxels}
+    for modality, (volume, path) in sequences.items():
+        texts.append(volume.header_text)
+        voxels = resample(volume, flair).voxels
+        check_not_flat(voxels, path)
+        if not np.array_equal(voxels, flair.voxels):
+            kept[modality] = voxels
     return Study(
-        modalities=tuple(sequences),
-        sequences=tuple(voxels.transpose(2, 1, 0) for voxels in sequences.values()),
+        modalities=tuple(kept),
+        sequences=tuple(voxels.transpose(2, 1, 0) for voxels in kept.values()),
         masks=masks.transpose(2, 1, 0),
         pixel_area_mm2=round(float(flair.spacing_mm[0] * flair.spacing_mm[1]), 6),
         names=() if case.source == "phantom" else tcga_ids("\n".join(texts)),
         slice_step_mm=_step_mm(flair),
     )
+
+
+def _check_files(case: Case) -> None:
+    """Raises DataError where FLAIR or the segmentation is missing, or a folder stands for one."""
+    roles = [role for role, _ in case.files]
+    if not {"flair", "sequences"} & set(roles):
+        raise DataError(
+            f"{case.folder}: expected a file with the FLAIR, found none. Copy the case again."
+        )
+    if "seg" not in roles:
+        raise DataError(
+            f"{case.folder}: expected a file with the segmentation, found none. Cases for "
+            "validation and test have none: leave them out (--skip-bad), or copy the case again."
+        )
+    for _, path in case.files:
+        if path.is_dir():
+            raise DataError(
+                f"{path}: expected a file, found a folder with no scan in it. Unpack the data "
+                "again."
+            )
+
+
+def _read_sequences(case: Case) -> dict[str, tuple[Volume, Path]]:
+    """The sequences of a case, FLAIR first, each with its file."""
+    if path := case.file("sequences"):
+        volumes = read_volumes(path, len(DECATHLON_ORDER))
+        found = dict(zip(DECATHLON_ORDER, volumes, strict=True))
+        return {modality: (found[modality], path) for modality in MODALITIES}
+    files = {modality: case.file(modality) for modality in MODALITIES}
+    return {modality: (read_volume(path), path) for modality, path in files.items() if path}
 
 
 def _read_tumor_free(case: Case) -> Study:

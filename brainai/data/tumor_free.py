@@ -4,6 +4,7 @@ sub-01/ses-02/anat/sub-01_ses-02_FLAIR.nii.gz   BIDS: sub-01 is the patient
 msl_test01/msl_test01_flair.nii.gz              a folder of its own: its name is the case's
 anna/a.nii, anna/b.mha                          several in one folder: their own names too
 patient07/…/IM0001                              DICOM: one examination directly under the root
+spots_01.png, ms/b.jpg                          single slices, where the root holds no scans
 
 Where any file says FLAIR, only those that do are scans. Masks of other diseases, as
 p1_lesion.nii.gz beside p1_flair.nii.gz, or under derivatives/ of BIDS, belong to the scan. Brain
@@ -19,11 +20,13 @@ To join two people costs a little data; to part one person would leak from train
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from brainai.data.cases import Case, safe_name
 from brainai.data.identity import tcga_ids
 from brainai.data.packed import SCAN_SUFFIXES
+from brainai.data.picture_sources import find_pictures, picture_names
 from brainai.errors import DataError
 
 ASIDE = ("derivatives", "sourcedata", "code")  # of BIDS: no scans as acquired
@@ -52,10 +55,12 @@ PERSON_WORDS = ("", "sub", "subject", "patient", "pat")
 
 
 def tumor_free_cases(root: Path) -> Iterator[Case]:
-    """A case for each scan under a folder; what is no scan and no mask is passed over."""
+    """A case for each scan under a folder, or for each picture where there are no scans; what is
+    neither, and no mask, is passed over."""
     scans, masks, others = _files(root)
     named = [path for path in scans if _says_flair(path)]
     scans = named or scans
+    _check_no_brats(scans)
     _check_none_derived(scans)
     together = Counter(path.parent for path in scans)
     owned = _by_scan(root, masks)
@@ -69,6 +74,29 @@ def tumor_free_cases(root: Path) -> Iterator[Case]:
         files = tuple((f"dicom {number}", path) for number, path in enumerate(paths))
         name = "" if folder == root else folder.name
         yield _case(root, name, _person(name, [name]), folder, files)
+    if not scans and not others:
+        yield from _single_slices(root)
+
+
+def _single_slices(root: Path) -> Iterator[Case]:
+    """A case for each picture under a folder that is not the mask of another."""
+    pictures = [path for path in find_pictures(root) if not MASK.search(path.stem)]
+    _check_no_brats(pictures)
+    for path, name in picture_names(root, root, pictures).items():
+        person = _person(path.stem, _folders(root, path))
+        case = _case(root, name, person, path.parent, (("picture", path),))
+        yield replace(case, case_id=name)
+
+
+def _check_no_brats(scans: list[Path]) -> None:
+    """Raises DataError for a scan of BraTS: to count its patients as tumour-free would teach a
+    network to pass tumours over."""
+    found = next((path for path in scans if path.name.lower().startswith("brats")), None)
+    if found:
+        raise DataError(
+            f"{found}: expected a scan of a person without a tumour, found one of BraTS, whose "
+            "patients have one. Use --source brats."
+        )
 
 
 def _check_none_derived(scans: list[Path]) -> None:

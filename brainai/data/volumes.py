@@ -1,5 +1,5 @@
 """One scan file → `Volume`: voxels in one orientation, whatever its header says; and a mask back
-into the file's own geometry. With `dicom.py`, the only user of SimpleITK.
+into the file's own geometry. With `dicom.py` and `dicom_headers.py`, the only user of SimpleITK.
 
 `read_volume` runs in the process that calls it. For files of strangers use `scans.read_scan`.
 
@@ -7,23 +7,36 @@ Orientation is LPS: x grows to the patient's left, y to the back, z to the head.
 as `voxels[:, :, k].T`, `[H, W]`: front of the head up, patient's right on the left of the picture.
 """
 
+import contextlib
+import gzip
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
-from nibabel.orientations import aff2axcodes, apply_orientation, inv_ornt_aff, io_orientation
+from nibabel.orientations import (
+    aff2axcodes,
+    apply_orientation,
+    axcodes2ornt,
+    inv_ornt_aff,
+    io_orientation,
+    ornt_transform,
+)
 
-from brainai.data.headers import check_place
-from brainai.data.metaimage import read_metaimage
-from brainai.data.nifti import read_nifti
+from brainai.data.headers import check_place, shear
+from brainai.data.kinds import GZIP, METAIMAGE, first_bytes, is_nifti, kind_of
+from brainai.data.metaimage import metaimage_bytes, read_metaimage
+from brainai.data.nifti import nifti_bytes, read_nifti, read_nifti_volumes
 from brainai.data.voxels import Stored
 from brainai.errors import DataError
 
+NIFTI_SUFFIXES = (".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz")
 MASK_SUFFIXES = (".nii.gz", ".nii", ".mha")
 LPS = (("R", "L"), ("A", "P"), ("I", "S"))  # where each axis comes from, and where it goes
 MAX_PIXEL_MM = 2.5  # larger ones within an axial slice are the thickness of other slices
+NOTED_SHEAR = 0.001  # a cosine: 0.2 mm over the width of a head
 GRID_TOLERANCE_MM = 0.01  # headers round; a hundredth of a voxel moves nothing
 
 
@@ -37,6 +50,7 @@ class Grid:
     origin_mm: tuple[float, float, float]
     direction: tuple[float, ...]
     stored_axes: str
+    place: dict[str, Any] | None = None
 
     def heights_mm(self) -> np.ndarray:
         """How high the middle of each slice lies, `[Z]` float, mm towards the head by the header's
@@ -56,6 +70,7 @@ class Volume:
     origin_mm: where voxel (0, 0, 0) lies, in LPS coordinates.
     direction: nine numbers, row by row: columns are the axes of x, y, z.
     stored_axes: the orientation in the file, three letters such as "RAS".
+    place: the fields of a NIfTI header that say where the voxels lie; None of other files.
     header_text: what the header says in words (description, names, history), "" where nothing.
     note: what the reader chose among several things, fit for a visitor; "" where nothing.
     """
@@ -65,6 +80,7 @@ class Volume:
     origin_mm: tuple[float, float, float]
     direction: tuple[float, ...]
     stored_axes: str = "LPS"
+    place: dict[str, Any] | None = None
     header_text: str = ""
     note: str = ""
 
@@ -72,8 +88,9 @@ class Volume:
     def grid(self) -> Grid:
         """The place of the voxels, without them."""
         return Grid(
-            self.voxels.shape, self.spacing_mm, self.origin_mm, self.direction, self.stored_axes
-        )
+            self.voxels.shape, self.spacing_mm, self.origin_mm, self.direction, self.stored_axes,
+            self.place,
+        )  # fmt: skip
 
     @property
     def square_size(self) -> tuple[int, int]:
@@ -104,7 +121,7 @@ def keep_quiet() -> None:
 
 
 def read_volume(path: Path, called: str | None = None, allow_companion: bool = True) -> Volume:
-    """Read a NIfTI or MetaImage file as a volume in LPS orientation.
+    """Read a NIfTI or MetaImage file as a volume in LPS orientation, whatever its name says.
 
     Args:
         called: what errors call the file; its path if not given.
@@ -113,9 +130,21 @@ def read_volume(path: Path, called: str | None = None, allow_companion: bool = T
         DataError: damaged, cut short, too large, or no single three-dimensional volume of numbers.
     """
     called = called or str(path)
-    if path.name.lower().endswith((".nii", ".nii.gz")):
+    begin = first_bytes(path)
+    by_name = path.name.lower().endswith(NIFTI_SUFFIXES) and kind_of(begin) != METAIMAGE
+    if by_name or is_nifti(begin) or begin.startswith(GZIP):
         return oriented(read_nifti(path, called), called)
     return oriented(read_metaimage(path, called, allow_companion), called)
+
+
+def read_volumes(path: Path, count: int) -> list[Volume]:
+    """Read a NIfTI file that holds `count` volumes, as volumes in LPS orientation.
+
+    Raises:
+        DataError: as `read_volume`, or another number of volumes.
+    """
+    called = str(path)
+    return [oriented(stored, called) for stored in read_nifti_volumes(path, called, count)]
 
 
 def oriented(stored: Stored, called: str, note: str = "") -> Volume:
@@ -125,6 +154,13 @@ def oriented(stored: Stored, called: str, note: str = "") -> Volume:
         DataError: the header places the voxels as no scanner does.
     """
     check_place(stored.affine, stored.voxels.shape, called)
+    if (cosine := shear(stored.affine)) > NOTED_SHEAR:
+        degrees = np.degrees(np.arcsin(cosine))
+        sheared = (
+            f"The axes in its header are {degrees:.1f}° off right angles; they were taken as at "
+            "right angles."
+        )
+        note = f"{note} {sheared}".strip()
     turn = io_orientation(stored.affine)
     voxels = apply_orientation(stored.voxels, turn)
     affine = stored.affine @ inv_ornt_aff(turn, stored.voxels.shape)
@@ -137,6 +173,7 @@ def oriented(stored: Stored, called: str, note: str = "") -> Volume:
         tuple(affine[:3, 3].tolist()),
         tuple((left @ right).ravel().tolist()),
         "".join(aff2axcodes(stored.affine, labels=LPS)),
+        stored.place,
         stored.text,
         note,
     )
@@ -145,7 +182,9 @@ def oriented(stored: Stored, called: str, note: str = "") -> Volume:
 def write_mask(path: Path, mask: np.ndarray, grid: Grid) -> None:
     """Write a mask over the file that `grid` comes from, aside first and then renamed.
 
-    The file has the orientation, the number of voxels and the places of that file, and no text.
+    The file has the orientation, the number of voxels and the places of that file, and no text. A
+    NIfTI mask of a NIfTI file takes over its qform, sform and codes; a MetaImage lies where the
+    sform puts it.
 
     Args:
         path: ends in .nii.gz, .nii or .mha.
@@ -156,17 +195,28 @@ def write_mask(path: Path, mask: np.ndarray, grid: Grid) -> None:
     suffix = next((s for s in MASK_SUFFIXES if path.name.lower().endswith(s)), None)
     if suffix is None:
         raise DataError(f"{path}: expected a name that ends in {', '.join(MASK_SUFFIXES)}.")
-    volume = Volume(mask.astype(np.uint8), grid.spacing_mm, grid.origin_mm, grid.direction)
-    partial = path.with_name(f".{path.name}.partial{suffix}")
+    partial = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        image = sitk.DICOMOrient(_to_image(volume), grid.stored_axes)
-        sitk.WriteImage(image, str(partial), useCompression=True)
+        partial.write_bytes(_mask_bytes(mask.astype(np.uint8), grid, suffix))
         os.replace(partial, path)
-    except (OSError, RuntimeError) as error:
-        if partial.exists():
-            partial.unlink()
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise DataError(f"{path}: expected a place to write the mask to, found none.") from error
+
+
+def _mask_bytes(mask: np.ndarray, grid: Grid, suffix: str) -> bytes:
+    turn = ornt_transform(axcodes2ornt("LPS", LPS), axcodes2ornt(grid.stored_axes, LPS))
+    affine = np.eye(4)
+    affine[:3, :3] = np.reshape(grid.direction, (3, 3)) * grid.spacing_mm
+    affine[:3, 3] = grid.origin_mm
+    affine = affine @ inv_ornt_aff(turn, mask.shape)
+    stored = apply_orientation(mask, turn)
+    if suffix == ".mha":
+        return metaimage_bytes(stored, affine)
+    content = nifti_bytes(stored, affine, grid.place)
+    return gzip.compress(content, mtime=0) if suffix == ".nii.gz" else content
 
 
 def resample(volume: Volume, grid: Volume) -> Volume:

@@ -2,7 +2,7 @@
 
 import math
 import zlib
-from typing import IO, NamedTuple, Protocol
+from typing import IO, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -15,11 +15,14 @@ class Stored(NamedTuple):
     voxels: `[X, Y, Z]` numbers.
     affine: `[4, 4]` float, voxel index → mm in LPS coordinates.
     text: what its header says in words.
+    place: the fields of a NIfTI header that `affine` was chosen from (`nifti.PLACE`); None of other
+        files.
     """
 
     voxels: np.ndarray
     affine: np.ndarray
     text: str
+    place: dict[str, Any] | None = None
 
 
 class Readable(Protocol):

@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from brainai.console import print_anywhere
 from brainai.data.dataset import MODALITIES, SPLITS
 from brainai.errors import BrainAIError
 from brainai.evaluation.baselines import score_baselines
@@ -20,6 +21,7 @@ from brainai.model.folder import load_model, load_scope
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line: 0, or 2 after one line that says what to mend."""
+    print_anywhere()
     arguments = sys.argv[1:] if arguments is None else arguments
     options = parser().parse_args(arguments)
     try:

@@ -212,7 +212,7 @@ def how_section(report: dict) -> str:
         "## How it was measured\n\n"
         f"Intervals: {interval['resamples']:,} bootstrap resamples of whole patients, because "
         f"slices of one patient resemble each other; {left_out} of them held one class only and "
-        "are left out for AUROC. A – marks what is undefined, and an interval that fewer than "
+        "are left out for AUROC. “n/a” marks what is undefined, and an interval that fewer than "
         "two patients cannot give.\n\n"
         "Masks are compared at the resolution of the network, over all slices of a patient whose "
         f"outline is known; {masks['undefined_patients']} patients without tumour there, and with "
@@ -232,19 +232,19 @@ def point_with_outcome(point: str, report: dict | None) -> str:
         point: `ModelInfo.operating_point`.
         report: of the same weights, where there is one.
     Returns:
-        Such as "best Dice (F1) on validation patients; 92 % (88 to 95) on test patients"; the
+        Such as "best Dice (F1) on validation patients; Dice 92 % (88 to 95) on test patients"; the
         second part where the report is on `test`, from FLAIR alone, and the first names a figure
         of it.
     """
     point = point.replace("on held-out patients", "on validation patients")  # of format 1
-    chosen = {"sensitivity": "sensitivity", "best Dice": "dice"}
-    name = next((name for words, name in chosen.items() if point.startswith(words)), None)
-    if report is None or name is None:
+    chosen = {"sensitivity": "sensitivity", "best Dice": "Dice"}
+    spoken = next((figure for words, figure in chosen.items() if point.startswith(words)), None)
+    if report is None or spoken is None:
         return point
     about = report["about"]
     if about["split"] != "test" or about.get("modalities", "flair") != "flair":
         return point
-    found = report["all"]["figures"][name]
+    found = report["all"]["figures"][spoken.lower()]
     if found["value"] is None:
         return point
     value, low, high = (
@@ -252,7 +252,7 @@ def point_with_outcome(point: str, report: dict | None) -> str:
         for key in ("value", "low", "high")
     )
     interval = "" if low is None else f" ({low} to {high})"
-    return f"{point}; {value} %{interval} on test patients"
+    return f"{point}; {spoken} {value} %{interval} on test patients"
 
 
 def shared_patients(report: dict) -> str:
@@ -274,4 +274,4 @@ def with_interval(figure: dict) -> str:
 
 
 def number(value: float | None) -> str:
-    return "–" if value is None or math.isnan(value) else f"{value:.3f}"
+    return "n/a" if value is None or math.isnan(value) else f"{value:.3f}"

@@ -211,7 +211,7 @@ def figures(report: dict) -> str:
                 interval = (
                     f"{figure['low']:.3f} to {figure['high']:.3f}"
                     if figure["low"] is not None
-                    else "–"
+                    else "n/a"
                 )
                 lines.append(
                     f"| {group} | {figure['n_patients']} | {figure['n_slices']:,} | {title} | "

@@ -9,6 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from brainai.console import print_anywhere
 from brainai.data.files import write_folder, write_text
 from brainai.errors import BrainAIError, DataError
 from brainai.evaluation.report import read_report
@@ -43,6 +44,7 @@ def write_card(folder: Path, out: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line: 0, or 2 after one line that says what to mend."""
+    print_anywhere()
     options = argparse.ArgumentParser(
         prog="python -m brainai.hub.describe",
         description="Put the report of an evaluation into a model folder: figures, charts, card.",

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+from brainai.console import print_anywhere
 from brainai.data.files import write_text
 from brainai.data.lock import LOCK, hold
 from brainai.data.seals import sealed, unsealed
@@ -188,6 +189,7 @@ def write_record(run: Path, record: dict[str, str]) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line: 0, or 2 after one line that says what to mend."""
+    print_anywhere()
     options = argparse.ArgumentParser(
         prog="python -m brainai.hub.publish", description=__doc__.split("\n\n")[0]
     )

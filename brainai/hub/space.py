@@ -14,6 +14,7 @@ from pathlib import Path
 from huggingface_hub import HfApi, SpaceCard, hf_hub_download
 
 from brainai import DISCLAIMER, __version__
+from brainai.console import print_anywhere
 from brainai.errors import BrainAIError, ConfigError
 from brainai.hub.faults import told
 from brainai.hub.files import list_files
@@ -199,6 +200,7 @@ def set_variable(space: str, value: str) -> bool:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line: 0, or 2 after one line that says what to mend."""
+    print_anywhere()
     options = argparse.ArgumentParser(
         prog="python -m brainai.hub.space", description=__doc__.split("\n\n")[0]
     )

@@ -10,6 +10,7 @@ import tyro
 from tqdm import tqdm
 
 from brainai import DISCLAIMER
+from brainai.console import print_anywhere
 from brainai.data.scans import is_scan
 from brainai.errors import BrainAIError, ConfigError, OutOfScope
 from brainai.inference.classifier import Classifier, Prediction
@@ -24,7 +25,8 @@ class Options:
     """Is there tumour on this slice, or in this scan? For research and teaching only."""
 
     flair: Path | None = None
-    """a picture of one slice; or a NIfTI or MetaImage file, folder or zip of a DICOM series"""
+    """a picture or DICOM file of one slice; or a scan: a NIfTI or MetaImage file, or the folder or
+    zip file of a DICOM series"""
     t1c: Path | None = None
     """the same slice or examination in T1 with contrast"""
     t2: Path | None = None
@@ -39,6 +41,7 @@ class Options:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line: 0, or 2 after one line that says what to mend."""
+    print_anywhere()
     options = tyro.cli(Options, args=arguments, prog="python -m brainai.inference")
     try:
         print(answer(options))

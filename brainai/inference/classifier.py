@@ -139,7 +139,8 @@ class Classifier:
         """Answer for one slice.
 
         Args:
-            flair: path, bytes of a file, PIL image, or array `[H, W]` of any grey levels.
+            flair: path or bytes of a picture or of the DICOM file of one slice, PIL image, or array
+                `[H, W]` of any grey levels.
             t1c, t2: the same slice in the other sequences, of the same size, where there are any.
         Raises:
             DataError: a file cannot be read, or the sequences do not fit together; the message is

@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from brainai.data.dicom_seg import write_dicom_seg
 from brainai.data.images import restore, stretch
 from brainai.data.volumes import Grid, Volume, write_mask
 from brainai.errors import DataError, OutOfScope
@@ -80,6 +81,22 @@ class ScanPrediction:
         if self.mask is None:
             raise DataError("This model has no decoder, so there is no mask to save.")
         write_mask(Path(path), self.mask, self.grid)
+
+    def save_dicom_seg(self, path: str | Path, series: str | Path) -> None:
+        """Write the mask as a DICOM SEG that viewers lay over the series that was judged.
+
+        Its descriptions say that it is for research only. It stands in the study of the series and
+        repeats what the headers there say of the patient. Needs the package highdicom.
+
+        Args:
+            series: the folder or the zip file that was given as FLAIR.
+        Raises:
+            DataError: there is no mask, highdicom is not installed, the series is not the one that
+                was judged or lacks what a SEG refers to, or there is no place to write to.
+        """
+        if self.mask is None:
+            raise DataError("This model has no decoder, so there is no mask to save.")
+        write_dicom_seg(Path(path), self.mask, self.grid, Path(series))
 
     def rows(self) -> Iterator[dict[str, int | float | str | None]]:
         """One record per slice, lowest first; None for what was not judged. Keys: index (from 0),

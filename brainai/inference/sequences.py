@@ -7,8 +7,9 @@ from typing import TypeAlias
 import numpy as np
 
 from brainai.data.dataset import MODALITIES
-from brainai.data.images import MAX_PIXELS, ImageSource, decode, prepare_slice
+from brainai.data.images import MAX_PIXELS, ImageSource, prepare_slice
 from brainai.data.scans import read_scan
+from brainai.data.slices import open_slice
 from brainai.data.volumes import MAX_PIXEL_MM, Volume, resample
 from brainai.errors import DataError, OutOfScope
 
@@ -93,7 +94,7 @@ def open_sequences(
 
 def _decode(source: ImageSource, name: str) -> np.ndarray:
     try:
-        return decode(source)
+        return open_slice(source, expect_flair=name == "flair")
     except OutOfScope as error:
         if name == "flair":
             raise

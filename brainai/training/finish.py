@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from brainai.console import print_anywhere
 from brainai.data.dataset import SPLITS, read_records
 from brainai.data.files import write_folder
 from brainai.data.lock import hold
@@ -107,6 +108,7 @@ def check_splits(data: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line: 0, or 2 after one line that says what to mend."""
+    print_anywhere()
     arguments = sys.argv[1:] if arguments is None else arguments
     options = argparse.ArgumentParser(
         prog="python -m brainai.training.finish",

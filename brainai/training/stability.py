@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from brainai.console import print_anywhere
 from brainai.data.dataset import SliceRecord, read_records
 from brainai.errors import BrainAIError, DataError
 from brainai.evaluation.calibration import fit_scans, score_valid
@@ -102,7 +103,7 @@ def rows_of(fitted: Fit, records: Sequence[SliceRecord]) -> Iterator[str]:
 
 
 def _span(edges: tuple[float, float]) -> str:
-    return "–" if math.isnan(edges[0]) else f"{edges[0]:.3g} to {edges[1]:.3g}"
+    return "n/a" if math.isnan(edges[0]) else f"{edges[0]:.3g} to {edges[1]:.3g}"
 
 
 def stability(model: str, data: Path) -> str:
@@ -143,6 +144,7 @@ def stability(model: str, data: Path) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line: 0, or 2 after one line that says what to mend."""
+    print_anywhere()
     options = argparse.ArgumentParser(
         prog="python -m brainai.training.stability",
         description="How far the fitted numbers move without one patient or source of `valid`.",

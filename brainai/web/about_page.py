@@ -18,7 +18,9 @@ SOURCE_NAMES = {
     "all": "All patients",
     "brats": "BraTS",
     "lgg": "LGG (TCGA)",
+    "pairs": "Single slices",
     "phantom": "Simulated",
+    "tumor-free": "Without a tumour",
 }
 
 OURS = (  # how it works, and what it cannot do
@@ -26,8 +28,8 @@ OURS = (  # how it works, and what it cannot do
     "outlined by experts. It reads one axial slice, sets its grey levels, and gives the "
     "probability that tumour is on it. FLAIR is enough; T1 with contrast and T2 of the same slice "
     "can be added. A scan is judged slice by slice.",
-    "It was shown gliomas only, so other diseases mislead it. Small lesions are missed most. Most "
-    "pictures that are no upright axial FLAIR slice are refused, not all.",
+    "Nearly all the people it was shown had a glioma, so other diseases mislead it. Small lesions "
+    "are missed most. Most pictures that are no upright axial FLAIR slice are refused, not all.",
 )
 OF_OTHERS = (
     "This timm classifier was trained elsewhere, on what is not known here. It reads one axial "

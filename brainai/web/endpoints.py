@@ -30,7 +30,7 @@ from brainai.web.limits import (
     SLICE_TURN,
 )
 from brainai.web.reading import Answer, SentSlice, judge_many, judge_slice, read_scans
-from brainai.web.uploads import offer, pixel_size, scan_file, uploaded, uploaded_slices
+from brainai.web.uploads import flag, offer, pixel_size, scan_file, uploaded, uploaded_slices
 
 TOLD = (
     "architecture",
@@ -61,7 +61,7 @@ def add_endpoints(
         """Say whether an axial FLAIR slice of a brain MRI shows tumour. Research and teaching only.
 
         Args:
-            flair: the FLAIR slice: PNG, JPEG, TIFF or another picture.
+            flair: the FLAIR slice: PNG, JPEG, TIFF or another picture, or a DICOM file.
             t1c: the same slice in T1 with contrast.
             t2: the same slice in T2.
             pixel_mm: side of a pixel in mm, to get an area in cm².
@@ -103,9 +103,10 @@ def add_endpoints(
             masks: whether to give each mask as a file.
         """
         with told():
+            wanted = flag(masks, "masks")
             names, slices = uploaded_slices(files)
             answers = [
-                batch_item(name, answer, info, sent, masks)
+                batch_item(name, answer, info, sent, wanted)
                 for name, (answer, sent) in zip(names, judge_many(jobs, info, slices), strict=True)
             ]
             return {"format_version": FORMAT_VERSION, "answers": answers, **origin(info)}

@@ -41,7 +41,7 @@ def add_many_page(jobs: Jobs, info: ModelInfo) -> None:
         files = gr.File(
             label=f"FLAIR slices (PNG, JPEG or TIFF; up to {MAX_SLICES})",
             file_count="multiple",
-            file_types=["image", ".tif", ".tiff", ".jp2", ".ppm", ".pgm"],
+            file_types=["image", ".tif", ".tiff", ".jp2", ".ppm", ".pgm", ".dcm", ".ima"],
             height=150,
             elem_id="many-files",
         )

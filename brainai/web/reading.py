@@ -43,13 +43,15 @@ class SentSlice(NamedTuple):
         return stored_mm * math.sqrt(math.prod(self.size) / self.pixels.size)
 
 
-def read_slice(file: str) -> SentSlice:
-    """Read a picture.
+def read_slice(file: str, expect_flair: bool = False) -> SentSlice:
+    """Read a picture, or the DICOM file of a slice.
 
+    Args:
+        expect_flair: refuse a DICOM file whose header says plainly that it is no FLAIR.
     Raises:
-        OutOfScope, DataError: as `images.decode`, or it takes too much time or memory.
+        OutOfScope, DataError: as `slices.open_slice`, or it takes too much time or memory.
     """
-    arguments = {"path": file, "most_pixels": MAX_PIXELS_KEPT}
+    arguments = {"path": file, "most_pixels": MAX_PIXELS_KEPT, "expect_flair": expect_flair}
     fields, pixels = ask("picture", SLICE, "The picture", arguments)
     return SentSlice(pixels, tuple(fields["size"]))
 
@@ -77,7 +79,7 @@ def judge_slice(
     sent = {}
     for name, file in files.items():
         try:
-            sent[name] = None if file is None else read_slice(file)
+            sent[name] = None if file is None else read_slice(file, name == "flair")
         except OutOfScope as error:
             prefix = "" if name == "flair" else f"{SPOKEN[name]}: "
             return Prediction.refused(prefix + error.reason, info), None
@@ -130,7 +132,7 @@ def _read_together(
 
 def _read_or_refuse(file: str, info: ModelInfo) -> SentSlice | Answer:
     try:
-        return read_slice(file)
+        return read_slice(file, expect_flair=True)
     except OutOfScope as error:
         return Prediction.refused(error.reason, info)
     except Exception as error:

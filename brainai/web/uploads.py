@@ -4,6 +4,7 @@ programs get back."""
 import contextlib
 import functools
 import secrets
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -26,7 +27,8 @@ from brainai.web.limits import (
 )
 
 Upload: TypeAlias = Mapping[str, Any]
-NO_UPLOAD = "Expected an uploaded file: send the file itself."
+SEND = 'send the file itself, from Python as handle_file("slice.png") of gradio_client'
+NO_UPLOAD = f"Expected an uploaded file: {SEND}."
 
 
 def uploaded(upload: Any, limit: int = MAX_SLICE_BYTES) -> str | None:
@@ -42,7 +44,7 @@ def uploaded(upload: Any, limit: int = MAX_SLICE_BYTES) -> str | None:
     if file is None:
         return None
     if not isinstance(file, str) or not is_upload(file):
-        raise DataError(NO_UPLOAD, "no_upload")
+        raise DataError(f"Expected an uploaded file, found {_kind(file)}: {SEND}.", "no_upload")
     if Path(file).is_dir():
         raise DataError("Expected an uploaded file, found a folder.", "no_upload")
     try:
@@ -54,6 +56,15 @@ def uploaded(upload: Any, limit: int = MAX_SLICE_BYTES) -> str | None:
             f"The file has {size / MB:.0f} MB: bring one of at most {limit // MB} MB.", "too_large"
         )
     return file
+
+
+def _kind(file: Any) -> str:
+    """What stands in the place of an upload; never quoted, since it may name a person."""
+    if not isinstance(file, str):
+        return "something else"
+    if file.lower().startswith(("http:", "https:", "data:")):
+        return "an address"
+    return "a path of this server" if Path(file).is_absolute() else "a name"
 
 
 def is_upload(file: str) -> bool:
@@ -145,6 +156,18 @@ def _number(value: Any) -> float | None:
         return None
 
 
+def flag(value: Any, name: str) -> bool:
+    """A switch, also one that a form or a shell sent as text.
+
+    Raises:
+        DataError: it is neither on nor off.
+    """
+    word = str(value).strip().lower()
+    if word in ("true", "1", "yes", "on", "false", "0", "no", "off", "none", ""):
+        return word in ("true", "1", "yes", "on")
+    raise DataError(f"Expected true or false for {name}, found something else.", "bad_request")
+
+
 @contextlib.contextmanager
 def scan_file(uploads: Any) -> Iterator[Path | None]:
     """Where a scan can be read from: the one file sent, or a folder that holds all files of a
@@ -169,9 +192,14 @@ def scan_file(uploads: Any) -> Iterator[Path | None]:
         yield files[0] if files else None
         return
     with tempfile.TemporaryDirectory(prefix="brainai-") as folder:
-        for number, file in enumerate(files):  # names of our own: theirs may occur twice
-            suffix = next((s for s in FILES if file.name.lower().endswith(s)), "")
-            (Path(folder) / f"{number:05d}{suffix}").symlink_to(file)
+        # The header of a scan in two files names the other one, which may be no link.
+        in_two = any(file.name.lower().endswith((".mhd", ".hdr", ".hdr.gz")) for file in files)
+        for number, file in enumerate(files):
+            place = Path(folder) / file.name
+            if place.exists():  # names may occur twice
+                suffix = next((s for s in FILES if file.name.lower().endswith(s)), "")
+                place = Path(folder) / f"{number:05d}{suffix}"
+            shutil.copyfile(file, place) if in_two else place.symlink_to(file)
         yield Path(folder)
 
 
@@ -192,7 +220,7 @@ def refuse_addresses(page: gr.Blocks) -> None:
 
 async def _take_file(take: Callable[..., Any], file: Any) -> Any:
     if str(file).lower().startswith(("http:", "https:")):
-        sentence = "Expected an uploaded file, found an address: send the file itself."
+        sentence = f"Expected an uploaded file, found an address: {SEND}."
         raise gr.Error(sentence, title="no_upload", print_exception=False)
     return await take(file)
 

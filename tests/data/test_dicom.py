@@ -264,3 +264,10 @@ def test_a_place_that_no_scanner_writes_is_none(tmp_path: Path, place: str) -> N
     voxels = brain()[:, :, :4]
     folder = write_series(tmp_path / "series", voxels, t0020_0032=f"0\\-35\\{place}")
     assert len(refusal(folder, "do not say where in the head they lie")) < 300
+
+
+def test_two_pictures_of_one_place_are_no_copies_though_they_share_an_id(tmp_path: Path) -> None:
+    one_id = {"t0008_0018": "1.2.3.1"}
+    folder = write_series(tmp_path / "series", brain(), **one_id)
+    write_series(folder, brain(1), first=50, **one_id)
+    refusal(folder, "found 11 pictures of 6 slices")  # the empty slice is the same in both

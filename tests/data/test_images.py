@@ -1,11 +1,14 @@
 """Every kind of picture becomes the same slice, or one plain sentence."""
 
+import gzip
 import io
 from pathlib import Path
 
 import numpy as np
 import pytest
+from dicom_files import PLANTED, write_series
 from PIL import Image
+from scans import brain
 
 from brainai.data.images import MAX_PIXELS, decode, fit, prepare_slice, restore, stretch, window
 from brainai.errors import DataError, OutOfScope
@@ -91,6 +94,58 @@ def test_what_is_no_slice_gets_one_sentence(source: object, sentence: str) -> No
     with pytest.raises(DataError, match=sentence) as caught:
         decode(source)
     assert str(caught.value).endswith(".")
+
+
+def nifti_head(magic: bytes) -> bytes:
+    return (348).to_bytes(4, "little") + bytes(340) + magic + bytes(4000)
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        (nifti_head(b"n+1\0"), "a NIfTI file, which is not read as a slice: bring it as a scan"),
+        (gzip.compress(nifti_head(b"n+1\0")), "a NIfTI file"),
+        (
+            gzip.compress(nifti_head(b"n+1\0") + np.random.default_rng(0).bytes(9000))[:6000],
+            "a NIfTI file",
+        ),
+        (b"\x1c\2\0\0n+2\0\r\n\x1a\n" + bytes(600), "a NIfTI file"),
+        (
+            nifti_head(b"ni1\0"),
+            "the header of a NIfTI pair, .*: save the scan as one",
+        ),
+        (gzip.compress(b"text"), "a file packed by gzip"),
+        (b"\x1f\x8bno gzip", "a file packed by gzip"),
+        (b"ObjectType = Image\nNDims = 3\n", "a MetaImage file"),
+        (b"PK\3\4" + bytes(100), "a zip file.*bring it as a scan.*if it holds a scan; else unpack"),
+        (b"NRRD0004\n", r"an NRRD file.*save it as NIfTI \(\.nii\.gz\)"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(100), "an HDF5 file.*save the slice as PNG"),
+        (b"\0\0\0\x18ftypheic", "a photo in HEIC"),
+        (b"\0\0\0\x18ftypisom", "a film"),
+        (b"version https://git-lfs.github.com/spec/v1", "a Git LFS pointer"),
+        (b'{"EchoTime": 0.1}', "a JSON file.*bring the scan or picture that it lies beside"),
+    ],
+)
+def test_what_is_known_and_no_picture_is_named_with_where_it_goes(
+    tmp_path: Path, source: bytes, sentence: str
+) -> None:
+    (tmp_path / "slice").write_bytes(source)
+    for given in (source, tmp_path / "slice", str(tmp_path / "slice")):
+        with pytest.raises(DataError, match=f"^This is {sentence}") as caught:
+            decode(given)
+        assert caught.value.code == "unreadable"
+        assert str(tmp_path) not in str(caught.value)
+
+
+def test_a_folder_is_said_to_be_one(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"This is a folder, .*: bring it as a scan"):
+        decode(tmp_path)
+
+
+def test_a_picture_that_breaks_off_is_no_file_of_another_kind() -> None:
+    content = encoded(Image.fromarray(disc().astype(np.uint8)))
+    with pytest.raises(DataError, match="could not be read as a picture: it is damaged"):
+        decode(content[:200])
 
 
 def test_a_missing_file_is_named_without_its_folder(tmp_path: Path) -> None:
@@ -288,3 +343,12 @@ def test_a_signed_slice_whose_background_touches_an_edge_partly_is_left_as_it_is
     pixels[:20] = 0
     windowed = window(pixels)
     assert 0.3 < windowed[0, 0] < 0.7
+
+
+def test_a_dicom_file_is_called_one_where_pictures_alone_are_read(tmp_path: Path) -> None:
+    path = write_series(tmp_path / "series", brain()) / f"{PLANTED[0]}_000.dcm"
+    old = path.read_bytes()[132:]  # as old archives have it, without a mark
+    for source in (path, path.read_bytes(), old):
+        with pytest.raises(DataError, match="This is a DICOM file") as refused:
+            decode(source)
+        assert "damaged" not in str(refused.value)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dicom_files import write_series
 from faults import damage as damage_file
 from faults import every_damage, small_files
 from PIL import Image
@@ -115,6 +116,25 @@ def test_a_person_of_two_sources_is_one_patient(
     assert read_info(out)["joined_persons"] == {
         "TCGA_CS_4942": ["BraTS2021_01476", "TCGA_CS_4942_19970222"]
     }
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are Unicode there")
+def test_names_that_are_no_utf8_are_prepared_and_stay_apart(tmp_path: Path) -> None:
+    for byte in (b"\xe4", b"\xfc"):  # ä and ü in Latin-1
+        name = os.fsdecode(b"M" + byte + b"ller")
+        study = write_brats(tmp_path / "written", f"BraTS2021_000{byte[0]}")
+        series = write_series(tmp_path / "written" / "flair", brain(byte[0]))
+        for path in list(series.iterdir()):
+            path.rename(series / os.fsdecode(byte + path.name.encode()))
+        for written, place in ((study, "brats"), (series, "healthy")):  # ITK writes no such name
+            (tmp_path / place / name).mkdir(parents=True)
+            written.rename(tmp_path / place / name / written.name)
+    arguments = ["--source", "brats", "--root", str(tmp_path / "brats")]
+    arguments += ["--source", "tumor-free", "--root", str(tmp_path / "healthy")]
+    assert main([*arguments, "--out", str(tmp_path / "out"), "--workers", "1"]) == 0
+    records = read_records(tmp_path / "out")
+    assert len({record.patient_id for record in records}) == 4
+    assert len({record.case_id for record in records}) == 4
 
 
 def test_known_pairs_join_persons(raw: Path, tmp_path: Path) -> None:

@@ -38,10 +38,20 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("name", "answer"),
     [("a.nii", True), ("a.NII.GZ", True), ("a.mha", True), ("a.mhd", True), ("a.zip", True),
-     ("a.dcm", True), ("a.png", False), ("a.gz", False), ("", True)],
+     ("a.dcm", False), ("a.png", False), ("a.gz", False), ("", True)],
 )  # fmt: skip
 def test_scans_are_told_from_pictures_by_name(tmp_path: Path, name: str, answer: bool) -> None:
     assert is_scan(tmp_path / name) is answer
+
+
+@pytest.mark.parametrize(
+    ("content", "answer"),
+    [(b"NRRD0004\n", True), (b"\x5c\x01\0\0" + bytes(344), True), (b"%PDF-1.7", True),
+     (b"\x89PNG\r\n\x1a\n", False), (bytes(128) + b"DICM", False), (b"text", False)],
+)  # fmt: skip
+def test_what_is_no_picture_is_told_as_a_scan(tmp_path: Path, content: bytes, answer: bool) -> None:
+    (tmp_path / "IM0001").write_bytes(content)
+    assert is_scan(tmp_path / "IM0001") is answer
 
 
 def test_a_zip_file_gives_what_its_folder_gives_and_leaves_nothing(
@@ -107,10 +117,81 @@ def test_a_locked_zip_file_is_refused(tmp_path: Path) -> None:
         read_scan(archive)
 
 
-def test_a_zip_file_of_nifti_says_to_bring_the_file(tmp_path: Path) -> None:
-    write_scan(tmp_path / "series" / "a.nii.gz", brain())
-    with pytest.raises(DataError, match="Bring the one file itself"):
-        read_scan(pack(tmp_path / "a.zip", tmp_path / "series"))
+def packed_or_not(folder: Path) -> tuple[Path, Path]:
+    return folder, pack(folder.parent / f"{folder.name}.zip", folder)
+
+
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.mha", "Müller 1.mhd", "a.hdr"])
+def test_the_only_scan_of_a_folder_or_a_zip_file_is_read(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "dcm2niix"
+    write_scan(folder / name, brain())
+    for other in ("a.json", ".DS_Store", f"._{name}", "README"):
+        (folder / other).write_bytes(b"{}")
+    for place in packed_or_not(folder):
+        volume = read_scan(place, "FLAIR", expect_flair=True, allow_companion=False)
+        np.testing.assert_array_equal(volume.voxels, brain())
+        assert volume.note == ""
+
+
+def test_of_several_scans_the_one_that_says_flair_is_taken_where_flair_is_expected(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "BraTS20_Training_001"
+    for seed, name in enumerate(("flair", "seg", "t1ce", "t2")):
+        write_scan(folder / f"BraTS20_Training_001_{name}.nii.gz", brain(seed))
+    for place in packed_or_not(folder):
+        volume = read_scan(place, "FLAIR", expect_flair=True)
+        np.testing.assert_array_equal(volume.voxels, brain(0))
+        assert volume.note == "Took the one of 4 scans whose name says FLAIR."
+        with pytest.raises(DataError, match=r"found 4 NIfTI .*_flair\.nii\.gz, .*_t2\.nii\.gz\."):
+            read_scan(place, "T2")
+
+
+def test_two_scans_that_say_flair_are_named(tmp_path: Path) -> None:
+    for name in ("sub-01_FLAIR.nii.gz", "sub-02_FLAIR.nii.gz"):
+        write_scan(tmp_path / "bids" / name, brain())
+    with pytest.raises(DataError, match=r"sub-01_FLAIR\.nii\.gz, sub-02_FLAIR\.nii\.gz"):
+        read_scan(tmp_path / "bids", "FLAIR", expect_flair=True)
+
+
+def test_a_series_goes_before_the_nifti_that_was_made_of_it(tmp_path: Path) -> None:
+    folder = write_series(tmp_path / "series", brain())
+    write_scan(folder / "flair.nii.gz", brain(1))
+    np.testing.assert_array_equal(read_scan(folder).voxels, brain())
+
+
+def test_two_files_of_one_name_in_a_zip_file_are_both_unpacked(tmp_path: Path) -> None:
+    folder = write_series(tmp_path / "series", brain())
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for path in folder.iterdir():
+            archive.write(path, "series/IM")
+    np.testing.assert_array_equal(read_scan(tmp_path / "a.zip").voxels, brain())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are Unicode there")
+@pytest.mark.parametrize("kind", ["nifti", "metaimage", "series", "zip"])
+def test_a_name_that_is_no_utf8_is_read(tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / os.fsdecode(b"M\xfcller")
+    folder.mkdir()
+    if kind == "series":
+        for path in write_series(tmp_path / "series", brain()).iterdir():
+            path.rename(folder / path.name)
+        place = folder
+    elif kind == "zip":
+        place = pack(tmp_path / "a.zip", write_series(tmp_path / "series", brain()))
+        place = place.rename(folder / os.fsdecode(b"\xe4.zip"))
+    else:
+        written = write_scan(tmp_path / {"nifti": "a.nii", "metaimage": "a.mha"}[kind], brain())
+        place = written.rename(folder / os.fsdecode(b"\xe4" + written.suffix.encode()))
+    np.testing.assert_array_equal(read_scan(place, "FLAIR").voxels, brain())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are Unicode there")
+def test_a_data_file_in_latin_1_is_found_by_its_header(tmp_path: Path) -> None:
+    header = write_scan(tmp_path / "a.mhd", brain())
+    (tmp_path / "a.raw").rename(tmp_path / os.fsdecode(b"M\xfcller.raw"))
+    header.write_bytes(header.read_bytes().replace(b"a.raw", b"M\xfcller.raw"))
+    np.testing.assert_array_equal(read_scan(header).voxels, brain())
 
 
 @pytest.mark.parametrize("name", ["PLANTED.nii.gz", "PLANTED.mha", "PLANTED.txt", "PLANTED.dcm"])

@@ -1,7 +1,9 @@
 """Layouts and names of every release become the same cases."""
 
+import shutil
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
@@ -130,6 +132,7 @@ def test_person_and_site_from_names(name: str, person: str, site: str) -> None:
     [
         ("BraTS2021_00000", False, [1, 2, 4]),
         ("BraTS-GLI-02062-100", True, [1, 2, 3]),  # 4 is the resection cavity
+        ("BraTS-GLI-00006-001", True, [1, 2, 3]),
         ("BraTS-PED-00001-000", True, [1, 2, 3, 4]),
     ],
 )
@@ -138,7 +141,7 @@ def test_whole_tumour_by_the_table_of_the_release(
 ) -> None:
     release = release_of(name, dashed)
     case = Case("a", "brats", "unknown", ("a",), tmp_path, (), release)
-    values = np.array([0, *release.tumor, *release.other])
+    values = np.array(release.known(release.tumor))
     assert values[whole_tumor(values, case, tmp_path)].tolist() == tumor
 
 
@@ -149,6 +152,146 @@ def test_a_label_that_the_release_does_not_know_is_refused(
     write_brats(tmp_path, name, labels(1, label))
     with pytest.raises(DataError, match=rf"_seg\.nii\.gz: expected the labels .*found \[{label}\]"):
         read_study(only_case("brats", tmp_path))
+
+
+def dashed(root: Path, name: str, *values: int) -> Path:
+    """A study as BraTS 2023 names it, with these labels of 4 voxels each."""
+    write_scan(root / name / f"{name}-t2f.nii.gz", brain(0))
+    write_scan(root / name / f"{name}-seg.nii.gz", labels(*values))
+    return root
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "tumor_voxels"),
+    [
+        ("BraTS-GLI-00006-000", (1, 2, 3), 12),
+        ("BraTS-GLI-00006-000", (2,), 4),
+        ("BraTS-GLI-00006-100", (1, 2, 4), 8),  # a cavity, and no enhancing tumour is left
+        ("BraTS-MET-00006-000", (1, 2, 3, 4), 12),
+    ],
+)
+def test_labels_that_fit_the_name_count_as_its_release_says(
+    tmp_path: Path, name: str, values: tuple[int, ...], tumor_voxels: int
+) -> None:
+    study = read_study(only_case("brats", dashed(tmp_path, name, *values)))
+    assert study.masks.sum() == tumor_voxels
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("BraTS-GLI-00006-000", (1, 2, 4)),
+        ("BraTS-GLI-00006-000", (4,)),
+        ("BraTS-GLI-00006", (1, 2, 4)),
+        ("BraTS-MET-00006-000", (2, 4)),
+        ("study", (1, 2, 4)),
+    ],
+)
+def test_labels_of_2017_under_a_name_of_2023_are_refused(
+    tmp_path: Path, name: str, values: tuple[int, ...]
+) -> None:
+    case = only_case("brats", dashed(tmp_path, name, *values))
+    with pytest.raises(DataError, match=r" 2, 3\), found \[4\] .*may be those of BraTS 2017"):
+        read_study(case)
+
+
+def write_decathlon(root: Path, order: tuple[int, ...] = (0, 9, 1, 2)) -> Path:
+    """Task01_BrainTumour with one case for training, FLAIR, T1, T1c and T2 by number."""
+    task = root / "Task01_BrainTumour"
+    for folder in ("imagesTr", "labelsTr", "imagesTs"):
+        (task / folder).mkdir(parents=True)
+        (task / folder / "._BRATS_001.nii.gz").write_bytes(b"of macOS")
+    turned = np.diag([-1.0, -1.0, 1.0, 1.0])  # stored as LPS
+    four = nib.Nifti1Image(np.stack([brain(number) for number in order], -1), turned)
+    nib.save(four, task / "imagesTr" / "BRATS_001.nii.gz")
+    nib.save(four, task / "imagesTs" / "BRATS_485.nii.gz")
+    nib.save(nib.Nifti1Image(labels(1, 2, 3), turned), task / "labelsTr" / "BRATS_001.nii.gz")
+    return task
+
+
+def test_the_decathlon_has_four_sequences_in_one_file(tmp_path: Path) -> None:
+    write_decathlon(tmp_path)
+    case = only_case("brats", tmp_path)
+    study = read_study(case)
+    assert (case.case_id, study.modalities) == ("BRATS_001", ("flair", "t1c", "t2"))
+    for number, sequence in enumerate(study.sequences):
+        np.testing.assert_array_equal(sequence.transpose(2, 1, 0), brain(number))
+    assert study.masks.sum() == 12
+
+
+def test_a_decathlon_case_with_fewer_volumes_is_refused(tmp_path: Path) -> None:
+    write_decathlon(tmp_path, order=(0, 9, 1))
+    with pytest.raises(DataError, match=r"expected 4 volumes in one file, found 3"):
+        read_study(only_case("brats", tmp_path))
+
+
+def test_folders_that_have_the_names_of_files_are_read_as_those(tmp_path: Path) -> None:
+    name = "BraTS2021_00000"
+    for ending, inner, voxels in (
+        ("flair", "00000057_brain_flair", brain(0)),
+        ("t1", "00000057_brain_t1", brain(9)),
+        ("t1ce", "00000057_brain_t1ce", brain(1)),
+        ("t2", "00000057_brain_t2", brain(2)),
+        ("seg", "00000057_final_seg", labels(1, 2, 4)),
+    ):
+        write_scan(tmp_path / name / f"{name}_{ending}.nii" / f"{inner}.nii", voxels)
+    case = only_case("brats", tmp_path)
+    study = read_study(case)
+    assert (case.case_id, case.release, study.masks.sum()) == (name, BRATS_2017, 12)
+    assert study.modalities == ("flair", "t1c", "t2")
+    np.testing.assert_array_equal(study.sequences[1].transpose(2, 1, 0), brain(1))
+
+
+def test_such_a_folder_without_a_scan_or_with_two_is_told(tmp_path: Path) -> None:
+    folder = write_brats(tmp_path, "BraTS2021_00001")
+    t2 = folder / "BraTS2021_00001_t2.nii.gz"
+    t2.unlink()
+    t2.mkdir()
+    with pytest.raises(DataError, match=r"_t2\.nii\.gz: expected a file, found a folder with no"):
+        read_study(only_case("brats", tmp_path))
+    for number in (1, 2):
+        write_scan(t2 / f"{number}.nii", brain(2))
+    with pytest.raises(DataError, match=r"expected one file of t2, found 1\.nii, 2\.nii"):
+        read_study(only_case("brats", tmp_path))
+
+
+def test_equal_copies_count_once(tmp_path: Path) -> None:
+    write_lgg(tmp_path / "kaggle_3m", "TCGA_CS_4941_19960909")
+    copy = tmp_path / "lgg-mri-segmentation" / "kaggle_3m"
+    shutil.copytree(tmp_path / "kaggle_3m", copy)
+    (tmp_path / "__MACOSX" / "kaggle_3m" / "TCGA_CS_4941_19960909").mkdir(parents=True)
+    case = only_case("lgg", tmp_path)
+    assert case.folder == tmp_path / "kaggle_3m" / "TCGA_CS_4941_19960909"
+    picture = copy / case.case_id / f"{case.case_id}_2.tif"
+    changed = np.asarray(Image.open(picture)).copy()
+    changed[16, 16] += 1
+    Image.fromarray(changed).save(picture)
+    with pytest.raises(DataError, match=f"the first in {case.folder} and {copy / case.case_id}"):
+        check_unique(find_cases("lgg", tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "sentence"),
+    [
+        (
+            "brats",
+            "data/volume_1_slice_0.h5",
+            r"holds \.h5 files \(1\): scaled slices.*BraTS2020_Train",
+        ),
+        ("brats", "BraTS2021_Training_Data.tar", r"holds packed files \(1\): unpack them first"),
+        ("lgg", "archive.zip", r"holds packed files \(1\): unpack them first"),
+        ("lgg", "cvind.mat", r"Most of its 1 files are \.mat"),
+        ("lgg", "BraTS2021_00000/BraTS2021_00000_flair.nii", "looks like --source brats"),
+        ("brats", "TCGA_CS_4941_19960909/TCGA_CS_4941_19960909_1.tif", "looks like --source lgg"),
+    ],
+)
+def test_a_folder_without_cases_is_said_to_hold_what_it_holds(
+    tmp_path: Path, source: str, name: str, sentence: str
+) -> None:
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(DataError, match=rf"found no case of the source '{source}'.*{sentence}"):
+        find_cases(source, tmp_path)
 
 
 def test_a_flipped_header_gives_the_same_study(tmp_path: Path) -> None:
@@ -299,8 +442,8 @@ def test_equal_pixels_share_a_name(tmp_path: Path) -> None:
 
 
 def test_cases_of_one_name_take_their_parent_or_are_refused(tmp_path: Path) -> None:
-    for parent in ("HGG", "LGG"):
-        write_brats(tmp_path / parent, "study_1")
+    for parent, label in (("HGG", 1), ("LGG", 2)):
+        write_brats(tmp_path / parent, "study_1", labels(label))
     assert [case.case_id for case in find_cases("brats", tmp_path)] == [
         "HGG_study_1",
         "LGG_study_1",

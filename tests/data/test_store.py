@@ -1,5 +1,6 @@
 """The decoded store: made once, the same for all, and never held in memory."""
 
+import errno
 import json
 import os
 import subprocess
@@ -98,6 +99,70 @@ def test_a_full_disk_leaves_no_store(tmp_path: Path) -> None:
     with small_files(10_000), pytest.raises(StorageError, match="cannot be written"):
         open_store(folder, 32, progress=False)
     assert [path.suffix for path in (folder / ".store").iterdir()] == [".lock"]
+
+
+@pytest.fixture
+def read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A dataset folder in which nothing may be written, as root neither."""
+    folder = write_dataset(tmp_path / "data")
+    forbid_writing(monkeypatch, folder)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return folder
+
+
+def forbid_writing(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    make = Path.mkdir
+
+    def mkdir(path: Path, *given: object, **named: object) -> None:
+        if folder in path.parents:
+            raise OSError(errno.EROFS, "Read-only file system", str(path))
+        make(path, *given, **named)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+
+
+def test_a_data_set_that_cannot_be_written_to_has_its_store_in_the_users_cache(
+    read_only: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    store = open_store(read_only, 32, progress=False)
+    path = next((tmp_path / "cache" / "brainai" / "stores").rglob("*.npy"))
+    assert Path(store.planes.filename) == path
+    assert f"cannot be written to: its decoded slices go to {path}" in capsys.readouterr().err
+    made = path.stat().st_mtime_ns
+    open_store(read_only, 32, progress=False)
+    assert path.stat().st_mtime_ns == made
+    assert capsys.readouterr().err == ""
+    assert not (read_only / ".store").exists()
+
+
+def test_two_data_sets_never_share_a_store_there(
+    read_only: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_store(read_only, 32, progress=False)
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    other = write_dataset(tmp_path / "other")  # of the same content hash, as made by hand
+    Image.fromarray(np.full((48, 48), 9, np.uint8)).save(other / read_records(other)[0].file_name)
+    forbid_writing(monkeypatch, other)
+    assert open_store(other, 32, progress=False).planes[0, 0].max() == 0
+
+
+def test_a_store_beside_the_data_is_used_where_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_dataset(tmp_path / "data")
+    open_store(folder, 32, progress=False)
+    forbid_writing(monkeypatch, folder)
+    store = open_store(folder, 32, progress=False)
+    assert Path(store.planes.filename).parent == folder / ".store"
+
+
+def test_where_no_cache_can_be_written_either_both_places_are_named(
+    read_only: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forbid_writing(monkeypatch, tmp_path)
+    with pytest.raises(StorageError, match=r"data.*cannot be written to, nor can .*cache.*XDG"):
+        open_store(read_only, 32, progress=False)
 
 
 @pytest.mark.distributed

@@ -87,7 +87,7 @@ def test_an_undefined_figure_is_null_in_json_and_a_dash_in_text(tmp_path, make_s
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["all"]["figures"]["auroc"]["value"] is None
     assert report["all"]["figures"]["auroc"]["undefined_resamples"] == 2000
-    assert "| AUROC of slices | – | – to – | 2 | 2 |" in (tmp_path / "report.md").read_text()
+    assert "| AUROC of slices | n/a | n/a to n/a | 2 | 2 |" in (tmp_path / "report.md").read_text()
 
 
 def test_figures_of_masks_are_left_out_where_none_was_scored(make_scores):
@@ -160,7 +160,9 @@ def test_calibration_is_told_before_and_after(tmp_path, make_scores):
     before = report["before_calibration"]["all"]
     assert (before["ece"]["value"], before["brier"]["value"]) == (0.25, 0.3125)
     assert report["all"]["figures"]["ece"]["value"] == 0
-    assert "| all | 0.250 (– to –) | 0.000 (– to –) |" in (tmp_path / "report.md").read_text()
+    assert (
+        "| all | 0.250 (n/a to n/a) | 0.000 (n/a to n/a) |" in (tmp_path / "report.md").read_text()
+    )
 
 
 def test_sensitivity_is_told_by_size_of_tumour(make_scores):
@@ -214,8 +216,10 @@ def test_figures_at_other_thresholds_stand_beside_the_operating_point(tmp_path, 
     assert half["all"]["specificity"]["value"] == 1
     assert youden["lgg"]["specificity"]["value"] == 0.5
     text = (tmp_path / "report.md").read_text()
-    assert "| 0.200, operating point | all | 0.800 (– to –) | 1.000 (– to –) | 0.500" in text
-    assert "| 0.350, Youden point | lgg | 0.500 (– to –) | 0.500 (– to –) | 0.500" in text
+    assert (
+        "| 0.200, operating point | all | 0.800 (n/a to n/a) | 1.000 (n/a to n/a) | 0.500" in text
+    )
+    assert "| 0.350, Youden point | lgg | 0.500 (n/a to n/a) | 0.500 (n/a to n/a) | 0.500" in text
 
 
 def outcome(value: float | None, low: float | None = None, high: float | None = None) -> dict:
@@ -227,23 +231,24 @@ def outcome(value: float | None, low: float | None = None, high: float | None = 
 
 
 POINT = "sensitivity of at least 95 % on validation patients"
+SENSITIVITY = f"{POINT}; sensitivity"
 
 
 @pytest.mark.parametrize(
     ("point", "report", "words"),
     [
         (POINT, None, POINT),
-        (POINT, outcome(0.874, 0.7597, 0.9574), f"{POINT}; 87 % (76 to 96) on test patients"),
-        (POINT, outcome(0.5), f"{POINT}; 50 % on test patients"),
+        (POINT, outcome(0.874, 0.7597, 0.9574), f"{SENSITIVITY} 87 % (76 to 96) on test patients"),
+        (POINT, outcome(0.5), f"{SENSITIVITY} 50 % on test patients"),
         (POINT, outcome(None), POINT),  # no tumour on `test`
         ("best Dice (F1) on validation patients", outcome(0.9, 0.8, 0.96),
-         "best Dice (F1) on validation patients; 45 % (40 to 48) on test patients"),
+         "best Dice (F1) on validation patients; Dice 45 % (40 to 48) on test patients"),
         (POINT, outcome(0.5) | {"about": {"split": "valid"}}, POINT),
         (POINT, outcome(0.5) | {"about": {"split": "test", "modalities": "flair+t1c"}}, POINT),
         ("probability of one half; nothing was fitted", outcome(0.5),
          "probability of one half; nothing was fitted"),
         ("sensitivity of at least 95% on held-out patients", outcome(0.5),  # as format 1 has it
-         "sensitivity of at least 95% on validation patients; 50 % on test patients"),
+         "sensitivity of at least 95% on validation patients; sensitivity 50 % on test patients"),
     ],
 )  # fmt: skip
 def test_what_the_threshold_was_chosen_for_stands_beside_what_it_gave(point, report, words):
@@ -253,7 +258,7 @@ def test_what_the_threshold_was_chosen_for_stands_beside_what_it_gave(point, rep
 def test_the_report_tells_its_own_sensitivity_beside_the_one_wanted(tmp_path, make_scores):
     scores = make_scores([1, 1, 1, 1, 0], [0.9, 0.9, 0.9, 0.1, 0.1])
     write_report(tmp_path, scores, threshold=0.5, about=ABOUT | {"operating_point": POINT})
-    assert f"on: {POINT}; 75 % on test patients." in (tmp_path / "report.md").read_text()
+    assert f"on: {SENSITIVITY} 75 % on test patients." in (tmp_path / "report.md").read_text()
 
 
 def test_a_patient_of_two_sources_is_told(make_scores):

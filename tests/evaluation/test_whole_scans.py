@@ -187,6 +187,6 @@ def test_scans_are_counted_by_source(measured: dict) -> None:
 def test_scans_are_told_in_words(measured: dict) -> None:
     assert scan_line(measured["groups"]["all"]) == "scans: found 1 of 2, wrongly called 1 of 2"
     words = scan_section({"scans": measured})
-    assert "| lgg | 1 of 2 | 0.400 | 0 of 0 | – |" in words
-    assert "| tumor-free | 0 of 0 | – | 1 of 2 | 0.600 |" in words
+    assert "| lgg | 1 of 2 | 0.400 | 0 of 0 | n/a |" in words
+    assert "| tumor-free | 0 of 0 | n/a | 1 of 2 | 0.600 |" in words
     assert scan_section({}) == ""  # an older report

@@ -85,12 +85,15 @@ def _item(elements: Elements, syntax: Syntax) -> bytes:
     return struct.pack(syntax.order + "HHI", 0xFFFE, ITEM, length) + body + end
 
 
-def file_bytes(elements: Elements, name: str = "explicit", undefined: bool = False) -> bytes:
-    """A file in one of `SYNTAXES`; pixels of the packed ones must already be fragments."""
+def file_bytes(
+    elements: Elements, name: str = "explicit", undefined: bool = False, kind: str = MR
+) -> bytes:
+    """A file in one of `SYNTAXES`, whose head calls it of a kind (its SOP class); pixels of the
+    packed ones must already be fragments."""
     meta_syntax = Syntax()
     meta = [
         Element(2, 1, "OB", b"\0\1"),
-        Element(2, 2, "UI", MR.encode()),
+        Element(2, 2, "UI", kind.encode()),
         Element(2, 3, "UI", b"1.2.3.4"),
         Element(2, 0x10, "UI", SYNTAXES[name].encode()),
         Element(2, 0x12, "UI", b"1.2.3"),

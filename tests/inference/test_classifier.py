@@ -233,7 +233,7 @@ def test_load_gives_the_networks_own_scores(model_folder):
 
 
 @pytest.mark.parametrize(
-    ("of", "words"), [("these", "; 50 % (25 to 75) on test patients"), ("others", "")]
+    ("of", "words"), [("these", "; sensitivity 50 % (25 to 75) on test patients"), ("others", "")]
 )
 def test_load_tells_what_the_operating_point_gave_in_a_report_of_these_weights(tmp_path, of, words):
     point = "sensitivity of at least 95 % on validation patients"

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from dicom_files import PLANTED, write_series
 
-from brainai.data import volumes as volumes_module
 from brainai.data.volumes import Volume
 from brainai.errors import DataError, OutOfScope
 from brainai.inference.classifier import Classifier
@@ -108,6 +107,18 @@ def test_a_saved_mask_lies_over_the_file_it_came_from(
     assert mask.get_data_dtype() == np.uint8
     np.testing.assert_array_equal(np.asarray(mask.dataobj) == 1, np.asarray(scan.dataobj) == 300)
     assert answer.volume_ml == pytest.approx(1.5, abs=1e-5)
+
+
+def test_a_dicom_series_gets_its_mask_as_a_dicom_seg(tmp_path: Path, classifier) -> None:
+    pydicom = pytest.importorskip("pydicom")
+    pytest.importorskip("highdicom")
+    frame = {"t0020_0052": "1.2.3.50"}
+    folder = write_series(tmp_path / "series", head(), description="FLAIR", **frame)
+    answer = classifier.predict_scan(folder)
+    answer.save_dicom_seg(tmp_path / "mask.dcm", folder)
+    found = pydicom.dcmread(tmp_path / "mask.dcm")
+    assert found.pixel_array.sum() == 300  # 2 × 80 of the block and 7 × 20 of the spot
+    assert found.NumberOfFrames == 7
 
 
 def test_a_dicom_series_gives_the_answer_of_the_same_nifti(tmp_path: Path, plain) -> None:
@@ -245,7 +256,7 @@ def test_a_scan_without_a_head_is_refused(classifier) -> None:
 def test_a_refusal_names_the_sequence_and_not_the_file(tmp_path: Path, classifier) -> None:
     path = tmp_path / f"{PLANTED[0]}.nii.gz"
     path.write_bytes(b"broken")
-    with pytest.raises(DataError, match="T2: expected a whole scan file") as caught:
+    with pytest.raises(DataError, match="T2: expected a NIfTI file, found one") as caught:
         classifier.predict_scan(volume(), t2=path)
     assert PLANTED[0] not in str(caught.value)
 
@@ -301,13 +312,14 @@ def test_no_text_of_a_header_reaches_what_is_written(tmp_path: Path, classifier)
 def test_a_mask_that_breaks_off_leaves_the_old_one_and_nothing_else(
     tmp_path: Path, classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def break_off(image, name: str, **options) -> None:
-        Path(name).write_bytes(b"half")
-        raise RuntimeError("disk full")
+    def break_off(path: Path, content: bytes) -> None:
+        with path.open("wb") as file:
+            file.write(content[:10])
+        raise OSError("disk full")
 
     (tmp_path / "mask.nii.gz").write_bytes(b"old")
     answer = classifier.predict_scan(volume())
-    monkeypatch.setattr(volumes_module.sitk, "WriteImage", break_off)
+    monkeypatch.setattr(Path, "write_bytes", break_off)
     with pytest.raises(DataError, match="expected a place to write"):
         answer.save_mask(tmp_path / "mask.nii.gz")
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"mask.nii.gz": b"old"}

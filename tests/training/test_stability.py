@@ -42,7 +42,7 @@ def test_the_table_names_every_number(model_folder, dataset_folder, capsys) -> N
         low, high = map(float, span.split(" to "))
         assert low <= high
         assert float(value) == float(value)
-        assert of_sources == "– |"  # there is one alone
+        assert of_sources == "n/a |"  # there is one alone
 
 
 def test_too_few_patients_are_one_sentence(model_folder, tmp_path, capsys) -> None:

@@ -4,13 +4,14 @@ import io
 
 import numpy as np
 import pytest
+from formats.dicom_parts import named, one_file
 from PIL import Image
 from toy_answers import known_slice
 from toy_heads import head
 
 from brainai import Classifier
 from brainai.data.images import prepare_slice
-from brainai.errors import DataError
+from brainai.errors import DataError, OutOfScope
 from brainai.web import reading
 from brainai.web.jobs import Jobs
 from brainai.web.reading import (
@@ -33,6 +34,14 @@ def test_a_slice_is_read_as_it_was_stored(save):
     assert found.size == pixels.shape
     assert found.pixels.dtype == np.float32
     np.testing.assert_array_equal(found.pixels, pixels)
+
+
+def test_a_dicom_file_is_a_slice_and_its_header_is_asked_where_flair_is_expected(tmp_path):
+    file = str(one_file(tmp_path / "IM0001", named("AX", echo="9")))
+    assert read_slice(file).pixels.shape == (40, 36)
+    assert copy_for_browser(file).startswith(b"\x89PNG")
+    with pytest.raises(OutOfScope, match="an echo time as short as in T1"):
+        read_slice(file, expect_flair=True)
 
 
 def test_a_large_slice_is_reduced_and_knows_its_size(save, monkeypatch):

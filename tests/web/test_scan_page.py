@@ -170,7 +170,7 @@ def test_a_file_that_is_no_scan_gets_a_sentence(visit, tmp_path):
     page = visit("Scan")
     page.set_input_files(FILES, tmp_path / "flair.nii")
     card = page.wait_for_selector("#scan-answer .card.refused").inner_text()
-    assert "expected a whole scan file, found a damaged one" in card
+    assert "found one that does not begin with a NIfTI header" in card
     assert str(tmp_path) not in page.content()
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from brainai.errors import DataError
-from brainai.web.uploads import offer, pixel_size, scan_file, uploaded, uploaded_slices
+from brainai.web.uploads import flag, offer, pixel_size, scan_file, uploaded, uploaded_slices
 
 
 def sent(folder: Path, name: str, size: int = 10) -> dict:
@@ -27,6 +27,25 @@ def test_only_files_in_the_folder_of_uploads_are_uploads(uploads, name):
     with pytest.raises(DataError, match="Expected an uploaded file") as caught:
         uploaded({"path": str(uploads.parent / name)})
     assert caught.value.code == "no_upload"
+
+
+@pytest.mark.parametrize(
+    ("upload", "found"),
+    [
+        ("slice.png", "a name"),
+        ("/home/anna/slice.png", "a path of this server"),
+        ("https://example.org/slice.png", "an address"),
+        ("data:image/png;base64,iVBORw0KGgo=", "an address"),
+        (5, "something else"),
+    ],
+)
+def test_what_stands_for_a_file_is_named_with_the_way_to_send_one(uploads, upload, found):
+    with pytest.raises(DataError) as caught:
+        uploaded(upload)
+    assert str(caught.value) == (
+        f"Expected an uploaded file, found {found}: send the file itself, from Python as "
+        'handle_file("slice.png") of gradio_client.'
+    )
 
 
 @pytest.mark.parametrize("upload", [5, {"path": 5}, {"path": ["a"]}, ["a"], True])
@@ -92,6 +111,13 @@ def test_files_of_a_series_may_have_one_name(uploads):
         assert len(list(folder.iterdir())) == 2
 
 
+def test_a_header_and_its_data_file_keep_their_names_and_are_no_links(uploads):
+    (uploads / "beside").mkdir()
+    with scan_file([sent(uploads, "a.mhd"), sent(uploads / "beside", "a.raw")]) as folder:
+        assert sorted(file.name for file in folder.iterdir()) == ["a.mhd", "a.raw"]
+        assert not any(file.is_symlink() for file in folder.iterdir())
+
+
 def test_files_of_a_series_are_limited_together(uploads, monkeypatch):
     monkeypatch.setattr("brainai.web.uploads.MAX_SCAN_BYTES", 2**20)
     files = [sent(uploads, f"half{n}.dcm", size=2**19 + 1) for n in range(2)]
@@ -111,6 +137,20 @@ def test_a_pixel_of_no_possible_size_is_refused(size):
     with pytest.raises(DataError, match="Expected pixels of 0") as caught:
         pixel_size(size)
     assert caught.value.code == "bad_pixel_size"
+
+
+@pytest.mark.parametrize(
+    ("value", "on"),
+    [(True, True), ("true", True), (" True ", True), (1, True), ("1", True),
+     (False, False), ("false", False), ("0", False), (0, False), ("", False), (None, False)],
+)  # fmt: skip
+def test_a_switch_may_be_text(value, on):
+    assert flag(value, "masks") is on
+
+
+def test_a_switch_that_is_neither_on_nor_off_is_refused_and_not_quoted():
+    with pytest.raises(DataError, match="Expected true or false for masks, found something else"):
+        flag("Anna", "masks")
 
 
 def test_a_refused_pixel_size_is_not_quoted():

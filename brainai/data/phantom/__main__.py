@@ -4,12 +4,14 @@ import argparse
 import sys
 from pathlib import Path
 
+from brainai.console import print_anywhere
 from brainai.data import phantom
 from brainai.errors import BrainAIError
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; gives the exit status, 2 where the user can mend what went wrong."""
+    print_anywhere()
     parser = argparse.ArgumentParser(prog="python -m brainai.data.phantom", description=__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--out", type=Path, help="write studies into this folder, as BraTS 2021 does")

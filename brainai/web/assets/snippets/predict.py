@@ -1,6 +1,6 @@
 import ssl
 
-from gradio_client import Client, handle_file  # pip install gradio_client
+from gradio_client import Client, handle_file  # pip install "gradio_client>=2"
 from gradio_client.exceptions import AppError
 
 # Make one client and keep it; certificates read once save a tenth of a second at every call.

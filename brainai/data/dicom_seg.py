@@ -1,0 +1,200 @@
+"""A mask → a DICOM SEG that lies over the series it was drawn on, in OHIF, 3D Slicer or a PACS.
+
+highdicom writes it, and pydicom reads what the SEG must repeat of the series. Both are optional.
+"""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from nibabel.orientations import io_orientation
+
+from brainai import __version__
+from brainai.data.dicom import Series, choose_series
+from brainai.data.file_names import readable_names
+from brainai.data.packed import unpack
+from brainai.data.scans import MAX_FILES, MAX_UNPACKED_BYTES
+from brainai.data.volumes import GRID_TOLERANCE_MM, Grid, oriented
+from brainai.data.voxels import Stored
+from brainai.errors import DataError
+
+CALLED = "The DICOM series"
+SERIES_NAME = "BrainAI outline: research only, not for diagnosis"  # 64 characters at most, each
+CONTENT = "Tumour outline for research and teaching, not for diagnosis"
+SEGMENT = "Tumour, estimated by BrainAI (research only)"
+REFERRED = (
+    "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "SOPClassUID", "SOPInstanceUID",
+)  # fmt: skip
+MAY_BE_EMPTY = (  # in a SEG too, but there they must stand
+    "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID",
+    "StudyDate", "StudyTime",
+)  # fmt: skip
+SERIES_NUMBERS = 1000  # the SEG's series number lies this far above that of the series
+
+
+def write_dicom_seg(path: Path, mask: np.ndarray, grid: Grid, series: Path) -> None:
+    """Write a mask as a binary DICOM SEG of one segment; the file appears whole or not at all.
+
+    It refers to the slices of the series, stands in their study, and so repeats what their headers
+    say of the patient.
+
+    Args:
+        mask: `[X, Y, Z]` bool in LPS, of the grid's shape.
+        grid: of the volume that was read from the series.
+        series: the folder of the series or a zip file of it, as it was judged.
+    Raises:
+        DataError: highdicom is not installed, the series is another or lacks what a SEG refers to,
+            or there is no place to write to.
+    """
+    with _files(series) as files, readable_names(files) as readable:
+        chosen = choose_series(readable, CALLED, expect_flair=True)
+        _check_place(chosen, grid)
+        segmentation = _segmentation(_sources(chosen), _planes(mask, chosen))
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        segmentation.save_as(partial)
+        os.replace(partial, path)
+    except OSError as error:
+        raise DataError(f"{path}: expected a place to write the mask to, found none.") from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _files(series: Path) -> Iterator[list[Path]]:
+    """The files of a folder or of a zip file, for as long as they are needed."""
+    if series.is_dir():
+        yield sorted(path for path in series.rglob("*") if path.is_file())
+    elif series.is_file() and series.name.lower().endswith(".zip"):
+        with tempfile.TemporaryDirectory(prefix="brainai-") as folder:
+            unpack(series, Path(folder), CALLED, MAX_FILES, MAX_UNPACKED_BYTES)
+            yield sorted(path for path in Path(folder).rglob("*") if path.is_file())
+    else:
+        raise DataError(
+            f"{series}: expected the folder or the zip file of the DICOM series that was judged, "
+            "found neither. For other scans, write the mask with save_mask."
+        )
+
+
+def _check_place(chosen: Series, grid: Grid) -> None:
+    """Raises DataError where the series lies elsewhere than what was judged."""
+    shape = (*chosen.slices[0].shape, len(chosen.slices))
+    found = oriented(Stored(np.broadcast_to(False, shape), chosen.affine, ""), CALLED).grid
+    if found.shape != grid.shape or not all(
+        np.allclose(mine, theirs, rtol=0, atol=GRID_TOLERANCE_MM)
+        for mine, theirs in (
+            (found.spacing_mm, grid.spacing_mm),
+            (found.origin_mm, grid.origin_mm),
+            (found.direction, grid.direction),
+        )
+    ):
+        raise DataError(
+            f"{CALLED}: expected the one that was judged, found one of another place or size. Name "
+            "the folder that was given to predict_scan."
+        )
+
+
+def _planes(mask: np.ndarray, chosen: Series) -> np.ndarray:
+    """The mask as the slices of the series lie: `[Z, H, W]` bool. Undoes `oriented`."""
+    turn = io_orientation(chosen.affine)
+    stored = mask.transpose(turn[:, 0].astype(int))
+    stored = np.flip(stored, [axis for axis in range(3) if turn[axis, 1] < 0])
+    return np.ascontiguousarray(stored.transpose(2, 1, 0))
+
+
+def _sources(chosen: Series) -> list[Any]:
+    """The headers of the slices, `pydicom.Dataset`, with what must stand in them.
+
+    Raises:
+        DataError: pydicom is not installed, or they lack what a SEG refers to.
+    """
+    try:
+        import pydicom  # noqa: PLC0415 -- an optional package, for this alone
+    except ImportError as error:
+        raise _missing_package() from error
+    sources = [
+        pydicom.dcmread(found.path, stop_before_pixels=True, force=True) for found in chosen.slices
+    ]
+    lacking = [word for word in REFERRED if not all(source.get(word) for source in sources)]
+    if lacking:
+        raise DataError(
+            f"{CALLED}: expected headers with all that a DICOM SEG refers to, found none with "
+            f"{', '.join(lacking)}. Write the mask with save_mask, or export the series as the "
+            "scanner made it."
+        )
+    if len({source.SOPInstanceUID for source in sources}) < len(sources):
+        raise DataError(
+            f"{CALLED}: expected a SOPInstanceUID of its own in each file, by which a DICOM SEG "
+            "refers to it, found one several times. Write the mask with save_mask."
+        )
+    for source in sources:
+        for word in MAY_BE_EMPTY:
+            if word not in source:
+                setattr(source, word, None)
+        if source.PatientSex not in ("M", "F", "O"):
+            source.PatientSex = None
+        if not source.get("SliceThickness"):
+            source.SliceThickness = round(float(np.linalg.norm(chosen.affine[:3, 2])), 4)
+    return sources
+
+
+def _segmentation(sources: Sequence[Any], planes: np.ndarray) -> Any:
+    """The SEG, `highdicom.seg.Segmentation`, of planes `[Z, H, W]` bool over the slices.
+
+    Raises:
+        DataError: highdicom is not installed, or cannot make a SEG for such headers.
+    """
+    try:
+        import highdicom  # noqa: PLC0415 -- an optional package, for this alone
+        from pydicom.sr.codedict import codes  # noqa: PLC0415
+        from pydicom.uid import ExplicitVRLittleEndian  # noqa: PLC0415
+    except ImportError as error:
+        raise _missing_package() from error
+    segment = highdicom.seg.SegmentDescription(
+        segment_number=1,
+        segment_label=SEGMENT,
+        segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
+        segmented_property_type=codes.SCT.Neoplasm,
+        algorithm_type=highdicom.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
+        algorithm_identification=highdicom.AlgorithmIdentificationSequence(
+            "BrainAI", codes.DCM.ArtificialIntelligence, __version__
+        ),
+        anatomic_regions=[codes.SCT.Brain],
+    )
+    try:
+        return highdicom.seg.Segmentation(
+            source_images=sources,
+            pixel_array=planes.astype(np.uint8),
+            segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
+            segment_descriptions=[segment],
+            series_instance_uid=highdicom.UID(),
+            series_number=SERIES_NUMBERS + int(sources[0].get("SeriesNumber") or 0),
+            series_description=SERIES_NAME,
+            sop_instance_uid=highdicom.UID(),
+            instance_number=1,
+            manufacturer="BrainAI",
+            manufacturer_model_name="BrainAI",
+            software_versions=__version__,
+            device_serial_number="none",
+            content_label="RESEARCH_ONLY",
+            content_description=CONTENT,
+            transfer_syntax_uid=ExplicitVRLittleEndian,
+        )
+    except (AttributeError, KeyError, TypeError, ValueError):  # they quote headers
+        raise DataError(
+            f"{CALLED}: expected headers that a DICOM SEG can repeat, found some that it cannot. "
+            "Write the mask with save_mask."
+        ) from None
+
+
+def _missing_package() -> DataError:
+    return DataError(
+        "A DICOM SEG is written by the package highdicom, which is not installed. Install it: pip "
+        "install highdicom"
+    )

@@ -1,0 +1,50 @@
+"""A command tells what it did on any console."""
+
+import ast
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+from brainai.console import print_anywhere
+
+ROOT = Path(__file__).parents[1]
+SILENT = ROOT / "brainai" / "data" / "reader_process.py"  # answers a program, in JSON
+
+
+def commands() -> list[Path]:
+    """The files that run as commands."""
+    files = [*(ROOT / "brainai").rglob("*.py"), ROOT / "app.py", ROOT / "train.py"]
+    return [path for path in files if "\ndef main(" in path.read_text() and path != SILENT]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"), [("ascii", "0 ? 1, M?ller"), ("latin-1", "0 ? 1, Müller")]
+)
+def test_what_a_console_lacks_is_printed_with_a_stand_in(
+    monkeypatch: pytest.MonkeyPatch, encoding: str, shown: str
+) -> None:
+    console = io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="")
+    monkeypatch.setattr(sys, "stdout", console)
+    print_anywhere()
+    print("0 – 1, Müller", flush=True)
+    assert console.buffer.getvalue().decode(encoding) == f"{shown}\n"
+
+
+@pytest.mark.parametrize("console", [None, io.StringIO()])
+def test_a_closed_console_and_a_notebook_are_left_alone(
+    monkeypatch: pytest.MonkeyPatch, console: io.StringIO | None
+) -> None:
+    monkeypatch.setattr(sys, "stdout", console)
+    print_anywhere()
+
+
+@pytest.mark.parametrize("path", commands(), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_command_begins_so(path: Path) -> None:
+    main = next(
+        node
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef) and node.name == "main"
+    )
+    assert ast.unparse(main.body[1]) == "print_anywhere()"  # after its docstring
