@@ -89,7 +89,7 @@ def _compiled(network: BrainNet, info: ModelInfo) -> CompiledNet:
             return CompiledNet(network, core.compile_model(str(kept / MODEL), "CPU", settings))
         except RuntimeError:  # damaged: made anew below
             shutil.rmtree(kept, ignore_errors=True)
-    model = _convert(openvino, network, info.image_size)
+    model = convert(openvino, network, info.image_size)
     exact = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     _check(network, CompiledNet(network, exact), info.image_size)
     try:
@@ -106,7 +106,7 @@ def _place(info: ModelInfo, version: str) -> Path:
     return platformdirs.user_cache_path("brainai") / "engines" / name
 
 
-class _Maps(nn.Module):
+class Maps(nn.Module):
     def __init__(self, network: BrainNet):
         super().__init__()
         self.network = network
@@ -116,12 +116,12 @@ class _Maps(nn.Module):
 
 
 @torch.inference_mode()
-def _convert(openvino: Any, network: BrainNet, size: int) -> Any:
+def convert(openvino: Any, network: BrainNet, size: int) -> Any:
     shape = [3, size, size]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's tracer, on shapes that do not change
         return openvino.convert_model(
-            _Maps(network).eval(), example_input=torch.zeros(1, *shape), input=[-1, *shape]
+            Maps(network).eval(), example_input=torch.zeros(1, *shape), input=[-1, *shape]
         )
 
 

@@ -79,7 +79,7 @@ def test_a_second_start_compiles_nothing_anew(
 ) -> None:
     first = Classifier.load(model_folder, engine="openvino")
     assert [path.name[:12] for path in cache.iterdir()] == [first.info.revision[:12]]
-    monkeypatch.setattr(engine, "_convert", None)  # to call it would be an error
+    monkeypatch.setattr(engine, "convert", None)  # to call it would be an error
     assert is_compiled(Classifier.load(model_folder, engine="openvino"))
 
 
