@@ -197,7 +197,7 @@ class Classifier:
         """
         for step in self.follow_scan(flair, t1c, t2, batch_size):
             if progress is not None and isinstance(step, ScanProgress):
-                progress(*step)
+                progress(step.done, step.total)
         return step
 
     def follow_scan(
