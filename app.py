@@ -49,9 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     forget_tokens()
     print(*filter(None, (f"Weights: {classifier.weights}", classifier.weights.notice)), sep="\n")
-    jobs = Jobs.of(classifier)
-    if spaces is not None:
-        jobs = jobs.on_gpu(spaces.GPU)
+    jobs = Jobs.gathered(classifier) if spaces is None else Jobs.of(classifier).on_gpu(spaces.GPU)
     examples = find_examples(HERE / "examples")
     launch(build_page(jobs, classifier.info, examples, classifier.report, classifier.weights))
     return 0

@@ -12,6 +12,7 @@ from brainai.data.images import ImageSource, restore
 from brainai.errors import DataError, OutOfScope
 from brainai.evaluation.sections import point_with_outcome
 from brainai.hub.pull import Fetched, fetch_model
+from brainai.inference.engine import wanted_engine, with_engine
 from brainai.inference.scan import Progress, ScanPrediction, ScanProgress, judge_scan
 from brainai.inference.sequences import (
     MASK_LEVEL,
@@ -107,6 +108,7 @@ class Classifier:
         name: str | Path,
         device: str | torch.device | None = None,
         fallback: str | Path | None = None,
+        engine: str | None = None,
     ) -> "Classifier":
         """A model from a folder or from the Hub; `weights` of it says which, and where from, and
         `report` what its report.json holds, where there is one of these weights.
@@ -117,9 +119,12 @@ class Classifier:
             device: None is the GPU if there is one.
             fallback: model folder to take instead where the Hub cannot be reached;
                 `weights.notice` then says so.
+            engine: `auto`, `torch` or `openvino`, on the CPU (`brainai.inference.engine`); None is
+                what BRAINAI_ENGINE says, else `auto`.
         Raises:
             WeightsError: a file is missing, damaged, of another kind or too new.
             HubError: the Hub has no such model, or cannot be reached.
+            ConfigError: the engine asked for is none, or is missing.
         """
         weights = fetch_model(name, None if fallback is None else Path(fallback))
         network, info = load_model(weights.folder)
@@ -128,6 +133,8 @@ class Classifier:
         if weights.commit is not None:  # in the cache, a folder is named after its commit
             info = replace(info, name=weights.repository)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        if torch.device(device).type == "cpu":
+            network = with_engine(network.eval(), info, engine or wanted_engine())
         return cls(network, info, device, load_scope(weights.folder), weights, report)
 
     def predict(
@@ -191,7 +198,7 @@ class Classifier:
         """
         for step in self.follow_scan(flair, t1c, t2, batch_size):
             if progress is not None and isinstance(step, ScanProgress):
-                progress(*step)
+                progress(step.done, step.total)
         return step
 
     def follow_scan(

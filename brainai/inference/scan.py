@@ -26,11 +26,24 @@ CSV_COLUMNS = ("index", "position_mm", "probability", "label", "area_cm2")
 Progress: TypeAlias = Callable[[int, int], object]
 
 
+class JudgedSlice(NamedTuple):
+    """A slice that is judged while others are not yet.
+
+    index: from 0, the lowest.
+    mask: `[Y, X]` bool on FLAIR's own voxels, as it is shown; None if the model has no decoder.
+    """
+
+    index: int
+    probability: float
+    mask: np.ndarray | None
+
+
 class ScanProgress(NamedTuple):
-    """How many of the slices to judge are judged."""
+    """How many of the slices to judge are judged, and the last of them."""
 
     done: int
     total: int
+    latest: JudgedSlice | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,7 +191,10 @@ def judge_scan(
             for index, plane, (_, *drawn) in zip(batch, found.masks, prepared, strict=True):
                 levels = stretch(restore(plane, *drawn), height, width)
                 mask[:, :, index] = (levels >= MASK_LEVEL).T
-        yield ScanProgress(start + len(batch), len(judged))
+        last = batch[-1]
+        outline = None if mask is None else mask[:, :, last].T
+        latest = JudgedSlice(int(last), float(probabilities[last]), outline)
+        yield ScanProgress(start + len(batch), len(judged), latest)
     yield _put_together(probabilities, mask, volumes, info)
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from brainai.data.images import stretch, window
 from brainai.data.volumes import Volume
-from brainai.inference.scan import ScanPrediction
+from brainai.inference.scan import JudgedSlice, ScanPrediction
 from brainai.web.embed import download_link, picture_uri
 from brainai.web.figures import draw_outline
 from brainai.web.verdict import percent
@@ -150,15 +150,31 @@ def first_shown(found: ScanPrediction) -> int:
     return int(np.nanargmax(found.slices))
 
 
+def latest_slice(judged: JudgedSlice, slices: list[Image.Image]) -> str:
+    """HTML of a slice with its outline, while others are still to be judged."""
+    picture = slices[judged.index]
+    words = f"Slice {judged.index + 1} of {len(slices)}: {percent(judged.probability)}"
+    outline = _border(judged.mask, picture)
+    drawn = "" if outline is None else f'<img class="outline" alt="" src="{picture_uri(outline)}">'
+    return (
+        f'<figure class="scan"><div class="layers"><img class="slice" alt="{words}" '
+        f'src="{picture_uri(picture, "JPEG")}">{drawn}</div>'
+        f'<figcaption><p class="words">{words}</p></figcaption></figure>'
+    )
+
+
 def outlines(found: ScanPrediction, slices: list[Image.Image]) -> Borders:
     """The border of the mask in each slice, to lie over it; None where there is nothing."""
     if found.mask is None:
         return [None] * len(slices)
     planes = (found.mask[:, :, k].T for k in range(len(slices)))
-    return [
-        draw_outline(stretch(plane, *picture.size[::-1]) >= 0.5) if plane.any() else None
-        for plane, picture in zip(planes, slices, strict=True)
-    ]
+    return [_border(plane, picture) for plane, picture in zip(planes, slices, strict=True)]
+
+
+def _border(plane: np.ndarray | None, picture: Image.Image) -> Image.Image | None:
+    if plane is None or not plane.any():
+        return None
+    return draw_outline(stretch(plane, *picture.size[::-1]) >= 0.5)
 
 
 def _downloads(found: ScanPrediction, report: str) -> str:

@@ -21,14 +21,12 @@ def waiting_card(invitation: str) -> str:
     return framed("waiting", f"<h2>The answer appears here</h2><p>{invitation}</p>")
 
 
-def progress_card(words: str, done: int = 0, total: int = 0) -> str:
-    """While it works: how far it is, where that is known."""
+def progress_card(words: str, done: int = 0, total: int = 0, shown: str = "") -> str:
+    """While it works: how far it is, where that is known, and what there is to see (HTML)."""
     known = f' value="{done}" max="{total}"' if total else ""
     count = f"<p>{done} of {total} slices</p>" if total else ""
-    return framed(
-        "working",
-        f'<h2>{escape(words)}</h2><progress aria-label="{escape(words)}"{known}></progress>{count}',
-    )
+    bar = f'<progress aria-label="{escape(words)}"{known}></progress>'
+    return framed("working", f"<h2>{escape(words)}</h2>{bar}{count}{shown}")
 
 
 def refusal_card(sentence: str, title: str = "This cannot be judged") -> str:

@@ -152,6 +152,18 @@ def test_slices_are_answered_from_the_feet_up_in_batches_of_any_size(plain) -> N
     np.testing.assert_allclose(answer.areas_cm2, [0, *(0.2 + 0.3 * np.arange(1, 8))], atol=1e-9)
 
 
+def test_each_step_shows_the_last_slice_that_it_judged(plain) -> None:
+    classifier, _ = plain(gain=3.0, image_size=64)
+    voxels = head((slice(0, 0),) * 3)
+    for k in range(1, 8):
+        voxels[20 : 20 + 3 * k, 10:20, k] = 300
+    *steps, answer = classifier.follow_scan(volume(voxels), batch_size=3)
+    assert [step.latest.index for step in steps] == [3, 6, 7]
+    for step in steps:
+        assert step.latest.probability == answer.slices[step.latest.index]
+        np.testing.assert_array_equal(step.latest.mask, answer.mask[:, :, step.latest.index].T)
+
+
 def test_what_progress_returns_changes_nothing(classifier) -> None:
     asked = classifier.predict_scan(volume(), progress=lambda done, total: False)
     np.testing.assert_array_equal(asked.mask, classifier.predict_scan(volume()).mask)

@@ -14,7 +14,7 @@ from toy_heads import head, scan_file
 
 from brainai.data.scans import read_scan
 from brainai.errors import OutOfScope
-from brainai.inference.scan import ScanProgress
+from brainai.inference.scan import JudgedSlice, ScanProgress
 from brainai.web.interface import build_page
 from brainai.web.jobs import Jobs
 
@@ -215,7 +215,7 @@ def test_a_scan_taken_away_while_it_is_judged_is_not_judged_further(visit, runni
 
     def slow(flair, **_):
         try:
-            yield ScanProgress(1, 10)
+            yield ScanProgress(1, 10, JudgedSlice(4, 0.25, None))
             go_on.wait(60)
             yield ScanProgress(2, 10)
             yield known_answer(flair)
@@ -228,6 +228,7 @@ def test_a_scan_taken_away_while_it_is_judged_is_not_judged_further(visit, runni
         page = visit("Scan", url=url)
         page.get_by_role("button", name="Try the example").click()
         page.get_by_text("1 of 10 slices").wait_for()
+        assert page.locator("#scan-answer .words").inner_text() == "Slice 5 of 12: 25.0 %"
         page.locator("#scan-file").get_by_role("button", name="Clear").click()
         page.wait_for_timeout(1500)
         go_on.set()
