@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -79,14 +80,14 @@ def follow(command: list[str], environment: dict[str, str], out: Path) -> list[S
             if seconds - looked >= LOOK_SECONDS:
                 looked, taken = seconds, memory(work.pid)
             samples.append(Sample(done, seconds, taken))
-            time.sleep(0.1)
+            time.sleep(0.05)
     if work.returncode:
         raise SystemExit(f"{' '.join(command)}: ended with status {work.returncode}")
     return samples
 
 
 def memory(process: int) -> float:
-    """Megabytes of a process and all below it; what they share counts in each part (Linux)."""
+    """Megabytes of a process and all below it; what they share counts once (Linux)."""
     try:
         share = Path(f"/proc/{process}/smaps_rollup").read_text().split("Pss:")[1].split()[0]
         below = Path(f"/proc/{process}/task/{process}/children").read_text().split()
@@ -133,15 +134,15 @@ def grow(root: Path, model: str, count: int) -> str:
     with tempfile.TemporaryDirectory() as folder:
         command = [*TWO, "--scans", str(root), "--out", folder, "--model", model, "--cpu"]
         samples = follow(command, {"GLOO_SOCKET_IFNAME": "lo"}, Path(folder))
-    rows, before = [], 0
-    for tenth in range(1, 11):
-        least = count * tenth // 10
-        part = [sample for sample in samples if before < sample.done <= least]
-        took = part[-1].seconds - part[0].seconds
+    edges = [1, *(count * tenth // 10 for tenth in range(1, 11))]
+    # Where each part of the way ends among the samples.
+    ends = [next(i for i, one in enumerate(samples) if one.done >= edge) for edge in edges]
+    rows = []
+    for (first, last), (begin, end) in zip(pairwise(edges), pairwise(ends), strict=True):
+        part = samples[begin : end + 1]
+        per_scan = (part[-1].seconds - part[0].seconds) / (last - first)
         mean = sum(sample.megabytes for sample in part) / len(part)
-        per_scan = took / max(part[-1].done - part[0].done, 1)
-        rows.append((f"{before + 1} to {least}", f"{per_scan:.2f}", f"{mean:,.0f}"))
-        before = least
+        rows.append((f"{first} to {last}", f"{per_scan:.2f}", f"{mean:,.0f}"))
     return table(("scans", "seconds a scan", "MB on average, together"), rows)
 
 
