@@ -26,7 +26,8 @@ ROOT = Path(__file__).parents[1]
 MODULES = sorted([*(ROOT / "brainai").rglob("*.py"), ROOT / "app.py", ROOT / "train.py"])
 ALLOWED = {
     "gradio": ("brainai/web/", "app.py"),
-    "accelerate": ("brainai/training/", "train.py"),
+    "accelerate": ("brainai/training/", "train.py", "brainai/inference/cohort/"),
+    "pyarrow": ("brainai/inference/cohort/tables.py",),
     "huggingface_hub": ("brainai/hub/", "brainai/model/folder.py"),
     "timm": ("brainai/model/",),
     "nibabel": ("brainai/data/",),

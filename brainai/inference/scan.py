@@ -111,6 +111,13 @@ class ScanPrediction:
             raise DataError("This model has no decoder, so there is no mask to save.")
         write_dicom_seg(Path(path), self.mask, self.grid, Path(series))
 
+    def strongest_slice(self) -> int:
+        """Index of the slice to look at first: the one with the largest outlined area, else the one
+        with the highest probability."""
+        if self.areas_cm2 is not None and self.areas_cm2.any():
+            return int(self.areas_cm2.argmax())
+        return int(np.nanargmax(self.slices))
+
     def rows(self) -> Iterator[dict[str, int | float | str | None]]:
         """One record per slice, lowest first; None for what was not judged. Keys: index (from 0),
         position_mm (of its middle, towards the head), probability, label, area_cm2."""

@@ -13,13 +13,13 @@ from brainai.data.images import MAX_PIXELS, MIN_SIDE
 from brainai.errors import DataError, OutOfScope
 from brainai.hub.pull import Fetched
 from brainai.inference.classifier import Prediction
+from brainai.inference.figures import mask_picture
 from brainai.inference.forms import FORMAT_VERSION, origin, scan_form, slice_form
 from brainai.inference.scan import ScanPrediction
 from brainai.model.folder import ModelInfo
 from brainai.web.about_page import fitted
 from brainai.web.embed import encoded
 from brainai.web.faults import to_client
-from brainai.web.figures import mask_picture
 from brainai.web.jobs import Jobs
 from brainai.web.limits import (
     MANY_TURN,

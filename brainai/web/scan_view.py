@@ -17,9 +17,9 @@ from PIL import Image
 
 from brainai.data.images import stretch, window
 from brainai.data.volumes import Volume
+from brainai.inference.figures import draw_outline
 from brainai.inference.scan import JudgedSlice, ScanPrediction
 from brainai.web.embed import download_link, picture_uri
-from brainai.web.figures import draw_outline
 from brainai.web.verdict import percent
 from brainai.web.views import cm2
 
@@ -51,7 +51,7 @@ def scan_view(found: ScanPrediction, slices: list[Image.Image], report: Report) 
         slices: of `draw_slices`.
         report: makes the page to be printed, from the outlines of all slices.
     """
-    start, count = first_shown(found), len(slices)
+    start, count = found.strongest_slice(), len(slices)
     words, borders = slice_words(found), outlines(found, slices)
     data = json.dumps(
         [
@@ -141,13 +141,6 @@ def slice_words(found: ScanPrediction) -> list[str]:
                 line += f", outlined {cm2(row['area_cm2'])}"
         lines.append(line)
     return lines
-
-
-def first_shown(found: ScanPrediction) -> int:
-    """The slice to begin with: the most tumour, else the highest probability."""
-    if found.areas_cm2 is not None and found.areas_cm2.any():
-        return int(found.areas_cm2.argmax())
-    return int(np.nanargmax(found.slices))
 
 
 def latest_slice(judged: JudgedSlice, slices: list[Image.Image]) -> str:

@@ -10,11 +10,11 @@ from PIL import Image
 
 from brainai import DISCLAIMER
 from brainai.data.images import decode
+from brainai.inference.figures import draw_outline, draw_slice
 from brainai.model.folder import ModelInfo
 from brainai.web.embed import picture_uri
 from brainai.web.examples import Examples
 from brainai.web.faults import explain
-from brainai.web.figures import draw_outline, draw_slice
 from brainai.web.jobs import Jobs
 from brainai.web.style import own_html
 from brainai.web.verdict import percent

@@ -7,8 +7,14 @@ visitor's picture waits on the server for a click.
 import numpy as np
 from PIL import Image
 
+from brainai.inference.figures import (
+    draw_heat,
+    draw_outline,
+    draw_slice,
+    heat_colours,
+    mask_picture,
+)
 from brainai.web.embed import download_link, encoded, picture_uri
-from brainai.web.figures import draw_heat, draw_outline, draw_slice, heat_colours, mask_picture
 
 LEGEND_STEPS = 9
 

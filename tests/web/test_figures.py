@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from toy_heads import head
 
-from brainai.web.figures import (
+from brainai.inference.figures import (
     OUTLINE,
     SHOWN_SIDE,
     border,

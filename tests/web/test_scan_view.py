@@ -21,7 +21,6 @@ from brainai.web.scan_report import scan_report, shown_slices
 from brainai.web.scan_view import (
     draw_slices,
     facts,
-    first_shown,
     outlines,
     plot,
     scan_view,
@@ -78,7 +77,11 @@ def test_facts_are_volume_slices_and_largest_area(found):
 
 
 def test_the_slice_with_most_tumour_is_shown_first(found):
-    assert first_shown(found) == 6
+    assert found.strongest_slice() == 6
+    slices = found.slices.copy()
+    slices[2] = 0.99
+    assert replace(found, slices=slices).strongest_slice() == 6
+    assert replace(found, slices=slices, areas_cm2=None).strongest_slice() == 2
 
 
 def test_plot_has_a_bar_for_each_judged_slice_above_or_below_the_threshold(found):

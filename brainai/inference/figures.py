@@ -1,4 +1,4 @@
-"""Pictures on the page: slice, outline and heat map as layers."""
+"""Pictures of a slice: grey levels, outline and heat map, each to lie over the other."""
 
 import numpy as np
 from matplotlib import colormaps
