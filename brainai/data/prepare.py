@@ -8,7 +8,6 @@ Restartable: finished cases are not read again. Memory: one case per worker.
 
 import argparse
 import json
-import os
 import re
 import shutil
 import sys
@@ -22,7 +21,7 @@ from brainai.data import phantom
 from brainai.data.assemble import Assembled, assemble, summary, write_assembled
 from brainai.data.cases import Case
 from brainai.data.dataset import PARTS
-from brainai.data.files import storage_error, write_text
+from brainai.data.files import storage_error, write_folder, write_text
 from brainai.data.identity import read_same_patient
 from brainai.data.lock import hold
 from brainai.data.parts import finished, read_part, remove_case
@@ -131,12 +130,8 @@ def simulate_missing(root: Path, count: int) -> None:
     with hold(root.parent, busy, f".{root.name}.lock"):
         if root.is_dir() and any(root.iterdir()):
             return
-        aside = root.with_name(root.name + ".unfinished")
-        shutil.rmtree(aside, ignore_errors=True)
-        phantom.write_studies(aside, count=count, seed=0, progress=True)
-        if root.is_dir():
-            root.rmdir()
-        os.replace(aside, root)
+        with write_folder(root) as partial:
+            phantom.write_studies(partial, count=count, seed=0, progress=True)
 
 
 def _same_patient(options: PrepareOptions, cases: Sequence[Case]) -> list[tuple[str, ...]]:

@@ -7,7 +7,6 @@ Orientation is LPS: x grows to the patient's left, y to the back, z to the head.
 as `voxels[:, :, k].T`, `[H, W]`: front of the head up, patient's right on the left of the picture.
 """
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,11 +14,12 @@ import numpy as np
 import SimpleITK as sitk
 from nibabel.orientations import aff2axcodes, apply_orientation, inv_ornt_aff, io_orientation
 
+from brainai.data.files import write_aside
 from brainai.data.headers import check_place
 from brainai.data.metaimage import read_metaimage
 from brainai.data.nifti import read_nifti
 from brainai.data.voxels import Stored
-from brainai.errors import DataError
+from brainai.errors import DataError, StorageError
 
 MASK_SUFFIXES = (".nii.gz", ".nii", ".mha")
 LPS = (("R", "L"), ("A", "P"), ("I", "S"))  # where each axis comes from, and where it goes
@@ -157,15 +157,11 @@ def write_mask(path: Path, mask: np.ndarray, grid: Grid) -> None:
     if suffix is None:
         raise DataError(f"{path}: expected a name that ends in {', '.join(MASK_SUFFIXES)}.")
     volume = Volume(mask.astype(np.uint8), grid.spacing_mm, grid.origin_mm, grid.direction)
-    partial = path.with_name(f".{path.name}.partial{suffix}")
+    image = sitk.DICOMOrient(_to_image(volume), grid.stored_axes)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        image = sitk.DICOMOrient(_to_image(volume), grid.stored_axes)
-        sitk.WriteImage(image, str(partial), useCompression=True)
-        os.replace(partial, path)
-    except (OSError, RuntimeError) as error:
-        if partial.exists():
-            partial.unlink()
+        with write_aside(path, suffix=suffix) as partial:
+            sitk.WriteImage(image, str(partial), useCompression=True)
+    except (StorageError, RuntimeError) as error:
         raise DataError(f"{path}: expected a place to write the mask to, found none.") from error
 
 
