@@ -34,8 +34,6 @@ from brainai.data.workers import write_cases
 from brainai.errors import BrainAIError, ConfigError, DataError, StorageError
 
 OPTIONS_FILE = ".options.json"  # no case id begins with a dot
-# What folders mean that were begun before there were these options.
-OLDER_OPTIONS = {"test_sites": [], "patient_pattern": UP_TO_THE_LAST, "split_file": None}
 
 
 @dataclass(frozen=True)
@@ -165,7 +163,7 @@ def start_folder(out: Path, options: PrepareOptions) -> None:
         write_text(path, json.dumps(sealed(wanted)))
         return
     try:
-        found = OLDER_OPTIONS | unsealed(path.read_bytes())
+        found = unsealed(path.read_bytes())
     except ValueError as error:
         raise DataError(
             f"{path} is damaged: delete it, then run the command with the options that {out} was "
