@@ -14,10 +14,10 @@ from timm.models import save_for_hf
 
 from brainai.data.seals import sealed, unsealed
 from brainai.errors import HubError, WeightsError
-from brainai.hub import pull
-from brainai.hub.faults import hub_error
-from brainai.hub.pull import fetch_model
 from brainai.inference.classifier import Classifier
+from brainai.model import fetch
+from brainai.model.fetch import fetch_model
+from brainai.model.hub_errors import hub_error
 
 PICTURE = torch.linspace(0, 255, 64 * 64).reshape(64, 64).numpy()
 
@@ -206,7 +206,7 @@ def test_a_branch_is_resolved_once(hub: Hub, tiny) -> None:
 
 @pytest.mark.slow
 def test_a_download_that_stands_still_is_given_up(hub: Hub, tiny, model_folder, monkeypatch):
-    monkeypatch.setattr(pull, "PATIENCE", 1.0)
+    monkeypatch.setattr(fetch, "PATIENCE", 1.0)
     hub.hang = True
     start = time.monotonic()
     found = fetch_model("me/tiny", fallback=model_folder)
