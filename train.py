@@ -30,9 +30,9 @@ from brainai.data.files import storage_error
 from brainai.data.lock import hold
 from brainai.errors import BrainAIError, StorageError
 from brainai.hub.publish import begin, publish_run
-from brainai.hub.pull import fetch_model
 from brainai.hub.upload import Target
 from brainai.model.answer import has_fast_bfloat16
+from brainai.model.fetch import fetch_model
 from brainai.model.folder import ModelInfo, load_model
 from brainai.model.network import BrainNet, build_network, check_picture_size
 from brainai.training.checkpoints import (

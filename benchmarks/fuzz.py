@@ -11,7 +11,6 @@ in `--keep`, one case of each kind of failure. Exits with 1 where any case faile
 
 import argparse
 import json
-import os
 import queue
 import sys
 import threading
@@ -22,6 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from brainai.data.files import write_text
 from tests.fuzz import corpus
 from tests.fuzz.groups import CHILDREN, make_case
 from tests.fuzz.minimise import minimise
@@ -63,9 +63,7 @@ def main() -> int:
         "groups": {group: summarised(results[group]) for group in CHILDREN if results[group]},
         "failures": failures,
     }
-    partial = given.out.with_suffix(".partial")
-    partial.write_text(json.dumps(summary, indent=1))
-    os.replace(partial, given.out)
+    write_text(given.out, json.dumps(summary, indent=1))
     print(fuzz_table(summary))
     return int(bool(failures))
 

@@ -28,7 +28,7 @@ ALLOWED = {
     "gradio": ("brainai/web/", "app.py"),
     "accelerate": ("brainai/training/", "train.py", "brainai/inference/cohort/"),
     "pyarrow": ("brainai/inference/cohort/tables.py",),
-    "huggingface_hub": ("brainai/hub/", "brainai/model/folder.py"),
+    "huggingface_hub": ("brainai/hub/", "brainai/model/fetch.py", "brainai/model/hub_errors.py"),
     "timm": ("brainai/model/",),
     "nibabel": ("brainai/data/",),
     "SimpleITK": ("brainai/data/volumes.py", "brainai/data/dicom"),  # and dicom_headers.py
@@ -36,9 +36,9 @@ ALLOWED = {
 DOWNSTREAM = {  # a package and those that may not know of it
     "brainai.web": ("data", "model", "training", "evaluation", "inference", "hub"),
     "brainai.inference": ("data", "model", "training", "evaluation", "hub"),
-    "brainai.training": ("data", "model", "evaluation", "inference", "web"),
+    "brainai.training": ("data", "model", "evaluation", "inference", "hub", "web"),
     "brainai.evaluation": ("data", "model"),
-    "brainai.hub": ("data", "model"),
+    "brainai.hub": ("data", "model", "evaluation", "inference"),
     "brainai.model": ("data",),
 }
 
@@ -136,6 +136,16 @@ def test_the_requirements_admit_the_torch_of_zero_gpu_and_of_here(release: str) 
 def test_what_is_installed_is_what_the_requirements_ask_for() -> None:
     for name, wanted in requirements().items():
         assert version(name) in wanted, name
+
+
+def test_what_is_imported_is_asked_for() -> None:
+    """A Space installs requirements.txt and nothing else."""
+    with_others = {"gradio_client", "yaml", "spaces"}  # of gradio, huggingface_hub, ZeroGPU
+    optional = {"nilearn"}  # for phantoms
+    found = {module.split(".")[0] for path in MODULES for module in imports(path)}
+    found -= {"brainai", *sys.stdlib_module_names, *with_others, *optional}
+    called = {"PIL": "pillow", "sklearn": "scikit-learn"}
+    assert {called.get(module, module) for module in found} <= set(requirements())
 
 
 def test_package_and_project_have_one_version() -> None:

@@ -11,7 +11,7 @@ import hashlib
 import io
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from brainai.data.files import write_text
@@ -90,7 +90,6 @@ def parse_record(row: dict[str, str]) -> SliceRecord:
         field.name: field.type(row[field.name])
         for field in fields(SliceRecord)
         if field.type in (str, int, float)
-        and (field.default is MISSING or field.name in row)  # older tables lack later columns
     }
     return SliceRecord(**values, modalities=tuple(row["modalities"].split("+")))
 
@@ -165,13 +164,13 @@ def read_info(folder: str | Path) -> dict:
     """dataset.json of a dataset folder.
 
     Raises:
-        DataError: it is missing, damaged, or of a newer format.
+        DataError: it is missing, damaged, or of another format.
     """
     path = Path(folder) / "dataset.json"
     try:
         info = unsealed(path.read_bytes())
-        newest = int(info.get("format_version", 0))
-        if newest <= FORMAT_VERSION:
+        version = int(info["format_version"])
+        if version == FORMAT_VERSION:
             info["content_hash"].encode()
     except FileNotFoundError as error:
         raise DataError(
@@ -179,9 +178,10 @@ def read_info(folder: str | Path) -> dict:
         ) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path} is damaged: prepare the data set again.") from error
-    if newest > FORMAT_VERSION:
+    if version != FORMAT_VERSION:
+        advice = "update brainai" if version > FORMAT_VERSION else "prepare the data set again"
         raise DataError(
-            f"{path} has format {newest}, this version reads {FORMAT_VERSION}: update brainai."
+            f"{path} has format {version}, this version reads {FORMAT_VERSION}: {advice}."
         )
     return info
 

@@ -8,7 +8,6 @@ Restartable: finished cases are not read again. Memory: one case per worker.
 
 import argparse
 import json
-import os
 import re
 import shutil
 import sys
@@ -23,7 +22,7 @@ from brainai.data import phantom
 from brainai.data.assemble import Assembled, assemble, summary, write_assembled
 from brainai.data.cases import Case
 from brainai.data.dataset import PARTS
-from brainai.data.files import storage_error, write_text
+from brainai.data.files import storage_error, write_folder, write_text
 from brainai.data.identity import read_same_patient
 from brainai.data.lock import hold
 from brainai.data.parts import finished, read_part, remove_case
@@ -36,8 +35,6 @@ from brainai.data.workers import write_cases
 from brainai.errors import BrainAIError, ConfigError, DataError, StorageError
 
 OPTIONS_FILE = ".options.json"  # no case id begins with a dot
-# What folders mean that were begun before there were these options.
-OLDER_OPTIONS = {"test_sites": [], "patient_pattern": UP_TO_THE_LAST, "split_file": None}
 
 
 @dataclass(frozen=True)
@@ -134,12 +131,8 @@ def simulate_missing(root: Path, count: int) -> None:
     with hold(root.parent, busy, f".{root.name}.lock"):
         if _has_studies(root):
             return
-        aside = root.with_name(root.name + ".unfinished")
-        shutil.rmtree(aside, ignore_errors=True)
-        phantom.write_studies(aside, count=count, seed=0, progress=True)
-        if root.is_dir():
-            root.rmdir()
-        os.replace(aside, root)
+        with write_folder(root) as partial:
+            phantom.write_studies(partial, count=count, seed=0, progress=True)
 
 
 def _has_studies(root: Path) -> bool:
@@ -177,7 +170,7 @@ def start_folder(out: Path, options: PrepareOptions) -> None:
         write_text(path, json.dumps(sealed(wanted)))
         return
     try:
-        found = OLDER_OPTIONS | unsealed(path.read_bytes())
+        found = unsealed(path.read_bytes())
     except ValueError as error:
         raise DataError(
             f"{path} is damaged: delete it, then run the command with the options that {out} was "

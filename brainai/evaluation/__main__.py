@@ -15,7 +15,7 @@ from brainai.evaluation.scope_rates import measure_scope
 from brainai.evaluation.score import describe, score_split, slice_loader
 from brainai.evaluation.text import scope_lines, shown_command, table
 from brainai.evaluation.whole_scans import measure_scans
-from brainai.hub.pull import fetch_model
+from brainai.model.fetch import fetch_model
 from brainai.model.folder import load_model, load_scope
 
 

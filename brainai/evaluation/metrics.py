@@ -1,4 +1,4 @@
-"""Measures of slices and masks: numpy only.
+"""Measures of slices and masks, by numpy and scikit-learn.
 
 Counts come first (tp, fp, fn, tn), every measure is made from them; a measure whose denominator is
 empty is NaN, never 0 or 1. Intervals are in intervals.py.
@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from brainai.data.dataset import SliceRecord
 from brainai.errors import DataError
@@ -152,11 +153,9 @@ def auroc(label: np.ndarray, probability: np.ndarray) -> float:
 
     NaN where a class is missing or a probability is NaN.
     """
-    label, probability = np.asarray(label, bool), np.asarray(probability)
-    if np.isnan(probability).any():
+    if np.unique(label).size < 2 or np.isnan(probability).any():
         return float("nan")
-    positive, negative = probability[label], probability[~label]
-    return float(ratio(wins(positive, negative).sum(), positive.size * negative.size))
+    return float(roc_auc_score(label, probability))
 
 
 def wins(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
@@ -216,10 +215,7 @@ def sweep(label: np.ndarray, probability: np.ndarray) -> Counts:
 
 def average_precision(label: np.ndarray, probability: np.ndarray) -> float:
     """Area under the precision–recall steps, not interpolated; NaN without positives."""
-    tp, fp, fn, _ = sweep(label, probability)
-    if tp[-1] == 0:
-        return float("nan")
-    return float(np.sum(np.diff(tp) * ratio(tp, tp + fp)[1:]) / (tp + fn)[-1])
+    return float(average_precision_score(label, probability)) if np.any(label) else float("nan")
 
 
 def slice_figures(

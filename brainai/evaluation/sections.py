@@ -236,7 +236,6 @@ def point_with_outcome(point: str, report: dict | None) -> str:
         second part where the report is on `test`, from FLAIR alone, and the first names a figure
         of it.
     """
-    point = point.replace("on held-out patients", "on validation patients")  # of format 1
     chosen = {"sensitivity": "sensitivity", "best Dice": "Dice"}
     spoken = next((figure for words, figure in chosen.items() if point.startswith(words)), None)
     if report is None or spoken is None:

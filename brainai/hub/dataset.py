@@ -13,20 +13,16 @@ from yaml import YAMLError
 from brainai import DISCLAIMER
 from brainai.data.dataset import SPLITS, SliceRecord, read_info, read_records
 from brainai.errors import ConfigError
-from brainai.hub.faults import told
 from brainai.hub.terms import SOURCES
 from brainai.hub.upload import Target, check_right, push
+from brainai.model.hub_errors import hub_errors
 
 CARD = "README.md"
 SENT = ["metadata.csv", "dataset.json", "images/*", "masks/*"]  # a * takes folders, too
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
-
-ALL_SLICES = [  # else names of folders such as test_01 would be taken for splits
-    {
-        "config_name": "default",
-        "data_files": [{"split": "train", "path": ["metadata.csv", "images/**", "masks/**"]}],
-    }
-]
+FILES = [{"split": "train", "path": ["metadata.csv", "images/**", "masks/**"]}]
+ALL_SLICES = [{"config_name": "default", "data_files": FILES}]
+# else names of folders such as test_01 would be taken for splits
 TEXT = Path(__file__).with_name("dataset_card.md")
 
 
@@ -53,7 +49,7 @@ def publish_dataset(folder: Path, target: Target, license: str | None) -> str:
     )
     check_right(target)
     push(target, {CARD: card}, owns=lambda name: False, message="Card")
-    with told(f"{target.url} did not get all of {folder}; the same command goes on with it"):
+    with hub_errors(f"{target.url} did not get all of {folder}; the same command goes on with it"):
         done = HfApi().upload_folder(
             repo_id=target.repository,
             repo_type="dataset",
@@ -103,10 +99,7 @@ def dataset_card(name: str, records: list[SliceRecord], content_hash: str, licen
     )
     slices = Counter(record.split for record in records)
     tumor = Counter(record.split for record in records if record.label)
-    patients = {
-        split: len({record.patient_id for record in records if record.split == split})
-        for split in SPLITS
-    }
+    patients = Counter(split for split, _ in {(one.split, one.patient_id) for one in records})
     rows = [f"| {s} | {patients[s]:,} | {slices[s]:,} | {tumor[s]:,} |" for s in SPLITS]
     sources = sorted({record.source for record in records})
     text = TEXT.read_text(encoding="utf-8").format(

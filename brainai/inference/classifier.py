@@ -11,7 +11,6 @@ import torch
 from brainai.data.images import ImageSource, restore
 from brainai.errors import DataError, OutOfScope
 from brainai.evaluation.sections import point_with_outcome
-from brainai.hub.pull import Fetched, fetch_model
 from brainai.inference.engine import wanted_engine, with_engine
 from brainai.inference.scan import Progress, ScanPrediction, ScanProgress, judge_scan
 from brainai.inference.sequences import (
@@ -22,6 +21,7 @@ from brainai.inference.sequences import (
 )
 from brainai.model.answer import answer
 from brainai.model.cam import heat
+from brainai.model.fetch import Fetched, fetch_model
 from brainai.model.folder import ModelInfo, load_model, load_scope, read_report
 from brainai.model.network import BrainNet
 from brainai.model.scope import Scope, refusal_of_scan, refusals

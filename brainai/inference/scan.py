@@ -1,8 +1,8 @@
 """The answer for a whole scan: every slice judged, and put together in the scan's own geometry."""
 
 import csv
+import io
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +11,10 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from brainai.data.dicom_seg import write_dicom_seg
+from brainai.data.files import write_text
 from brainai.data.images import restore, stretch
 from brainai.data.volumes import Grid, Volume, write_mask
-from brainai.errors import DataError, OutOfScope
+from brainai.errors import DataError, OutOfScope, StorageError
 from brainai.inference.sequences import MASK_LEVEL, SPOKEN, stack_sequences
 from brainai.model.folder import ModelInfo
 from brainai.model.scan_verdict import judge_slices
@@ -140,16 +141,13 @@ class ScanPrediction:
         Raises:
             DataError: there is no place to write to.
         """
-        path = Path(path)
-        partial = path.with_name(f".{path.name}.partial")
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, CSV_COLUMNS)
+        writer.writeheader()
+        writer.writerows(self.rows())
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, CSV_COLUMNS)
-                writer.writeheader()
-                writer.writerows(self.rows())
-            os.replace(partial, path)
-        except OSError as error:
+            write_text(Path(path), text.getvalue())
+        except StorageError as error:
             raise DataError(
                 f"{path}: expected a place to write the table to, found none."
             ) from error

@@ -12,7 +12,7 @@ from brainai.data.augment import Augmentation
 from brainai.data.images import MEAN
 from brainai.errors import ConfigError
 from brainai.evaluation.text import shown_command
-from brainai.hub.pull import fetch_model
+from brainai.model.fetch import fetch_model
 from brainai.model.folder import ModelInfo, read_info
 from brainai.model.network import imagenet_id
 

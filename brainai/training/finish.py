@@ -25,7 +25,7 @@ from brainai.evaluation.score import describe, score_split, slice_loader
 from brainai.evaluation.text import shown_command, table
 from brainai.evaluation.whole_scans import measure_scans
 from brainai.hub.describe import write_card
-from brainai.hub.pull import fetch_model
+from brainai.model.fetch import fetch_model
 from brainai.model.folder import ModelInfo, load_model, load_scope, write_model
 from brainai.model.network import BrainNet
 from brainai.model.scope import Scope

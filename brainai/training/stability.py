@@ -20,7 +20,7 @@ from brainai.errors import BrainAIError, DataError
 from brainai.evaluation.calibration import fit_scans, score_valid
 from brainai.evaluation.valid import ValidScores, fit, voters
 from brainai.evaluation.whole_scans import Verdict
-from brainai.hub.pull import fetch_model
+from brainai.model.fetch import fetch_model
 from brainai.model.folder import load_model, load_scope
 from brainai.model.scope import KINDS, Scope
 from brainai.training.scope_limits import find_limits, measure, valid_planes

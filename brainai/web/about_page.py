@@ -8,7 +8,7 @@ import gradio as gr
 from brainai.evaluation.intervals import LEVEL
 from brainai.evaluation.sections import shared_patients
 from brainai.hub.card import SHOWN, card_body
-from brainai.hub.pull import Fetched
+from brainai.model.fetch import Fetched
 from brainai.model.folder import ModelInfo
 from brainai.web.limits import MAX_SCAN_BYTES, MAX_SLICE_BYTES, MAX_SLICES, MB
 from brainai.web.style import own_html

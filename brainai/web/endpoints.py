@@ -11,11 +11,11 @@ from gradio import FileData
 
 from brainai.data.images import MAX_PIXELS, MIN_SIDE
 from brainai.errors import DataError, OutOfScope
-from brainai.hub.pull import Fetched
 from brainai.inference.classifier import Prediction
 from brainai.inference.figures import mask_picture
 from brainai.inference.forms import FORMAT_VERSION, origin, scan_form, slice_form
 from brainai.inference.scan import ScanPrediction
+from brainai.model.fetch import Fetched
 from brainai.model.folder import ModelInfo
 from brainai.web.about_page import fitted
 from brainai.web.embed import encoded

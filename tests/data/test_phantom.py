@@ -241,8 +241,8 @@ def test_impossible_geometry_is_refused(geometry: dict) -> None:
 def test_studies_have_the_names_of_brats_and_lie_in_lps(
     tmp_path: Path, with_lesion: Phantom
 ) -> None:
-    (tmp_path / "phantom_0000.partial").mkdir()
-    (tmp_path / "phantom_0000.partial" / "broken_off.nii.gz").write_bytes(b"")
+    (tmp_path / ".phantom_0000.partial").mkdir()
+    (tmp_path / ".phantom_0000.partial" / "broken_off.nii.gz").write_bytes(b"")
     folder = write_study(tmp_path / "phantom_0000", with_lesion)
     assert sorted(path.name for path in tmp_path.rglob("*")) == [
         "phantom_0000",

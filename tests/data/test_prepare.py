@@ -163,17 +163,6 @@ def test_a_site_can_be_kept_for_the_test(tmp_path: Path, capsys) -> None:
     assert "expected one of CS, DU, found XY" in capsys.readouterr().err
 
 
-def test_a_folder_of_an_older_version_goes_on(raw: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    assert main(command(raw, out)) == 0
-    options = out / ".parts" / ".options.json"
-    values = json.loads(options.read_text())
-    for later in ("test_sites", "patient_pattern", "split_file", "checksum"):
-        del values[later]
-    options.write_text(json.dumps(values))
-    assert main(command(raw, out)) == 0
-
-
 def test_time_points_are_cases_of_one_patient(tmp_path: Path) -> None:
     for point in ("000", "001"):
         name = f"BraTS-GLI-00005-{point}"

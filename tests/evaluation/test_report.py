@@ -247,8 +247,6 @@ SENSITIVITY = f"{POINT}; sensitivity"
         (POINT, outcome(0.5) | {"about": {"split": "test", "modalities": "flair+t1c"}}, POINT),
         ("probability of one half; nothing was fitted", outcome(0.5),
          "probability of one half; nothing was fitted"),
-        ("sensitivity of at least 95% on held-out patients", outcome(0.5),  # as format 1 has it
-         "sensitivity of at least 95% on validation patients; sensitivity 50 % on test patients"),
     ],
 )  # fmt: skip
 def test_what_the_threshold_was_chosen_for_stands_beside_what_it_gave(point, report, words):

@@ -1,7 +1,5 @@
 """Simulated studies on disk: BraTS-2021 folders, and the pictures and the scan of `examples/`."""
 
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +7,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from brainai.data.files import write_folder
 from brainai.data.images import window
 from brainai.data.phantom import missing_package
 from brainai.data.phantom.study import MODALITIES, Phantom, simulate
@@ -126,16 +125,13 @@ def write_decoys(out: Path, count: int, seed: int, *, progress: bool = False) ->
 
 def write_study(folder: Path, phantom: Phantom) -> Path:
     """Write one study's three sequences and its mask into `folder`, whole or not at all."""
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    for modality in MODALITIES:
-        path = partial / f"{folder.name}_{FILE_NAMES[modality]}.nii.gz"
-        write_nifti(path, np.rint(phantom.volumes[modality]).astype(np.int16), phantom.spacing_mm)
-    write_nifti(partial / f"{folder.name}_seg.nii.gz", phantom.mask, phantom.spacing_mm)
-    if folder.exists():
-        shutil.rmtree(folder)
-    os.replace(partial, folder)
+    volumes = {
+        FILE_NAMES[modality]: np.rint(phantom.volumes[modality]).astype(np.int16)
+        for modality in MODALITIES
+    }
+    with write_folder(folder) as partial:
+        for name, voxels in (volumes | {"seg": phantom.mask}).items():
+            write_nifti(partial / f"{folder.name}_{name}.nii.gz", voxels, phantom.spacing_mm)
     return folder
 
 
