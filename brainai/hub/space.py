@@ -5,19 +5,21 @@
 `--dry-run` prints what would be done; `--out FOLDER` writes the Space's files there instead.
 """
 
-import argparse
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import HfApi, SpaceCard, hf_hub_download
 
 from brainai import DISCLAIMER, __version__
-from brainai.errors import BrainAIError, ConfigError
+from brainai.command_line import run_command
+from brainai.errors import ConfigError
 from brainai.hub.faults import told
 from brainai.hub.files import list_files
 from brainai.hub.modules import assets_beside, needed_requirements, reached_modules
+from brainai.hub.options import Space
 from brainai.hub.pull import HUB_ID, check_names
 from brainai.hub.terms import NON_COMMERCIAL
 from brainai.hub.upload import Changes, Files, Target, compare, look_up, push
@@ -198,26 +200,11 @@ def set_variable(space: str, value: str) -> bool:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line: 0, or 2 after one line that says what to mend."""
-    options = argparse.ArgumentParser(
-        prog="python -m brainai.hub.space", description=__doc__.split("\n\n")[0]
-    )
-    options.add_argument("space", help="owner/space on the Hub")
-    options.add_argument("--model", required=True, help="owner/name@revision on the Hub")
-    options.add_argument("--public", action="store_true", help="make a new Space public")
-    options.add_argument("--hardware", default="cpu-basic", help="to suggest (default: cpu-basic)")
-    options.add_argument("--dry-run", action="store_true", help="only print what would be done")
-    options.add_argument("--out", type=Path, help="write the files here, and change no Space")
-    chosen = options.parse_args(arguments)
-    try:
-        run(chosen)
-    except BrainAIError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    """Run the command line: 0, or 2 after one line that says what to correct."""
+    return run_command(Space, run, arguments, "python -m brainai.hub.space")
 
 
-def run(chosen: argparse.Namespace) -> None:
+def run(chosen: Space, _: Sequence[str]) -> None:
     """Do what the options say, and print it."""
     target = Target(chosen.space, "space", chosen.public)
     model = pin(chosen.model)

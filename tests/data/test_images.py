@@ -93,6 +93,13 @@ def test_what_is_no_slice_gets_one_sentence(source: object, sentence: str) -> No
     assert str(caught.value).endswith(".")
 
 
+@pytest.mark.parametrize("kind", ["EPS", "PCX", "SGI", "TGA", "ICO", "PDF"])
+def test_a_format_that_is_none_of_the_eight_is_not_opened(kind: str) -> None:
+    other = encoded(Image.fromarray(disc().astype(np.uint8)), kind)
+    with pytest.raises(DataError, match="could not be read as a picture"):
+        decode(other)
+
+
 def test_a_missing_file_is_named_without_its_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"There is no file slice\.png") as caught:
         decode(tmp_path / "slice.png")

@@ -102,7 +102,7 @@ def test_every_module_that_its_code_imports_is_there_or_asked_for(hub, token, mo
     wanted = {Requirement(line).name for line in files["requirements.txt"].decode().splitlines()}
     assert wanted == {
         "gradio", "torch", "timm", "huggingface_hub", "pillow", "numpy", "SimpleITK", "safetensors",
-        "matplotlib", "scipy", "starlette", "nibabel",
+        "matplotlib", "scipy", "starlette", "nibabel", "tyro",
     }  # fmt: skip
     assert "brainai/data/reader_process.py" in files  # which the app starts by its name
     for name, content in files.items():
