@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from brainai.command_line import run_command
 from brainai.data import phantom
@@ -34,7 +35,11 @@ from brainai.errors import ConfigError, DataError, StorageError
 
 OPTIONS_FILE = ".options.json"  # no case id begins with a dot
 # What folders mean that were begun before there were these options.
-OLDER_OPTIONS = {"test_sites": [], "patient_pattern": UP_TO_THE_LAST, "split_file": None}
+OLDER_OPTIONS: dict[str, Any] = {
+    "test_sites": [],
+    "patient_pattern": UP_TO_THE_LAST,
+    "split_file": None,
+}
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from brainai.command_line import run_command
 from brainai.evaluation.baselines import score_baselines
@@ -60,7 +61,7 @@ def evaluate(options: Evaluate, command: str) -> dict:
     phantoms = {}
     if options.phantoms:
         phantoms = score_phantoms(network, info, options.phantoms, device=options.device)
-    measured = {
+    measured: dict[str, Any] = {
         "threshold": info.threshold,
         "about": about,
         "baselines": baselines,
