@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from brainai.data.files import write_text
 from brainai.data.seals import unsealed
@@ -86,7 +87,7 @@ def parse_record(row: dict[str, str]) -> SliceRecord:
     """
     if None in row.values():
         raise ValueError("a row that breaks off")
-    values = {
+    values: dict[str, Any] = {
         field.name: field.type(row[field.name])
         for field in fields(SliceRecord)
         if field.type in (str, int, float)

@@ -98,7 +98,8 @@ def window(pixels: np.ndarray) -> np.ndarray:
 def fit(pixels: np.ndarray, size: int) -> np.ndarray:
     """`[H, W]` → `[size, size]` float32: the longer side is `size`, the shorter is padded with
     background, the slice in the middle. Padded last, so that a strip takes no more memory."""
-    rows, columns = _place(*pixels.shape, size)
+    height, width = pixels.shape
+    rows, columns = _place(height, width, size)
     planes = np.zeros((size, size), np.float32)
     planes[rows, columns] = stretch(pixels, rows.stop - rows.start, columns.stop - columns.start)
     return planes
@@ -134,10 +135,8 @@ def _place(height: int, width: int, size: int) -> tuple[slice, slice]:
     """Where a slice lies in the square: rows and columns."""
     scale = size / max(height, width)
     lengths = (max(1, round(height * scale)), max(1, round(width * scale)))
-    starts = ((size - length) // 2 for length in lengths)
-    return tuple(
-        slice(start, start + length) for start, length in zip(starts, lengths, strict=True)
-    )
+    top, left = ((size - length) // 2 for length in lengths)
+    return slice(top, top + lengths[0]), slice(left, left + lengths[1])
 
 
 def _pixels(source: str | Path | bytes | Image.Image) -> np.ndarray:
@@ -158,7 +157,7 @@ def _open(source: str | Path | bytes | Image.Image) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise DataError("The picture is far too large: bring one slice.", "too_large") from error
     except FileNotFoundError as error:
-        raise DataError(f"There is no file {Path(source).name}.") from error
+        raise DataError(f"There is no file {Path(str(source)).name}.") from error
     except IsADirectoryError as error:
         raise DataError(f"This is a folder, {NO_SLICE}: {AS_SCAN}.", "unreadable") from error
     except Exception as error:  # damaged files make Pillow raise almost anything

@@ -126,7 +126,7 @@ def count(label: np.ndarray, predicted: np.ndarray) -> Counts:
     )
 
 
-def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+def ratio(numerator: np.ndarray, denominator: np.ndarray | int) -> np.ndarray:
     """Division that gives NaN where the denominator is 0; scalars or arrays of one shape."""
     numerator, denominator = np.asarray(numerator, float), np.asarray(denominator, float)
     undefined = denominator == 0

@@ -78,8 +78,10 @@ def table(report: dict) -> str:
         )
         lines.append(f"  another training on {other['about']['sites']}: " + ", ".join(plain))
     for name, groups in report["baselines"].items():
-        values = (f"{group} {number(of['auroc']['value'])}" for group, of in groups.items())
-        lines.append(f"  AUROC of {name} alone: " + ", ".join(values))
+        values = ", ".join(
+            f"{group} {number(of['auroc']['value'])}" for group, of in groups.items()
+        )
+        lines.append(f"  AUROC of {name} alone: {values}")
     for name, figure in report["hits"].items():
         lines.append(f"  strongest pixel of the {name} lies in the tumour: {with_interval(figure)}")
     for kind, figure in report["phantoms"].items():

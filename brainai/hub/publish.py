@@ -6,21 +6,21 @@
 Private, unless --public says otherwise. A model goes in one commit with its card and charts.
 """
 
-import argparse
 import json
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from brainai.console import print_anywhere
+from brainai.command_line import run_command
 from brainai.data.files import write_text
 from brainai.data.lock import LOCK, hold
 from brainai.data.seals import sealed, unsealed
-from brainai.errors import BrainAIError, ConfigError, HubError, WeightsError
+from brainai.errors import ConfigError, HubError, WeightsError
 from brainai.hub.card import CHARTS, FIGURES, model_card
 from brainai.hub.dataset import publish_dataset
+from brainai.hub.options import Publish
 from brainai.hub.upload import (
     Files,
     Target,
@@ -185,32 +185,21 @@ def write_record(run: Path, record: dict[str, str]) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line: 0, or 2 after one line that says what to mend."""
-    print_anywhere()
-    options = argparse.ArgumentParser(
-        prog="python -m brainai.hub.publish", description=__doc__.split("\n\n")[0]
-    )
-    options.add_argument("folder", type=Path, help="run, model folder, or with --dataset data set")
-    options.add_argument("repository", help="owner/name on the Hub")
-    options.add_argument("--public", action="store_true", help="make a new repository public")
-    options.add_argument("--tag", help="name of the release (default: weights- and their revision)")
-    options.add_argument("--dataset", action="store_true", help="the folder is a data set")
-    options.add_argument("--license", help="of the data set, such as cc-by-4.0; it must be known")
-    chosen = options.parse_args(arguments)
-    try:
-        if chosen.dataset and chosen.tag:
-            raise ConfigError("--tag is for models: a data set is named by its content hash.")
-        if chosen.dataset:
-            target = Target(chosen.repository, "dataset", chosen.public)
-            print(publish_dataset(chosen.folder, target, chosen.license))
-        else:
-            target = Target(chosen.repository, public=chosen.public)
-            with untouched(chosen.folder):
-                print(publish_model(chosen.folder, target, tag=chosen.tag))
-    except BrainAIError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    """Run the command line: 0, or 2 after one line that says what to correct."""
+    return run_command(Publish, run, arguments, "python -m brainai.hub.publish")
+
+
+def run(options: Publish, _: Sequence[str]) -> None:
+    """Publish what the options name, and print where it is."""
+    if options.dataset and options.tag:
+        raise ConfigError("--tag is for models: a data set is named by its content hash.")
+    if options.dataset:
+        target = Target(options.repository, "dataset", options.public)
+        print(publish_dataset(options.folder, target, options.license))
+        return
+    with untouched(options.folder):
+        target = Target(options.repository, public=options.public)
+        print(publish_model(options.folder, target, tag=options.tag))
 
 
 if __name__ == "__main__":

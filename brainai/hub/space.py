@@ -5,9 +5,9 @@
 `--dry-run` prints what would be done; `--out FOLDER` writes the Space's files there instead.
 """
 
-import argparse
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import indent
@@ -15,8 +15,9 @@ from textwrap import indent
 from huggingface_hub import CommitOperationAdd, HfApi, SpaceCard, hf_hub_download
 
 from brainai import DISCLAIMER, __version__
-from brainai.console import print_anywhere
-from brainai.errors import BrainAIError, ConfigError
+from brainai.command_line import run_command
+from brainai.errors import ConfigError
+from brainai.hub.options import Space
 from brainai.hub.terms import NON_COMMERCIAL
 from brainai.hub.upload import Files, Operation, Target, changes, look_up, push
 from brainai.model.fetch import HUB_ID, check_names, list_files
@@ -183,27 +184,11 @@ def set_variable(space: str, value: str) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line: 0, or 2 after one line that says what to mend."""
-    print_anywhere()
-    options = argparse.ArgumentParser(
-        prog="python -m brainai.hub.space", description=__doc__.split("\n\n")[0]
-    )
-    options.add_argument("space", help="owner/space on the Hub")
-    options.add_argument("--model", required=True, help="owner/name@revision on the Hub")
-    options.add_argument("--public", action="store_true", help="make a new Space public")
-    options.add_argument("--hardware", default="cpu-basic", help="to suggest (default: cpu-basic)")
-    options.add_argument("--dry-run", action="store_true", help="only print what would be done")
-    options.add_argument("--out", type=Path, help="write the files here, and change no Space")
-    chosen = options.parse_args(arguments)
-    try:
-        run(chosen)
-    except BrainAIError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    """Run the command line: 0, or 2 after one line that says what to correct."""
+    return run_command(Space, run, arguments, "python -m brainai.hub.space")
 
 
-def run(chosen: argparse.Namespace) -> None:
+def run(chosen: Space, _: Sequence[str]) -> None:
     """Do what the options say, and print it."""
     target = Target(chosen.space, "space", chosen.public)
     model = pin(chosen.model)

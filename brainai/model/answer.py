@@ -79,4 +79,4 @@ def combine(
 
 def has_fast_bfloat16() -> bool:
     """True where the processor calculates in bfloat16 itself; elsewhere that is slower."""
-    return bool(getattr(torch.cpu, "get_capabilities", dict)().get("avx512_bf16"))
+    return bool(getattr(torch.cpu, "get_capabilities", dict[str, bool])().get("avx512_bf16"))

@@ -13,6 +13,7 @@ import copy
 import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -227,10 +228,11 @@ def _read_values(folder: Path) -> dict:
 
 
 def _info_of(values: dict) -> ModelInfo:
-    known = {f.name for f in fields(ModelInfo)}
-    return ModelInfo(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}
-    )
+    names = {f.name for f in fields(ModelInfo)}
+    known: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in names
+    }
+    return ModelInfo(**known)
 
 
 def read_report(folder: str | Path, revision: str | None = None) -> dict | None:

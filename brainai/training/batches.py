@@ -87,11 +87,11 @@ def draw_lenders(
     kinds = {row: (records[row].source, records[row].modalities) for row in known}
     for kind in set(kinds.values()):
         source, modalities = kind
-        own = sorted((row for row in known if kinds[row] == kind), key=levels.get)
+        own = sorted((row for row in known if kinds[row] == kind), key=levels.__getitem__)
         pool = own
         if source == TUMOR_FREE:
             pool = [row for row in known if records[row].modalities == modalities]
-            pool.sort(key=levels.get)
+            pool.sort(key=levels.__getitem__)
         order, others = torch.tensor(own), torch.tensor(pool)
         places = torch.searchsorted(
             torch.tensor([levels[row] for row in pool]), torch.tensor([levels[row] for row in own])

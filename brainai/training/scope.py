@@ -15,7 +15,8 @@ from torch.nn import functional as F
 from tqdm import trange
 
 from brainai.data import decoys
-from brainai.data.augment import Augmentation, augment, random_table
+from brainai.data.augment import augment, random_table
+from brainai.data.augmentation import Augmentation
 from brainai.data.dataset import MODALITIES
 from brainai.data.elsewhere import read_decoys
 from brainai.data.store import Store, open_store

@@ -9,13 +9,13 @@ from brainai.data.augment import (
     AUGMENT_COLUMNS,
     BIAS,
     GREY,
-    Augmentation,
     augment,
     drop_modalities,
     lend_lesions,
     random_table,
     to_input,
 )
+from brainai.data.augmentation import Augmentation
 from brainai.data.images import MEAN, STD
 
 NOTHING = Augmentation(

@@ -148,6 +148,14 @@ def test_a_picture_that_breaks_off_is_no_file_of_another_kind() -> None:
         decode(content[:200])
 
 
+@pytest.mark.parametrize("kind", ["EPS", "PCX", "SGI", "TGA", "ICO", "PDF"])
+def test_a_format_that_is_none_of_the_eight_is_not_opened(kind: str) -> None:
+    other = encoded(Image.fromarray(disc().astype(np.uint8)), kind)
+    said = "This is a PDF document" if kind == "PDF" else "could not be read as a picture"
+    with pytest.raises(DataError, match=said):
+        decode(other)
+
+
 def test_a_missing_file_is_named_without_its_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"There is no file slice\.png") as caught:
         decode(tmp_path / "slice.png")

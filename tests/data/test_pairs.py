@@ -54,8 +54,8 @@ def test_a_pattern_finds_the_patient(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("pattern", ["slice", "(slice"])
 def test_a_pattern_without_a_group_is_a_wrong_command(pattern: str, capsys) -> None:
-    with pytest.raises(SystemExit):
-        main(["--source", "pairs", "--root", "a", "--out", "b", "--patient-pattern", pattern])
+    call = ["--source", "pairs", "--root", "a", "--out", "b", "--patient-pattern", pattern]
+    assert main(call) == 2
     assert "--patient-pattern" in capsys.readouterr().err
 
 

@@ -12,7 +12,7 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 from toy import write_dataset
 
-from brainai.data.augment import Augmentation
+from brainai.data.augmentation import Augmentation
 from brainai.data.dataset import read_records, write_records
 from brainai.model.network import build_network
 from brainai.training.checkpoints import Progress

@@ -9,19 +9,18 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import torch
-import tyro
 from accelerate import Accelerator, InitProcessGroupKwargs
 from accelerate.utils import broadcast_object_list, get_cpu_distributed_information
 from joblib import cpu_count
 from tqdm import tqdm
 
 from brainai import DISCLAIMER
+from brainai.command_line import run_command
 from brainai.data.files import storage_error
 from brainai.data.lock import hold
 from brainai.errors import BrainAIError, ConfigError
@@ -30,6 +29,7 @@ from brainai.inference.cohort.bids import write_description
 from brainai.inference.cohort.find import Cohort, Scan, find_scans
 from brainai.inference.cohort.judge import judge_scans
 from brainai.inference.cohort.ledger import Ledger
+from brainai.inference.cohort.options import JudgeCohort
 from brainai.inference.cohort.page import Page
 from brainai.inference.cohort.tables import WRITES_PARQUET, open_tables, scan_row
 from brainai.model.folder import ModelInfo
@@ -37,24 +37,6 @@ from brainai.model.folder import ModelInfo
 PATIENCE = timedelta(days=1)  # to find the scans of an archive, while other processes wait
 LOG_SECONDS = 30  # between lines of progress where nobody watches
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class Options:
-    """Judge a cohort of scans. For research and teaching only."""
-
-    scans: Path
-    """a BIDS data set, a folder of NIfTI, MetaImage or DICOM studies, or a .csv of paths"""
-    out: Path
-    """folder for masks, tables and index.html; the same again goes on where it was"""
-    model: str = "weights"
-    """model folder, or owner/name@revision on the Hub"""
-    limit: int | None = None
-    """judge the first so many scans, by name"""
-    ahead: int = 1
-    """scans that each process reads while it judges one; each waits in memory"""
-    cpu: bool = False
-    """leave GPUs alone"""
 
 
 class Plan(NamedTuple):
@@ -70,30 +52,28 @@ class Told(Exception):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line: 0, or 2 after one line that says what to mend."""
-    options = tyro.cli(
-        Options, args=arguments, prog="accelerate launch -m brainai.inference.cohort"
-    )
+    """Run the command line: 0, or 2 after one line that says what to correct."""
+    return run_command(JudgeCohort, run, arguments, "accelerate launch -m brainai.inference.cohort")
+
+
+def run(options: JudgeCohort, _: Sequence[str]) -> None:
+    """Judge the scans; exit status 2 in a process whose main process has said what went wrong.
+
+    Raises:
+        StorageError: a folder cannot be read or written to.
+    """
     try:
         with ExitStack() as held:
-            run(options, held)
+            carry_out(options, held)
     except Told:
-        return 2
-    except BrainAIError as error:
-        print(error, file=sys.stderr)
-        return 2
+        sys.exit(2)
     except OSError as error:
-        print(
-            storage_error(error, Path(error.filename) if error.filename else None), file=sys.stderr
-        )
-        return 2
-    return 0
+        path = Path(error.filename) if error.filename else None
+        raise storage_error(error, path) from error
 
 
-def run(options: Options, held: ExitStack) -> None:
+def carry_out(options: JudgeCohort, held: ExitStack) -> None:
     """Find, judge and show the scans; `held` keeps the output folder for this start alone."""
-    if options.ahead < 1 or (options.limit is not None and options.limit < 1):
-        raise ConfigError("--ahead and --limit: expected 1 or more.")
     accelerator = open_accelerator(options.cpu)
     loaded: list[Classifier] = []
 
@@ -127,7 +107,7 @@ def open_accelerator(cpu: bool) -> Accelerator:
     return accelerator
 
 
-def make_plan(options: Options, info: ModelInfo) -> Plan:
+def make_plan(options: JudgeCohort, info: ModelInfo) -> Plan:
     """What is there and what is left to do; the description of the output is written."""
     cohort = find_scans(options.scans)
     cohort = Cohort(cohort.root, cohort.scans[: options.limit], cohort.bids)
@@ -140,7 +120,9 @@ def make_plan(options: Options, info: ModelInfo) -> Plan:
     return Plan(cohort, pending, ledger.next_start())
 
 
-def judge(options: Options, accelerator: Accelerator, classifier: Classifier, plan: Plan) -> None:
+def judge(
+    options: JudgeCohort, accelerator: Accelerator, classifier: Classifier, plan: Plan
+) -> None:
     """Judge this process's scans, every n-th; the main process waits until all are done."""
     mine = plan.pending[accelerator.process_index :: accelerator.num_processes]
     launcher = os.getppid() if accelerator.num_processes > 1 else None
