@@ -83,6 +83,8 @@ def test_what_a_user_can_correct_is_one_line_and_status_2(capsys) -> None:
     assert capsys.readouterr().err == "slice.png: expected a picture.\n"
     assert main(["evaluate", "--data", "d", "--batch-size", "0"]) == 2
     assert "--batch-size: expected at least 1, found 0." in capsys.readouterr().err
+    assert main(["cohort", "--scans", "s", "--out", "o", "--ahead", "0"]) == 2
+    assert capsys.readouterr().err == "--ahead and --limit: expected 1 or more.\n"
 
 
 def test_a_package_that_is_not_installed_is_named_with_the_extra_that_brings_it(
