@@ -16,8 +16,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from brainai.data.cases import Case, safe_name, visible
+from brainai.data.cases import Case, safe_name
 from brainai.data.dataset import MODALITIES
+from brainai.data.layouts import visible
 from brainai.data.packed import SCAN_SUFFIXES
 from brainai.data.tumor_free import FLAIR_ENDING, SAYS_FLAIR, tumor_free_cases
 from brainai.errors import DataError
