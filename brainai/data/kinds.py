@@ -5,6 +5,7 @@ import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from brainai.data.dicom_structure import is_dicom
 from brainai.errors import DataError
 
 HEAD_BYTES = 4096  # enough for every mark below, packed or not
@@ -32,7 +33,6 @@ MARKS = (
     Mark(4, b"n+2\0", "a NIfTI scan", AS_SCAN),
     Mark(0, b"ObjectType", "a MetaImage scan", AS_SCAN),
     Mark(0, b"NDims", "a MetaImage scan", AS_SCAN),
-    Mark(128, b"DICM", "a DICOM file", AS_DICOM),
     Mark(0, b"PK\3\4", "a zip file", f"{AS_SCAN} if it holds a scan; else unpack it"),
     Mark(344, b"ni1\0", "the header of a NIfTI pair", "save the scan as one .nii.gz file"),
     Mark(0, b"\x5c\1\0\0", "the header of an Analyze pair", "save the scan as one .nii.gz file"),
@@ -66,6 +66,8 @@ def known_kind(source: str | Path | bytes) -> DataError | None:
     head = first_bytes(source)
     inner = _inflated(head) if head.startswith(b"\x1f\x8b") else head
     mark = next((mark for mark in MARKS if inner.startswith(mark.content, mark.offset)), None)
+    if mark is None and is_dicom(inner):
+        mark = Mark(0, b"", "a DICOM file", AS_DICOM)
     if mark is None and inner is not head:
         mark = Mark(0, b"", "a file packed by gzip", UNPACK)
     if mark is None:
