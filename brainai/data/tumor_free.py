@@ -52,11 +52,21 @@ PERSON_WORDS = ("", "sub", "subject", "patient", "pat")
 
 
 def tumor_free_cases(root: Path) -> Iterator[Case]:
+    """The cases of `flair_cases`.
+
+    Raises:
+        DataError: there is a scan of BraTS among them.
+    """
+    cases = list(flair_cases(root))
+    _check_no_brats([flair for case in cases if (flair := case.file("flair"))])
+    yield from cases
+
+
+def flair_cases(root: Path) -> Iterator[Case]:
     """A case for each scan under a folder; what is no scan and no mask is passed over."""
     scans, masks, others = _files(root)
     named = [path for path in scans if _says_flair(path)]
     scans = named or scans
-    _check_no_brats(scans)
     _check_none_derived(scans)
     together = Counter(path.parent for path in scans)
     owned = _by_scan(root, masks)

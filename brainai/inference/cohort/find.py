@@ -20,7 +20,7 @@ from brainai.data.cases import Case, safe_name
 from brainai.data.dataset import MODALITIES
 from brainai.data.layouts import visible
 from brainai.data.packed import SCAN_SUFFIXES
-from brainai.data.tumor_free import FLAIR_ENDING, SAYS_FLAIR, tumor_free_cases
+from brainai.data.tumor_free import FLAIR_ENDING, SAYS_FLAIR, flair_cases
 from brainai.errors import DataError
 
 BIDS_NAME = re.compile(r"sub-[A-Za-z0-9]+(?:_[a-z]+-[A-Za-z0-9]+)*")
@@ -106,7 +106,7 @@ def _entities(path: Path) -> set[str]:
 
 
 def _of_folder(root: Path) -> Iterator[Scan]:
-    for case in tumor_free_cases(root):
+    for case in flair_cases(root):
         flair = case.file("flair")
         if flair is None:
             yield from _dicom_studies(root, case)
