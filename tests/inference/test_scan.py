@@ -8,6 +8,7 @@ import nibabel
 import numpy as np
 import pytest
 from dicom_files import PLANTED, write_series
+from faults import small_files
 
 from brainai.data.volumes import Volume
 from brainai.errors import DataError, OutOfScope
@@ -322,17 +323,11 @@ def test_no_text_of_a_header_reaches_what_is_written(tmp_path: Path, classifier)
 
 
 def test_a_mask_that_breaks_off_leaves_the_old_one_and_nothing_else(
-    tmp_path: Path, classifier, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, classifier
 ) -> None:
-    def break_off(path: Path, content: bytes) -> None:
-        with path.open("wb") as file:
-            file.write(content[:10])
-        raise OSError("disk full")
-
     (tmp_path / "mask.nii.gz").write_bytes(b"old")
     answer = classifier.predict_scan(volume())
-    monkeypatch.setattr(Path, "write_bytes", break_off)
-    with pytest.raises(DataError, match="expected a place to write"):
+    with small_files(10), pytest.raises(DataError, match="expected a place to write"):
         answer.save_mask(tmp_path / "mask.nii.gz")
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"mask.nii.gz": b"old"}
 
