@@ -104,7 +104,7 @@ def _planes(mask: np.ndarray, chosen: Series) -> np.ndarray:
     """The mask as the slices of the series lie: `[Z, H, W]` bool. Undoes `oriented`."""
     turn = io_orientation(chosen.affine)
     stored = mask.transpose(turn[:, 0].astype(int))
-    stored = np.flip(stored, [axis for axis in range(3) if turn[axis, 1] < 0])
+    stored = np.flip(stored, tuple(axis for axis in range(3) if turn[axis, 1] < 0))
     return np.ascontiguousarray(stored.transpose(2, 1, 0))
 
 

@@ -23,7 +23,7 @@ def open_slice(source: ImageSource, expect_flair: bool = False) -> np.ndarray:
     if not is_dicom(first_bytes(source)):
         return decode(source)
     if not isinstance(source, bytes):
-        return decode(read_picture(Path(source), expect_flair))
+        return decode(read_picture(Path(str(source)), expect_flair))
     with tempfile.TemporaryDirectory(prefix="brainai-") as folder:
         path = Path(folder) / "slice"  # GDCM reads files alone
         path.write_bytes(source)

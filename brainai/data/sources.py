@@ -12,7 +12,7 @@ phantom     simulated studies, named as BraTS 2021 names its files
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -80,7 +80,7 @@ def check_unique(cases: Iterable[Case]) -> None:
 
 def _unique(cases: list[Case]) -> Iterator[Case]:
     """One case for equal copies; others of one name take the name of the folder above theirs."""
-    named = defaultdict(list)
+    named: dict[str, list[Case]] = defaultdict(list)
     for case in sorted(cases, key=lambda case: (len(case.folder.parts), case.folder)):
         if not any(same_content(case, other) for other in named[case.case_id]):
             named[case.case_id].append(case)
@@ -127,7 +127,7 @@ def _volume_cases(source: str, root: Path) -> Iterator[Case]:
         )
 
 
-BY_NAMES = {
+BY_NAMES: dict[str, Callable[[Path], Iterable[Case]]] = {
     "lgg": _lgg_cases,
     "brats": partial(_volume_cases, "brats"),
     "phantom": partial(_volume_cases, "phantom"),

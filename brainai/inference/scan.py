@@ -34,7 +34,7 @@ class JudgedSlice(NamedTuple):
     mask: `[Y, X]` bool on FLAIR's own voxels, as it is shown; None if the model has no decoder.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # in the place of tuple's method
     probability: float
     mask: np.ndarray | None
 

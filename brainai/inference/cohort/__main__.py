@@ -80,7 +80,7 @@ def carry_out(options: JudgeCohort, held: ExitStack) -> None:
     def prepare() -> Plan:
         held.enter_context(hold(options.out / ".cohort", _busy(options.out)))
         loaded.append(Classifier.load(options.model, accelerator.device))
-        loaded[0].weights.tell()
+        loaded[0].weights.tell()  # type: ignore[union-attr]  # `load` sets them
         return make_plan(options, loaded[0].info)
 
     plan = in_main_process(accelerator, prepare)
@@ -159,7 +159,8 @@ def check_launcher(launcher: int | None) -> None:
 
 def show(out: Path, scans: Sequence[Scan], info: ModelInfo) -> None:
     """Write tables and page from all that is recorded of these scans, and say what came out."""
-    page, kinds = Page(), {}
+    page = Page()
+    kinds: dict[str, int] = {}
     with open_tables(out) as tables:
         for record in Ledger(out).records(scans):
             tables.add(record)

@@ -58,7 +58,7 @@ def judge_scans(
         return volumes, round(time.perf_counter() - started, 3)
 
     for scan, reading in read_ahead(scans, read, ahead):
-        record = {"scan": scan.name, "files": dict(scan.files)}
+        record: dict[str, Any] = {"scan": scan.name, "files": dict(scan.files)}
         record["stamps"] = stamps(cohort.root, scan)
         record["model_revision"] = classifier.info.revision
         yield record | _judge(classifier, scan, reading, out, cohort.bids)
@@ -98,8 +98,8 @@ def _judge(
 ) -> dict[str, Any]:
     """What is recorded of one scan beside its name."""
     started = time.perf_counter()
-    record = {"status": JUDGED, "reason": None, "code": None, "read_seconds": None}
-    record |= {"answer": None, "strongest_slice": None, "thumbnail": None}
+    names = ("reason", "code", "read_seconds", "answer", "strongest_slice", "thumbnail")
+    record: dict[str, Any] = {"status": JUDGED, **dict.fromkeys(names)}
     try:
         volumes, record["read_seconds"] = reading.result()
         started = time.perf_counter()

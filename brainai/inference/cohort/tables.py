@@ -111,9 +111,9 @@ def open_tables(out: Path) -> Iterator[Tables]:
     Raises:
         StorageError: the folder cannot be written to.
     """
-    kinds = [CsvTable, *([ParquetTable] if WRITES_PARQUET else [])]
+    kinds: list[type[Table]] = [CsvTable, *([ParquetTable] if WRITES_PARQUET else [])]
     with ExitStack() as files:
-        tables = []
+        tables: list[list[Table]] = []
         for name, columns in (("results", SCAN_COLUMNS), ("slices", SLICE_COLUMNS)):
             tables.append([])
             for kind in kinds:
