@@ -70,16 +70,20 @@ def write_dicom_seg(path: Path, mask: np.ndarray, grid: Grid, series: Path) -> N
 def _files(series: Path) -> Iterator[list[Path]]:
     """The files of a folder or of a zip file, for as long as they are needed."""
     if series.is_dir():
-        yield sorted(path for path in series.rglob("*") if path.is_file())
+        yield _all_files(series)
     elif series.is_file() and series.name.lower().endswith(".zip"):
         with tempfile.TemporaryDirectory(prefix="brainai-") as folder:
             unpack(series, Path(folder), CALLED, MAX_FILES, MAX_UNPACKED_BYTES)
-            yield sorted(Path(folder).iterdir())
+            yield _all_files(Path(folder))
     else:
         raise DataError(
             f"{series}: expected the folder or the zip file of the DICOM series that was judged, "
             "found neither. For other scans, write the mask with save_mask."
         )
+
+
+def _all_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def _check_place(chosen: Series, grid: Grid) -> None:
