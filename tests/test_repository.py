@@ -190,7 +190,7 @@ def test_the_figures_of_readme_and_card_are_those_of_the_report() -> None:
     assert figures(report) in (ROOT / "README.md").read_text()
     card = (ROOT / "weights" / "README.md").read_text()
     charts = [name for name in CHARTS if (ROOT / "weights" / "figures" / name).exists()]
-    assert len(charts) == 6  # of a training: an evaluation has no learning curves
+    assert len(charts) == 5  # of an evaluation: learning curves are a training's
     assert card == model_card(read_info(ROOT / "weights"), report, charts)
 
 

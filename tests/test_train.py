@@ -198,9 +198,11 @@ def test_the_rate_finder_sees_the_loss_of_all_processes(
 @pytest.mark.slow
 @pytest.mark.distributed
 def test_on_cpus_batch_norm_sees_the_part_of_its_own_process(
-    dataset_folder: Path, whole_run: Path, tmp_path: Path
+    dataset_folder: Path, whole_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start_run(TWO, dataset_folder, tmp_path / "run")
+    # In bfloat16 pixels of this hardly trained network cross the level with every rounding.
+    monkeypatch.setattr("brainai.model.answer.has_fast_bfloat16", lambda: False)
+    start_run(TWO, dataset_folder, tmp_path / "run", "--mixed-precision", "no")
     assert json.loads((tmp_path / "run" / "config.json").read_text())["processes"] == 2
     assert json.loads((whole_run / "config.json").read_text())["processes"] == 1
     assert len(history(tmp_path / "run")) == 4
@@ -211,7 +213,8 @@ def test_on_cpus_batch_norm_sees_the_part_of_its_own_process(
     info = ModelInfo(architecture="test_resnet", image_size=32)
     valid = score_valid(network, info, dataset_folder)
     measured = judge(valid)
-    logged = max(history(tmp_path / "run"), key=lambda epoch: epoch["selection"])
+    # Of equal epochs the later one is kept.
+    logged = max(reversed(history(tmp_path / "run")), key=lambda epoch: epoch["selection"])
     assert logged["mask_dice"] == pytest.approx(measured.mask_dice, abs=ROUNDING)
     loss = slice_figures(valid.label, measured.probability)["loss"]
     assert logged["loss"] == pytest.approx(loss, abs=ROUNDING)

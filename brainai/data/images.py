@@ -23,7 +23,7 @@ from PIL import (  # the plugins register themselves; Pillow would import all th
     WebPImagePlugin,
 )
 
-from brainai.data.kinds import AS_SCAN, NO_SLICE, known_kind
+from brainai.data.kinds import AS_SCAN, no_slice
 from brainai.errors import DataError, OutOfScope
 
 ImageSource: TypeAlias = str | Path | bytes | Image.Image | np.ndarray
@@ -159,9 +159,11 @@ def _open(source: str | Path | bytes | Image.Image) -> Image.Image:
     except FileNotFoundError as error:
         raise DataError(f"There is no file {Path(str(source)).name}.") from error
     except IsADirectoryError as error:
-        raise DataError(f"This is a folder, {NO_SLICE}: {AS_SCAN}.", "unreadable") from error
+        raise DataError(
+            f"This is a folder, which is not read as a slice: {AS_SCAN}.", "unreadable"
+        ) from error
     except Exception as error:  # damaged files make Pillow raise almost anything
-        raise known_kind(source) or _unreadable() from error
+        raise no_slice(source) or _unreadable() from error
     return image
 
 

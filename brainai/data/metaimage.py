@@ -14,7 +14,7 @@ from typing import IO
 import numpy as np
 
 from brainai.data.headers import check_size, damaged, unclear, unopened
-from brainai.data.scan_kinds import BEGIN_BYTES, METAIMAGE, strange
+from brainai.data.kinds import HEAD_BYTES, METAIMAGE, no_scan
 from brainai.data.voxels import Inflated, Stored, read_voxels
 from brainai.errors import DataError
 
@@ -108,7 +108,7 @@ def _read_fields(file: IO[bytes], called: str) -> dict[str, str]:
             another spelling.
     """
     fields: dict[str, str] = {}
-    begin = file.peek(BEGIN_BYTES)[:BEGIN_BYTES]
+    begin = file.peek(HEAD_BYTES)[:HEAD_BYTES]
     left = MAX_HEADER_BYTES
     for _ in range(MAX_LINES):
         line = file.readline(left)
@@ -124,7 +124,7 @@ def _read_fields(file: IO[bytes], called: str) -> dict[str, str]:
         if name == "ElementDataFile":
             return fields
     otherwise = "one that does not begin with a MetaImage header"
-    raise strange(called, b"?" if fields else begin, METAIMAGE, otherwise)
+    raise no_scan(called, b"?" if fields else begin, METAIMAGE.name, otherwise)
 
 
 def _companion(path: Path, name: str, called: str, allowed: bool) -> Path:

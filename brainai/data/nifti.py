@@ -13,7 +13,7 @@ import nibabel
 import numpy as np
 
 from brainai.data.headers import check_size, damaged, unclear, unopened
-from brainai.data.scan_kinds import BEGIN_BYTES, GZIP, NIFTI, strange
+from brainai.data.kinds import GZIP, HEAD_BYTES, NIFTI, no_scan
 from brainai.data.voxels import Stored, read_voxels
 from brainai.errors import DataError
 
@@ -159,7 +159,7 @@ def _read_header(
     file: IO[bytes], called: str, magics: tuple[bytes, ...]
 ) -> tuple[nibabel.Nifti1Header, bytes]:
     """Return the header, understood and checked for sense, and its bytes."""
-    begin = file.peek(BEGIN_BYTES)[:BEGIN_BYTES]
+    begin = file.peek(HEAD_BYTES)[:HEAD_BYTES]
     content = file.read(4)
     for order in ("little", "big"):
         kind = HEADERS.get(int.from_bytes(content, order))
@@ -168,7 +168,7 @@ def _read_header(
             break
     else:
         otherwise = "one that does not begin with a NIfTI header"
-        raise strange(called, begin, NIFTI, otherwise)
+        raise no_scan(called, begin, NIFTI.name, otherwise)
     try:
         header = kind(content, "<" if order == "little" else ">", check=False)
         magic = bytes(header["magic"])[:3]

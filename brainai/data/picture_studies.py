@@ -9,7 +9,7 @@ from PIL import Image, UnidentifiedImageError
 from brainai.data.cases import Case, Study, check_not_flat, check_once
 from brainai.data.identity import same_pixels
 from brainai.data.images import decode
-from brainai.data.kinds import known_kind
+from brainai.data.kinds import no_slice
 from brainai.errors import DataError
 
 
@@ -73,7 +73,7 @@ def _open_picture(path: Path, channels: int) -> np.ndarray:
         with Image.open(path) as image:
             array = np.asarray(image.convert("L" if channels == 1 else "RGB"))
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        kind = known_kind(path)
+        kind = no_slice(path)
         found = f"found another file. {kind}" if kind else "found a damaged one. Copy it again."
         raise DataError(f"{path}: expected a whole picture, {found}") from error
     return array

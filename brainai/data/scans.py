@@ -12,21 +12,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from brainai.data.dicom_structure import is_dicom
 from brainai.data.headers import single_slice
-from brainai.data.packed import PAIR_SUFFIXES, SCAN_SUFFIXES, too_many_files
-from brainai.data.reader_pool import SCAN, ask
-from brainai.data.scan_kinds import (
+from brainai.data.kinds import (
     DICOM,
     GZIP,
-    METAIMAGE,
-    NIFTI,
-    PICTURE,
+    PICTURES,
+    VOLUMES,
     ZIP,
-    beginning,
+    first_bytes,
     kind_of,
-    strange,
+    no_scan,
 )
+from brainai.data.packed import PAIR_SUFFIXES, SCAN_SUFFIXES, too_many_files
+from brainai.data.reader_pool import SCAN, ask
 from brainai.data.volumes import Volume
 from brainai.errors import DataError
 
@@ -44,8 +42,8 @@ def is_scan(path: str | Path) -> bool:
     path = Path(path)
     if path.is_dir() or path.name.lower().endswith((*FILES, ".zip")):
         return True
-    kind = kind_of(beginning(path))
-    return bool(kind) and kind != DICOM and not kind.startswith(PICTURE)
+    kind = kind_of(first_bytes(path))
+    return kind is not None and kind not in (DICOM, *PICTURES)
 
 
 def read_scan(
@@ -77,18 +75,18 @@ def _read(path: Path, called: str, expect_flair: bool, allow_companion: bool) ->
         return _read_folder(path, called, expect_flair)
     if not os.path.isfile(path):  # False for impossible names, where Path would raise
         raise DataError(f"{called}: expected {EXPECTED}, found nothing at the place named.")
-    begin = beginning(path)
+    begin = first_bytes(path)
     kind = kind_of(begin)
     if name.endswith(".zip") and (not kind or begin.startswith(b"PK")):
         return _read_zip(path, called, expect_flair)
-    if kind == DICOM or is_dicom(begin) or name.endswith(".dcm"):
+    if kind == DICOM or name.endswith(".dcm"):
         return _ask("series", called, {"paths": [_absolute(path)], "expect_flair": False})
-    if name.endswith(FILES) or kind in (NIFTI, METAIMAGE) or begin.startswith(GZIP):
+    if name.endswith(FILES) or kind in VOLUMES or begin.startswith(GZIP):
         where = {"path": _absolute(path), "allow_companion": allow_companion}
         return _ask("volume", called, where)
     if begin.startswith(ZIP):
         return _read_zip(path, called, expect_flair)
-    raise strange(called, begin, EXPECTED, "a file of another kind")
+    raise no_scan(called, begin, EXPECTED, "a file of another kind")
 
 
 def _read_zip(path: Path, called: str, expect_flair: bool) -> Volume:
@@ -109,7 +107,7 @@ def _read_folder(folder: Path, called: str, expect_flair: bool) -> Volume:
             raise too_many_files(called, MAX_FILES)
     paths.sort()
     scans = [path for path in paths if _is_whole_scan(path)]
-    kinds = [kind_of(beginning(path)) for path in paths if not _is_whole_scan(path)]
+    kinds = [kind_of(first_bytes(path)) for path in paths if not _is_whole_scan(path)]
     if scans and DICOM not in kinds:
         chosen = _choose(scans, called, expect_flair)
         volume = _ask("volume", called, {"path": _absolute(chosen), "allow_companion": True})
@@ -121,7 +119,7 @@ def _read_folder(folder: Path, called: str, expect_flair: bool) -> Volume:
             "unreadable",
         )
     if DICOM not in kinds and all(kinds):
-        raise strange(called, beginning(paths[0]), EXPECTED, "")
+        raise no_scan(called, first_bytes(paths[0]), EXPECTED, "")
     arguments = {"paths": [_absolute(path) for path in paths], "expect_flair": expect_flair}
     return _ask("series", called, arguments)
 

@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from brainai.data.dicom import read_picture
-from brainai.data.dicom_structure import is_dicom
 from brainai.data.images import ImageSource, decode
-from brainai.data.kinds import first_bytes
+from brainai.data.kinds import DICOM, first_bytes, kind_of
 
 
 def open_slice(source: ImageSource, expect_flair: bool = False) -> np.ndarray:
@@ -20,7 +19,7 @@ def open_slice(source: ImageSource, expect_flair: bool = False) -> np.ndarray:
     Raises:
         OutOfScope, DataError: as `images.decode` and `dicom.read_picture`.
     """
-    if not is_dicom(first_bytes(source)):
+    if kind_of(first_bytes(source)) != DICOM:
         return decode(source)
     if not isinstance(source, bytes):
         return decode(read_picture(Path(str(source)), expect_flair))

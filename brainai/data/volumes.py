@@ -25,9 +25,9 @@ from nibabel.orientations import (
 
 from brainai.data.files import write_whole
 from brainai.data.headers import check_place, shear
+from brainai.data.kinds import GZIP, METAIMAGE, first_bytes, is_nifti, kind_of
 from brainai.data.metaimage import metaimage_bytes, read_metaimage
 from brainai.data.nifti import nifti_bytes, read_nifti, read_nifti_volumes
-from brainai.data.scan_kinds import GZIP, METAIMAGE, beginning, is_nifti, kind_of
 from brainai.data.voxels import Stored
 from brainai.errors import DataError, StorageError
 
@@ -129,7 +129,7 @@ def read_volume(path: Path, called: str | None = None, allow_companion: bool = T
         DataError: damaged, cut short, too large, or no single three-dimensional volume of numbers.
     """
     called = called or str(path)
-    begin = beginning(path)
+    begin = first_bytes(path)
     by_name = path.name.lower().endswith(NIFTI_SUFFIXES) and kind_of(begin) != METAIMAGE
     if by_name or is_nifti(begin) or begin.startswith(GZIP):
         return oriented(read_nifti(path, called), called)

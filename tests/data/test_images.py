@@ -103,27 +103,27 @@ def nifti_head(magic: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("source", "sentence"),
     [
-        (nifti_head(b"n+1\0"), "a NIfTI scan, which is not read as a slice: bring it as a scan"),
-        (gzip.compress(nifti_head(b"n+1\0")), "a NIfTI scan"),
+        (nifti_head(b"n+1\0"), "a NIfTI file, which is not read as a slice: bring it as a scan"),
+        (gzip.compress(nifti_head(b"n+1\0")), "a NIfTI file"),
         (
             gzip.compress(nifti_head(b"n+1\0") + np.random.default_rng(0).bytes(9000))[:6000],
-            "a NIfTI scan",
+            "a NIfTI file",
         ),
-        (b"\x1c\2\0\0n+2\0\r\n\x1a\n" + bytes(600), "a NIfTI scan"),
+        (b"\x1c\2\0\0n+2\0\r\n\x1a\n" + bytes(600), "a NIfTI file"),
         (
             nifti_head(b"ni1\0"),
             "the header of a NIfTI pair, .*: save the scan as one",
         ),
         (gzip.compress(b"text"), "a file packed by gzip"),
         (b"\x1f\x8bno gzip", "a file packed by gzip"),
-        (b"ObjectType = Image\nNDims = 3\n", "a MetaImage scan"),
+        (b"ObjectType = Image\nNDims = 3\n", "a MetaImage file"),
         (b"PK\3\4" + bytes(100), "a zip file.*bring it as a scan.*if it holds a scan; else unpack"),
-        (b"NRRD0004\n", r"an NRRD scan.*save it as NIfTI \(\.nii\.gz\)"),
+        (b"NRRD0004\n", r"an NRRD file.*save it as NIfTI \(\.nii\.gz\)"),
         (b"\x89HDF\r\n\x1a\n" + bytes(100), "an HDF5 file.*save the slice as PNG"),
         (b"\0\0\0\x18ftypheic", "a photo in HEIC"),
         (b"\0\0\0\x18ftypisom", "a film"),
         (b"version https://git-lfs.github.com/spec/v1", "a Git LFS pointer"),
-        (b'{"EchoTime": 0.1}', "text in JSON.*bring the scan or picture that it lies beside"),
+        (b'{"EchoTime": 0.1}', "a JSON file.*bring the scan or picture that it lies beside"),
     ],
 )
 def test_what_is_known_and_no_picture_is_named_with_where_it_goes(

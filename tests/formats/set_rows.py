@@ -223,7 +223,7 @@ SETS = [
     SetRow("a picture without a mask", "…: expected a mask of the same name under masks, found "
         "none. Add it, or take the picture out.", _no_mask, "pairs"),
     SetRow("NIfTI under the name of a mask", "…: expected a whole picture, found another file. "
-        "This is a NIfTI scan, which is not read as a slice: …", _nifti_as_mask, "pairs"),
+        "This is a NIfTI file, which is not read as a slice: …", _nifti_as_mask, "pairs"),
     SetRow("`yes/` and `no/`", f"{READ}: 2 cases of FLAIR", _yes_no, "folders"),
     SetRow("Kaggle's four classes", "…: expected exactly two class folders with pictures, found "
         "glioma, meningioma, notumor, pituitary. Give a folder that holds the two, for instance "

@@ -124,37 +124,37 @@ SLICES = [
     Row("a thumbnail",
         "The picture is 22×22 pixels, too small to judge: bring a slice of at least 32×32.",
         _thumbnail),
-    Row("a NIfTI scan, packed (`.nii.gz`)", f"This is a NIfTI scan, {NO}: {AS_SCAN}, or "
+    Row("a NIfTI scan, packed (`.nii.gz`)", f"This is a NIfTI file, {NO}: {AS_SCAN}, or "
         "save the one slice that you mean as PNG.", _nifti("flair.nii.gz")),
-    Row("a NIfTI scan (`.nii`)", f"This is a NIfTI scan, {NO}: {AS_SCAN}…",
+    Row("a NIfTI scan (`.nii`)", f"This is a NIfTI file, {NO}: {AS_SCAN}…",
         _nifti("flair.nii")),
-    Row("a NIfTI scan under a picture's name", f"This is a NIfTI scan, {NO}: {AS_SCAN}…",
+    Row("a NIfTI scan under a picture's name", f"This is a NIfTI file, {NO}: {AS_SCAN}…",
         _nifti("slice.png")),
     Row("the `.hdr` of a NIfTI pair (SPM)", f"This is the header of a NIfTI pair, {NO}: "
         "save the scan as one .nii.gz file.", _pair),
-    Row("a MetaImage scan (`.mha`)", f"This is a MetaImage scan, {NO}: {AS_SCAN}…",
+    Row("a MetaImage scan (`.mha`)", f"This is a MetaImage file, {NO}: {AS_SCAN}…",
         _metaimage),
     Row("the folder of a scan", f"This is a folder, {NO}: {AS_SCAN}…", _series),
     Row("a zip file of a DICOM series", f"This is a zip file, {NO}: {AS_SCAN}, or save "
         "the one slice that you mean as PNG if it holds a scan; else unpack it.", _zip),
-    Row("an NRRD scan (3D Slicer)", f"This is an NRRD scan, {NO}: save it as NIfTI "
+    Row("an NRRD scan (3D Slicer)", f"This is an NRRD file, {NO}: save it as NIfTI "
         "(.nii.gz) and bring that as a scan.", _bytes("flair.nrrd", b"NRRD0004\ntype: short\n")),
-    Row("a FreeSurfer scan (`.mgz`)", f"This is a FreeSurfer scan, {NO}: convert it to "
+    Row("a FreeSurfer scan (`.mgz`)", f"This is a FreeSurfer file, {NO}: convert it to "
         ".nii.gz with mri_convert.",
         _bytes("flair.mgz", gzip.compress(b"\0\0\0\1\0\0\1\0" + bytes(400)))),
     Row("a slice as `.h5` (BraTS 2020 on Kaggle)", f"This is an HDF5 file, {NO_SCAN}",
         _bytes("volume_1_slice_0.h5", b"\x89HDF\r\n\x1a\n" + bytes(64))),
     Row("a slice as `.mat` (figshare)", f"This is a MATLAB file, {NO_SCAN}",
         _bytes("1.mat", b"MATLAB 5.0 MAT-file, Platform: PCWIN64" + bytes(100))),
-    Row("a slice as `.npy`", f"This is a NumPy array, {NO_SCAN}", _numpy),
-    Row("the `.json` that dcm2niix writes beside a scan", f"This is text in JSON, {NO}: "
+    Row("a slice as `.npy`", f"This is a NumPy file, {NO_SCAN}", _numpy),
+    Row("the `.json` that dcm2niix writes beside a scan", f"This is a JSON file, {NO}: "
         "bring the scan or picture that it lies beside.",
         _bytes("flair.json", json.dumps({"EchoTime": 0.1}).encode())),
     Row("a PDF", f"This is a PDF document, {NO_SCAN}", _bytes("report.pdf", b"%PDF-1.7\n")),
     Row("a phone's photo of a screen (HEIC)", f"This is a photo in HEIC, {NO_SCAN}",
         _bytes("photo.heic", b"\0\0\0\x18ftypheic" + bytes(64))),
-    Row("a picture that Git LFS has not fetched", f"This is a Git LFS pointer, {NO}: run "
-        "`git lfs pull` first.",
+    Row("a picture that Git LFS has not fetched", f"This is a Git LFS pointer, {NO}: fetch "
+        "the file itself, with git annex get, datalad get or git lfs pull.",
         _bytes("slice.png", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n")),
     Row("a picture that breaks off", "The file could not be read as a picture: it is damaged, "
         "incomplete or of another kind. Bring a PNG, JPEG or TIFF.",

@@ -99,17 +99,17 @@ STRAYS = [
     Row("a folder with one NRRD file", f"{EXPECTED}an NRRD file{SAVE}", in_folder(_nrrd)),
     Row(
         "FreeSurfer's `.mgh`",
-        f"{EXPECTED}a FreeSurfer file (.mgh, .mgz){SAVE}",
+        f"{EXPECTED}a FreeSurfer file{SAVE}",
         _freesurfer("flair.mgh"),
     ),
     Row(
         "FreeSurfer's `.mgz`",
-        f"{IN_NIFTI}a FreeSurfer file (.mgh, .mgz){SAVE}",
+        f"{IN_NIFTI}a FreeSurfer file{SAVE}",
         _freesurfer("flair.mgz"),
     ),
     Row(
         "MINC, `.h5` or `.mat` in HDF5",
-        f"{EXPECTED}an HDF5 file (as MINC, .h5 and .mat){SAVE}",
+        f"{EXPECTED}an HDF5 file{SAVE}",
         _file("flair.mnc", b"\x89HDF\r\n\x1a\n" + bytes(100)),
     ),
     Row(
@@ -150,12 +150,12 @@ STRAYS = [
     ),
     Row(
         "a file of DataLad or git-annex that is not fetched",
-        f"{IN_NIFTI}a pointer of git-annex or DataLad to it{FETCH}",
+        f"{IN_NIFTI}a git-annex or DataLad pointer{FETCH}",
         _file("sub-01_FLAIR.nii.gz", ANNEX),
     ),
     Row(
         "a file of Git LFS that is not fetched",
-        f"{IN_NIFTI}a pointer of Git LFS to it{FETCH}",
+        f"{IN_NIFTI}a Git LFS pointer{FETCH}",
         _file("flair.nii.gz", LFS),
     ),
     Row(
@@ -165,7 +165,7 @@ STRAYS = [
     ),
     Row(
         "the `.json` of dcm2niix or BIDS alone",
-        f"{EXPECTED}a JSON file, which may describe a scan{BRING}",
+        f"{EXPECTED}a JSON file{BRING}",
         _file("sub-01_FLAIR.json", b'{"EchoTime": 0.1}'),
     ),
     Row("a PDF document", f"{EXPECTED}a PDF document{BRING}", _file("report.pdf", b"%PDF-1.7\n")),

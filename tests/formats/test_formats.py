@@ -1,5 +1,6 @@
 """docs/formats.md says what the readers do."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import nibabel
@@ -25,6 +26,12 @@ def rows(name: str) -> list:
     return [pytest.param(row, id=row.what) for row in TABLES[name]]
 
 
+def assert_refused(row: Row, read: Callable[[], object]) -> None:
+    with pytest.raises(DataError) as refused:
+        read()
+    assert row.says(str(refused.value)), str(refused.value)
+
+
 def test_the_page_holds_the_rows_that_are_tested() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert written(page, TABLES) == page, "run: python tests/formats/rows.py"
@@ -38,9 +45,7 @@ def test_a_volume_gives_what_the_page_says(row: Row, tmp_path: Path) -> None:
         assert min(volume.voxels.shape) > 1
         assert row.says(volume.note or "read")
     else:
-        with pytest.raises(DataError) as refused:
-            read_scan(given, "FLAIR", expect_flair=True)
-        assert row.says(str(refused.value)), str(refused.value)
+        assert_refused(row, lambda: read_scan(given, "FLAIR", expect_flair=True))
 
 
 @pytest.mark.parametrize("row", rows("slices"))
@@ -49,9 +54,7 @@ def test_a_slice_gives_what_the_page_says(row: Row, tmp_path: Path) -> None:
     if row.is_read:
         assert decode(given).shape == (64, 64)
     else:
-        with pytest.raises(DataError) as refused:
-            decode(given)
-        assert row.says(str(refused.value)), str(refused.value)
+        assert_refused(row, lambda: decode(given))
 
 
 def prepared(source: str, root: Path) -> str:
@@ -69,9 +72,7 @@ def test_a_folder_for_prepare_gives_what_the_page_says(row: SetRow, tmp_path: Pa
     if row.is_read:
         assert row.says(prepared(row.source, given))
     else:
-        with pytest.raises(DataError) as refused:
-            prepared(row.source, given)
-        assert row.says(str(refused.value)), str(refused.value)
+        assert_refused(row, lambda: prepared(row.source, given))
 
 
 @pytest.mark.parametrize("row", rows("dicom"))
@@ -84,9 +85,7 @@ def test_a_dicom_examination_gives_what_the_page_says(row: Row, tmp_path: Path) 
         assert volume.voxels.max() > 100
         assert row.says(volume.note or "read")
     else:
-        with pytest.raises(DataError) as refused:
-            read_scan(given, "FLAIR", expect_flair=True)
-        assert row.says(str(refused.value)), str(refused.value)
+        assert_refused(row, lambda: read_scan(given, "FLAIR", expect_flair=True))
 
 
 @pytest.mark.parametrize("row", rows("dicom slices"))
@@ -96,9 +95,7 @@ def test_a_dicom_file_gives_a_slice_or_what_the_page_says(row: Row, tmp_path: Pa
         if row.is_read:
             assert open_slice(source, expect_flair=True).shape == (40, 36)
         else:
-            with pytest.raises(DataError) as refused:
-                open_slice(source, expect_flair=True)
-            assert row.says(str(refused.value)), str(refused.value)
+            assert_refused(row, lambda source=source: open_slice(source, expect_flair=True))
 
 
 @pytest.mark.parametrize("row", rows("masks"))

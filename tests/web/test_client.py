@@ -109,7 +109,12 @@ def png(pixels: np.ndarray) -> bytes:
         ("half.png", png(GREY)[:2000], "unreadable", "could not be read"),
         ("empty.png", b"", "unreadable", "could not be read"),
         ("words.txt", b"a letter", "unreadable", "could not be read"),
-        ("drawing.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "unreadable", "could not be"),
+        (
+            "drawing.svg",
+            b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+            "unreadable",
+            "a drawing in SVG",
+        ),
         ("page.eps", b"%!PS-Adobe-3.0\n%%BoundingBox: 0 0 99 99\n", "unreadable", "could not be"),
         ("small.png", png(GREY[40:60, 40:60]), "too_small", "too small"),
         ("huge.png", png(np.zeros((8000, 8000), np.uint8)), "too_large", "at most 32 million"),
@@ -235,7 +240,7 @@ def test_the_model_tells_what_it_takes_and_how_good_it_is(running):
         answer = checked(connect(url).predict(api_name="/model_info"), "model_info")
     assert answer["threshold"] == running.classifier.info.threshold
     assert answer["limits"]["slice_bytes"] == 20 * 2**20
-    assert set(answer["figures"]) == {"all", "brats", "lgg"}
+    assert set(answer["figures"]) == {"all", *report["source"]}
     assert answer["figures"]["lgg"] == report["source"]["lgg"]["figures"]
 
 

@@ -249,7 +249,7 @@ def test_a_file_that_waits_for_its_answer_is_not_deleted_for_another(
 ):
     begun, go_on, seen = threading.Event(), threading.Event(), []
 
-    def read_late(path):
+    def read_late(path, *_):
         begun.set()
         go_on.wait(60)
         seen.append(Path(path).read_bytes())
