@@ -25,7 +25,7 @@ def folder_cases(root: Path, positive: str | None) -> Iterator[Case]:
         DataError: there are not two with pictures, or their names do not tell which has tumour.
     """
     folders = sorted(path for path in visible(root.iterdir()) if path.is_dir())
-    pictures = {folder: _pictures(folder) for folder in folders}
+    pictures = {folder: find_pictures(folder) for folder in folders}
     pictures = {folder: found for folder, found in pictures.items() if found}
     if len(pictures) != 2:
         names = ", ".join(folder.name for folder in pictures) or "none"
@@ -34,7 +34,7 @@ def folder_cases(root: Path, positive: str | None) -> Iterator[Case]:
             "Give a folder that holds the two, for instance yes/ and no/."
         )
     with_tumor = _positive_folder(list(pictures), positive)
-    names = _picture_names(root, root, [path for found in pictures.values() for path in found])
+    names = picture_names(root, root, [path for found in pictures.values() for path in found])
     for folder, found in pictures.items():
         for path in found:
             name = names[path]
@@ -62,10 +62,10 @@ def pair_cases(root: Path, patient_pattern: str) -> Iterator[Case]:
                 "Give the folder that holds the two."
             )
     masks = defaultdict(list)
-    for path in _pictures(root / "masks"):
+    for path in find_pictures(root / "masks"):
         masks[path.relative_to(root / "masks").with_suffix("")].append(path)
-    pictures = _pictures(root / "images")
-    for path, name in _picture_names(root, root / "images", pictures).items():
+    pictures = find_pictures(root / "images")
+    for path, name in picture_names(root, root / "images", pictures).items():
         person = _patient(path, patient_pattern)
         own = masks[path.relative_to(root / "images").with_suffix("")]
         yield Case(
@@ -97,11 +97,12 @@ def _known_everywhere(person: str) -> tuple[str, ...]:
     return (person_name(person),) if person.lower().startswith("brats") else ()
 
 
-def _pictures(folder: Path) -> list[Path]:
+def find_pictures(folder: Path) -> list[Path]:
+    """Picture files anywhere under a folder, sorted; hidden ones are passed over."""
     return sorted(path for path in visible(folder.rglob("*")) if path.suffix.lower() in PICTURES)
 
 
-def _picture_names(root: Path, folder: Path, paths: list[Path]) -> dict[Path, str]:
+def picture_names(root: Path, folder: Path, paths: list[Path]) -> dict[Path, str]:
     """A case id for each picture: the root's name, then its own as seen from `folder`, with the
     suffix only where needed."""
     short = {

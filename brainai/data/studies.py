@@ -23,7 +23,7 @@ def read_study(case: Case) -> Study:
     """
     if case.source == "lgg":
         return read_lgg(case)
-    if case.source == "folders":
+    if case.source == "folders" or (case.source == "tumor-free" and case.file("picture")):
         return read_picture(case)
     if case.source == "pairs":
         return read_pair(case)

@@ -4,6 +4,7 @@ sub-01/ses-02/anat/sub-01_ses-02_FLAIR.nii.gz   BIDS: sub-01 is the patient
 msl_test01/msl_test01_flair.nii.gz              a folder of its own: its name is the case's
 anna/a.nii, anna/b.mha                          several in one folder: their own names too
 patient07/…/IM0001                              DICOM: one examination directly under the root
+spots_01.png, ms/b.jpg                          single slices, where the root holds no scans
 
 Where any file says FLAIR, only those that do are scans. Masks of other diseases, as
 p1_lesion.nii.gz beside p1_flair.nii.gz, or under derivatives/ of BIDS, belong to the scan. Brain
@@ -19,11 +20,13 @@ To join two people costs a little data; to part one person would leak from train
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from brainai.data.cases import Case, safe_name
 from brainai.data.identity import tcga_ids
 from brainai.data.packed import SCAN_SUFFIXES
+from brainai.data.picture_sources import find_pictures, picture_names
 from brainai.errors import DataError
 
 ASIDE = ("derivatives", "sourcedata", "code")  # of BIDS: no scans as acquired
@@ -48,17 +51,18 @@ VISIT = re.compile(
 )
 # Longer numbers are a person's, as in 002_S_0295, unless they are dates.
 VISIT_NUMBER = re.compile(r"(\d.*?)(?:[-_](?:\d{1,2}|\d{8}|\d{4}-\d\d-\d\d))+$")
+PIXELS = ("flair", "picture")  # roles of the files that are judged
 PERSON_WORDS = ("", "sub", "subject", "patient", "pat")
 
 
 def tumor_free_cases(root: Path) -> Iterator[Case]:
-    """The cases of `flair_cases`.
+    """The cases of `flair_cases`, or one for each picture where there are none.
 
     Raises:
-        DataError: there is a scan of BraTS among them.
+        DataError: there is a scan or a picture of BraTS among them.
     """
-    cases = list(flair_cases(root))
-    _check_no_brats([flair for case in cases if (flair := case.file("flair"))])
+    cases = list(flair_cases(root)) or list(_single_slices(root))
+    _check_no_brats([path for case in cases for role, path in case.files if role in PIXELS])
     yield from cases
 
 
@@ -80,6 +84,15 @@ def flair_cases(root: Path) -> Iterator[Case]:
         files = tuple((f"dicom {number}", path) for number, path in enumerate(paths))
         name = "" if folder == root else folder.name
         yield _case(root, name, _person(name, [name]), folder, files)
+
+
+def _single_slices(root: Path) -> Iterator[Case]:
+    """A case for each picture under a folder that is not the mask of another."""
+    pictures = [path for path in find_pictures(root) if not MASK.search(path.stem)]
+    for path, name in picture_names(root, root, pictures).items():
+        person = _person(path.stem, _folders(root, path))
+        case = _case(root, name, person, path.parent, (("picture", path),))
+        yield replace(case, case_id=name)
 
 
 def _check_no_brats(scans: list[Path]) -> None:

@@ -73,6 +73,9 @@ def open_accelerator(config: TrainConfig) -> Accelerator:
     if cpu:  # `accelerate launch` leaves each process one thread
         beside = get_cpu_distributed_information().local_world_size  # processes on this machine
         torch.set_num_threads(max(1, cpu_count() // beside))
+    else:
+        torch.backends.cudnn.benchmark = True  # all batches of a stage have one size
+        torch.set_float32_matmul_precision("high")
     launched = int(os.environ.get("WORLD_SIZE", "1"))
     check_processes(accelerator, launched, [stage.batch_size for stage in config.stages])
     return accelerator

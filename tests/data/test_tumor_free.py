@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dicom_files import write_series
+from PIL import Image
 from scans import SHAPE, brain, write_scan
 
 from brainai.data.cases import Case
@@ -270,3 +271,33 @@ def test_a_folder_without_scans_is_refused(tmp_path: Path) -> None:
     write_scan(tmp_path / "p1" / "p1_mask.nii.gz", plaques(1))
     with pytest.raises(DataError, match="found no case of the source 'tumor-free'"):
         find_cases("tumor-free", tmp_path)
+
+
+def test_single_slices_count_where_there_are_no_scans(tmp_path: Path) -> None:
+    """Loose pictures are people of their own; those of one folder are one person's."""
+    root = tmp_path / "spots"
+    for name in ("no_0043.png", "no_0044.png", "anna/a.png", "anna/b.png", "anna/b_mask.png"):
+        write_picture(root / name)
+    assert found(root) == {
+        "spots_no_0043": ("spots_no_0043", "no"),
+        "spots_no_0044": ("spots_no_0044", "no"),
+        "spots_anna_a": ("spots_anna", "anna"),
+        "spots_anna_b": ("spots_anna", "anna"),
+    }
+    study = read_study(find_cases("tumor-free", root)[0])
+    assert study.masks.shape == (1, 40, 36) and not study.masks.any()
+    write_scan(root / "p1.nii.gz", brain(1))
+    assert list(found(root)) == ["spots_p1"]
+
+
+def test_a_picture_of_brats_is_refused_as_tumor_free(tmp_path: Path) -> None:
+    write_picture(tmp_path / "spots" / "BraTS2021_00001_flair_80.png")
+    with pytest.raises(DataError, match="expected a scan of a person without a tumour"):
+        find_cases("tumor-free", tmp_path / "spots")
+
+
+def write_picture(path: Path) -> None:
+    """A grey picture of 36 × 40 pixels, another for each name."""
+    levels = np.random.default_rng(len(str(path))).integers(0, 255, (40, 36), np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(levels).save(path)
