@@ -228,14 +228,14 @@ def test_every_answer_and_document_tells_what_the_operating_point_gave_on_test()
     value, low, high = (round(100 * found["dice"][k]) for k in ("value", "low", "high"))
     words = (
         "best Dice (F1) on validation patients, specificity of at least 97 % in those without a "
-        f"tumour; Dice {value} % ({low} to {high}) on test patients"
+        f"tumor; Dice {value} % ({low} to {high}) on test patients"
     )
     assert Classifier.load(ROOT / "weights", device="cpu").info.operating_point == words
     for document in ("README.md", "weights/README.md", "docs/api.md"):
         assert words in texts()[document], document
 
 
-def test_the_licence_of_a_source_stands_beside_that_of_the_weights() -> None:
+def test_the_license_of_a_source_stands_beside_that_of_the_weights() -> None:
     for document in ("README.md", "weights/README.md"):
         assert NON_COMMERCIAL in texts()[document]
 

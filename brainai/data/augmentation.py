@@ -30,4 +30,4 @@ class Augmentation:
     drop: float = 0.5
     """Probability with which T1c and T2 are each replaced by FLAIR."""
     lend: float = 0.4
-    """Probability with which another slice lends its tumour, or covers one by its own tissue."""
+    """Probability with which another slice lends its tumor, or covers one by its own tissue."""

@@ -1,7 +1,7 @@
 """The dataset folder: its records, its checks, and the split by patient. No torch in here.
 
-images/<case_id>/<index>.png   8 bit; grey (FLAIR alone) or RGB = (FLAIR, T1c, T2)
-masks/<case_id>/<index>.png    0 or 255, only where there is tumour
+images/<case_id>/<index>.png   8 bit; gray (FLAIR alone) or RGB = (FLAIR, T1c, T2)
+masks/<case_id>/<index>.png    0 or 255, only where there is tumor
 metadata.csv                   one row per slice (`SliceRecord`), an ImageFolder's metadata file
 dataset.json                   format version, options, counts, content hash
 """
@@ -27,7 +27,7 @@ LABEL_NAMES = ("No Tumor", "Tumor")
 SPLIT_SHARES = {"train": 0.65, "valid": 0.20, "test": 0.15}
 
 
-TUMOR_FREE = "tumor-free"  # source of people who are known to have no tumour
+TUMOR_FREE = "tumor-free"  # source of people who are known to have no tumor
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class SliceRecord:
     """One axial slice of one case; a row of metadata.csv."""
 
     file_name: str
-    mask_file_name: str  # "" where there is no tumour, or none was outlined
-    label: int  # 1 = tumour
+    mask_file_name: str  # "" where there is no tumor, or none was outlined
+    label: int  # 1 = tumor
     patient_id: str
     case_id: str
     slice_index: int
@@ -44,15 +44,15 @@ class SliceRecord:
     modalities: tuple[str, ...]  # really present, always with "flair"
     source: str
     site: str
-    tumor_pixels: int  # -1 = tumour without an outline
+    tumor_pixels: int  # -1 = tumor without an outline
     pixel_area_mm2: float  # 0 = unknown
     split: str
-    lesion_pixels: int = -1  # bright and no tumour, such as plaques; -1 = unknown
+    lesion_pixels: int = -1  # bright and no tumor, such as plaques; -1 = unknown
     slice_step_mm: float = 0.0  # distance of the slices of the case; 0 = unknown
 
     @property
     def has_mask(self) -> bool:
-        """True where the extent of tumour is known, a tumour-free slice included."""
+        """True where the extent of tumor is known, a tumor-free slice included."""
         return self.tumor_pixels >= 0
 
 

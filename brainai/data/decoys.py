@@ -18,7 +18,7 @@ from brainai.data.store import Store
 
 # Of a scan's height to the width of its slices: 155 mm over 240 mm in BraTS, about that in LGG.
 SCAN_HEIGHT = 0.65
-HEAD_LEVEL = 0.1  # of the grey window: what is brighter is head
+HEAD_LEVEL = 0.1  # of the gray window: what is brighter is head
 STACK = 12  # slices that make a case a stack that can be cut across
 
 
@@ -63,10 +63,10 @@ def turn(plane: np.ndarray, random: np.random.Generator) -> np.ndarray:
     return np.ascontiguousarray(ways[random.integers(len(ways))](plane))
 
 
-def recolour(plane: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """A FLAIR slice with the grey levels of another sequence: `[S, S]` → `[S, S]`, both in [0, 1].
+def recolor(plane: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """A FLAIR slice with the gray levels of another sequence: `[S, S]` → `[S, S]`, both in [0, 1].
 
-    White matter brighter than grey and lesions dark as in T1, or fluid bright as in T2 and proton
+    White matter brighter than gray and lesions dark as in T1, or fluid bright as in T2 and proton
     density. Fluid and lesions never look both as they do in FLAIR.
     """
     inside = plane[plane > HEAD_LEVEL]
@@ -74,11 +74,11 @@ def recolour(plane: np.ndarray, random: np.random.Generator) -> np.ndarray:
         return invert(plane, random)
     tissue = float(np.median(inside))
     if random.random() < 0.5:
-        white, grey = random.uniform(0.6, 0.9), random.uniform(0.2, 0.4)
-        levels = [0, random.uniform(0, 0.2), white, grey, random.uniform(0, grey)]
+        white, gray = random.uniform(0.6, 0.9), random.uniform(0.2, 0.4)
+        levels = [0, random.uniform(0, 0.2), white, gray, random.uniform(0, gray)]
     else:
-        white, grey, fluid = (random.uniform(*ends) for ends in ((0.2, 0.6), (0.4, 0.7), (0.7, 1)))
-        levels = [fluid, fluid, white, grey, random.uniform(0, 1)]
+        white, gray, fluid = (random.uniform(*ends) for ends in ((0.2, 0.6), (0.4, 0.7), (0.7, 1)))
+        levels = [fluid, fluid, white, gray, random.uniform(0, 1)]
     places = np.array([0, 0.5, 0.85, 1.25, max(1.3, 1 / tissue)]) * tissue
     changed = np.interp(plane, places, levels) * _enclosed(plane > HEAD_LEVEL)
     return prepare_slice(changed, len(plane))

@@ -24,8 +24,8 @@ from brainai.errors import DataError
 
 CALLED = "The DICOM series"
 SERIES_NAME = "BrainAI outline: research only, not for diagnosis"  # 64 characters at most, each
-CONTENT = "Tumour outline for research and teaching, not for diagnosis"
-SEGMENT = "Tumour, estimated by BrainAI (research only)"
+CONTENT = "Tumor outline for research and teaching, not for diagnosis"
+SEGMENT = "Tumor, estimated by BrainAI (research only)"
 REFERRED = (
     "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "SOPClassUID", "SOPInstanceUID",
 )  # fmt: skip

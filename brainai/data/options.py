@@ -28,9 +28,9 @@ class Prepare:
     skip_bad: bool = False
     """go on without damaged cases"""
     min_tumor_pixels: int = 1
-    """a slice with fewer counts as tumour-free"""
+    """a slice with fewer counts as tumor-free"""
     positive: str | None = None
-    """the class folder with tumour, for --source folders"""
+    """the class folder with tumor, for --source folders"""
     same_patient: str | None = None
     """CSV of known persons: one a row, all their names"""
     phantoms: int = 24

@@ -1,4 +1,4 @@
-"""One slice → grey levels, from a picture or from the DICOM file of one slice."""
+"""One slice → gray levels, from a picture or from the DICOM file of one slice."""
 
 import tempfile
 from pathlib import Path
@@ -11,7 +11,7 @@ from brainai.data.kinds import DICOM, first_bytes, kind_of
 
 
 def open_slice(source: ImageSource, expect_flair: bool = False) -> np.ndarray:
-    """One grey slice as it was stored, `[H, W]` float32; sources are those of `images.decode`, and
+    """One gray slice as it was stored, `[H, W]` float32; sources are those of `images.decode`, and
     DICOM files as paths or bytes.
 
     Args:

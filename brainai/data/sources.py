@@ -4,7 +4,7 @@ have one name: equal copies count once.
 lgg         TCGA_CS_4941_19960909/TCGA_CS_4941_19960909_7.tif and ..._7_mask.tif (Buda et al. 2019)
 brats       every release from 2013 to 2025, and the Medical Segmentation Decathlon: see
             `brainai.data.releases`
-tumor-free  FLAIR scans or pictures of people without a tumour: see `brainai.data.tumor_free`
+tumor-free  FLAIR scans or pictures of people without a tumor: see `brainai.data.tumor_free`
 pairs       images/10002_46.png and masks/10002_46.png: see `brainai.data.picture_sources`
 folders     two class folders of pictures, such as yes/ and no/
 phantom     simulated studies, named as BraTS 2021 names its files
@@ -38,7 +38,7 @@ def find_cases(
     """All cases of a source under a folder, sorted by id.
 
     Args:
-        positive: name of the class folder with tumour, where its name does not tell (`folders`).
+        positive: name of the class folder with tumor, where its name does not tell (`folders`).
         patient_pattern: regular expression that finds the patient's id, its first group, in the
             name of a picture without suffix (`pairs`).
 

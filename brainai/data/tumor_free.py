@@ -1,4 +1,4 @@
-"""FLAIR scans of people who are known to have no tumour → `Case`. Names alone are read.
+"""FLAIR scans of people who are known to have no tumor → `Case`. Names alone are read.
 
 sub-01/ses-02/anat/sub-01_ses-02_FLAIR.nii.gz   BIDS: sub-01 is the patient
 msl_test01/msl_test01_flair.nii.gz              a folder of its own: its name is the case's
@@ -96,12 +96,12 @@ def _single_slices(root: Path) -> Iterator[Case]:
 
 
 def _check_no_brats(scans: list[Path]) -> None:
-    """Raises DataError for a scan of BraTS: to count its patients as tumour-free would teach a
-    network to pass tumours over."""
+    """Raises DataError for a scan of BraTS: to count its patients as tumor-free would teach a
+    network to pass tumors over."""
     found = next((path for path in scans if path.name.lower().startswith("brats")), None)
     if found:
         raise DataError(
-            f"{found}: expected a scan of a person without a tumour, found one of BraTS, whose "
+            f"{found}: expected a scan of a person without a tumor, found one of BraTS, whose "
             "patients have one. Use --source brats."
         )
 

@@ -40,15 +40,15 @@ class SliceScores:
     patient_id: np.ndarray  # str
     source: np.ndarray  # str
     site: np.ndarray  # str
-    label: np.ndarray  # int, 1 = tumour
-    probability: np.ndarray  # float64 in [0, 1], of tumour
+    label: np.ndarray  # int, 1 = tumor
+    probability: np.ndarray  # float64 in [0, 1], of tumor
     tumor_pixels: np.ndarray  # int, of the data set's masks; -1 = unknown
     uncalibrated: np.ndarray  # float64 in [0, 1], of the classifier alone, as it was trained
     mask_tp: np.ndarray  # int, pixels at the resolution of the network; UNKNOWN where not scored
     mask_fp: np.ndarray
     mask_fn: np.ndarray
-    mask_hit: np.ndarray  # int, 1 where the strongest pixel of the mask lies in the tumour, else 0
-    heat_hit: np.ndarray  # int, the same of the heat map; UNKNOWN without a tumour
+    mask_hit: np.ndarray  # int, 1 where the strongest pixel of the mask lies in the tumor, else 0
+    heat_hit: np.ndarray  # int, the same of the heat map; UNKNOWN without a tumor
 
     def __post_init__(self) -> None:
         lengths = {field.name: len(getattr(self, field.name)) for field in fields(self)}
@@ -139,17 +139,17 @@ def dice(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray) -> np.ndarray:
 
 
 def sensitivity(tp: np.ndarray, fn: np.ndarray) -> np.ndarray:
-    """Share of the slices with tumour that were found; NaN without such slices."""
+    """Share of the slices with tumor that were found; NaN without such slices."""
     return ratio(tp, np.asarray(tp) + fn)
 
 
 def specificity(tn: np.ndarray, fp: np.ndarray) -> np.ndarray:
-    """Share of the tumour-free slices that were left alone; NaN without such slices."""
+    """Share of the tumor-free slices that were left alone; NaN without such slices."""
     return ratio(tn, np.asarray(tn) + fp)
 
 
 def auroc(label: np.ndarray, probability: np.ndarray) -> float:
-    """Probability that a slice with tumour scores above one without, ties counting one half.
+    """Probability that a slice with tumor scores above one without, ties counting one half.
 
     NaN where a class is missing or a probability is NaN.
     """

@@ -25,7 +25,7 @@ class Evaluate:
     batch_size: int = 16
     """slices at a time"""
     phantoms: int = 0
-    """also measure specificity on so many simulated people without a tumour, with white-matter
+    """also measure specificity on so many simulated people without a tumor, with white-matter
     spots, and with plaques (about 10 s each)"""
     decoys: tuple[Path, ...] = ()
     """also measure how many pictures and scans of heads that are no axial FLAIR slices are

@@ -25,9 +25,9 @@ METRICS = dict(zip(SHOWN, HUB_NAMES, strict=True))
 FIGURES = "figures"
 CHARTS = {  # no picture of a scan is among them
     "roc_pr.png": "ROC curve, and precision against recall",
-    "reliability.png": "Share of slices with tumour against the probability given",
+    "reliability.png": "Share of slices with tumor against the probability given",
     "confusion.png": "Confusion matrix",
-    "sizes.png": "Sensitivity by size of tumour",
+    "sizes.png": "Sensitivity by size of tumor",
     "mask_dice.png": "Dice of the mask, patient by patient",
     "learning_curves.png": "Loss and figures on `valid`, epoch by epoch",
 }
@@ -50,7 +50,7 @@ def model_card(
 
 
 def card_data(info: ModelInfo, report: dict, repository: str | None = None) -> ModelCardData:
-    """What the Hub reads of the card: licence, data sets, base model, the figures on `test`.
+    """What the Hub reads of the card: license, data sets, base model, the figures on `test`.
 
     Its form: https://github.com/huggingface/hub-docs/blob/main/modelcard.md
     """
@@ -178,7 +178,7 @@ def site_section(report: dict) -> str:
 
 
 def figures(report: dict) -> str:
-    """What a slice is called tumour from, and the figures of all slices and of every source as a
+    """What a slice is called tumor from, and the figures of all slices and of every source as a
     Markdown table."""
     head = "| data | patients | slices | figure | value | 95 % interval |"
     lines = [head, "|---|---|---|---|---|---|"]
@@ -189,7 +189,7 @@ def figures(report: dict) -> str:
             f"{of['value']:.3f} | {interval} |"
         )
     words = (
-        f"{LEVEL} % intervals from resampling patients. A slice is called tumour from "
+        f"{LEVEL} % intervals from resampling patients. A slice is called tumor from "
         f"probability {report['threshold']:.3f} on: {sections.operating_point(report)}. "
         f"{sections.shared_patients(report)}"
     )

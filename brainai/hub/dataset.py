@@ -34,7 +34,7 @@ def publish_dataset(folder: Path, target: Target, license: str | None) -> str:
     Args:
         license: as the Hub names it, such as cc-by-4.0.
     Raises:
-        ConfigError: no licence, or another than that of the card that is there.
+        ConfigError: no license, or another than that of the card that is there.
         DataError: no dataset folder. HubError: it was not pushed whole.
     """
     records, info = read_records(folder), read_info(folder)
@@ -65,7 +65,7 @@ def own_card(folder: Path, license: str) -> bytes | None:
     """README.md of a folder, where somebody wrote one.
 
     Raises:
-        ConfigError: its front matter cannot be read, or names another licence.
+        ConfigError: its front matter cannot be read, or names another license.
     """
     path = folder / CARD
     if not path.is_file():
@@ -74,11 +74,11 @@ def own_card(folder: Path, license: str) -> bytes | None:
         there = DatasetCard.load(path).data.license
     except (ValueError, YAMLError) as error:
         raise ConfigError(
-            f"{path}: expected a card whose front matter names the licence. Mend or delete it."
+            f"{path}: expected a card whose front matter names the license. Mend or delete it."
         ) from error
     if there != license:
         raise ConfigError(
-            f"{path} names the licence {there}, --license {license}: change one, or delete it."
+            f"{path} names the license {there}, --license {license}: change one, or delete it."
         )
     return path.read_bytes()
 

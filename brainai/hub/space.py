@@ -119,7 +119,7 @@ def space_card(root: Path, space: str, model: Pinned, hardware: str) -> str:
     text = TEXT.read_text(encoding="utf-8").format(
         title=data["title"],
         disclaimer=DISCLAIMER,
-        licence=licence(root, model),
+        license=license(root, model),
         repository=model.repository,
         commit=model.commit,
         space=space,
@@ -128,7 +128,7 @@ def space_card(root: Path, space: str, model: Pinned, hardware: str) -> str:
     return f"---\n{data.to_yaml()}\n---\n\n{text}"
 
 
-def licence(root: Path, model: Pinned) -> str:
+def license(root: Path, model: Pinned) -> str:
     """Whose terms may bind those who use the weights that answer, or those that stand in."""
     if "lgg" in model.sources:
         return NON_COMMERCIAL

@@ -65,8 +65,8 @@ def _lines(found: Prediction | ScanPrediction) -> list[str]:
     if isinstance(found, Prediction):
         return [verdict]
     judged = [label for label in found.slice_labels if label]
-    tumor = int((found.slices >= found.slice_threshold).sum())  # NaN, not judged, is no tumour
-    lines = [verdict, f"{tumor} of {len(judged)} slices judged show tumour"]
+    tumor = int((found.slices >= found.slice_threshold).sum())  # NaN, not judged, is no tumor
+    lines = [verdict, f"{tumor} of {len(judged)} slices judged show tumor"]
     if found.volume_ml is not None:
         lines.append(f"outlined: {found.volume_ml:.1f} mL")
     return [*lines, *found.notes]

@@ -1,4 +1,4 @@
-"""Is there tumour on this slice? One object that answers, for the app, the API and Python alike."""
+"""Is there tumor on this slice? One object that answers, for the app, the API and Python alike."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -36,16 +36,16 @@ class Prediction:
 
     Attributes:
         label: "Tumor" from `threshold` on, else "No Tumor"; "Cannot judge" with a `reason`.
-        probability: of tumour, in [0, 1], fitted where `info.calibrated` says so; None where the
+        probability: of tumor, in [0, 1], fitted where `info.calibrated` says so; None where the
             slice cannot be judged, and so are mask and heatmap.
         threshold: the model's operating point, a probability.
-        mask: where the network sees tumour, `[H, W]` bool at the size of the picture given; an
+        mask: where the network sees tumor, `[H, W]` bool at the size of the picture given; an
             estimate of extent, drawn whatever the label is. None if the model has no decoder.
         heatmap: what spoke for "Tumor" in the class score, `[H, W]` float32 in [0, 1], 1 the
             most; coarse, and no outline. The probability joins this score with the mask's. The
             scale is the same for every slice (`cam.heat`), so a slice without evidence stays near
             0. None if the model's head allows no exact map.
-        reason: why it cannot be judged, in a few words such as "colour picture"; else None.
+        reason: why it cannot be judged, in a few words such as "color picture"; else None.
     """
 
     label: str
@@ -78,7 +78,7 @@ class Prepared(NamedTuple):
 class Forward(NamedTuple):
     """What the network gives for N prepared slices, at its own size S."""
 
-    probabilities: np.ndarray  # of tumour, [N] float
+    probabilities: np.ndarray  # of tumor, [N] float
     masks: np.ndarray | None  # each pixel's probability, [N, S, S] float; None without a decoder
     heatmaps: np.ndarray | None  # [N, S, S] float in [0, 1]; None unless asked for and possible
 
@@ -147,7 +147,7 @@ class Classifier:
 
         Args:
             flair: path or bytes of a picture or of the DICOM file of one slice, PIL image, or array
-                `[H, W]` of any grey levels.
+                `[H, W]` of any gray levels.
             t1c, t2: the same slice in the other sequences, of the same size, where there are any.
         Raises:
             DataError: a file cannot be read, or the sequences do not fit together; the message is

@@ -6,7 +6,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Predict:
-    """Is there tumour on this slice, or in this scan? For research and teaching only."""
+    """Is there tumor on this slice, or in this scan? For research and teaching only."""
 
     flair: Path | None = None
     """a picture or DICOM file of one slice; or a scan: a NIfTI or MetaImage file, or the folder or

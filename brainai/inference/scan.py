@@ -53,7 +53,7 @@ class ScanPrediction:
 
     Attributes:
         label: "Tumor" where `probability` reaches `threshold`, else "No Tumor"; of the whole scan.
-        probability: of tumour, in [0, 1]: from how sure neighbouring slices over 5 mm are together,
+        probability: of tumor, in [0, 1]: from how sure neighboring slices over 5 mm are together,
             two at least, and how much is outlined there, as fitted to whole scans
             (`brainai.model.scan_verdict`). For models without such a fit it is the highest level
             that those slices all reach. One slice alone never decides: false alarms of single
@@ -63,9 +63,9 @@ class ScanPrediction:
             the head and is not judged.
         slice_threshold: the model's operating point for slices, a probability.
         slice_labels: "Tumor" from `slice_threshold` on, "No Tumor", or "" where not judged, one per
-            slice. They may differ from `label`: a small spot that looks like tumour on a slice
-            makes no scan with a tumour.
-        mask: where the network sees tumour, `[X, Y, Z]` bool in LPS on FLAIR's own voxels; an
+            slice. They may differ from `label`: a small spot that looks like tumor on a slice
+            makes no scan with a tumor.
+        mask: where the network sees tumor, `[X, Y, Z]` bool in LPS on FLAIR's own voxels; an
             estimate of extent, drawn whatever the labels are. None if the model has no decoder.
         volume_ml: of the mask; None without one.
         areas_cm2: of the mask in each slice, `[Z]` float; None without one.

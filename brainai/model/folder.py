@@ -58,7 +58,7 @@ class ModelInfo:
     threshold: float = 0.5  # a probability: from here on the label is "Tumor"
     operating_point: str = "probability of one half; nothing was fitted"
     # what the threshold was chosen for; `point_with_outcome` adds what `test` showed
-    sensitive_threshold: float | None = None  # where nearly all tumour slices are found
+    sensitive_threshold: float | None = None  # where nearly all tumor slices are found
     youden_threshold: float | None = None  # where sensitivity + specificity were highest
     scan_weights: tuple[float, float, float] | None = None  # see `scan_verdict.scan_probability`
     scan_threshold: float | None = None  # a probability: from here on a scan is "Tumor"; it and the

@@ -62,7 +62,7 @@ class TrainConfig:
     """Weight of the mask loss beside the class loss."""
     hard_weight: float = 1.0
     """Weight in the loss of slices that are easily judged wrongly: those of people without a
-    tumour (source tumor-free), and those with a tumour of under 200 pixels."""
+    tumor (source tumor-free), and those with a tumor of under 200 pixels."""
     slices_per_case: int = 0
     """At most so many slices of a case in an epoch, drawn anew for each; 0 takes all."""
     drop_path: float = 0.0
@@ -169,7 +169,7 @@ PRESETS: dict[str, dict] = {
             Stage(256, epochs=7, lr=3e-4, batch_size=16),
         ),
     },
-    # On from a model folder (--init-from): what it learnt at small sizes it knows.
+    # On from a model folder (--init-from): what it learned at small sizes it knows.
     "further": {
         "pretrained": False,
         "drop_path": 0.1,

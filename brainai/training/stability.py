@@ -121,7 +121,7 @@ def stability(model: str, data: Path) -> str:
     if min(of_class) < 2:
         raise DataError(
             f"{data}: expected two patients or more in valid with slices of each class, found "
-            f"{of_class[0]} without tumour and {of_class[1]} with. Prepare more patients."
+            f"{of_class[0]} without tumor and {of_class[1]} with. Prepare more patients."
         )
     records = read_records(data)
     records = [records[row] for row in voters(records)]

@@ -60,7 +60,7 @@ def open_stage(
 ) -> Fitting:
     """Freeze, build the optimizer, and wrap anew.
 
-    A wrapper made while the body was frozen would not synchronise its gradients afterwards, so
+    A wrapper made while the body was frozen would not synchronize its gradients afterwards, so
     every stage gets its own.
     """
     stage = config.stages[index]

@@ -58,7 +58,7 @@ def add_endpoints(
         t2: FileData | None = None,
         pixel_mm: float | None = None,
     ) -> dict[str, Any]:
-        """Say whether an axial FLAIR slice of a brain MRI shows tumour. Research and teaching only.
+        """Say whether an axial FLAIR slice of a brain MRI shows tumor. Research and teaching only.
 
         Args:
             flair: the FLAIR slice: PNG, JPEG, TIFF or another picture, or a DICOM file.
@@ -77,7 +77,7 @@ def add_endpoints(
         t1c: FileData | list[FileData] | None = None,
         t2: FileData | list[FileData] | None = None,
     ) -> dict[str, Any]:
-        """Say whether a brain MRI scan shows tumour, slice by slice. Research and teaching only.
+        """Say whether a brain MRI scan shows tumor, slice by slice. Research and teaching only.
 
         Args:
             flair: the FLAIR scan: a NIfTI or MetaImage file, a zip file of a DICOM series, or the
@@ -95,7 +95,7 @@ def add_endpoints(
             return scan_form(found, info, mask_nifti(found))
 
     def predict_batch(files: list[FileData], masks: bool = False) -> dict[str, Any]:
-        """Say for each of many axial FLAIR slices whether it shows tumour. Research and teaching
+        """Say for each of many axial FLAIR slices whether it shows tumor. Research and teaching
         only.
 
         Args:

@@ -50,7 +50,7 @@ def add_scan_page(jobs: Jobs, info: ModelInfo, examples: Examples) -> None:
             folder = gr.UploadButton("Choose a DICOM folder", file_count="directory", size="sm")
             others = _other_sequences(info)
             example = gr.Button(
-                "Try the example: a simulated scan with a tumour",
+                "Try the example: a simulated scan with a tumor",
                 size="sm",
                 visible=examples.scan is not None,
             )

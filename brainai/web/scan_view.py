@@ -31,7 +31,7 @@ Report: TypeAlias = Callable[[Borders], str]
 
 
 def draw_slices(volume: Volume) -> list[Image.Image]:
-    """Every slice, lowest first, in one grey window for the whole scan and in square pixels: front
+    """Every slice, lowest first, in one gray window for the whole scan and in square pixels: front
     up, the patient's right on the left; mode "L"."""
     width, height, count = volume.voxels.shape
     x, y, _ = volume.spacing_mm
@@ -83,7 +83,7 @@ def facts(found: ScanPrediction) -> str:
     """What was found in numbers: volume, slices, largest area; HTML."""
     judged = sum(label != "" for label in found.slice_labels)
     tumor = int(np.nansum(found.slices >= found.slice_threshold))
-    rows = [("Slices called tumour", f"{tumor} of {judged} judged")]
+    rows = [("Slices called tumor", f"{tumor} of {judged} judged")]
     if found.volume_ml is not None:
         rows.insert(0, ("Outlined volume", f"{found.volume_ml:.1f} mL"))
         rows.append(("Largest area in a slice", cm2(float(found.areas_cm2.max()))))
@@ -108,7 +108,7 @@ def plot(found: ScanPrediction, marked: int | None = None) -> str:
     mark = "" if marked is None else f'<rect class="mark" x="{marked}" y="0" width="1" height="1"/>'
     highest = int(np.nanargmax(found.slices))
     summary = (
-        f"Probability of tumour in each of {count} slices; "
+        f"Probability of tumor in each of {count} slices; "
         f"highest, {percent(float(found.slices[highest]))}, in slice {highest + 1}."
     )
     return (

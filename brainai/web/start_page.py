@@ -20,7 +20,7 @@ from brainai.web.style import own_html
 from brainai.web.verdict import percent
 
 WORDS = f"""
-<h2>Is there tumour on this brain MRI?</h2>
+<h2>Is there tumor on this brain MRI?</h2>
 <p class="lead">Bring a FLAIR slice or a whole scan. BrainAI answers “Tumor”, “No Tumor” or “Cannot
 judge” with a probability, and shows where: for those who study, teach or build such networks.</p>
 <p class="notice">{DISCLAIMER}</p>

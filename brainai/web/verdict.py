@@ -10,9 +10,9 @@ from brainai.inference.sequences import SPOKEN
 from brainai.model.folder import ModelInfo
 from brainai.model.scan_verdict import SUPPORT_MM
 
-HEADLINES = ("The network sees no tumour {where}", "The network sees tumour {where}")
+HEADLINES = ("The network sees no tumor {where}", "The network sees tumor {where}")
 
-SLICE_WANTED = "Bring one upright axial FLAIR slice of a brain, in grey."
+SLICE_WANTED = "Bring one upright axial FLAIR slice of a brain, in gray."
 SCAN_WANTED = "Bring an axial FLAIR scan of a brain."
 
 
@@ -68,13 +68,13 @@ def scan_card(found: ScanPrediction, info: ModelInfo, view: str, sequences: Sequ
 def _how_scans_are_judged(info: ModelInfo) -> str:
     if info.scan_weights is None:
         return (
-            "The probability of a scan is the highest that neighbouring slices hold together over "
+            "The probability of a scan is the highest that neighboring slices hold together over "
             f"{SUPPORT_MM:g} mm, so that no slice decides alone."
         )
     return (
-        "The probability of a scan comes from how sure neighbouring slices are together over "
-        f"{SUPPORT_MM:g} mm, and from how much is outlined there: a few slices called tumour make "
-        "no scan with a tumour."
+        "The probability of a scan comes from how sure neighboring slices are together over "
+        f"{SUPPORT_MM:g} mm, and from how much is outlined there: a few slices called tumor make "
+        "no scan with a tumor."
     )
 
 

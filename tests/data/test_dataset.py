@@ -50,7 +50,7 @@ def test_a_table_that_lacks_a_column_is_refused(tmp_path: Path) -> None:
         read_records(tmp_path)
 
 
-def test_a_tumour_without_an_outline_has_no_mask() -> None:
+def test_a_tumor_without_an_outline_has_no_mask() -> None:
     assert RECORD.has_mask
     assert replace(RECORD, tumor_pixels=0).has_mask
     assert not replace(RECORD, tumor_pixels=-1).has_mask

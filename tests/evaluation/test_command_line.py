@@ -31,7 +31,7 @@ def test_a_table_is_printed_and_a_report_written(model, dataset, tmp_path, capsy
     out = tmp_path / "out"
     assert run(model, dataset, "--split", "test", "--out", str(out)) == 0
     printed = capsys.readouterr().out
-    assert "3 slices of 3 patients, 2 with tumour" in printed
+    assert "3 slices of 3 patients, 2 with tumor" in printed
     assert "AUROC of slices" in printed
     about = json.loads((out / "report.json").read_text())["about"]
     assert about["model"] == "tiny"

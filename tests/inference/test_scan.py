@@ -23,7 +23,7 @@ IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
 def head(block: tuple[slice, ...] = BLOCK) -> np.ndarray:
     """`[X, Y, Z]` int16: an ellipse at 100, with a block at 300, and a spot of 4 × 5 voxels at 300
-    on each slice (grey levels are set per slice: each needs something bright); slice 0 is air."""
+    on each slice (gray levels are set per slice: each needs something bright); slice 0 is air."""
     x, y, _ = np.mgrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
     voxels = np.where(((x - 32) / 25) ** 2 + ((y - 24) / 18) ** 2 < 1, 100, 0).astype(np.int16)
     voxels[block] = 300

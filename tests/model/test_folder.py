@@ -126,7 +126,7 @@ def test_config_json_is_sealed(whole: Path, tmp_path: Path, hashed: bool) -> Non
 def test_a_value_of_a_later_version_is_sealed_and_left_alone(whole: Path, tmp_path: Path) -> None:
     """A field that this version does not know, in a folder of its own format."""
     folder = shutil.copytree(whole, tmp_path / "m")
-    values = unsealed((folder / "brainai.json").read_bytes()) | {"colour": "grey"}
+    values = unsealed((folder / "brainai.json").read_bytes()) | {"color": "gray"}
     write_values(folder, values)
     with pytest.raises(WeightsError, match=REFUSED):
         load_model(folder)

@@ -17,11 +17,11 @@ from brainai.model.folder import ModelInfo
 
 BIDS_VERSION = "1.10.0"
 BESIDE = (".cohort/", "thumbnails", "index.html", "results.*", "slices.*")  # no part of BIDS
-README = """# Tumour in FLAIR scans, as BrainAI sees it
+README = """# Tumor in FLAIR scans, as BrainAI sees it
 
 {disclaimer}
 
-Masks are where the network sees tumour, an estimate of extent, drawn whatever the verdict is.
+Masks are where the network sees tumor, an estimate of extent, drawn whatever the verdict is.
 `results.csv` has a row for each scan, `slices.csv` one for each slice, and `index.html` shows them.
 
 BrainAI {version}, model {model}, revision {revision}.
@@ -31,7 +31,7 @@ BrainAI {version}, model {model}, revision {revision}.
 def write_description(out: Path, cohort: Cohort, info: ModelInfo) -> None:
     """Write what a derivative says of itself: by whom it was made, and from what."""
     description: dict[str, Any] = {
-        "Name": "Tumour in FLAIR scans",
+        "Name": "Tumor in FLAIR scans",
         "BIDSVersion": BIDS_VERSION,
         "DatasetType": "derivative",
         "GeneratedBy": [
@@ -66,7 +66,7 @@ def sidecar(scan: Scan, bids: bool, form: dict[str, Any]) -> str:
     """
     described: dict[str, Any] = {
         "Type": "Lesion",
-        "Description": "Where BrainAI sees tumour; an estimate of extent.",
+        "Description": "Where BrainAI sees tumor; an estimate of extent.",
         "Manual": False,
     }
     if bids:

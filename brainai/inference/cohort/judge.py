@@ -83,7 +83,7 @@ def read_ahead(
 
 
 def thumbnail(volume: Volume, found: ScanPrediction) -> Image.Image:
-    """The strongest slice in its grey window, with the outline of the mask; mode "RGB"."""
+    """The strongest slice in its gray window, with the outline of the mask; mode "RGB"."""
     index = found.strongest_slice()
     plane = stretch(volume.voxels[:, :, index].T, *volume.square_size)
     picture = draw_thumbnail(plane, SIDE).convert("RGB")

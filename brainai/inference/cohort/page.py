@@ -27,7 +27,7 @@ HEADINGS = (
     "Verdict",
     "Probability",
     "Volume, mL",
-    "Slices called tumour",
+    "Slices called tumor",
     "Seconds",
     "Reason",
 )
@@ -113,7 +113,7 @@ class Page:
 
     def _plots(self, info: ModelInfo) -> str:
         mark = info.threshold_of_scans * BINS
-        plots = _bars("Probability of tumour", self._probabilities, ("0 %", "100 %"), mark)
+        plots = _bars("Probability of tumor", self._probabilities, ("0 %", "100 %"), mark)
         if any(self._volumes):
             ends = [f"{edge}" for edge in (*VOLUMES_ML, "more")]
             plots += _bars("Outlined volume, mL: up to", self._volumes, ends)

@@ -175,6 +175,6 @@ Table = CsvTable | ParquetTable
 
 
 def _over(slices: list[dict[str, Any]], answer: dict[str, Any]) -> int:
-    """Slices called tumour."""
+    """Slices called tumor."""
     threshold = answer["slice_threshold"]
     return sum((row["probability"] or 0) >= threshold for row in slices if row["label"])
