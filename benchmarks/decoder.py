@@ -23,9 +23,9 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from brainai.model.network import BrainNet, build_network
+from brainai.training.__main__ import open_accelerator
 from brainai.training.config import Stage, TrainConfig
 from brainai.training.losses import slice_losses
-from train import open_accelerator
 
 TARGET = 0.35  # of the throughput without a decoder
 VARIANTS = {"without decoder": False, "with decoder": True}

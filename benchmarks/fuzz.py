@@ -11,7 +11,6 @@ in `--keep`, one case of each kind of failure. Exits with 1 where any case faile
 
 import argparse
 import json
-import os
 import queue
 import sys
 import threading
@@ -22,9 +21,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from tests.fuzz.minimize import minimize
+
+from brainai.data.files import write_text
 from tests.fuzz import corpus
 from tests.fuzz.groups import CHILDREN, make_case
-from tests.fuzz.minimise import minimise
 from tests.fuzz.runner import NO_ANSWER, Runner
 
 CHUNK = 100  # cases that a worker takes at once
@@ -60,12 +61,10 @@ def main() -> int:
         "libraries": {name: version(name) for name in LIBRARIES},
         "seconds": seconds,
         "repeated_for_time": repeated,
-        "groups": {group: summarised(results[group]) for group in CHILDREN if results[group]},
+        "groups": {group: summarized(results[group]) for group in CHILDREN if results[group]},
         "failures": failures,
     }
-    partial = given.out.with_suffix(".partial")
-    partial.write_text(json.dumps(summary, indent=1))
-    os.replace(partial, given.out)
+    write_text(given.out, json.dumps(summary, indent=1))
     print(fuzz_table(summary))
     return int(bool(failures))
 
@@ -172,7 +171,7 @@ def explained(results: dict[str, dict[int, Result]], seed: int, keep: Path) -> l
     failures = []
     for (group, kind, code, where), cases in sorted(kinds.items()):
         index = cases[0][1]
-        case, code_alone, where_alone = minimise(make_case(group, seed, index))
+        case, code_alone, where_alone = minimize(make_case(group, seed, index))
         failure = {"group": group, "kind": kind, "code": code, "where": where, "index": index}
         failure |= {"count": len(cases), "fails_again": bool(code_alone), "kept": None}
         if code_alone:
@@ -185,7 +184,7 @@ def explained(results: dict[str, dict[int, Result]], seed: int, keep: Path) -> l
     return failures
 
 
-def summarised(cases: dict[int, Result]) -> dict[str, dict[str, Any]]:
+def summarized(cases: dict[int, Result]) -> dict[str, dict[str, Any]]:
     """The figures of a group, by kind and for "all"."""
     kinds = sorted({found["kind"] for found in cases.values()})
     found = {kind: [one for one in cases.values() if one["kind"] == kind] for kind in kinds}
@@ -201,8 +200,8 @@ def figures(found: Iterable[Result]) -> dict[str, Any]:
         "cases": len(found),
         "distinct": len({one["digest"] for one in found}),
         "read": results["read"],
-        "refused_early": sum(not one["recognised"] for one in refused),
-        "refused_late": sum(one["recognised"] for one in refused),
+        "refused_early": sum(not one["recognized"] for one in refused),
+        "refused_late": sum(one["recognized"] for one in refused),
         "failed": results["failed"],
         "codes": dict(Counter(one["code"] for one in refused).most_common()),
         "peak_mb": max(one["peak_mb"] for one in found),

@@ -110,7 +110,7 @@ def changes(before: ast.AST, after: ast.AST, shown: bool = False) -> Iterator[bo
 
 
 def read_mutants(clone: Path) -> dict[str, dict[str, str]]:
-    """Of every module the mutants that may change behaviour, and their changes: a diff by name."""
+    """Of every module the mutants that may change behavior, and their changes: a diff by name."""
     found: dict[str, dict[str, str]] = {}
     for meta in sorted((clone / "mutants").rglob("*.py.meta")):
         names = json.loads(meta.read_text())["exit_code_by_key"]

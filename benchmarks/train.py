@@ -20,10 +20,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from brainai.training.__main__ import open_accelerator, open_network
 from brainai.training.checkpoints import Progress
 from brainai.training.config import Stage, TrainConfig
 from brainai.training.stages import Fitting, augmented_batches, open_stage, train_step
-from train import open_accelerator, open_network
 
 BATCH_SIZES = {64: 64, 128: 32, 256: 16}
 TURN = 4  # updates before the other takes its turn

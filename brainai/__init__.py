@@ -1,4 +1,4 @@
-"""BrainAI: finds tumour in brain MRI slices. A research and teaching tool, not a medical device.
+"""BrainAI: finds tumor in brain MRI slices. A research and teaching tool, not a medical device.
 
 >>> from brainai import Classifier
 >>> prediction = Classifier.load("weights").predict("slice.png")

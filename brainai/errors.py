@@ -27,7 +27,7 @@ class OutOfScope(DataError):
     """What was brought can be read, but is nothing that the network may judge.
 
     Attributes:
-        reason: a few words, such as "colour picture".
+        reason: a few words, such as "color picture".
     """
 
     def __init__(self, message: str, reason: str = ""):  # one without: pickle makes it so

@@ -8,6 +8,9 @@ from pathlib import Path
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ["BRAINAI_ENGINE"] = (
+    "torch"  # compiling takes seconds; tests/inference/test_engine.py does
+)
 
 import pytest
 import torch

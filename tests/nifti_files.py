@@ -42,10 +42,10 @@ def overwrite(path: Path, at: int, numbers: np.ndarray) -> None:
 
 
 def in_metres(path: Path) -> Path:
-    metres = np.diag([0.001, 0.001, 0.001, 1])
+    meters = np.diag([0.001, 0.001, 0.001, 1])
     image = nibabel.Nifti1Image(voxels(), None)
-    image.set_qform(metres @ RAS, 1)
-    image.set_sform(metres @ MOVED, 2)
+    image.set_qform(meters @ RAS, 1)
+    image.set_sform(meters @ MOVED, 2)
     image.header.set_xyzt_units("meter")
     nibabel.save(image, path)
     return path
@@ -75,7 +75,7 @@ KINDS: dict[str, Callable[[Path], Path]] = {
     "pixdim[0] = -1": lambda path: write(path, (LAS, 1), (None, 0)),
     "pixdim[0] = 0": without_a_sign_of_hand,
     "voxel sizes below 0": sizes_below_zero,
-    "metres as its unit": in_metres,
+    "meters as its unit": in_metres,
     "radiological storage": lambda path: write(path, (LAS, 1), (LAS, 1)),
     "neurological storage": lambda path: write(path, (RAS, 1), (RAS, 1)),
     "oblique axes": lambda path: write(path, (TURNED, 1), (TURNED, 1)),

@@ -25,9 +25,10 @@ from brainai.training.config import PRESETS
 ROOT = Path(__file__).parents[1]
 MODULES = sorted([*(ROOT / "brainai").rglob("*.py"), ROOT / "app.py", ROOT / "train.py"])
 ALLOWED = {
-    "gradio": ("brainai/web/", "app.py"),
-    "accelerate": ("brainai/training/", "train.py"),
-    "huggingface_hub": ("brainai/hub/", "brainai/model/folder.py"),
+    "gradio": ("brainai/web/",),
+    "accelerate": ("brainai/training/", "brainai/inference/cohort/"),
+    "pyarrow": ("brainai/inference/cohort/tables.py",),
+    "huggingface_hub": ("brainai/hub/", "brainai/model/fetch.py", "brainai/model/hub_errors.py"),
     "timm": ("brainai/model/",),
     "nibabel": ("brainai/data/",),
     "SimpleITK": ("brainai/data/volumes.py", "brainai/data/dicom"),  # and dicom_headers.py
@@ -35,9 +36,9 @@ ALLOWED = {
 DOWNSTREAM = {  # a package and those that may not know of it
     "brainai.web": ("data", "model", "training", "evaluation", "inference", "hub"),
     "brainai.inference": ("data", "model", "training", "evaluation", "hub"),
-    "brainai.training": ("data", "model", "evaluation", "inference", "web"),
+    "brainai.training": ("data", "model", "evaluation", "inference", "hub", "web"),
     "brainai.evaluation": ("data", "model"),
-    "brainai.hub": ("data", "model"),
+    "brainai.hub": ("data", "model", "evaluation", "inference"),
     "brainai.model": ("data",),
 }
 
@@ -137,6 +138,16 @@ def test_what_is_installed_is_what_the_requirements_ask_for() -> None:
         assert version(name) in wanted, name
 
 
+def test_what_is_imported_is_asked_for() -> None:
+    """A Space installs requirements.txt and nothing else."""
+    with_others = {"gradio_client", "yaml", "spaces"}  # of gradio, huggingface_hub, ZeroGPU
+    optional = {"nilearn", "highdicom", "pydicom", "pyarrow"}  # of the extras
+    found = {module.split(".")[0] for path in MODULES for module in imports(path)}
+    found -= {"brainai", *sys.stdlib_module_names, *with_others, *optional}
+    called = {"PIL": "pillow", "sklearn": "scikit-learn"}
+    assert {called.get(module, module) for module in found} <= set(requirements())
+
+
 def test_package_and_project_have_one_version() -> None:
     project = (ROOT / "pyproject.toml").read_text()
     assert re.search(r'^version = "(.+)"', project, re.MULTILINE)[1] == __version__
@@ -160,6 +171,12 @@ def test_every_file_that_the_documents_link_to_is_there() -> None:
     ):
         for target in re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / document).read_text()):
             assert ((ROOT / document).parent / target).exists(), f"{document} links to {target}"
+
+
+def test_every_test_that_a_promise_of_security_names_is_there() -> None:
+    named = re.findall(r"`(tests/[^`]+)`", (ROOT / "SECURITY.md").read_text())
+    assert len(named) > 10
+    assert [path for path in named if not (ROOT / path).exists()] == []
 
 
 def test_every_example_has_its_source() -> None:
@@ -211,14 +228,14 @@ def test_every_answer_and_document_tells_what_the_operating_point_gave_on_test()
     value, low, high = (round(100 * found["dice"][k]) for k in ("value", "low", "high"))
     words = (
         "best Dice (F1) on validation patients, specificity of at least 97 % in those without a "
-        f"tumour; Dice {value} % ({low} to {high}) on test patients"
+        f"tumor; Dice {value} % ({low} to {high}) on test patients"
     )
     assert Classifier.load(ROOT / "weights", device="cpu").info.operating_point == words
     for document in ("README.md", "weights/README.md", "docs/api.md"):
         assert words in texts()[document], document
 
 
-def test_the_licence_of_a_source_stands_beside_that_of_the_weights() -> None:
+def test_the_license_of_a_source_stands_beside_that_of_the_weights() -> None:
     for document in ("README.md", "weights/README.md"):
         assert NON_COMMERCIAL in texts()[document]
 

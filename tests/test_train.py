@@ -290,7 +290,7 @@ def test_a_second_training_in_the_same_folder_is_refused(
         assert publish([str(whole_run / "model"), "me/model"]) == 2
     assert done.returncode == (2 if start == ALONE else 1)  # the launcher's own status
     assert done.stderr.count("Another training is writing to") == 1
-    assert 'train.py", line' not in done.stderr
+    assert 'training/__main__.py", line' not in done.stderr
     assert listing(whole_run) == before
 
 

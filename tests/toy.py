@@ -1,4 +1,4 @@
-"""A data set small enough to learn in seconds: grey ellipses, half of them with a bright disc."""
+"""A data set small enough to learn in seconds: gray ellipses, half of them with a bright disc."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ SLICES = 8
 
 
 def draw_slice(random: np.random.Generator, tumor: bool) -> tuple[np.ndarray, np.ndarray]:
-    """A grey ellipse in the dark, with or without a bright disc: `[48, 48]` uint8 and mask."""
+    """A gray ellipse in the dark, with or without a bright disc: `[48, 48]` uint8 and mask."""
     y, x = np.mgrid[:SIDE, :SIDE]
     brain = ((y - 24) / 20) ** 2 + ((x - 24) / 16) ** 2 < 1
     pixels = np.where(brain, 100, 0) + random.integers(0, 20, (SIDE, SIDE))
@@ -27,7 +27,7 @@ def draw_slice(random: np.random.Generator, tumor: bool) -> tuple[np.ndarray, np
 
 
 def write_dataset(folder: Path, *, shuffled: bool = False) -> Path:
-    """A dataset folder of 12 patients with 8 slices each, every second one with a tumour."""
+    """A dataset folder of 12 patients with 8 slices each, every second one with a tumor."""
     random = np.random.default_rng(0)
     records = []
     for split, count in PATIENTS.items():

@@ -97,7 +97,7 @@ def _hash_of(out: Path) -> str:
 
 
 def count(records: Iterable[SliceRecord]) -> dict[str, int]:
-    """Patients, cases, slices, and slices with tumour."""
+    """Patients, cases, slices, and slices with tumor."""
     records = list(records)
     return {
         "patients": len({record.patient_id for record in records}),
@@ -108,7 +108,7 @@ def count(records: Iterable[SliceRecord]) -> dict[str, int]:
 
 
 def summary(assembled: Assembled) -> str:
-    """Counts per source, split and site as a table, the persons joined, cases without tumour."""
+    """Counts per source, split and site as a table, the persons joined, cases without tumor."""
     records = assembled.records
     rows = [("", "patients", "cases", "slices", "positives")]
     for title, columns in (
@@ -151,5 +151,5 @@ def _notes(assembled: Assembled) -> list[str]:
     without = sorted(expected - positive)
     if without:
         names = ", ".join(without[:8]) + (", …" if len(without) > 8 else "")
-        notes += ["", f"{len(without)} cases without a slice with tumour: {names}"]
+        notes += ["", f"{len(without)} cases without a slice with tumor: {names}"]
     return notes

@@ -5,18 +5,19 @@ seed and indexed by slice: a slice is augmented alike whichever process, batch o
 """
 
 import math
-from dataclasses import dataclass
 from functools import cache
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from brainai.data.augmentation import Augmentation
+
 NOISE_SIDE = 512  # side of the bank that noise is cut from
 CONTROL = 4  # control values a side, of fields that vary slowly over the picture
 HEAD_LEVEL = 20  # of 255: what is brighter is head
 RIM = 1 / 32  # of the side: how far around a lesion its surroundings go with it
-MOVE, DROP, GREY, WARP, BIAS, LEND = (  # columns of the table
+MOVE, DROP, GRAY, WARP, BIAS, LEND = (  # columns of the table
     slice(0, 5),
     slice(5, 7),
     slice(7, 13),
@@ -27,43 +28,13 @@ MOVE, DROP, GREY, WARP, BIAS, LEND = (  # columns of the table
 AUGMENT_COLUMNS = LEND.stop
 
 
-@dataclass(frozen=True)
-class Augmentation:
-    """How far training slices are changed; zeros change nothing."""
-
-    flip: float = 0.5
-    """Probability of mirroring left and right."""
-    rotation: float = 15.0
-    """Largest rotation, degrees."""
-    scale: float = 0.15
-    """Largest change of size, as a part of 1."""
-    shift: float = 0.08
-    """Largest shift, as a part of the side."""
-    warp: float = 0.03
-    """Largest local displacement, as a part of the side."""
-    gamma: float = 0.45
-    """Largest change of the logarithm of gamma."""
-    gain: float = 0.2
-    """Largest change of brightness, as a part of 1."""
-    bias: float = 0.3
-    """Largest change of the logarithm of brightness from place to place."""
-    noise: float = 0.05
-    """Largest standard deviation of added noise, of a range of 1."""
-    blur: float = 0.2
-    """Probability of a 3×3 blur."""
-    drop: float = 0.5
-    """Probability with which T1c and T2 are each replaced by FLAIR."""
-    lend: float = 0.4
-    """Probability with which another slice lends its tumour, or covers one by its own tissue."""
-
-
 def random_table(count: int, seed: int, columns: int = AUGMENT_COLUMNS) -> Tensor:
     """The epoch's random numbers: `[count, columns]` uniform in [0, 1)."""
     return torch.rand(count, columns, generator=torch.Generator().manual_seed(seed))
 
 
 def to_input(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    """Pictures `[N, 1 or 3, H, W]` → network input `[N, 3, H, W]`, normalised, channels-last.
+    """Pictures `[N, 1 or 3, H, W]` → network input `[N, 3, H, W]`, normalized, channels-last.
 
     Args:
         images: uint8, or float in [0, 1]; one channel is FLAIR and stands in for all three.
@@ -71,9 +42,9 @@ def to_input(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) ->
     if images.dtype == torch.uint8:
         images = images.float() / 255
     shape = (1, 3, 1, 1)
-    centre = torch.tensor(mean, device=images.device).view(shape)
+    center = torch.tensor(mean, device=images.device).view(shape)
     spread = torch.tensor(std, device=images.device).view(shape)
-    images = (images - centre) / spread
+    images = (images - center) / spread
     return images.contiguous(memory_format=torch.channels_last)
 
 
@@ -90,22 +61,22 @@ def augment(planes: Tensor, random: Tensor, how: Augmentation) -> tuple[Tensor, 
     images, masks = moved[:, :-1], moved[:, -1:].clamp(0, 1)
     images = drop_modalities(images, random[:, DROP] < how.drop)
     images = images * _bias(random[:, BIAS], images.shape[-2:], how).to(images.device)
-    return _change_grey(images, random[:, GREY], how), masks
+    return _change_gray(images, random[:, GRAY], how), masks
 
 
 def lend_lesions(planes: Tensor, labels: Tensor, lent: Tensor) -> tuple[Tensor, Tensor]:
-    """Tumours laid into other slices, and covered by tissue of other slices.
+    """Tumors laid into other slices, and covered by tissue of other slices.
 
-    Where the lender shows tumour, that goes over with a rim of its surroundings; where it shows
-    none, its tissue covers the tumour of the slice. So brain and tumour of a patient come apart,
-    and a seam alone does not make a tumour. Only where both show head, and in the brightness of the
+    Where the lender shows tumor, that goes over with a rim of its surroundings; where it shows
+    none, its tissue covers the tumor of the slice. So brain and tumor of a patient come apart,
+    and a seam alone does not make a tumor. Only where both show head, and in the brightness of the
     borrower. After CarveMix (Zhang et al. 2023, https://arxiv.org/abs/2108.06883), which only adds.
 
     Args:
         planes, lent: `[N, C + 1, H, W]` uint8 or float from 0 to 255, the mask last.
         labels: `[N]` int64.
     Returns:
-        New planes, float32, and labels; tumour of one pixel makes a slice positive.
+        New planes, float32, and labels; tumor of one pixel makes a slice positive.
     """
     own, others = planes.float(), lent.float()
     lends, has = (_shows_tumor(p)[:, None, None, None] for p in (others, own))
@@ -121,7 +92,7 @@ def lend_lesions(planes: Tensor, labels: Tensor, lent: Tensor) -> tuple[Tensor, 
     others[:, :-1] *= bright[0] / bright[1].clamp(min=1)
     # Not rounded: sums in other batches differ in the last digit, which rounding would enlarge.
     mixed = torch.lerp(own, others, region).clamp(0, 255)
-    # Where the slice's own tumour is too small for its mask to show, its label stays.
+    # Where the slice's own tumor is too small for its mask to show, its label stays.
     kept = labels.bool() & ~has.flatten()
     return mixed, (_shows_tumor(mixed) | kept).long()
 
@@ -182,7 +153,7 @@ def _spread(side: int) -> Tensor:
     )[0, 0]
 
 
-def _change_grey(images: Tensor, random: Tensor, how: Augmentation) -> Tensor:
+def _change_gray(images: Tensor, random: Tensor, how: Augmentation) -> Tensor:
     """Gamma, gain, blur and noise, the same for all sequences of a slice but for the noise."""
     random = random.to(images.device)
     column = random[:, :, None, None, None]

@@ -20,7 +20,7 @@ class Case:
     case_id: unique in a data set; the name of its folders there.
     names: ids of its person, as its names tell; the first is the patient's own.
     folder: where it lies, for messages.
-    files: what to read, by role: volumes "flair", "t1c", "t2", "seg" (tumour), "lesions" (of other
+    files: what to read, by role: volumes "flair", "t1c", "t2", "seg" (tumor), "lesions" (of other
         diseases), or several "sequences" in one file; files of a series "dicom 7"; pictures
         "slice 7" and "mask 7", or "picture" and "mask".
     release: of a BraTS study, else None.
@@ -46,10 +46,10 @@ class Study:
     """The pixels of one case.
 
     sequences: one array `[slices, H, W]` per modality, any number type, as scanned.
-    masks: `[slices, H, W]` bool, True in whole tumour; None where no outline was drawn.
+    masks: `[slices, H, W]` bool, True in whole tumor; None where no outline was drawn.
     names: further ids of the person, found inside the files.
-    lesions: `[slices, H, W]` bool, True where it is bright and no tumour; None where not outlined.
-    slice_step_mm: distance of neighbouring slices; 0 where unknown.
+    lesions: `[slices, H, W]` bool, True where it is bright and no tumor; None where not outlined.
+    slice_step_mm: distance of neighboring slices; 0 where unknown.
     """
 
     modalities: tuple[str, ...]

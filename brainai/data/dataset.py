@@ -1,7 +1,7 @@
 """The dataset folder: its records, its checks, and the split by patient. No torch in here.
 
-images/<case_id>/<index>.png   8 bit; grey (FLAIR alone) or RGB = (FLAIR, T1c, T2)
-masks/<case_id>/<index>.png    0 or 255, only where there is tumour
+images/<case_id>/<index>.png   8 bit; gray (FLAIR alone) or RGB = (FLAIR, T1c, T2)
+masks/<case_id>/<index>.png    0 or 255, only where there is tumor
 metadata.csv                   one row per slice (`SliceRecord`), an ImageFolder's metadata file
 dataset.json                   format version, options, counts, content hash
 """
@@ -11,8 +11,9 @@ import hashlib
 import io
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from brainai.data.files import write_text
 from brainai.data.seals import unsealed
@@ -26,7 +27,7 @@ LABEL_NAMES = ("No Tumor", "Tumor")
 SPLIT_SHARES = {"train": 0.65, "valid": 0.20, "test": 0.15}
 
 
-TUMOR_FREE = "tumor-free"  # source of people who are known to have no tumour
+TUMOR_FREE = "tumor-free"  # source of people who are known to have no tumor
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class SliceRecord:
     """One axial slice of one case; a row of metadata.csv."""
 
     file_name: str
-    mask_file_name: str  # "" where there is no tumour, or none was outlined
-    label: int  # 1 = tumour
+    mask_file_name: str  # "" where there is no tumor, or none was outlined
+    label: int  # 1 = tumor
     patient_id: str
     case_id: str
     slice_index: int
@@ -43,15 +44,15 @@ class SliceRecord:
     modalities: tuple[str, ...]  # really present, always with "flair"
     source: str
     site: str
-    tumor_pixels: int  # -1 = tumour without an outline
+    tumor_pixels: int  # -1 = tumor without an outline
     pixel_area_mm2: float  # 0 = unknown
     split: str
-    lesion_pixels: int = -1  # bright and no tumour, such as plaques; -1 = unknown
+    lesion_pixels: int = -1  # bright and no tumor, such as plaques; -1 = unknown
     slice_step_mm: float = 0.0  # distance of the slices of the case; 0 = unknown
 
     @property
     def has_mask(self) -> bool:
-        """True where the extent of tumour is known, a tumour-free slice included."""
+        """True where the extent of tumor is known, a tumor-free slice included."""
         return self.tumor_pixels >= 0
 
 
@@ -86,11 +87,10 @@ def parse_record(row: dict[str, str]) -> SliceRecord:
     """
     if None in row.values():
         raise ValueError("a row that breaks off")
-    values = {
+    values: dict[str, Any] = {
         field.name: field.type(row[field.name])
         for field in fields(SliceRecord)
         if field.type in (str, int, float)
-        and (field.default is MISSING or field.name in row)  # older tables lack later columns
     }
     return SliceRecord(**values, modalities=tuple(row["modalities"].split("+")))
 
@@ -165,13 +165,13 @@ def read_info(folder: str | Path) -> dict:
     """dataset.json of a dataset folder.
 
     Raises:
-        DataError: it is missing, damaged, or of a newer format.
+        DataError: it is missing, damaged, or of another format.
     """
     path = Path(folder) / "dataset.json"
     try:
         info = unsealed(path.read_bytes())
-        newest = int(info.get("format_version", 0))
-        if newest <= FORMAT_VERSION:
+        version = int(info["format_version"])
+        if version == FORMAT_VERSION:
             info["content_hash"].encode()
     except FileNotFoundError as error:
         raise DataError(
@@ -179,9 +179,10 @@ def read_info(folder: str | Path) -> dict:
         ) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path} is damaged: prepare the data set again.") from error
-    if newest > FORMAT_VERSION:
+    if version != FORMAT_VERSION:
+        advice = "update brainai" if version > FORMAT_VERSION else "prepare the data set again"
         raise DataError(
-            f"{path} has format {newest}, this version reads {FORMAT_VERSION}: update brainai."
+            f"{path} has format {version}, this version reads {FORMAT_VERSION}: {advice}."
         )
     return info
 

@@ -19,7 +19,7 @@ from brainai.data.store import Store
 
 # Of a scan's height to the width of its slices: 155 mm over 240 mm in BraTS, about that in LGG.
 SCAN_HEIGHT = 0.65
-HEAD_LEVEL = 0.1  # of the grey window: what is brighter is head
+HEAD_LEVEL = 0.1  # of the gray window: what is brighter is head
 STACK = 12  # slices that make a case a stack that can be cut across
 
 
@@ -64,11 +64,11 @@ def turn(plane: np.ndarray, random: np.random.Generator) -> np.ndarray:
     return np.ascontiguousarray(ways[random.integers(len(ways))](plane))
 
 
-def recolour(plane: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """A FLAIR slice with the grey levels of another sequence or machine: `[S, S]` → `[S, S]`, both
+def recolor(plane: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """A FLAIR slice with the gray levels of another sequence or machine: `[S, S]` → `[S, S]`, both
     in [0, 1].
 
-    White matter brighter than grey and lesions dark as in T1; fluid bright as in T2, or about as
+    White matter brighter than gray and lesions dark as in T1; fluid bright as in T2, or about as
     bright as tissue as in proton density; a bright skull around dull tissue as in CT. Some are
     coarse, as echo-planar pictures are. Fluid and lesions never look both as they do in FLAIR.
     """
@@ -89,23 +89,23 @@ def recolour(plane: np.ndarray, random: np.random.Generator) -> np.ndarray:
     return prepare_slice(changed, len(plane))
 
 
-# Levels of fluid, fluid, white matter, grey matter and what is brighter in FLAIR.
+# Levels of fluid, fluid, white matter, gray matter and what is brighter in FLAIR.
 
 
 def _t1(random: np.random.Generator) -> list[float]:
-    white, grey = random.uniform(0.6, 0.9), random.uniform(0.2, 0.4)
-    return [0, random.uniform(0, 0.2), white, grey, random.uniform(0, grey)]
+    white, gray = random.uniform(0.6, 0.9), random.uniform(0.2, 0.4)
+    return [0, random.uniform(0, 0.2), white, gray, random.uniform(0, gray)]
 
 
 def _t2(random: np.random.Generator) -> list[float]:
-    white, grey, fluid = (random.uniform(*ends) for ends in ((0.2, 0.6), (0.4, 0.7), (0.7, 1)))
-    return [fluid, fluid, white, grey, random.uniform(0, 1)]
+    white, gray, fluid = (random.uniform(*ends) for ends in ((0.2, 0.6), (0.4, 0.7), (0.7, 1)))
+    return [fluid, fluid, white, gray, random.uniform(0, 1)]
 
 
 def _proton_density(random: np.random.Generator) -> list[float]:
     white = random.uniform(0.5, 0.8)
-    grey, fluid = white + random.uniform(0.02, 0.15), white + random.uniform(0.01, 0.25)
-    return [fluid, fluid, white, grey, grey + random.uniform(-0.1, 0.2)]
+    gray, fluid = white + random.uniform(0.02, 0.15), white + random.uniform(0.01, 0.25)
+    return [fluid, fluid, white, gray, gray + random.uniform(-0.1, 0.2)]
 
 
 def _ct(random: np.random.Generator) -> list[float]:

@@ -35,7 +35,7 @@ def read_series(paths: Iterable[Path], called: str, expect_flair: bool = False) 
         called: what errors call the scan, such as "FLAIR".
     Raises:
         OutOfScope: FLAIR is expected, and the header says plainly that no series is.
-        DataError: no series or several, colour, several pictures in a file, slices missing,
+        DataError: no series or several, color, several pictures in a file, slices missing,
             doubled or damaged.
     """
     with readable_names(paths) as readable:
@@ -70,10 +70,10 @@ def choose_series(paths: Iterable[Path], called: str, expect_flair: bool = False
 
 
 def read_picture(path: Path, expect_flair: bool = False) -> np.ndarray:
-    """The one grey picture of a DICOM file as it is stored, `[H, W]` float32.
+    """The one gray picture of a DICOM file as it is stored, `[H, W]` float32.
 
     Raises:
-        OutOfScope: several pictures, colour, no MRI, or FLAIR is expected and the header says
+        OutOfScope: several pictures, color, no MRI, or FLAIR is expected and the header says
             plainly that it is none.
         DataError: there is no picture, or it cannot be read.
     """
@@ -99,8 +99,8 @@ def _single(slices: list[Slice], expect_flair: bool) -> Slice:
             "a scan.",
             held,
         )
-    if not found.is_grey:
-        raise OutOfScope("This is a colour picture: bring a grey FLAIR slice.", "colour picture")
+    if not found.is_gray:
+        raise OutOfScope("This is a color picture: bring a gray FLAIR slice.", "color picture")
     if not found.is_mr:
         reason = "by its DICOM header no MRI"
         raise OutOfScope(f"This slice is {reason}: bring a FLAIR slice.", reason)
@@ -126,8 +126,8 @@ def _nothing_useful(headers: Headers, called: str) -> DataError:
         remedy = "Convert the series to NIfTI, with dcm2niix for instance."
     elif not any(found.is_mr for found in slices):
         found += " of another kind of machine, no MRI"
-    elif not any(found.is_grey for found in slices):
-        found += " with colour pictures"
+    elif not any(found.is_gray for found in slices):
+        found += " with color pictures"
     elif not any(found.has_pixel_size for found in slices):
         found += " whose headers do not say how large a pixel is (no PixelSpacing)"
     elif not any(found.has_place for found in slices):
@@ -137,19 +137,19 @@ def _nothing_useful(headers: Headers, called: str) -> DataError:
         if len(slices) == 1:
             remedy = "Bring all files of its series, or have this one judged as a slice."
     return DataError(
-        f"{called}: expected a DICOM series of at least {MIN_SLICES} parallel grey MR slices, "
+        f"{called}: expected a DICOM series of at least {MIN_SLICES} parallel gray MR slices, "
         f"found {found}. {remedy}"
     )
 
 
 def _group(slices: Sequence[Slice]) -> list[list[Slice]]:
-    """Grey MR slices of one series, one size and one orientation; whatever else there is, not."""
+    """Gray MR slices of one series, one size and one orientation; whatever else there is, not."""
     stacks: list[list[Slice]] = []
     # Some programs that take names out of headers give each file a series of its own, or all
     # series of an examination one id.
     each_its_own = len({found.series for found in slices}) == len(slices)
     for found in slices:
-        if found.frames > 1 or not (found.is_grey and found.is_mr and found.has_place):
+        if found.frames > 1 or not (found.is_gray and found.is_mr and found.has_place):
             continue
         for stack in stacks:
             first = stack[0]

@@ -54,7 +54,7 @@ class Slice:
     shape: tuple[int, int]
     frames: int
     least_bytes: int
-    is_grey: bool
+    is_gray: bool
     is_mr: bool
     kind: Kind
     position: tuple[float, ...]
@@ -184,7 +184,7 @@ def _slice(path: Path, reader: sitk.ImageFileReader) -> Slice:
         shape=(size[0], size[1]),
         frames=math.prod(size[2:]),
         least_bytes=math.prod(size) * (int(bits) if bits.isdecimal() else 0) // 8,
-        is_grey=reader.GetNumberOfComponents() == 1 and text("0028|0004") != "PALETTE COLOR",
+        is_gray=reader.GetNumberOfComponents() == 1 and text("0028|0004") != "PALETTE COLOR",
         is_mr=text("0008|0060") not in OTHER_MACHINES,
         kind=kind_of(
             Header(

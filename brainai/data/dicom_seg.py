@@ -24,8 +24,8 @@ from brainai.errors import DataError
 
 CALLED = "The DICOM series"
 SERIES_NAME = "BrainAI outline: research only, not for diagnosis"  # 64 characters at most, each
-CONTENT = "Tumour outline for research and teaching, not for diagnosis"
-SEGMENT = "Tumour, estimated by BrainAI (research only)"
+CONTENT = "Tumor outline for research and teaching, not for diagnosis"
+SEGMENT = "Tumor, estimated by BrainAI (research only)"
 REFERRED = (
     "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "SOPClassUID", "SOPInstanceUID",
 )  # fmt: skip
@@ -70,16 +70,20 @@ def write_dicom_seg(path: Path, mask: np.ndarray, grid: Grid, series: Path) -> N
 def _files(series: Path) -> Iterator[list[Path]]:
     """The files of a folder or of a zip file, for as long as they are needed."""
     if series.is_dir():
-        yield sorted(path for path in series.rglob("*") if path.is_file())
+        yield _all_files(series)
     elif series.is_file() and series.name.lower().endswith(".zip"):
         with tempfile.TemporaryDirectory(prefix="brainai-") as folder:
             unpack(series, Path(folder), CALLED, MAX_FILES, MAX_UNPACKED_BYTES)
-            yield sorted(path for path in Path(folder).rglob("*") if path.is_file())
+            yield _all_files(Path(folder))
     else:
         raise DataError(
             f"{series}: expected the folder or the zip file of the DICOM series that was judged, "
             "found neither. For other scans, write the mask with save_mask."
         )
+
+
+def _all_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def _check_place(chosen: Series, grid: Grid) -> None:
@@ -104,7 +108,7 @@ def _planes(mask: np.ndarray, chosen: Series) -> np.ndarray:
     """The mask as the slices of the series lie: `[Z, H, W]` bool. Undoes `oriented`."""
     turn = io_orientation(chosen.affine)
     stored = mask.transpose(turn[:, 0].astype(int))
-    stored = np.flip(stored, [axis for axis in range(3) if turn[axis, 1] < 0])
+    stored = np.flip(stored, tuple(axis for axis in range(3) if turn[axis, 1] < 0))
     return np.ascontiguousarray(stored.transpose(2, 1, 0))
 
 

@@ -25,7 +25,7 @@ class Decoys(NamedTuple):
 
     name: of the file.
     is_scan: a volume, cut into axial slices from the lowest to the highest; else one picture.
-    planes: `[n, S, S]` uint8, prepared as the network sees them; no slice of one grey level.
+    planes: `[n, S, S]` uint8, prepared as the network sees them; no slice of one gray level.
     kept_out: it is one of those that train nothing.
     """
 
@@ -59,7 +59,7 @@ def read_decoys(folder: str | Path, size: int) -> Iterator[Decoys]:
         found = True
         yield Decoys(path.name, _is_scan(path), planes, is_kept_out(path.name))
     if failed:
-        print(f"{folder}: left out {failed} files: no grey picture, no volume.", file=sys.stderr)
+        print(f"{folder}: left out {failed} files: no gray picture, no volume.", file=sys.stderr)
     if not found:
         raise DataError(
             f"{folder}: expected pictures or scans that are no axial FLAIR slices, found none. "
@@ -75,7 +75,7 @@ def is_kept_out(name: str) -> bool:
 
 def axial_slices(volume: Volume, size: int) -> np.ndarray:
     """The slices of a volume as the network sees them, lowest first, `[n, S, S]` uint8; those of
-    one grey level are left out."""
+    one gray level are left out."""
     planes = (volume.voxels[:, :, k].T for k in range(volume.voxels.shape[2]))
     return _levels([stretch(p, *volume.square_size) for p in planes if p.min() < p.max()], size)
 

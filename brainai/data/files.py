@@ -20,23 +20,22 @@ NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @contextmanager
-def write_whole(path: Path, older: Path | None = None) -> Iterator[BinaryIO]:
-    """Open a binary file to write, which takes the place of `path` when the block ends well.
+def write_aside(path: Path, older: Path | None = None, suffix: str = "") -> Iterator[Path]:
+    """A hidden path to write, which takes the place of `path` when the block ends well.
 
     If the block fails, `path` is as it was before, and the unfinished file is removed.
 
     Args:
         older: keep the file that is replaced under this name.
+        suffix: of the hidden path, for libraries that choose the format by it.
     Raises:
         StorageError: the disk is full, or the folder cannot be written to.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.partial{suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        yield partial
+        _flush(partial)
         if older is not None and path.exists():
             os.replace(path, older)
         os.replace(partial, path)
@@ -46,6 +45,13 @@ def write_whole(path: Path, older: Path | None = None) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             partial.unlink()
+
+
+@contextmanager
+def write_whole(path: Path, older: Path | None = None) -> Iterator[BinaryIO]:
+    """Open a binary file that is written with `write_aside`."""
+    with write_aside(path, older) as partial, partial.open("wb") as file:
+        yield file
 
 
 def write_text(path: Path, text: str) -> None:

@@ -12,7 +12,7 @@ from brainai.errors import DataError
 MAX_VOXELS = 100_000_000  # 512 × 512 × 380: bounds the memory, whatever a small packed file claims
 MIN_SPACING_MM, MAX_SPACING_MM = 0.01, 100.0  # finer and coarser than any scanner of people
 MAX_EXTENT_MM = 3000.0  # along one axis; no scanner is longer
-MAX_ORIGIN_MM = 100_000.0  # from the scanner's centre
+MAX_ORIGIN_MM = 100_000.0  # from the scanner's center
 MAX_SHEAR = 0.1  # cosine between two axes, about 6 degrees off the right angle
 
 

@@ -45,23 +45,23 @@ FORMATS = tuple(
 MAX_PIXELS = 32_000_000
 MIN_SIDE = 32
 MAX_COUNTED_FRAMES = 8  # finding the next one takes longer the more there are
-STRIP_PIXELS = 2**20  # pixels with several channels are made grey so many at a time
-COLOUR_TOLERANCE = 10.0  # mean spread of R, G and B, of 255: lossy grey pictures have some
+STRIP_PIXELS = 2**20  # pixels with several channels are made gray so many at a time
+COLOR_TOLERANCE = 10.0  # mean spread of R, G and B, of 255: lossy gray pictures have some
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet: its weights are where training starts by default
 STD = (0.229, 0.224, 0.225)
 
 
 def decode(source: ImageSource) -> np.ndarray:
-    """One grey slice as it was stored, `[H, W]` float32 in the units of the file.
+    """One gray slice as it was stored, `[H, W]` float32 in the units of the file.
 
     Takes a path, the bytes of a file, a PIL image, or an array `[H, W]` or `[H, W, 1|3|4]`.
     8, 16 and 32 bit, float, palette and transparent pictures keep their full depth.
 
     Raises:
-        OutOfScope: several frames, a colour picture, or a flat one.
+        OutOfScope: several frames, a color picture, or a flat one.
         DataError: no picture, too large or too small.
     """
-    pixels = _grey(source) if isinstance(source, np.ndarray) else _pixels(source)
+    pixels = _gray(source) if isinstance(source, np.ndarray) else _pixels(source)
     height, width = pixels.shape
     if min(height, width) < MIN_SIDE:
         raise DataError(
@@ -76,7 +76,7 @@ def decode(source: ImageSource) -> np.ndarray:
 
 
 def window(pixels: np.ndarray) -> np.ndarray:
-    """Grey levels brought to `[0, 1]` by a robust window over the foreground.
+    """Gray levels brought to `[0, 1]` by a robust window over the foreground.
 
     0 is the background, 1 the 99.5th percentile of what is not background; a flat slice gives 0.
 
@@ -98,7 +98,8 @@ def window(pixels: np.ndarray) -> np.ndarray:
 def fit(pixels: np.ndarray, size: int) -> np.ndarray:
     """`[H, W]` → `[size, size]` float32: the longer side is `size`, the shorter is padded with
     background, the slice in the middle. Padded last, so that a strip takes no more memory."""
-    rows, columns = _place(*pixels.shape, size)
+    height, width = pixels.shape
+    rows, columns = _place(height, width, size)
     planes = np.zeros((size, size), np.float32)
     planes[rows, columns] = stretch(pixels, rows.stop - rows.start, columns.stop - columns.start)
     return planes
@@ -113,7 +114,7 @@ def stretch(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def prepare_slice(pixels: np.ndarray, size: int) -> np.ndarray:
-    """Raw grey levels `[H, W]` → one sequence as the network sees it, `[size, size]` in [0, 1]."""
+    """Raw gray levels `[H, W]` → one sequence as the network sees it, `[size, size]` in [0, 1]."""
     return fit(window(pixels), size)
 
 
@@ -134,10 +135,8 @@ def _place(height: int, width: int, size: int) -> tuple[slice, slice]:
     """Where a slice lies in the square: rows and columns."""
     scale = size / max(height, width)
     lengths = (max(1, round(height * scale)), max(1, round(width * scale)))
-    starts = ((size - length) // 2 for length in lengths)
-    return tuple(
-        slice(start, start + length) for start, length in zip(starts, lengths, strict=True)
-    )
+    top, left = ((size - length) // 2 for length in lengths)
+    return slice(top, top + lengths[0]), slice(left, left + lengths[1])
 
 
 def _pixels(source: str | Path | bytes | Image.Image) -> np.ndarray:
@@ -158,7 +157,7 @@ def _open(source: str | Path | bytes | Image.Image) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise DataError("The picture is far too large: bring one slice.", "too_large") from error
     except FileNotFoundError as error:
-        raise DataError(f"There is no file {Path(source).name}.") from error
+        raise DataError(f"There is no file {Path(str(source)).name}.") from error
     except IsADirectoryError as error:
         raise DataError(
             f"This is a folder, which is not read as a slice: {AS_SCAN}.", "unreadable"
@@ -187,7 +186,7 @@ def _decode_image(image: Image.Image) -> np.ndarray:
         number = f"more than {MAX_COUNTED_FRAMES}" if frames > MAX_COUNTED_FRAMES else frames
         held = f"file holds {number} frames"
         raise OutOfScope(f"The {held}: save the one slice that you mean.", held)
-    return _grey(pixels)
+    return _gray(pixels)
 
 
 def _count_frames(image: Image.Image) -> int:
@@ -204,7 +203,7 @@ def _count_frames(image: Image.Image) -> int:
     return MAX_COUNTED_FRAMES + 1
 
 
-def _grey(pixels: np.ndarray) -> np.ndarray:
+def _gray(pixels: np.ndarray) -> np.ndarray:
     """Turn `[H, W]` or `[H, W, C]` into a new `[H, W]` float32; transparency lies over black."""
     if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] not in (1, 2, 3, 4)):
         raise DataError(
@@ -215,17 +214,17 @@ def _grey(pixels: np.ndarray) -> np.ndarray:
         raise _too_large(width, height)
     if pixels.ndim == 2:
         return pixels.astype(np.float32)
-    grey, spread = np.empty((height, width), np.float32), 0.0
+    gray, spread = np.empty((height, width), np.float32), 0.0
     scale, rows = _full_scale(pixels), max(1, STRIP_PIXELS // max(1, width))
     for start in range(0, height, rows):
         channels = pixels[start : start + rows].astype(np.float32)
         if channels.shape[2] in (2, 4):
             channels = channels[..., :-1] * (channels[..., -1:] / scale)
-        grey[start : start + rows] = channels.mean(axis=2)
+        gray[start : start + rows] = channels.mean(axis=2)
         spread += float(np.ptp(channels, axis=2).sum())
-    if spread / pixels[..., 0].size * (255 / scale) > COLOUR_TOLERANCE:
-        raise OutOfScope("This is a colour picture: bring a grey FLAIR slice.", "colour picture")
-    return grey
+    if spread / pixels[..., 0].size * (255 / scale) > COLOR_TOLERANCE:
+        raise OutOfScope("This is a color picture: bring a gray FLAIR slice.", "color picture")
+    return gray
 
 
 def _full_scale(pixels: np.ndarray) -> float:

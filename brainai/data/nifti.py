@@ -29,7 +29,7 @@ PLACE = (
     "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z",
 )  # fmt: skip
 SCANNER, MM = 1, 2  # code of coordinates as the scanner counts them; of the unit
-MM_PER_UNIT = {1: 1000.0, 3: 0.001}  # metres, micrometres; all else is mm
+MM_PER_UNIT = {1: 1000.0, 3: 0.001}  # meters, micrometers; all else is mm
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 SILENT = logging.Logger("nifti", logging.CRITICAL + 1)
 

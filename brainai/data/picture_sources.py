@@ -19,10 +19,10 @@ UP_TO_THE_LAST = r"(.+)_"  # of 10002_46: 10002
 
 
 def folder_cases(root: Path, positive: str | None) -> Iterator[Case]:
-    """A case for each picture in the two class folders; `positive` names the one with tumour.
+    """A case for each picture in the two class folders; `positive` names the one with tumor.
 
     Raises:
-        DataError: there are not two with pictures, or their names do not tell which has tumour.
+        DataError: there are not two with pictures, or their names do not tell which has tumor.
     """
     folders = sorted(path for path in visible(root.iterdir()) if path.is_dir())
     pictures = {folder: find_pictures(folder) for folder in folders}
@@ -128,7 +128,7 @@ def _persons_in(root: Path, path: Path) -> tuple[str, ...]:
 
 
 def _positive_folder(folders: list[Path], positive: str | None) -> Path:
-    """The class folder with tumour: the one that --positive names, else by known words.
+    """The class folder with tumor: the one that --positive names, else by known words.
 
     Raises:
         DataError: the names do not tell.
@@ -144,7 +144,7 @@ def _positive_folder(folders: list[Path], positive: str | None) -> Path:
     if len(chosen) != 1:
         names = " and ".join(folder.name for folder in folders)
         raise DataError(
-            f"Expected to see which class folder means tumour, found {names}: "
+            f"Expected to see which class folder means tumor, found {names}: "
             "say it with --positive NAME."
         )
     return chosen[0]

@@ -68,7 +68,7 @@ def _outlines(outlines: list[np.ndarray], folder: Path) -> np.ndarray:
 
 
 def _open_picture(path: Path, channels: int) -> np.ndarray:
-    """`[H, W]` (one channel) or `[H, W, 3]` uint8; a grey slice is FLAIR alone."""
+    """`[H, W]` (one channel) or `[H, W, 3]` uint8; a gray slice is FLAIR alone."""
     try:
         with Image.open(path) as image:
             array = np.asarray(image.convert("L" if channels == 1 else "RGB"))
@@ -106,10 +106,10 @@ def read_pair(case: Case) -> Study:
 
 
 def read_picture(case: Case) -> Study:
-    """One slice of a class folder, without a mask where it shows tumour.
+    """One slice of a class folder, without a mask where it shows tumor.
 
     Raises:
-        DataError: it is damaged, or no grey slice.
+        DataError: it is damaged, or no gray slice.
     """
     pixels = _decode(case.file("picture"))
     masks = None if case.label else np.zeros((1, *pixels.shape), bool)
@@ -120,4 +120,4 @@ def _decode(path: Path) -> np.ndarray:
     try:
         return decode(path)
     except DataError as error:
-        raise DataError(f"{path}: expected a grey slice. {error}") from error
+        raise DataError(f"{path}: expected a gray slice. {error}") from error

@@ -6,38 +6,32 @@
 Restartable: finished cases are not read again. Memory: one case per worker.
 """
 
-import argparse
 import json
-import os
-import re
 import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from joblib import cpu_count
-
-from brainai.console import print_anywhere
+from brainai.command_line import run_command
 from brainai.data import phantom
 from brainai.data.assemble import Assembled, assemble, summary, write_assembled
 from brainai.data.cases import Case
 from brainai.data.dataset import PARTS
-from brainai.data.files import storage_error, write_text
+from brainai.data.files import storage_error, write_folder, write_text
 from brainai.data.identity import read_same_patient
 from brainai.data.lock import hold
+from brainai.data.options import Prepare
 from brainai.data.parts import finished, read_part, remove_case
 from brainai.data.picture_sources import UP_TO_THE_LAST
 from brainai.data.releases import person_name
 from brainai.data.seals import sealed, unsealed
-from brainai.data.sources import SOURCES, check_unique, find_cases
+from brainai.data.sources import check_unique, find_cases
 from brainai.data.splits import read_split_file, without_bad
 from brainai.data.workers import write_cases
-from brainai.errors import BrainAIError, ConfigError, DataError, StorageError
+from brainai.errors import ConfigError, DataError, StorageError
 
 OPTIONS_FILE = ".options.json"  # no case id begins with a dot
-# What folders mean that were begun before there were these options.
-OLDER_OPTIONS = {"test_sites": [], "patient_pattern": UP_TO_THE_LAST, "split_file": None}
 
 
 @dataclass(frozen=True)
@@ -134,12 +128,8 @@ def simulate_missing(root: Path, count: int) -> None:
     with hold(root.parent, busy, f".{root.name}.lock"):
         if _has_studies(root):
             return
-        aside = root.with_name(root.name + ".unfinished")
-        shutil.rmtree(aside, ignore_errors=True)
-        phantom.write_studies(aside, count=count, seed=0, progress=True)
-        if root.is_dir():
-            root.rmdir()
-        os.replace(aside, root)
+        with write_folder(root) as partial:
+            phantom.write_studies(partial, count=count, seed=0, progress=True)
 
 
 def _has_studies(root: Path) -> bool:
@@ -177,7 +167,7 @@ def start_folder(out: Path, options: PrepareOptions) -> None:
         write_text(path, json.dumps(sealed(wanted)))
         return
     try:
-        found = OLDER_OPTIONS | unsealed(path.read_bytes())
+        found = unsealed(path.read_bytes())
     except ValueError as error:
         raise DataError(
             f"{path} is damaged: delete it, then run the command with the options that {out} was "
@@ -207,83 +197,38 @@ def bad_cases(bad: dict[str, str]) -> str:
     return "\n".join([title, *(f"  {complaint}" for complaint in bad.values())])
 
 
-def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m brainai.data.prepare", description="Scan files to a dataset folder."
-    )
-    parser.add_argument("--source", action="append", choices=SOURCES, required=True,
-        help="what lies in the --root of the same position; repeat both for several")  # fmt: skip
-    parser.add_argument("--root", action="append", required=True, help="folder with the scans")
-    parser.add_argument("--out", type=Path, required=True, help="the dataset folder to write")
-    parser.add_argument("--workers", type=int, default=cpu_count())
-    parser.add_argument("--skip-bad", action="store_true", help="go on without damaged cases")
-    parser.add_argument("--min-tumor-pixels", type=int, default=1,
-        help="a slice with fewer counts as tumour-free")  # fmt: skip
-    parser.add_argument("--positive", help="the class folder with tumour, for --source folders")
-    parser.add_argument("--same-patient", metavar="FILE",
-        help="CSV of known persons: one a row, all their names")  # fmt: skip
-    parser.add_argument("--phantoms", type=int, default=24,
-        help="studies to simulate where the --root of --source phantom is empty")  # fmt: skip
-    parser.add_argument("--test-site", action="append", default=[], metavar="SITE",
-        help="test on the patients of this site alone; repeat for several")  # fmt: skip
-    parser.add_argument("--split-file", metavar="FILE",
-        help="CSV with rows of name,split: patients or cases that go to train, valid or test "
-        "whatever the hash of their id says")  # fmt: skip
-    parser.add_argument("--patient-pattern", default=UP_TO_THE_LAST, metavar="REGEX",
-        help="for --source pairs: its first group is the patient in a picture's name without "
-        "suffix (default: the name up to its last _)")  # fmt: skip
-    given = parser.parse_args(arguments)
-    if len(given.source) != len(given.root):
-        parser.error("each --source needs its own --root")
-    if min(given.workers, given.min_tumor_pixels, given.phantoms) < 1:
-        parser.error("--workers, --min-tumor-pixels and --phantoms are 1 or more")
-    try:
-        groups = re.compile(given.patient_pattern).groups
-    except re.error as error:
-        parser.error(f"--patient-pattern {given.patient_pattern} cannot be read: {error}")
-    if groups < 1:
-        parser.error("--patient-pattern needs a group in brackets, which is the patient's id")
-    return given
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command: 0, or 2 after a sentence about what is wrong, or 130 after Ctrl-C."""
-    print_anywhere()
-    given = parse_arguments(arguments)
-    sources = tuple(
-        (source, str(Path(root).resolve()))
-        for source, root in zip(given.source, given.root, strict=True)
-    )
+    """Run the command line: 0, or 2 after one line that says what to correct, or 130 after
+    Ctrl-C."""
+    return run_command(Prepare, run, arguments, "python -m brainai.data.prepare")
+
+
+def run(given: Prepare, _: Sequence[str]) -> None:
+    """Write the dataset folder, and say what it holds; see `prepare` for errors."""
+    roots = (str(root.resolve()) for root in given.root)
     options = PrepareOptions(
-        sources,
+        tuple(zip(given.source, roots, strict=True)),
         given.min_tumor_pixels,
         given.positive,
         given.same_patient,
         given.phantoms,
-        tuple(given.test_site),
+        given.test_site,
         given.patient_pattern,
         given.split_file,
     )
     try:
         outcome = prepare(options, given.out, given.workers, given.skip_bad)
     except StorageError as error:
-        print(f"{error} Finished cases are kept.", file=sys.stderr)
-        return 2
-    except BrainAIError as error:
-        print(error, file=sys.stderr)
-        return 2
+        raise StorageError(f"{error} Finished cases are kept.") from error
     except OSError as error:
         path = Path(error.filename) if error.filename else None
-        print(f"{storage_error(error, path)} Finished cases are kept.", file=sys.stderr)
-        return 2
+        raise StorageError(f"{storage_error(error, path)} Finished cases are kept.") from error
     except KeyboardInterrupt:
         print("Stopped. The same command goes on with the cases that are left.", file=sys.stderr)
-        return 130
+        sys.exit(130)
     print(summary(outcome.assembled))
     if outcome.bad:
         print(f"\n{bad_cases(outcome.bad)}\nLeft out, as --skip-bad says.", file=sys.stderr)
-    return 0
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""BraTS, release by release: how studies are named, and which labels are tumour.
+"""BraTS, release by release: how studies are named, and which labels are tumor.
 
 Names and labels changed over the years (Menze et al. 2015; Bakas et al. 2017, 2018; Baid et al.
-2021; de Verdier et al. 2024), so whole tumour is looked up here and is never "mask above 0".
+2021; de Verdier et al. 2024), so whole tumor is looked up here and is never "mask above 0".
 
 The Medical Segmentation Decathlon (Antonelli et al. 2022) gave studies of 2016 and 2017 new names:
 
-Task01_BrainTumour/imagesTr/BRATS_001.nii.gz   FLAIR, T1, T1c and T2 in one file
-Task01_BrainTumour/labelsTr/BRATS_001.nii.gz
+Task01_BrainTumor/imagesTr/BRATS_001.nii.gz   FLAIR, T1, T1c and T2 in one file
+Task01_BrainTumor/labelsTr/BRATS_001.nii.gz
 """
 
 import re
@@ -22,8 +22,8 @@ from brainai.data.layouts import NIFTI_SUFFIXES, is_nifti_name, unpacked, visibl
 class Release:
     """What the numbers in a segmentation mean. Any other number, save 0, is an error.
 
-    tumor: labels of tumour.
-    other: labels that are known, and no tumour.
+    tumor: labels of tumor.
+    other: labels that are known, and no tumor.
     witness: a label beside which alone `other` is believed, where names do not tell one release
         from another.
     """
@@ -39,19 +39,19 @@ class Release:
         return (0, *self.tumor, *(self.other if believed else ()))
 
 
-# necrosis 1, oedema 2, non-enhancing 3, enhancing 4
+# necrosis 1, edema 2, non-enhancing 3, enhancing 4
 BRATS_2013 = Release("BraTS 2013-2015", tumor=(1, 2, 3, 4))
-# core 1, oedema 2, enhancing 4
+# core 1, edema 2, enhancing 4
 BRATS_2017 = Release("BraTS 2017-2021", tumor=(1, 2, 4))
-# core 1, oedema 2, enhancing 3
+# core 1, edema 2, enhancing 3
 BRATS_2023 = Release("BraTS 2023", tumor=(1, 2, 3))
-# and resection cavity 4, which is not tumour
+# and resection cavity 4, which is not tumor
 BRATS_2024 = Release("BraTS 2024 and later", tumor=(1, 2, 3), other=(4,))
-# of dashed names that do not tell the year: 4 without 3 may be the enhancing tumour of 2017
+# of dashed names that do not tell the year: 4 without 3 may be the enhancing tumor of 2017
 BRATS_DASHED = Release("BraTS 2023 and later", tumor=(1, 2, 3), other=(4,), witness=3)
-# children: enhancing 1, non-enhancing 2, cyst 3, oedema 4
+# children: enhancing 1, non-enhancing 2, cyst 3, edema 4
 BRATS_PED = Release("BraTS-PED", tumor=(1, 2, 3, 4))
-# oedema 1, non-enhancing 2, enhancing 3
+# edema 1, non-enhancing 2, enhancing 3
 DECATHLON_ORDER = ("flair", "t1", "t1c", "t2")  # of the volumes in a file
 DECATHLON = Release("the Medical Segmentation Decathlon", tumor=(1, 2, 3))
 

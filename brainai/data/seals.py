@@ -1,8 +1,7 @@
 """Checksums that travel inside a file, so that a damaged file is noticed when it is read.
 
 A binary file ends with `SEAL` and the SHA-256 of all bytes before it. A JSON file has the key
-`checksum`, the SHA-256 of its other keys and values. Files without either are read unchecked:
-older versions wrote none.
+`checksum`, the SHA-256 of its other keys and values. Files without either are read unchecked.
 """
 
 import hashlib

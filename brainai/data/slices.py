@@ -1,4 +1,4 @@
-"""One slice → grey levels, from a picture or from the DICOM file of one slice."""
+"""One slice → gray levels, from a picture or from the DICOM file of one slice."""
 
 import tempfile
 from pathlib import Path
@@ -11,7 +11,7 @@ from brainai.data.kinds import DICOM, first_bytes, kind_of
 
 
 def open_slice(source: ImageSource, expect_flair: bool = False) -> np.ndarray:
-    """One grey slice as it was stored, `[H, W]` float32; sources are those of `images.decode`, and
+    """One gray slice as it was stored, `[H, W]` float32; sources are those of `images.decode`, and
     DICOM files as paths or bytes.
 
     Args:
@@ -22,7 +22,7 @@ def open_slice(source: ImageSource, expect_flair: bool = False) -> np.ndarray:
     if kind_of(first_bytes(source)) != DICOM:
         return decode(source)
     if not isinstance(source, bytes):
-        return decode(read_picture(Path(source), expect_flair))
+        return decode(read_picture(Path(str(source)), expect_flair))
     with tempfile.TemporaryDirectory(prefix="brainai-") as folder:
         path = Path(folder) / "slice"  # GDCM reads files alone
         path.write_bytes(source)

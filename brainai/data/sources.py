@@ -4,7 +4,7 @@ have one name: equal copies count once.
 lgg         TCGA_CS_4941_19960909/TCGA_CS_4941_19960909_7.tif and ..._7_mask.tif (Buda et al. 2019)
 brats       every release from 2013 to 2025, and the Medical Segmentation Decathlon: see
             `brainai.data.releases`
-tumor-free  FLAIR scans or pictures of people without a tumour: see `brainai.data.tumor_free`
+tumor-free  FLAIR scans or pictures of people without a tumor: see `brainai.data.tumor_free`
 pairs       images/10002_46.png and masks/10002_46.png: see `brainai.data.picture_sources`
 folders     two class folders of pictures, such as yes/ and no/
 phantom     simulated studies, named as BraTS 2021 names its files
@@ -12,7 +12,7 @@ phantom     simulated studies, named as BraTS 2021 names its files
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -38,7 +38,7 @@ def find_cases(
     """All cases of a source under a folder, sorted by id.
 
     Args:
-        positive: name of the class folder with tumour, where its name does not tell (`folders`).
+        positive: name of the class folder with tumor, where its name does not tell (`folders`).
         patient_pattern: regular expression that finds the patient's id, its first group, in the
             name of a picture without suffix (`pairs`).
 
@@ -80,7 +80,7 @@ def check_unique(cases: Iterable[Case]) -> None:
 
 def _unique(cases: list[Case]) -> Iterator[Case]:
     """One case for equal copies; others of one name take the name of the folder above theirs."""
-    named = defaultdict(list)
+    named: dict[str, list[Case]] = defaultdict(list)
     for case in sorted(cases, key=lambda case: (len(case.folder.parts), case.folder)):
         if not any(same_content(case, other) for other in named[case.case_id]):
             named[case.case_id].append(case)
@@ -127,7 +127,7 @@ def _volume_cases(source: str, root: Path) -> Iterator[Case]:
         )
 
 
-BY_NAMES = {
+BY_NAMES: dict[str, Callable[[Path], Iterable[Case]]] = {
     "lgg": _lgg_cases,
     "brats": partial(_volume_cases, "brats"),
     "phantom": partial(_volume_cases, "phantom"),

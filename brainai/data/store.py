@@ -6,7 +6,7 @@ Where the dataset folder cannot be written to (a shared disk, Kaggle's /kaggle/i
 the user's folder for caches instead.
 
 C is 1 where every slice is FLAIR alone, else 3 (FLAIR, T1c, T2); the last plane is the mask, 0 to
-255, softened where resizing mixed tumour with brain. Reading a batch touches only its own pages,
+255, softened where resizing mixed tumor with brain. Reading a batch touches only its own pages,
 so a data set larger than memory trains as well as a small one.
 
 A store ends with a checksum. One that is cut, damaged, or of another shape is made again.

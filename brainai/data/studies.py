@@ -33,7 +33,7 @@ def read_study(case: Case) -> Study:
 
 
 def whole_tumor(labels: np.ndarray, case: Case, path: Path) -> np.ndarray:
-    """True where the label means tumour in the case's release.
+    """True where the label means tumor in the case's release.
 
     Raises:
         DataError: a number that the release does not know: it may be another release's.
@@ -112,7 +112,7 @@ def _read_sequences(case: Case) -> dict[str, tuple[Volume, Path]]:
 
 
 def _read_tumor_free(case: Case) -> Study:
-    """A scan without a tumour, in square pixels as answers are given in; its lesions counted."""
+    """A scan without a tumor, in square pixels as answers are given in; its lesions counted."""
     check_once(case)
     path = case.file("flair") or case.folder
     if case.file("flair"):

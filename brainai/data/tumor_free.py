@@ -1,4 +1,4 @@
-"""FLAIR scans of people who are known to have no tumour → `Case`. Names alone are read.
+"""FLAIR scans of people who are known to have no tumor → `Case`. Names alone are read.
 
 sub-01/ses-02/anat/sub-01_ses-02_FLAIR.nii.gz   BIDS: sub-01 is the patient
 msl_test01/msl_test01_flair.nii.gz              a folder of its own: its name is the case's
@@ -51,16 +51,26 @@ VISIT = re.compile(
 )
 # Longer numbers are a person's, as in 002_S_0295, unless they are dates.
 VISIT_NUMBER = re.compile(r"(\d.*?)(?:[-_](?:\d{1,2}|\d{8}|\d{4}-\d\d-\d\d))+$")
+PIXELS = ("flair", "picture")  # roles of the files that are judged
 PERSON_WORDS = ("", "sub", "subject", "patient", "pat")
 
 
 def tumor_free_cases(root: Path) -> Iterator[Case]:
-    """A case for each scan under a folder, or for each picture where there are no scans; what is
-    neither, and no mask, is passed over."""
+    """The cases of `flair_cases`, or one for each picture where there are none.
+
+    Raises:
+        DataError: there is a scan or a picture of BraTS among them.
+    """
+    cases = list(flair_cases(root)) or list(_single_slices(root))
+    _check_no_brats([path for case in cases for role, path in case.files if role in PIXELS])
+    yield from cases
+
+
+def flair_cases(root: Path) -> Iterator[Case]:
+    """A case for each scan under a folder; what is no scan and no mask is passed over."""
     scans, masks, others = _files(root)
     named = [path for path in scans if _says_flair(path)]
     scans = named or scans
-    _check_no_brats(scans)
     _check_none_derived(scans)
     together = Counter(path.parent for path in scans)
     owned = _by_scan(root, masks)
@@ -74,14 +84,11 @@ def tumor_free_cases(root: Path) -> Iterator[Case]:
         files = tuple((f"dicom {number}", path) for number, path in enumerate(paths))
         name = "" if folder == root else folder.name
         yield _case(root, name, _person(name, [name]), folder, files)
-    if not scans and not others:
-        yield from _single_slices(root)
 
 
 def _single_slices(root: Path) -> Iterator[Case]:
     """A case for each picture under a folder that is not the mask of another."""
     pictures = [path for path in find_pictures(root) if not MASK.search(path.stem)]
-    _check_no_brats(pictures)
     for path, name in picture_names(root, root, pictures).items():
         person = _person(path.stem, _folders(root, path))
         case = _case(root, name, person, path.parent, (("picture", path),))
@@ -89,12 +96,12 @@ def _single_slices(root: Path) -> Iterator[Case]:
 
 
 def _check_no_brats(scans: list[Path]) -> None:
-    """Raises DataError for a scan of BraTS: to count its patients as tumour-free would teach a
-    network to pass tumours over."""
+    """Raises DataError for a scan of BraTS: to count its patients as tumor-free would teach a
+    network to pass tumors over."""
     found = next((path for path in scans if path.name.lower().startswith("brats")), None)
     if found:
         raise DataError(
-            f"{found}: expected a scan of a person without a tumour, found one of BraTS, whose "
+            f"{found}: expected a scan of a person without a tumor, found one of BraTS, whose "
             "patients have one. Use --source brats."
         )
 

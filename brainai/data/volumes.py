@@ -7,9 +7,7 @@ Orientation is LPS: x grows to the patient's left, y to the back, z to the head.
 as `voxels[:, :, k].T`, `[H, W]`: front of the head up, patient's right on the left of the picture.
 """
 
-import contextlib
 import gzip
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,12 +23,13 @@ from nibabel.orientations import (
     ornt_transform,
 )
 
+from brainai.data.files import write_whole
 from brainai.data.headers import check_place, shear
 from brainai.data.kinds import GZIP, METAIMAGE, first_bytes, is_nifti, kind_of
 from brainai.data.metaimage import metaimage_bytes, read_metaimage
 from brainai.data.nifti import nifti_bytes, read_nifti, read_nifti_volumes
 from brainai.data.voxels import Stored
-from brainai.errors import DataError
+from brainai.errors import DataError, StorageError
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz")
 MASK_SUFFIXES = (".nii.gz", ".nii", ".mha")
@@ -195,14 +194,10 @@ def write_mask(path: Path, mask: np.ndarray, grid: Grid) -> None:
     suffix = next((s for s in MASK_SUFFIXES if path.name.lower().endswith(s)), None)
     if suffix is None:
         raise DataError(f"{path}: expected a name that ends in {', '.join(MASK_SUFFIXES)}.")
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(_mask_bytes(mask.astype(np.uint8), grid, suffix))
-        os.replace(partial, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
+        with write_whole(path) as file:
+            file.write(_mask_bytes(mask.astype(np.uint8), grid, suffix))
+    except StorageError as error:
         raise DataError(f"{path}: expected a place to write the mask to, found none.") from error
 
 

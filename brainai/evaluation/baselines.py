@@ -1,6 +1,6 @@
 """Two baselines that look for no lesion, fitted on `train`: does the network see more than they?
 
-A tumour lies more often in the middle of a scan than at its ends, so the place of a slice alone
+A tumor lies more often in the middle of a scan than at its ends, so the place of a slice alone
 tells much; a network is worth its weights only as far as it does better.
 """
 
@@ -17,7 +17,7 @@ from brainai.evaluation.score import split_rows
 
 BASELINES = {  # name: how many of the columns of `features` it sees
     "position": 1,
-    "position, head area, mean grey level": 3,
+    "position, head area, mean gray level": 3,
 }
 HEAD_LEVEL = 26  # of 255: what is brighter is head
 STRIDE = 4  # of the pixels that are read: areas and means need no more
@@ -64,7 +64,7 @@ def score_baselines(dataset_folder: str | Path, split: str, size: int) -> dict[s
 
 def features(store: Store, rows: np.ndarray) -> np.ndarray:
     """Of each slice its position from 0 to 1, the share of the picture that is head, and the mean
-    grey level of that, 0 to 1: `[N, 3]`."""
+    gray level of that, 0 to 1: `[N, 3]`."""
     found = []
     for row in rows:
         record = store.records[row]

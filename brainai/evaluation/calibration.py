@@ -26,7 +26,7 @@ from brainai.model.folder import ModelInfo
 from brainai.model.network import BrainNet
 
 OPERATING_POINT = "best Dice (F1) on validation patients"
-SPARING = f"specificity of at least {100 * SPECIFICITY:.0f} % in those without a tumour"
+SPARING = f"specificity of at least {100 * SPECIFICITY:.0f} % in those without a tumor"
 
 
 def calibrate(network: BrainNet, info: ModelInfo, dataset_folder: str | Path) -> ModelInfo:
@@ -35,7 +35,7 @@ def calibrate(network: BrainNet, info: ModelInfo, dataset_folder: str | Path) ->
 
     Returns:
         Info with score weights, thresholds, the verdict on scans (None unless `valid` holds scans
-        with and without a tumour), and what all that was fitted on. It is unchanged, as the network
+        with and without a tumor), and what all that was fitted on. It is unchanged, as the network
         is, where `valid` holds one class only.
     Raises:
         DataError: no data set, or `valid` is empty.

@@ -1,7 +1,7 @@
-"""More figures of a report: reliability, sensitivity by size of tumour, mask Dice of each patient.
+"""More figures of a report: reliability, sensitivity by size of tumor, mask Dice of each patient.
 
-In the manner of figures.py: a matplotlib Figure from each function, colours of Okabe and Ito, and
-shapes that stay apart in grey print.
+In the manner of figures.py: a matplotlib Figure from each function, colors of Okabe and Ito, and
+shapes that stay apart in gray print.
 """
 
 import math
@@ -17,7 +17,7 @@ MARKERS = ((BLUE, "o"), (VERMILION, "s"), (GREEN, "^"), (PURPLE, "D"), (BLACK, "
 
 
 def draw_reliability(scores: SliceScores) -> Figure:
-    """How often there was tumour where the network said how much, before and after calibration.
+    """How often there was tumor where the network said how much, before and after calibration.
 
     Each mark is a bin of about equally many slices; below, where the probabilities lie.
     """
@@ -28,7 +28,7 @@ def draw_reliability(scores: SliceScores) -> Figure:
         "class alone, as trained": (scores.uncalibrated, VERMILION, "s", "--"),
         "as given": (scores.probability, BLUE, "o", "-"),
     }
-    for name, (probability, colour, marker, style) in kinds.items():
+    for name, (probability, color, marker, style) in kinds.items():
         bins = equal_mass_bins(probability)
         said, found = (
             [values[bins == index].mean() for index in np.unique(bins)]
@@ -36,23 +36,23 @@ def draw_reliability(scores: SliceScores) -> Figure:
         )
         error = calibration_error(scores.label, probability)
         label = f"{name}: ECE {error:.3f}"
-        above.plot(said, found, color=colour, marker=marker, linestyle=style, label=label)
+        above.plot(said, found, color=color, marker=marker, linestyle=style, label=label)
         below.hist(
-            probability, bins=np.linspace(0, 1, 21), histtype="step", color=colour, linestyle=style
+            probability, bins=np.linspace(0, 1, 21), histtype="step", color=color, linestyle=style
         )
-    above.set(ylabel="Share of slices with tumour", ylim=(-0.02, 1.02), title="Reliability")
+    above.set(ylabel="Share of slices with tumor", ylim=(-0.02, 1.02), title="Reliability")
     above.legend(fontsize=8, loc="upper left")
-    below.set(xlabel="Probability of tumour", ylabel="Slices", yscale="log", xlim=(-0.02, 1.02))
+    below.set(xlabel="Probability of tumor", ylabel="Slices", yscale="log", xlim=(-0.02, 1.02))
     for axes in (above, below):
         axes.grid(color="0.9", linewidth=0.6)
     return figure
 
 
 def draw_sensitivity_by_size(sizes: dict[str, dict]) -> Figure:
-    """Share of slices found, by how many pixels of tumour they show.
+    """Share of slices found, by how many pixels of tumor they show.
 
     Args:
-        sizes: `summarise_by_size` of intervals.py.
+        sizes: `summarize_by_size` of intervals.py.
     """
     figure = Figure(figsize=(5.6, 3.8), layout="constrained")
     axes = figure.add_subplot()
@@ -63,8 +63,8 @@ def draw_sensitivity_by_size(sizes: dict[str, dict]) -> Figure:
             axes.plot((place, place), (low, high), color=ORANGE, linewidth=3)
     names = [f"{name}\n{group['n_slices']:,} slices" for name, group in sizes.items()]
     axes.set_xticks(range(len(sizes)), names, fontsize=8)
-    axes.set(xlabel="Pixels of tumour on the slice", ylabel="Sensitivity", ylim=(0, 1.02))
-    axes.set_title("Slices found, by size of tumour", fontsize=10)
+    axes.set(xlabel="Pixels of tumor on the slice", ylabel="Sensitivity", ylim=(0, 1.02))
+    axes.set_title("Slices found, by size of tumor", fontsize=10)
     axes.grid(axis="y", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
     return figure
@@ -80,15 +80,15 @@ def draw_mask_dice(scores: SliceScores) -> Figure:
         for source in sources
     }
     start = 0
-    for (source, dice), (colour, marker) in zip(values.items(), MARKERS, strict=False):
+    for (source, dice), (color, marker) in zip(values.items(), MARKERS, strict=False):
         dice = np.sort(dice[~np.isnan(dice)])
         if not dice.size:
             continue
         places = start + np.arange(dice.size)
         label = f"{source}: mean {dice.mean():.3f}, median {np.median(dice):.3f}"
-        axes.plot(places, dice, color=colour, marker=marker, linestyle="none", label=label)
+        axes.plot(places, dice, color=color, marker=marker, linestyle="none", label=label)
         ends = (places[0] - 0.4, places[-1] + 0.4)
-        axes.plot(ends, (dice.mean(), dice.mean()), color=colour, linewidth=1)
+        axes.plot(ends, (dice.mean(), dice.mean()), color=color, linewidth=1)
         start += dice.size + 1
     axes.set(ylabel="Dice of the mask", xlabel="Patients, in order", ylim=(0, 1.02), xticks=())
     axes.set_title("Masks, patient by patient (line: mean)", fontsize=10)

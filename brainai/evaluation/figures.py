@@ -1,8 +1,8 @@
 """The figures of a report: confusion, ROC and precision–recall, top losses, learning curves.
 
 Each function returns a matplotlib Figure of its own (no pyplot, no state shared between threads);
-`save` writes it with the Agg canvas, without a display. Colours are those of Okabe and Ito (Color
-Universal Design, 2008); lines differ in style too, so that they stay apart in grey print.
+`save` writes it with the Agg canvas, without a display. Colors are those of Okabe and Ito (Color
+Universal Design, 2008); lines differ in style too, so that they stay apart in gray print.
 """
 
 from collections.abc import Callable
@@ -52,8 +52,8 @@ def draw_confusion(scores: SliceScores, threshold: float) -> Figure:
     for (row, column), value in np.ndenumerate(table):
         share = shares[row, column]
         text = f"{value:,}" if np.isnan(share) else f"{value:,}\n{share:.1%}"
-        colour = "white" if share > 0.5 else "black"
-        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=13)
+        color = "white" if share > 0.5 else "black"
+        axes.text(column, row, text, ha="center", va="center", color=color, fontsize=13)
     axes.set_xticks((0, 1), LABEL_NAMES)
     axes.set_yticks((0, 1), LABEL_NAMES, rotation=90, va="center")
     axes.set_xlabel(f"Verdict at probability ≥ {threshold:.2f}")
@@ -72,8 +72,8 @@ def draw_curves(scores: SliceScores, threshold: float) -> Figure:
     roc, recall = figure.subplots(1, 2)
     roc_corner = roc.inset_axes((0.38, 0.38, 0.5, 0.5), xlim=(0, 0.25), ylim=(0.75, 1))
     recall_corner = recall.inset_axes((0.12, 0.38, 0.5, 0.5), xlim=(0.75, 1), ylim=(0.75, 1))
-    for (name, group), (colour, style) in zip(_by_source(scores).items(), cycle(LINES)):
-        look = {"color": colour, "linestyle": style, "linewidth": 1.6}
+    for (name, group), (color, style) in zip(_by_source(scores).items(), cycle(LINES)):
+        look = {"color": color, "linestyle": style, "linewidth": 1.6}
         _draw_roc((roc, roc_corner), name, group, look)
         _draw_precision((recall, recall_corner), name, group, look)
     _mark_operating_point((roc, roc_corner), (recall, recall_corner), scores, threshold)
@@ -110,7 +110,7 @@ def _draw_roc(panels: tuple[Axes, ...], name: str, scores: SliceScores, look: di
 def _draw_precision(panels: tuple[Axes, ...], name: str, scores: SliceScores, look: dict) -> None:
     tp, fp, fn, _ = sweep(scores.label, scores.probability)
     area = average_precision(scores.label, scores.probability)
-    label = f"{name}: undefined, no tumour" if np.isnan(area) else f"{name}: average {area:.3f}"
+    label = f"{name}: undefined, no tumor" if np.isnan(area) else f"{name}: average {area:.3f}"
     recall, precision = ratio(tp, tp + fn)[1:], ratio(tp, tp + fp)[1:]
     for axes in panels:  # steps, because what lies between two thresholds cannot be reached
         corners = np.append(0, recall), np.append(precision[0], precision)
@@ -144,7 +144,7 @@ def draw_top_losses(
     columns = 4
     rows = -(-len(worst) // columns)
     figure = Figure(figsize=(2.5 * columns, 3.1 * rows + 0.5), layout="constrained")
-    figure.suptitle("Top losses: FLAIR slice, outlined tumour, truth, probability of tumour")
+    figure.suptitle("Top losses: FLAIR slice, outlined tumor, truth, probability of tumor")
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
@@ -180,7 +180,7 @@ def draw_learning_curves(history: list[dict]) -> Figure:
     figure = Figure(figsize=(10, 7), layout="constrained")
     panels = figure.subplots(2, 2, sharex=True)
     _draw_series(
-        panels[0, 0], history, {"train_loss": "train, as optimised", "loss": "valid, cross-entropy"}
+        panels[0, 0], history, {"train_loss": "train, as optimized", "loss": "valid, cross-entropy"}
     )
     panels[0, 0].set(ylabel="Loss")
     names = {"dice": "Dice (F1)", "auroc": "AUROC", "sensitivity": "sensitivity"}
@@ -201,9 +201,9 @@ def draw_learning_curves(history: list[dict]) -> Figure:
 
 def _draw_series(axes: Axes, history: list[dict], names: dict[str, str]) -> None:
     epochs = np.arange(1, len(history) + 1)
-    for (key, name), (colour, style) in zip(names.items(), cycle(LINES)):
+    for (key, name), (color, style) in zip(names.items(), cycle(LINES)):
         values = np.array([epoch.get(key) for epoch in history], float)  # None → NaN
-        look = {"color": colour, "linestyle": style, "linewidth": 1.6}
+        look = {"color": color, "linestyle": style, "linewidth": 1.6}
         axes.plot(epochs, values, label=name, marker="." if len(epochs) < 40 else None, **look)
 
 

@@ -32,7 +32,7 @@ from brainai.evaluation.metrics import (
 RESAMPLES = 2000
 SEED = 0
 LEVEL = 95  # percent
-SIZES = (1, 50, 200, 500, 2000, math.inf)  # borders, pixels of tumour on a slice
+SIZES = (1, 50, 200, 500, 2000, math.inf)  # borders, pixels of tumor on a slice
 FIGURE_NAMES = {
     "dice": "Dice of slices (F1)",
     "auroc": "AUROC of slices",
@@ -129,7 +129,7 @@ def measure(sums: PatientSums, times: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def summarise_group(
+def summarize_group(
     scores: SliceScores, threshold: float, *, resamples: int = RESAMPLES, seed: int = SEED
 ) -> dict:
     """`{"counts": {tp, fp, fn, tn}, "figures": {name: figure}}` of all slices given.
@@ -137,7 +137,7 @@ def summarise_group(
     A figure holds `value, low, high` (NaN where undefined; low and high also with fewer than two
     patients, of whom no spread can be told), `n_patients, n_slices` it rests on, and
     `undefined_resamples`, left out of the interval. `mask_dice` adds `undefined_patients`: masks
-    known, but neither tumour nor any claimed.
+    known, but neither tumor nor any claimed.
     """
     sums = sum_by_patient(scores, threshold)
     patients = len(sums.slices)
@@ -172,13 +172,13 @@ def _figure(value: float, drawn: np.ndarray, n_patients: int, n_slices: int) -> 
     }
 
 
-def summarise(
+def summarize(
     scores: SliceScores, threshold: float, *, resamples: int = RESAMPLES, seed: int = SEED
 ) -> dict:
-    """`{"all": group, "source": {name: group}, "site": {name: group}}`, see `summarise_group`."""
+    """`{"all": group, "source": {name: group}, "site": {name: group}}`, see `summarize_group`."""
 
     def group(chosen: SliceScores) -> dict:
-        return summarise_group(chosen, threshold, resamples=resamples, seed=seed)
+        return summarize_group(chosen, threshold, resamples=resamples, seed=seed)
 
     summary = {"all": group(scores)}
     for key in ("source", "site"):
@@ -187,7 +187,7 @@ def summarise(
     return summary
 
 
-def summarise_share(
+def summarize_share(
     patients: np.ndarray, found: np.ndarray, *, resamples: int = RESAMPLES, seed: int = SEED
 ) -> dict:
     """The figure of a share of slices, with its interval over patients.
@@ -212,29 +212,29 @@ def summarise_share(
         mask_hit=none,
         heat_hit=none,
     )
-    group = summarise_group(scores, 0.5, resamples=resamples, seed=seed)
+    group = summarize_group(scores, 0.5, resamples=resamples, seed=seed)
     return group["figures"]["sensitivity"]
 
 
-def summarise_hits(
+def summarize_hits(
     scores: SliceScores, *, resamples: int = RESAMPLES, seed: int = SEED
 ) -> dict[str, dict]:
-    """Share of slices with an outlined tumour on which the strongest pixel lies in it:
+    """Share of slices with an outlined tumor on which the strongest pixel lies in it:
     `{"mask": figure, "heat map": figure}`, without what no slice has."""
     found = {}
     for name, hits in {"mask": scores.mask_hit, "heat map": scores.heat_hit}.items():
         known = hits >= 0
         if known.any():
-            found[name] = summarise_share(
+            found[name] = summarize_share(
                 scores.patient_id[known], hits[known], resamples=resamples, seed=seed
             )
     return found
 
 
-def summarise_by_size(
+def summarize_by_size(
     scores: SliceScores, threshold: float, *, resamples: int = RESAMPLES, seed: int = SEED
 ) -> dict[str, dict]:
-    """Sensitivity among slices with so many pixels of tumour: `{"50 to 199": figure, …}`.
+    """Sensitivity among slices with so many pixels of tumor: `{"50 to 199": figure, …}`.
 
     Pixels are those of the data set's pictures; sizes without a slice are left out.
     """
@@ -242,7 +242,7 @@ def summarise_by_size(
     for low, high in pairwise(SIZES):
         chosen = (scores.label == 1) & (scores.tumor_pixels >= low) & (scores.tumor_pixels < high)
         if chosen.any():
-            group = summarise_group(scores.take(chosen), threshold, resamples=resamples, seed=seed)
+            group = summarize_group(scores.take(chosen), threshold, resamples=resamples, seed=seed)
             name = f"{low:g} to {high - 1:g}" if math.isfinite(high) else f"{low:g} or more"
             found[name] = group["figures"]["sensitivity"]
     return found

@@ -1,4 +1,4 @@
-"""Measures of slices and masks: numpy only.
+"""Measures of slices and masks, by numpy and scikit-learn.
 
 Counts come first (tp, fp, fn, tn), every measure is made from them; a measure whose denominator is
 empty is NaN, never 0 or 1. Intervals are in intervals.py.
@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from brainai.data.dataset import SliceRecord
 from brainai.errors import DataError
@@ -39,15 +40,15 @@ class SliceScores:
     patient_id: np.ndarray  # str
     source: np.ndarray  # str
     site: np.ndarray  # str
-    label: np.ndarray  # int, 1 = tumour
-    probability: np.ndarray  # float64 in [0, 1], of tumour
+    label: np.ndarray  # int, 1 = tumor
+    probability: np.ndarray  # float64 in [0, 1], of tumor
     tumor_pixels: np.ndarray  # int, of the data set's masks; -1 = unknown
     uncalibrated: np.ndarray  # float64 in [0, 1], of the classifier alone, as it was trained
     mask_tp: np.ndarray  # int, pixels at the resolution of the network; UNKNOWN where not scored
     mask_fp: np.ndarray
     mask_fn: np.ndarray
-    mask_hit: np.ndarray  # int, 1 where the strongest pixel of the mask lies in the tumour, else 0
-    heat_hit: np.ndarray  # int, the same of the heat map; UNKNOWN without a tumour
+    mask_hit: np.ndarray  # int, 1 where the strongest pixel of the mask lies in the tumor, else 0
+    heat_hit: np.ndarray  # int, the same of the heat map; UNKNOWN without a tumor
 
     def __post_init__(self) -> None:
         lengths = {field.name: len(getattr(self, field.name)) for field in fields(self)}
@@ -125,7 +126,7 @@ def count(label: np.ndarray, predicted: np.ndarray) -> Counts:
     )
 
 
-def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+def ratio(numerator: np.ndarray, denominator: np.ndarray | int) -> np.ndarray:
     """Division that gives NaN where the denominator is 0; scalars or arrays of one shape."""
     numerator, denominator = np.asarray(numerator, float), np.asarray(denominator, float)
     undefined = denominator == 0
@@ -138,25 +139,23 @@ def dice(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray) -> np.ndarray:
 
 
 def sensitivity(tp: np.ndarray, fn: np.ndarray) -> np.ndarray:
-    """Share of the slices with tumour that were found; NaN without such slices."""
+    """Share of the slices with tumor that were found; NaN without such slices."""
     return ratio(tp, np.asarray(tp) + fn)
 
 
 def specificity(tn: np.ndarray, fp: np.ndarray) -> np.ndarray:
-    """Share of the tumour-free slices that were left alone; NaN without such slices."""
+    """Share of the tumor-free slices that were left alone; NaN without such slices."""
     return ratio(tn, np.asarray(tn) + fp)
 
 
 def auroc(label: np.ndarray, probability: np.ndarray) -> float:
-    """Probability that a slice with tumour scores above one without, ties counting one half.
+    """Probability that a slice with tumor scores above one without, ties counting one half.
 
     NaN where a class is missing or a probability is NaN.
     """
-    label, probability = np.asarray(label, bool), np.asarray(probability)
-    if np.isnan(probability).any():
+    if np.unique(label).size < 2 or np.isnan(probability).any():
         return float("nan")
-    positive, negative = probability[label], probability[~label]
-    return float(ratio(wins(positive, negative).sum(), positive.size * negative.size))
+    return float(roc_auc_score(label, probability))
 
 
 def wins(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
@@ -216,10 +215,7 @@ def sweep(label: np.ndarray, probability: np.ndarray) -> Counts:
 
 def average_precision(label: np.ndarray, probability: np.ndarray) -> float:
     """Area under the precision–recall steps, not interpolated; NaN without positives."""
-    tp, fp, fn, _ = sweep(label, probability)
-    if tp[-1] == 0:
-        return float("nan")
-    return float(np.sum(np.diff(tp) * ratio(tp, tp + fp)[1:]) / (tp + fn)[-1])
+    return float(average_precision_score(label, probability)) if np.any(label) else float("nan")
 
 
 def slice_figures(

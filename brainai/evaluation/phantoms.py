@@ -1,6 +1,6 @@
-"""Specificity on simulated people without a tumour: do bright spots alone make one?
+"""Specificity on simulated people without a tumor: do bright spots alone make one?
 
-BraTS and LGG hold no healthy person, nor one with another disease: "no tumour" means a tumour-free
+BraTS and LGG hold no healthy person, nor one with another disease: "no tumor" means a tumor-free
 slice of a patient there. Simulated people stand in, as far as they can.
 """
 
@@ -9,7 +9,7 @@ import torch
 
 from brainai.data import phantom
 from brainai.data.images import prepare_slice
-from brainai.evaluation.intervals import summarise_share
+from brainai.evaluation.intervals import summarize_share
 from brainai.evaluation.score import choose_device
 from brainai.model.answer import answer
 from brainai.model.folder import ModelInfo
@@ -40,7 +40,7 @@ def score_phantoms(
     Args:
         studies: simulated people.
     Returns:
-        `{kind: figure}` as of `summarise_share`, a person counting as a patient.
+        `{kind: figure}` as of `summarize_share`, a person counting as a patient.
     Raises:
         DataError: nilearn, whose template the anatomy comes from, is not installed.
         ConfigError: the machine has no such device.
@@ -66,7 +66,7 @@ def _judge(
     options: dict,
     spacing_mm: tuple[float, float, float],
 ) -> np.ndarray:
-    """Probability of tumour of each slice of one person, `[Z]`."""
+    """Probability of tumor of each slice of one person, `[Z]`."""
     study = phantom.simulate(
         seed, lesion=False, skull=skull, spacing_mm=spacing_mm, range_mm=LEVELS_MM, **options
     )
@@ -78,4 +78,4 @@ def _judge(
 
 def _specificity(probabilities: list[np.ndarray], threshold: float) -> dict:
     people = np.repeat(np.arange(len(probabilities)), [len(own) for own in probabilities])
-    return summarise_share(people, np.concatenate(probabilities) < threshold)
+    return summarize_share(people, np.concatenate(probabilities) < threshold)

@@ -20,13 +20,13 @@ SHIPPED = {  # package: folders and endings of pictures within it
     "gradio": ("media_assets/images", (".jpg", ".jpeg")),
 }
 TISSUE = {"retina", "ihc", "cell", "microaneurysms"}  # of scikit-image: eye, bowel, cell, vessels
-NEARLY_GREY = 10  # mean spread of the colours, of 255; see `brainai.data.images`
+NEARLY_GRAY = 10  # mean spread of the colors, of 255; see `brainai.data.images`
 DRAWN = 20  # of each kind
 
 
 def shipped() -> Iterator[tuple[str, Image.Image]]:
     """Group and picture, in the order of the names; those of packages that are not there are left
-    out. Colour pictures come twice, as they are and in grey: a grey one must be refused too."""
+    out. Color pictures come twice, as they are and in gray: a gray one must be refused too."""
     for package, (folder, endings) in SHIPPED.items():
         found = find_spec(package)  # found, not imported
         if found is None or found.origin is None:
@@ -36,13 +36,13 @@ def shipped() -> Iterator[tuple[str, Image.Image]]:
                 continue
             with Image.open(path) as image:
                 picture = image.convert("RGB")
-            grey = picture.convert("L")
+            gray = picture.convert("L")
             spread = np.ptp(np.asarray(picture, float), axis=2).mean()
-            if min(grey.size) >= 32 and np.ptp(np.asarray(grey)) > 0:
-                if spread > NEARLY_GREY:
-                    yield "colour pictures", picture
+            if min(gray.size) >= 32 and np.ptp(np.asarray(gray)) > 0:
+                if spread > NEARLY_GRAY:
+                    yield "color pictures", picture
                 tissue = path.stem in TISSUE
-                yield "microscopy and retina, grey" if tissue else "photographs, grey", grey
+                yield "microscopy and retina, gray" if tissue else "photographs, gray", gray
 
 
 def drawn(seed: int = 0, count: int = DRAWN) -> Iterator[tuple[str, Image.Image]]:

@@ -16,9 +16,9 @@ from brainai.evaluation.intervals import (
     LEVEL,
     RESAMPLES,
     SEED,
-    summarise,
-    summarise_by_size,
-    summarise_hits,
+    summarize,
+    summarize_by_size,
+    summarize_hits,
 )
 from brainai.evaluation.metrics import SliceScores, average_precision
 from brainai.evaluation.sections import POINT_NAMES
@@ -87,7 +87,7 @@ def build_report(
     others: Sequence[dict] = (),
 ) -> dict:
     """The content of report.json: about, threshold, how intervals were made, and the figures."""
-    before = summarise(replace(scores, probability=scores.uncalibrated), threshold)
+    before = summarize(replace(scores, probability=scores.uncalibrated), threshold)
     return _null_for_nan(
         {
             "format_version": FORMAT_VERSION,
@@ -103,17 +103,17 @@ def build_report(
             "n_slices": len(scores),
             "n_positive_slices": int(scores.label.sum()),
             "average_precision": average_precision(scores.label, scores.probability),
-            **summarise(scores, threshold),
+            **summarize(scores, threshold),
             "before_calibration": _only(before, CALIBRATION_FIGURES),
-            "size": summarise_by_size(scores, threshold),
-            "hits": summarise_hits(scores),
+            "size": summarize_by_size(scores, threshold),
+            "hits": summarize_hits(scores),
             "baselines": {
-                name: _only(summarise(found, 0.5), BASELINE_FIGURES)
+                name: _only(summarize(found, 0.5), BASELINE_FIGURES)
                 for name, found in (baselines or {}).items()
             },
             "phantoms": dict(phantoms or {}),
             "points": {
-                name: {"threshold": level, **_only(summarise(scores, level), POINT_NAMES)}
+                name: {"threshold": level, **_only(summarize(scores, level), POINT_NAMES)}
                 for name, level in (points or {}).items()
             },
             "scope": dict(scope or {}),

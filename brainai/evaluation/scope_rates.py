@@ -19,13 +19,13 @@ from brainai.data.elsewhere import read_decoys
 from brainai.data.images import ImageSource, decode, prepare_slice
 from brainai.data.store import Store, open_store
 from brainai.errors import DataError, OutOfScope
-from brainai.evaluation.intervals import summarise_share
+from brainai.evaluation.intervals import summarize_share
 from brainai.evaluation.pictures import drawn, shipped
 from brainai.evaluation.score import split_rows
 from brainai.model.scope import TOO_LITTLE, Scope, refusal_of_scan, refusals, scan_slices
 
 PLAIN = "FLAIR of "  # and the source; variants go on after a comma
-WITH_TUMOR = ", with tumour"
+WITH_TUMOR = ", with tumor"
 WITH_HEAD = ", without those said to show too little brain"
 KEPT_OUT, REST = ", kept out of training", ", the rest"
 CHUNK = 128  # slices looked at together
@@ -33,7 +33,7 @@ UNREADABLE = "cannot be read"
 
 
 class Offered(NamedTuple):
-    """A picture, what it is, whether it should be refused, and whether it shows a tumour."""
+    """A picture, what it is, whether it should be refused, and whether it shows a tumor."""
 
     group: str
     refuse: bool
@@ -55,12 +55,12 @@ def measure_scope(
     """Share of pictures and of scans refused.
 
     Args:
-        scope: None measures what a model without one refuses: colour and near-empty pictures.
+        scope: None measures what a model without one refuses: color and near-empty pictures.
         image_size: of the network, pixels.
         slices: of each source, drawn by chance, in each group but the plain ones.
         folders: of pictures and scans that are no axial FLAIR slices, see `read_decoys`.
     Returns:
-        `{"to keep": {group: figure}, "to refuse": {group: figure}}` as of `summarise_share`; a
+        `{"to keep": {group: figure}, "to refuse": {group: figure}}` as of `summarize_share`; a
         picture without a patient counts as its own.
     Raises:
         ConfigError: an unknown split. DataError: no data set, an empty split, or a folder without
@@ -86,7 +86,7 @@ def measure_scope(
         groups.setdefault(group, []).append((patient, refused))
     return {
         title: {
-            group: summarise_share(*map(np.array, zip(*rows, strict=True)))
+            group: summarize_share(*map(np.array, zip(*rows, strict=True)))
             for group, rows in groups.items()
         }
         for title, groups in found.items()

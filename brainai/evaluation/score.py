@@ -18,13 +18,13 @@ from brainai.model.answer import answer
 from brainai.model.folder import ModelInfo
 from brainai.model.network import BrainNet
 
-INSIDE = 128  # a stored mask, 0 to 255, is tumour from here on
+INSIDE = 128  # a stored mask, 0 to 255, is tumor from here on
 
 
 class ScoredBatch(NamedTuple):
     """Of n slices, in the order that `SliceScores.from_records` takes them."""
 
-    probabilities: Tensor  # [n] float64, of tumour
+    probabilities: Tensor  # [n] float64, of tumor
     mask_counts: Tensor  # [n, 3] int64: tp, fp, fn in pixels of S × S; UNKNOWN without decoder
     uncalibrated: Tensor  # [n] float64, of the classifier alone
     hits: Tensor  # [n, 2] int64, `pointing_hits` of mask and heat map
@@ -96,7 +96,7 @@ def score_batch(
 
 
 def pointing_hits(maps: Tensor | None, truth: Tensor) -> Tensor:
-    """Whether the strongest pixel of a map lies in the tumour: 1, 0, or UNKNOWN without either.
+    """Whether the strongest pixel of a map lies in the tumor: 1, 0, or UNKNOWN without either.
 
     The pointing game of Zhang et al. 2018, https://doi.org/10.1007/s11263-017-1059-x
 

@@ -54,7 +54,7 @@ def point_section(report: dict) -> str:
         name: found["figures"] for name, found in groups.items()
     }
     titles = " | ".join(SHORT_NAMES[name] for name in POINT_NAMES)
-    rows = [f"| tumour from | data | {titles} |", "|---" * (2 + len(POINT_NAMES)) + "|"]
+    rows = [f"| tumor from | data | {titles} |", "|---" * (2 + len(POINT_NAMES)) + "|"]
     rows += [
         f"| {found['threshold']:.3f}, {name} | {group} | "
         + " | ".join(with_interval(found[group][key]) for key in POINT_NAMES)
@@ -91,7 +91,7 @@ def scan_section(report: dict) -> str:
     if not groups:
         return ""
     rows = [
-        "| whole scans | with tumour: found | lowest | without: wrongly called | highest |",
+        "| whole scans | with tumor: found | lowest | without: wrongly called | highest |",
         "|---|---|---|---|---|",
     ]
     rows += [
@@ -102,7 +102,7 @@ def scan_section(report: dict) -> str:
     ]
     return (
         "## Whole scans\n\n" + "\n".join(rows) + "\n\n"
-        f"A scan is called tumour from probability {report['scans']['threshold']:.3f} on. Lowest "
+        f"A scan is called tumor from probability {report['scans']['threshold']:.3f} on. Lowest "
         "and highest: of the probabilities of these scans, made of the slices measured above."
     )
 
@@ -176,24 +176,24 @@ def calibration_section(report: dict) -> str:
 
 
 def size_section(report: dict) -> str:
-    rows = _share_table("pixels of tumour | slices | sensitivity", report["size"])
-    return f"## By size of tumour\n\n{rows}" if report["size"] else ""
+    rows = _share_table("pixels of tumor | slices | sensitivity", report["size"])
+    return f"## By size of tumor\n\n{rows}" if report["size"] else ""
 
 
 def hit_section(report: dict) -> str:
-    rows = _share_table("map | slices with tumour | hits", report["hits"])
-    words = "A hit: the strongest pixel of the map lies in the tumour."
-    return f"## Does it point at the tumour?\n\n{rows}\n\n{words}" if report["hits"] else ""
+    rows = _share_table("map | slices with tumor | hits", report["hits"])
+    words = "A hit: the strongest pixel of the map lies in the tumor."
+    return f"## Does it point at the tumor?\n\n{rows}\n\n{words}" if report["hits"] else ""
 
 
 def phantom_section(report: dict) -> str:
     people = {f"{kind} ({of['n_patients']})": of for kind, of in report["phantoms"].items()}
-    rows = _share_table("simulated people without a tumour | slices | specificity", people)
+    rows = _share_table("simulated people without a tumor | slices | specificity", people)
     words = (
         "Phantoms stand in for healthy people and for other diseases, as far as they can: weights "
         "that were trained on phantoms know their kind."
     )
-    return f"## Without a tumour\n\n{rows}\n\n{words}" if people else ""
+    return f"## Without a tumor\n\n{rows}\n\n{words}" if people else ""
 
 
 def _share_table(titles: str, figures: dict[str, dict]) -> str:
@@ -215,7 +215,7 @@ def how_section(report: dict) -> str:
         "are left out for AUROC. “n/a” marks what is undefined, and an interval that fewer than "
         "two patients cannot give.\n\n"
         "Masks are compared at the resolution of the network, over all slices of a patient whose "
-        f"outline is known; {masks['undefined_patients']} patients without tumour there, and with "
+        f"outline is known; {masks['undefined_patients']} patients without tumor there, and with "
         "none claimed, have no mask Dice."
     )
 
@@ -236,7 +236,6 @@ def point_with_outcome(point: str, report: dict | None) -> str:
         second part where the report is on `test`, from FLAIR alone, and the first names a figure
         of it.
     """
-    point = point.replace("on held-out patients", "on validation patients")  # of format 1
     chosen = {"sensitivity": "sensitivity", "best Dice": "Dice"}
     spoken = next((figure for words, figure in chosen.items() if point.startswith(words)), None)
     if report is None or spoken is None:

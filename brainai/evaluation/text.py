@@ -31,7 +31,7 @@ FIGURE_FILES = {
     "confusion.png": "Confusion matrix",
     "roc_pr.png": "ROC and precision–recall curves",
     "reliability.png": "Reliability",
-    "sizes.png": "Sensitivity by size of tumour",
+    "sizes.png": "Sensitivity by size of tumor",
     "mask_dice.png": "Masks, patient by patient",
     "top_losses.png": "Top losses",
     "learning_curves.png": "Learning curves",
@@ -53,8 +53,8 @@ def table(report: dict) -> str:
     """The figures of all slices as lines of text, for the command line."""
     lines = [
         f"{report['n_slices']:,} slices of {report['n_patients']:,} patients, "
-        f"{report['n_positive_slices']:,} with tumour; "
-        f"tumour from probability {report['threshold']:.3f} on"
+        f"{report['n_positive_slices']:,} with tumor; "
+        f"tumor from probability {report['threshold']:.3f} on"
     ]
     for name, title in FIGURE_NAMES.items():
         figure = report["all"]["figures"][name]
@@ -78,10 +78,12 @@ def table(report: dict) -> str:
         )
         lines.append(f"  another training on {other['about']['sites']}: " + ", ".join(plain))
     for name, groups in report["baselines"].items():
-        values = (f"{group} {number(of['auroc']['value'])}" for group, of in groups.items())
-        lines.append(f"  AUROC of {name} alone: " + ", ".join(values))
+        values = ", ".join(
+            f"{group} {number(of['auroc']['value'])}" for group, of in groups.items()
+        )
+        lines.append(f"  AUROC of {name} alone: {values}")
     for name, figure in report["hits"].items():
-        lines.append(f"  strongest pixel of the {name} lies in the tumour: {with_interval(figure)}")
+        lines.append(f"  strongest pixel of the {name} lies in the tumor: {with_interval(figure)}")
     for kind, figure in report["phantoms"].items():
         people = f"{figure['n_patients']} simulated people, {kind}"
         lines.append(f"  specificity ({people}): {with_interval(figure)}")
@@ -112,12 +114,12 @@ def markdown(report: dict, figure_files: list[str]) -> str:
         "# Evaluation",
         "\n".join(f"- {key}: `{value}`" for key, value in report["about"].items()),
         f"{report['n_slices']:,} slices of {report['n_patients']:,} patients, "
-        f"{report['n_positive_slices']:,} slices with tumour. A slice is called tumour from "
+        f"{report['n_positive_slices']:,} slices with tumor. A slice is called tumor from "
         f"probability {report['threshold']:.3f} on: {operating_point(report)}.",
         shared_patients(report),
         figure_table(report["all"]["figures"]),
-        f"Slices: {counts['tp']:,} tumour found, {counts['fn']:,} missed, "
-        f"{counts['tn']:,} tumour-free left alone, {counts['fp']:,} called tumour wrongly. "
+        f"Slices: {counts['tp']:,} tumor found, {counts['fn']:,} missed, "
+        f"{counts['tn']:,} tumor-free left alone, {counts['fp']:,} called tumor wrongly. "
         f"Average precision {number(report['average_precision'])}.",
         *(
             f"## By {key}\n\n{group_table(report[key])}"

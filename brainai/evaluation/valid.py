@@ -24,7 +24,7 @@ from brainai.model.folder import ModelInfo
 
 ENOUGH = 100  # slices with which a source counts as much as any other
 SHIFTS = np.arange(-2, 2.01, 0.25)  # of mask logits
-SPECIFICITY = 0.97  # at least, of people without a tumour, at the operating point
+SPECIFICITY = 0.97  # at least, of people without a tumor, at the operating point
 SENSITIVITY = 0.95  # at least, at the sensitive point
 
 
@@ -32,13 +32,13 @@ SENSITIVITY = 0.95  # at least, at the sensitive point
 class ValidScores:
     """Of N slices, from FLAIR alone; arrays `[N]` but for `mask_counts`."""
 
-    label: np.ndarray  # int, 1 = tumour
+    label: np.ndarray  # int, 1 = tumor
     source: np.ndarray  # str
     patient: np.ndarray  # str
     class_score: np.ndarray  # float64, log-odds
     mask_score: np.ndarray | None = None  # float64; None without a decoder
     mask_counts: np.ndarray | None = None  # `[N, len(SHIFTS), 3]` int of `count_shifted`; -1 where
-    #                                        the extent of tumour is unknown
+    #                                        the extent of tumor is unknown
 
     @classmethod
     def of(
@@ -82,12 +82,12 @@ class ValidScores:
 
     @property
     def has_both_classes(self) -> bool:
-        """Whether there is tumour and no tumour to tell apart."""
+        """Whether there is tumor and no tumor to tell apart."""
         return len(np.unique(self.label)) == 2
 
     @property
     def tumor_free(self) -> np.ndarray:
-        """Slices of people without a tumour in any slice, `[N]` bool."""
+        """Slices of people without a tumor in any slice, `[N]` bool."""
         return ~np.isin(self.patient, self.patient[self.label == 1])
 
     def take(self, chosen: np.ndarray) -> "ValidScores":
@@ -97,7 +97,7 @@ class ValidScores:
 
 
 class Thresholds(NamedTuple):
-    """Probabilities from which on a slice is called tumour."""
+    """Probabilities from which on a slice is called tumor."""
 
     operating: float  # where Dice (F1) is highest, of those that leave `SPECIFICITY` alone
     sensitive: float  # the highest at which `SENSITIVITY` is reached
@@ -186,7 +186,7 @@ def judge(valid: ValidScores) -> Quality:
 
 def best_shift(valid: ValidScores) -> tuple[float, float]:
     """The shift of mask logits at which the mean Dice of the patients is highest, and that Dice;
-    0 and NaN without a decoder, or without a patient with an outlined tumour."""
+    0 and NaN without a decoder, or without a patient with an outlined tumor."""
     if valid.mask_counts is None:
         return 0.0, math.nan
     by_source: dict[str, list[np.ndarray]] = {}
@@ -229,7 +229,7 @@ def find_thresholds(probability: np.ndarray, valid: ValidScores) -> Thresholds:
     """The thresholds that `valid` gives; sources count by their `say`.
 
     - Operating: the best Dice of slices (F1), with at most 3 % of the slices of people without a
-      tumour called tumour, where there are such people.
+      tumor called tumor, where there are such people.
     - Sensitive: `SENSITIVITY` both with slices counting alike and with sources.
     - Youden 1950, https://doi.org/10.1002/1097-0142(1950)3:1<32::AID-CNCR2820030106>3.0.CO;2-3
     """
@@ -241,7 +241,7 @@ def find_thresholds(probability: np.ndarray, valid: ValidScores) -> Thresholds:
     levels = ((probability + np.append(probability[1:], 0)) / 2)[last]
 
     def share(of: np.ndarray) -> np.ndarray:
-        """What part of the slices, as they are weighed, each level calls tumour."""
+        """What part of the slices, as they are weighed, each level calls tumor."""
         return (np.cumsum(of) / max(of.sum(), 1e-12))[last]
 
     found, falsely = share(weight * positive), share(weight * ~positive)
@@ -261,14 +261,14 @@ def _down(level: float) -> float:
 def probability_of(
     valid: ValidScores, shift: float, weights: tuple[float, float, float]
 ) -> np.ndarray:
-    """Probabilities of tumour of N slices, `[N]`, with a shift of mask logits and score weights."""
+    """Probabilities of tumor of N slices, `[N]`, with a shift of mask logits and score weights."""
     masks = None if valid.mask_score is None else torch.from_numpy(valid.mask_score + shift)
     return combine(torch.from_numpy(valid.class_score), masks, weights).sigmoid().numpy()
 
 
 def outlined_pixels(valid: ValidScores, shift: float) -> np.ndarray | None:
     """Pixels of the masks whose logits are moved by one of `SHIFTS`, `[N]` int; 0 where the extent
-    of tumour is unknown, None without a decoder."""
+    of tumor is unknown, None without a decoder."""
     if valid.mask_counts is None:
         return None
     tp, fp, _ = valid.mask_counts[:, int(np.abs(SHIFTS - shift).argmin())].T

@@ -1,7 +1,7 @@
 """Whole scans: put together from slices that are scored already, fitted on `valid`, and counted.
 
-A scan is a case with more than one slice; single pictures are none. Of scans with a tumour, long
-stretches without one stand in for scans of people without a tumour, of whom there are few.
+A scan is a case with more than one slice; single pictures are none. Of scans with a tumor, long
+stretches without one stand in for scans of people without a tumor, of whom there are few.
 """
 
 from collections import defaultdict
@@ -22,8 +22,8 @@ from brainai.model.scan_verdict import judge_slices, scan_features, scan_probabi
 HEAD_MM = 150.0  # over the slices of a scan whose step is unknown
 FIELD_MM = 240.0  # the longer side of a picture whose pixels are of unknown size
 STRETCH_MM = 60.0  # at least, to stand in for a scan
-MARGIN_MM = 10.0  # left out beside a tumour: its rim may be seen before it is outlined
-SMALL_MM = 20.0  # of a tumour's end, to stand in for a small one
+MARGIN_MM = 10.0  # left out beside a tumor: its rim may be seen before it is outlined
+SMALL_MM = 20.0  # of a tumor's end, to stand in for a small one
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class Scan:
     """A case of Z slices beside the truth; a slice that the data set lacks shows nothing.
 
     Attributes:
-        label: `[Z]` int, 1 = tumour, 0 = none or no picture.
+        label: `[Z]` int, 1 = tumor, 0 = none or no picture.
         probability: of each slice, `[Z]` float; NaN where there is no picture.
         areas_cm2: of what is outlined, `[Z]` float; None without a decoder.
         step_mm: distance of the slices; where the data set knows none, that of a head of 150 mm.
@@ -47,7 +47,7 @@ class Scan:
 
     @property
     def tumor(self) -> bool:
-        """Whether any slice shows tumour."""
+        """Whether any slice shows tumor."""
         return bool(self.label.any())
 
     @property
@@ -126,11 +126,11 @@ def _side_mm(folder: Path, record: SliceRecord) -> float:
 
 
 def stand_ins(scan: Scan) -> list[Scan]:
-    """Parts of a scan with a tumour that stand in for scans that are rare: its tumour-free ends for
-    people without a tumour, each end with `SMALL_MM` of the tumour for small ones.
+    """Parts of a scan with a tumor that stand in for scans that are rare: its tumor-free ends for
+    people without a tumor, each end with `SMALL_MM` of the tumor for small ones.
 
-    A tumour-free end is `STRETCH_MM` long, or a third of the scan, and `MARGIN_MM` away from the
-    tumour.
+    A tumor-free end is `STRETCH_MM` long, or a third of the scan, and `MARGIN_MM` away from the
+    tumor.
     """
     judged, tumor = ~np.isnan(scan.probability), np.flatnonzero(scan.label)
     first, last, count = tumor[0], tumor[-1] + 1, len(judged)
@@ -143,10 +143,10 @@ def stand_ins(scan: Scan) -> list[Scan]:
 
 
 def fit_verdict(scans: Sequence[Scan]) -> Verdict | None:
-    """What is fitted to scans and their stand-ins; None unless some have a tumour and some none.
+    """What is fitted to scans and their stand-ins; None unless some have a tumor and some none.
 
     A logistic regression with an L2 penalty (scikit-learn's default). Scans with and without a
-    tumour count alike, and in each of these the sources.
+    tumor count alike, and in each of these the sources.
     """
     scans = [one for scan in scans for one in (scan, *(stand_ins(scan) if scan.tumor else ()))]
     tumor = np.array([scan.tumor for scan in scans])

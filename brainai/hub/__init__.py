@@ -1,1 +1,1 @@
-"""What goes to the Hub: the model card."""
+"""What goes to the Hub: models with their cards, data sets, and the Space."""

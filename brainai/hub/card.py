@@ -6,20 +6,10 @@ from pathlib import Path
 from huggingface_hub import EvalResult, ModelCardData
 
 from brainai import DISCLAIMER
+from brainai.evaluation import sections
 from brainai.evaluation.intervals import LEVEL
-from brainai.evaluation.sections import (
-    calibration_section,
-    group_table,
-    operating_point,
-    phantom_section,
-    point_section,
-    scan_section,
-    scope_section,
-    shared_patients,
-    size_section,
-)
-from brainai.hub.pull import HUB_ID
 from brainai.hub.terms import GLIOMA, HUB_DATASETS, NO_HEALTHY_PERSON, NON_COMMERCIAL, SOURCES
+from brainai.model.fetch import HUB_ID
 from brainai.model.folder import ModelInfo
 
 SHOWN = {
@@ -30,20 +20,14 @@ SHOWN = {
     "mask_dice": "Dice of masks, mean over patients",
     "ece": "Calibration error (ECE)",
 }
-METRICS = {  # the Hub's names
-    "dice": "f1",
-    "auroc": "roc_auc",
-    "sensitivity": "recall",
-    "specificity": "specificity",
-    "mask_dice": "dice",
-    "ece": "expected_calibration_error",
-}
+HUB_NAMES = ("f1", "roc_auc", "recall", "specificity", "dice", "expected_calibration_error")
+METRICS = dict(zip(SHOWN, HUB_NAMES, strict=True))
 FIGURES = "figures"
 CHARTS = {  # no picture of a scan is among them
     "roc_pr.png": "ROC curve, and precision against recall",
-    "reliability.png": "Share of slices with tumour against the probability given",
+    "reliability.png": "Share of slices with tumor against the probability given",
     "confusion.png": "Confusion matrix",
-    "sizes.png": "Sensitivity by size of tumour",
+    "sizes.png": "Sensitivity by size of tumor",
     "mask_dice.png": "Dice of the mask, patient by patient",
     "learning_curves.png": "Loss and figures on `valid`, epoch by epoch",
 }
@@ -66,7 +50,7 @@ def model_card(
 
 
 def card_data(info: ModelInfo, report: dict, repository: str | None = None) -> ModelCardData:
-    """What the Hub reads of the card: licence, data sets, base model, the figures on `test`.
+    """What the Hub reads of the card: license, data sets, base model, the figures on `test`.
 
     Its form: https://github.com/huggingface/hub-docs/blob/main/modelcard.md
     """
@@ -87,25 +71,25 @@ def card_data(info: ModelInfo, report: dict, repository: str | None = None) -> M
 
 def eval_results(report: dict) -> list[EvalResult]:
     """The figures of all held-out slices and of every source, as `model-index` takes them."""
-    results = []
-    for group, summary in {"all": report["all"], **report["source"]}.items():
-        for key, title in SHOWN.items():
-            value = summary["figures"][key]["value"]
-            if value is None:
-                continue
-            task = "image-segmentation" if key == "mask_dice" else "image-classification"
-            results.append(
-                EvalResult(
-                    task_type=task,
-                    dataset_type=HUB_DATASETS.get(group, group),
-                    dataset_name="all sources" if group == "all" else group,
-                    dataset_split=report["about"]["split"],
-                    metric_type=METRICS[key],
-                    metric_name=title,
-                    metric_value=value,
-                )
-            )
-    return results
+    return [
+        EvalResult(
+            task_type="image-segmentation" if key == "mask_dice" else "image-classification",
+            dataset_type=HUB_DATASETS.get(group, group),
+            dataset_name="all sources" if group == "all" else group,
+            dataset_split=report["about"]["split"],
+            metric_type=METRICS[key],
+            metric_name=SHOWN[key],
+            metric_value=figure["value"],
+        )
+        for group, key, figure in shown_figures(report)
+    ]
+
+
+def shown_figures(report: dict) -> list[tuple[str, str, dict]]:
+    """The group, the name and the figure of all that a card shows and that is known."""
+    groups = {"all": report["all"], **report["source"]}
+    found = [(group, key, of["figures"][key]) for group, of in groups.items() for key in SHOWN]
+    return [(group, key, figure) for group, key, figure in found if figure["value"] is not None]
 
 
 def card_body(
@@ -113,9 +97,9 @@ def card_body(
 ) -> str:
     """The card for people to read, without what the Hub reads; arguments of `model_card`."""
     sources = source_names(info, report)
-    sections = [scan_section(report), point_section(report), calibration_section(report)]
-    sections += [scope_section(report), site_section(report)]
-    sections += [phantom_section(report), size_section(report)]
+    parts = [sections.scan_section(report), sections.point_section(report)]
+    parts += [sections.calibration_section(report), sections.scope_section(report)]
+    parts += [site_section(report), sections.phantom_section(report), sections.size_section(report)]
     return TEXT.read_text(encoding="utf-8").format(
         name=repository or info.name,
         disclaimer=DISCLAIMER,
@@ -134,7 +118,7 @@ def card_body(
         figures=figures(report),
         command=report["about"]["command"],
         charts="\n\n".join(f"![{CHARTS[name]}]({FIGURES}/{name})" for name in charts),
-        sections="\n\n".join(section for section in sections if section),
+        sections="\n\n".join(part for part in parts if part),
         untested=untested(report),
     )
 
@@ -180,46 +164,33 @@ def procedure(info: ModelInfo) -> str:
 def what_was_fitted(info: ModelInfo) -> str:
     """What was fitted on `valid`, and what was not."""
     parts = {"probability, threshold": info.calibrated}
-    if info.scan_weights is not None:  # older weights do without
+    if info.scan_weights is not None:  # the weights of today do without
         parts["the verdict on whole scans"] = True
     parts["what cannot be judged"] = info.scope
-    fitted, left = (
-        ", ".join(part for part, done in parts.items() if done == wanted)
-        for wanted in (True, False)
-    )
-    told = f"Fitted on patients of `valid`: {fitted or 'nothing'}."
-    return f"{told} Not fitted: {left}." if left else told
+    fitted = ", ".join(part for part, done in parts.items() if done) or "nothing"
+    left = ", ".join(part for part, done in parts.items() if not done)
+    return f"Fitted on patients of `valid`: {fitted}." + (f" Not fitted: {left}." if left else "")
 
 
 def site_section(report: dict) -> str:
     """The figures of every site, one row each."""
-    return f"## By site\n\n{group_table(report['site'])}" if report["site"] else ""
+    return f"## By site\n\n{sections.group_table(report['site'])}" if report["site"] else ""
 
 
 def figures(report: dict) -> str:
-    """What a slice is called tumour from, and the figures of all slices and of every source as a
+    """What a slice is called tumor from, and the figures of all slices and of every source as a
     Markdown table."""
-    groups = {"all": report["all"], **report["source"]}
-    lines = [
-        "| data | patients | slices | figure | value | 95 % interval |",
-        "|---|---|---|---|---|---|",
-    ]
-    for group, summary in groups.items():
-        for key, title in SHOWN.items():
-            figure = summary["figures"][key]
-            if figure["value"] is not None:
-                interval = (
-                    f"{figure['low']:.3f} to {figure['high']:.3f}"
-                    if figure["low"] is not None
-                    else "n/a"
-                )
-                lines.append(
-                    f"| {group} | {figure['n_patients']} | {figure['n_slices']:,} | {title} | "
-                    f"{figure['value']:.3f} | {interval} |"
-                )
+    head = "| data | patients | slices | figure | value | 95 % interval |"
+    lines = [head, "|---|---|---|---|---|---|"]
+    for group, key, of in shown_figures(report):
+        interval = "n/a" if of["low"] is None else f"{of['low']:.3f} to {of['high']:.3f}"
+        lines.append(
+            f"| {group} | {of['n_patients']} | {of['n_slices']:,} | {SHOWN[key]} | "
+            f"{of['value']:.3f} | {interval} |"
+        )
     words = (
-        f"{LEVEL} % intervals from resampling patients. A slice is called tumour from "
-        f"probability {report['threshold']:.3f} on: {operating_point(report)}. "
-        f"{shared_patients(report)}"
+        f"{LEVEL} % intervals from resampling patients. A slice is called tumor from "
+        f"probability {report['threshold']:.3f} on: {sections.operating_point(report)}. "
+        f"{sections.shared_patients(report)}"
     )
     return "\n".join(lines) + f"\n\n{words.strip()}"

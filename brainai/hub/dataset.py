@@ -13,20 +13,16 @@ from yaml import YAMLError
 from brainai import DISCLAIMER
 from brainai.data.dataset import SPLITS, SliceRecord, read_info, read_records
 from brainai.errors import ConfigError
-from brainai.hub.faults import told
 from brainai.hub.terms import SOURCES
 from brainai.hub.upload import Target, check_right, push
+from brainai.model.hub_errors import hub_errors
 
 CARD = "README.md"
 SENT = ["metadata.csv", "dataset.json", "images/*", "masks/*"]  # a * takes folders, too
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
-
-ALL_SLICES = [  # else names of folders such as test_01 would be taken for splits
-    {
-        "config_name": "default",
-        "data_files": [{"split": "train", "path": ["metadata.csv", "images/**", "masks/**"]}],
-    }
-]
+FILES = [{"split": "train", "path": ["metadata.csv", "images/**", "masks/**"]}]
+ALL_SLICES = [{"config_name": "default", "data_files": FILES}]
+# else names of folders such as test_01 would be taken for splits
 TEXT = Path(__file__).with_name("dataset_card.md")
 
 
@@ -38,7 +34,7 @@ def publish_dataset(folder: Path, target: Target, license: str | None) -> str:
     Args:
         license: as the Hub names it, such as cc-by-4.0.
     Raises:
-        ConfigError: no licence, or another than that of the card that is there.
+        ConfigError: no license, or another than that of the card that is there.
         DataError: no dataset folder. HubError: it was not pushed whole.
     """
     records, info = read_records(folder), read_info(folder)
@@ -53,7 +49,7 @@ def publish_dataset(folder: Path, target: Target, license: str | None) -> str:
     )
     check_right(target)
     push(target, {CARD: card}, owns=lambda name: False, message="Card")
-    with told(f"{target.url} did not get all of {folder}; the same command goes on with it"):
+    with hub_errors(f"{target.url} did not get all of {folder}; the same command goes on with it"):
         done = HfApi().upload_folder(
             repo_id=target.repository,
             repo_type="dataset",
@@ -69,7 +65,7 @@ def own_card(folder: Path, license: str) -> bytes | None:
     """README.md of a folder, where somebody wrote one.
 
     Raises:
-        ConfigError: its front matter cannot be read, or names another licence.
+        ConfigError: its front matter cannot be read, or names another license.
     """
     path = folder / CARD
     if not path.is_file():
@@ -78,11 +74,11 @@ def own_card(folder: Path, license: str) -> bytes | None:
         there = DatasetCard.load(path).data.license
     except (ValueError, YAMLError) as error:
         raise ConfigError(
-            f"{path}: expected a card whose front matter names the licence. Mend or delete it."
+            f"{path}: expected a card whose front matter names the license. Mend or delete it."
         ) from error
     if there != license:
         raise ConfigError(
-            f"{path} names the licence {there}, --license {license}: change one, or delete it."
+            f"{path} names the license {there}, --license {license}: change one, or delete it."
         )
     return path.read_bytes()
 
@@ -103,10 +99,7 @@ def dataset_card(name: str, records: list[SliceRecord], content_hash: str, licen
     )
     slices = Counter(record.split for record in records)
     tumor = Counter(record.split for record in records if record.label)
-    patients = {
-        split: len({record.patient_id for record in records if record.split == split})
-        for split in SPLITS
-    }
+    patients = Counter(split for split, _ in {(one.split, one.patient_id) for one in records})
     rows = [f"| {s} | {patients[s]:,} | {slices[s]:,} | {tumor[s]:,} |" for s in SPLITS]
     sources = sorted({record.source for record in records})
     text = TEXT.read_text(encoding="utf-8").format(

@@ -4,14 +4,17 @@ python -m brainai.evaluation --model MODEL --data DATASET --split test --out OUT
 python -m brainai.hub.describe MODEL OUT
 """
 
-import argparse
 import shutil
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from brainai.console import print_anywhere
+import tyro
+
+from brainai.command_line import run_command
 from brainai.data.files import write_folder, write_text
-from brainai.errors import BrainAIError, DataError
+from brainai.errors import DataError
 from brainai.evaluation.report import read_report
 from brainai.hub.card import CHARTS, FIGURES, model_card
 from brainai.model.folder import CARD, REPORT, read_info
@@ -42,23 +45,25 @@ def write_card(folder: Path, out: Path) -> None:
     write_text(folder / CARD, model_card(info, report, drawn))
 
 
+@dataclass(frozen=True)
+class Options:
+    """Put the report of an evaluation into a model folder: figures, charts, card."""
+
+    model: tyro.conf.Positional[Path]
+    """model folder"""
+    out: tyro.conf.Positional[Path]
+    """folder that the evaluation wrote"""
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line: 0, or 2 after one line that says what to mend."""
-    print_anywhere()
-    options = argparse.ArgumentParser(
-        prog="python -m brainai.hub.describe",
-        description="Put the report of an evaluation into a model folder: figures, charts, card.",
-    )
-    options.add_argument("model", type=Path, help="model folder")
-    options.add_argument("out", type=Path, help="folder that the evaluation wrote")
-    chosen = options.parse_args(arguments)
-    try:
-        write_card(chosen.model, chosen.out)
-    except BrainAIError as error:
-        print(error, file=sys.stderr)
-        return 2
-    print(f"card: {chosen.model / CARD}")
-    return 0
+    """Run the command line: 0, or 2 after one line that says what to correct."""
+    return run_command(Options, run, arguments, "python -m brainai.hub.describe")
+
+
+def run(options: Options, _: Sequence[str]) -> None:
+    """Write the card, and say where it is."""
+    write_card(options.model, options.out)
+    print(f"card: {options.model / CARD}")
 
 
 if __name__ == "__main__":

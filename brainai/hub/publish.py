@@ -6,27 +6,27 @@
 Private, unless --public says otherwise. A model goes in one commit with its card and charts.
 """
 
-import argparse
 import json
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from brainai.console import print_anywhere
+from brainai.command_line import run_command
 from brainai.data.files import write_text
 from brainai.data.lock import LOCK, hold
 from brainai.data.seals import sealed, unsealed
-from brainai.errors import BrainAIError, ConfigError, HubError, WeightsError
+from brainai.errors import ConfigError, HubError, WeightsError
 from brainai.hub.card import CHARTS, FIGURES, model_card
 from brainai.hub.dataset import publish_dataset
+from brainai.hub.options import Publish
 from brainai.hub.upload import (
     Files,
     Target,
     add_tag,
+    changes,
     check_right,
-    compare,
     expected,
     look_up,
     push,
@@ -35,6 +35,7 @@ from brainai.hub.upload import (
 from brainai.model.folder import CARD, FILES, INFO, load_model, load_scope, read_info, read_report
 
 RECORD = "hub.json"  # in a run folder: what was pushed where
+TAKEN = "{} has a release {} already: choose another --tag."
 
 
 def publish_model(
@@ -56,23 +57,20 @@ def publish_model(
     files, revision = model_files(model, target.repository)
     listing = look_up(target)
     tags = {} if listing is None else tags_of(target)
-    new = listing is None or bool(compare(files, listing, owns))
-    if tag in tags and (new or tags[tag] != listing.commit):
-        raise ConfigError(f"{target.url} has a release {tag} already: choose another --tag.")
+    if tag in tags and (tags[tag] != listing.commit or changes(files, listing, owns)):
+        raise ConfigError(TAKEN.format(target.url, tag))
     commit = push(target, files, owns=owns, message=f"Weights {revision}", parent=parent)
-    record = {"repository": target.repository, "commit": commit, "url": target.url}
-    said = f"{target.url}: commit {commit}"
     release = tag or f"weights-{revision}"
-    if tags.get(release, commit) == commit:
-        if release not in tags:
-            add_tag(target, release, commit)
-        record |= {"tag": release}
-        said += f", tag {release}"
+    if release not in tags:
+        add_tag(target, release, commit)
+    record = {"repository": target.repository, "commit": commit, "url": target.url}
+    if (tagged := tags.get(release, commit)) == commit:
+        record["tag"], said = release, f", tag {release}"
     else:  # the same weights with another card
-        said += f"; the tag {release} stays at {tags[release]}"
+        said = f"; the tag {release} stays at {tagged}"
     if run is not None:
         write_record(run, record)
-    return said
+    return f"{target.url}: commit {commit}{said}"
 
 
 @contextmanager
@@ -122,12 +120,11 @@ def model_files(folder: Path, repository: str) -> tuple[Files, str]:
             "`python -m brainai.hub.describe`."
         )
     charts = [name for name in CHARTS if (folder / FIGURES / name).is_file()]
-    names = [*FILES, *(f"{FIGURES}/{name}" for name in charts)]
-    files: dict[str, Path | bytes] = {
-        name: folder / name for name in names if (folder / name).is_file()
-    }
-    card = model_card(info, report, charts)
-    if not (folder / CARD).is_file() or (folder / CARD).read_bytes() == card.encode():
+    names = [name for name in FILES if (folder / name).is_file()]
+    names += [f"{FIGURES}/{name}" for name in charts]
+    files: dict[str, Path | bytes] = {name: folder / name for name in names}
+    own = model_card(info, report, charts).encode()
+    if CARD not in files or (folder / CARD).read_bytes() == own:
         files[CARD] = model_card(info, report, charts, repository).encode()
     return files, info.revision
 
@@ -150,7 +147,7 @@ def begin(run: Path, target: Target, tag: str | None = None) -> None:
         return
     known = read_record(run)
     if taken and known.get("tag") != tag:
-        raise ConfigError(f"{target.url} has a release {tag} already: choose another --tag.")
+        raise ConfigError(TAKEN.format(target.url, tag))
     if known.get("repository") != target.repository:  # else a run that goes on
         write_record(run, {"repository": target.repository, "parent": expected(listing)})
 
@@ -188,32 +185,21 @@ def write_record(run: Path, record: dict[str, str]) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line: 0, or 2 after one line that says what to mend."""
-    print_anywhere()
-    options = argparse.ArgumentParser(
-        prog="python -m brainai.hub.publish", description=__doc__.split("\n\n")[0]
-    )
-    options.add_argument("folder", type=Path, help="run, model folder, or with --dataset data set")
-    options.add_argument("repository", help="owner/name on the Hub")
-    options.add_argument("--public", action="store_true", help="make a new repository public")
-    options.add_argument("--tag", help="name of the release (default: weights- and their revision)")
-    options.add_argument("--dataset", action="store_true", help="the folder is a data set")
-    options.add_argument("--license", help="of the data set, such as cc-by-4.0; it must be known")
-    chosen = options.parse_args(arguments)
-    try:
-        if chosen.dataset and chosen.tag:
-            raise ConfigError("--tag is for models: a data set is named by its content hash.")
-        if chosen.dataset:
-            target = Target(chosen.repository, "dataset", chosen.public)
-            print(publish_dataset(chosen.folder, target, chosen.license))
-        else:
-            target = Target(chosen.repository, public=chosen.public)
-            with untouched(chosen.folder):
-                print(publish_model(chosen.folder, target, tag=chosen.tag))
-    except BrainAIError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    """Run the command line: 0, or 2 after one line that says what to correct."""
+    return run_command(Publish, run, arguments, "python -m brainai.hub.publish")
+
+
+def run(options: Publish, _: Sequence[str]) -> None:
+    """Publish what the options name, and print where it is."""
+    if options.dataset and options.tag:
+        raise ConfigError("--tag is for models: a data set is named by its content hash.")
+    if options.dataset:
+        target = Target(options.repository, "dataset", options.public)
+        print(publish_dataset(options.folder, target, options.license))
+        return
+    with untouched(options.folder):
+        target = Target(options.repository, public=options.public)
+        print(publish_model(options.folder, target, tag=options.tag))
 
 
 if __name__ == "__main__":

@@ -5,28 +5,30 @@
 `--dry-run` prints what would be done; `--out FOLDER` writes the Space's files there instead.
 """
 
-import argparse
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import indent
 
-from huggingface_hub import HfApi, SpaceCard, hf_hub_download
+from huggingface_hub import CommitOperationAdd, HfApi, SpaceCard, hf_hub_download
 
 from brainai import DISCLAIMER, __version__
-from brainai.console import print_anywhere
-from brainai.errors import BrainAIError, ConfigError
-from brainai.hub.faults import told
-from brainai.hub.files import list_files
-from brainai.hub.modules import assets_beside, needed_requirements, reached_modules
-from brainai.hub.pull import HUB_ID, check_names
+from brainai.command_line import run_command
+from brainai.errors import ConfigError
+from brainai.hub.options import Space
 from brainai.hub.terms import NON_COMMERCIAL
-from brainai.hub.upload import Changes, Files, Target, compare, look_up, push
+from brainai.hub.upload import Files, Operation, Target, changes, look_up, push
+from brainai.model.fetch import HUB_ID, check_names, list_files
 from brainai.model.folder import FILES, INFO, read_info
+from brainai.model.hub_errors import hub_errors
 
 ROOT = Path(__file__).parents[2]
 TEXT = Path(__file__).with_name("space_card.md")
 VARIABLE = "BRAINAI_WEIGHTS"
+NEEDED = ("app.py", "requirements.txt")
+CONTENT = (*NEEDED, "LICENSE", "brainai/**/*", "examples/*", *(f"weights/{name}" for name in FILES))
 FOLDERS = ("brainai/", "examples/", "weights/")  # old files in these are ours to delete
 
 
@@ -56,13 +58,13 @@ def pin(name: str) -> Pinned:
     found = HUB_ID.fullmatch(name)
     if found is None:
         raise ConfigError(f"--model: expected owner/name@revision on the Hub, found {name!r}.")
-    with told(f"{name} was not looked up"):
+    with hub_errors(f"{name} was not looked up"):
         listing = list_files(found["repository"], revision=found["revision"])
     check_names(set(listing.files), name)
     files = tuple(file for file in FILES if file in listing.files)
     sources = ()
     if INFO in files:  # a timm classifier of others has none
-        with told(f"{INFO} of {name} was not fetched"):
+        with hub_errors(f"{INFO} of {name} was not fetched"):
             info = hf_hub_download(found["repository"], INFO, revision=listing.commit)
         sources = trained_on(Path(info).parent)
     return Pinned(found["repository"], listing.commit, files, listing.private, sources)
@@ -74,7 +76,9 @@ def trained_on(folder: Path) -> tuple[str, ...]:
 
 
 def space_files(root: Path, space: str, model: Pinned, hardware: str) -> Files:
-    """The files of the Space by name.
+    """The files of the Space by name: those of `CONTENT`, and its card.
+
+    A file that git does not know stays private, where there is git to ask.
 
     Args:
         root: a checkout of this repository.
@@ -83,37 +87,23 @@ def space_files(root: Path, space: str, model: Pinned, hardware: str) -> Files:
     Raises:
         ConfigError: it is no checkout.
     """
-    app, wanted = root / "app.py", root / "requirements.txt"
-    if not (app.is_file() and wanted.is_file()):
+    if not all((root / name).is_file() for name in NEEDED):
         raise ConfigError(
-            f"{root} is no checkout of BrainAI: expected app.py and requirements.txt in it. "
+            f"{root} is no checkout of BrainAI: expected {' and '.join(NEEDED)} in it. "
             "Run the command from one."
         )
-    code = reached_modules(root, app, "brainai") | {app}
-    asked = wanted.read_text(encoding="utf-8").splitlines()
-    lines = needed_requirements(asked, code, "brainai")
-    kept = [root / "LICENSE", *(root / "examples").iterdir(), *assets_beside(code)]
-    kept += [root / "weights" / name for name in FILES]
-    ours = tracked_files(root)
-    files: dict[str, Path | bytes] = {
-        path.relative_to(root).as_posix(): path
-        for path in {*code, *(path for path in kept if ours is None or path in ours)}
-        if path.is_file()
-    }
-    files["requirements.txt"] = ("\n".join(lines) + "\n").encode()
-    files["README.md"] = space_card(root, space, model, hardware).encode()
-    return dict(sorted(files.items()))
-
-
-def tracked_files(root: Path) -> set[Path] | None:
-    """What git knows of a checkout, so that a file somebody left in it stays private; None where
-    there is no git to ask."""
+    found = [path for pattern in CONTENT for path in root.glob(pattern) if path.is_file()]
+    names = {path.relative_to(root).as_posix() for path in found}
     command = ["git", "-C", str(root), "ls-files", "-z"]
     try:
-        listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        names &= set(
+            subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL).split("\0")
+        )
     except (OSError, subprocess.CalledProcessError):
-        return None
-    return {root / name for name in listed.split("\0") if name}
+        names = {name for name in names if "/." not in name and "__pycache__" not in name}
+    files: dict[str, Path | bytes] = {name: root / name for name in names}
+    files["README.md"] = space_card(root, space, model, hardware).encode()
+    return dict(sorted(files.items()))
 
 
 def space_card(root: Path, space: str, model: Pinned, hardware: str) -> str:
@@ -129,7 +119,7 @@ def space_card(root: Path, space: str, model: Pinned, hardware: str) -> str:
     text = TEXT.read_text(encoding="utf-8").format(
         title=data["title"],
         disclaimer=DISCLAIMER,
-        licence=licence(root, model),
+        license=license(root, model),
         repository=model.repository,
         commit=model.commit,
         space=space,
@@ -138,7 +128,7 @@ def space_card(root: Path, space: str, model: Pinned, hardware: str) -> str:
     return f"---\n{data.to_yaml()}\n---\n\n{text}"
 
 
-def licence(root: Path, model: Pinned) -> str:
+def license(root: Path, model: Pinned) -> str:
     """Whose terms may bind those who use the weights that answer, or those that stand in."""
     if "lgg" in model.sources:
         return NON_COMMERCIAL
@@ -152,28 +142,27 @@ def owns(name: str) -> bool:
     return name.startswith(FOLDERS)
 
 
-def plan(target: Target, files: Files, changes: Changes, model: Pinned, new: bool) -> str:
+def plan(
+    target: Target, files: Files, operations: list[Operation], model: Pinned, new: bool
+) -> str:
     """What would be done, for people."""
     state = "a new one" if new else "there is one"
-    sizes = {
-        name: len(c) if isinstance(c, bytes) else c.stat().st_size for name, c in files.items()
-    }
+    added = [one for one in operations if isinstance(one, CommitOperationAdd)]
+    front_matter = bytes(files["README.md"]).decode().split("---")[1].strip()
     lines = [
         f"Space     {target.url} ({state}; {'public' if target.public else 'private'} if new)",
-        f"model     {model.id}",
         f"variable  {VARIABLE}={model.id}",
         *(["secret    HF_TOKEN, to be set by you: the model is private"] if model.private else []),
-        f"files     {len(files)}, {sum(sizes.values()) / 1e6:.1f} MB",
-        *(f"  + {name} ({sizes[name]:,} bytes)" for name in changes.add),
-        *(f"  - {name}" for name in changes.delete),
-        f"  {len(files) - len(changes.add)} are there already",
+        f"files     {len(files)}, of which {len(files) - len(added)} are there already",
+        *(f"  + {one.path_in_repo} ({one.upload_info.size:,} bytes)" for one in added),
+        *(f"  - {one.path_in_repo}" for one in operations if one not in added),
         "README.md",
-        *(f"  {line}" for line in bytes(files["README.md"]).decode().split("---")[1].split("\n")),
+        indent(front_matter, "  "),
     ]
-    return "\n".join(line.rstrip() for line in lines if line.strip())
+    return "\n".join(lines)
 
 
-def write_folder(files: Files, out: Path) -> None:
+def write_files(files: Files, out: Path) -> None:
     """Write the files of a Space into a new folder.
 
     Raises:
@@ -186,51 +175,31 @@ def write_folder(files: Files, out: Path) -> None:
         (out / name).write_bytes(content if isinstance(content, bytes) else content.read_bytes())
 
 
-def set_variable(space: str, value: str) -> bool:
-    """Name the weights to the Space; False where it has that name already, since setting it would
-    start the Space anew."""
-    api = HfApi()
-    with told(f"{VARIABLE} of {space} was not set"):
-        known = api.get_space_variables(space).get(VARIABLE)
-        if known is not None and known.value == value:
-            return False
-        api.add_space_variable(space, VARIABLE, value)
-    return True
+def set_variable(space: str, value: str) -> None:
+    """Name the weights to the Space, unless it has that name: setting it starts the Space anew."""
+    with hub_errors(f"{VARIABLE} of {space} was not set"):
+        known = HfApi().get_space_variables(space).get(VARIABLE)
+        if known is None or known.value != value:
+            HfApi().add_space_variable(space, VARIABLE, value)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line: 0, or 2 after one line that says what to mend."""
-    print_anywhere()
-    options = argparse.ArgumentParser(
-        prog="python -m brainai.hub.space", description=__doc__.split("\n\n")[0]
-    )
-    options.add_argument("space", help="owner/space on the Hub")
-    options.add_argument("--model", required=True, help="owner/name@revision on the Hub")
-    options.add_argument("--public", action="store_true", help="make a new Space public")
-    options.add_argument("--hardware", default="cpu-basic", help="to suggest (default: cpu-basic)")
-    options.add_argument("--dry-run", action="store_true", help="only print what would be done")
-    options.add_argument("--out", type=Path, help="write the files here, and change no Space")
-    chosen = options.parse_args(arguments)
-    try:
-        run(chosen)
-    except BrainAIError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    """Run the command line: 0, or 2 after one line that says what to correct."""
+    return run_command(Space, run, arguments, "python -m brainai.hub.space")
 
 
-def run(chosen: argparse.Namespace) -> None:
+def run(chosen: Space, _: Sequence[str]) -> None:
     """Do what the options say, and print it."""
     target = Target(chosen.space, "space", chosen.public)
     model = pin(chosen.model)
     files = space_files(ROOT, target.repository, model, chosen.hardware)
     if chosen.out is not None:
-        write_folder(files, chosen.out)
+        write_files(files, chosen.out)
         print(f"{len(files)} files in {chosen.out}; to be started with {VARIABLE}={model.id}")
         return
     if chosen.dry_run:
         listing = look_up(target)
-        print(plan(target, files, compare(files, listing, owns), model, listing is None))
+        print(plan(target, files, changes(files, listing, owns), model, listing is None))
         return
     commit = push(
         target,

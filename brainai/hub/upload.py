@@ -1,8 +1,8 @@
 """Files into a repository of the Hub: all in one commit, or none.
 
-The client's `upload_folder` makes several commits where it can, so that a visitor might load half a
-model; and it sends what is there already. `create_commit` is one commit, and objects that a broken
-upload brought to the Hub are not sent again.
+The client's `upload_folder` makes several commits where hf_xet is installed, so that a visitor
+might load half a model. `create_commit` makes one, and sends no object again that a broken upload
+brought.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,15 +17,16 @@ from huggingface_hub import (
     constants,
     get_token,
 )
-from huggingface_hub.errors import HFValidationError, HTTPError, RepositoryNotFoundError
+from huggingface_hub.errors import HTTPError, RepositoryNotFoundError
 from huggingface_hub.utils import validate_repo_id
 
 from brainai.errors import ConfigError, HubError
-from brainai.hub.faults import BY_STATUS, CHANGED, NOT_LOGGED_IN, OFFLINE, told
-from brainai.hub.files import Listing, is_same, list_files
+from brainai.model.fetch import Listing, is_same, list_files
+from brainai.model.hub_errors import BY_STATUS, CHANGED, NOT_LOGGED_IN, OFFLINE, hub_errors
 
 MADE_BY_THE_HUB = {".gitattributes", "README.md"}  # what is in a repository from the start
 Files: TypeAlias = Mapping[str, Path | bytes]  # by name in the repository
+Operation: TypeAlias = CommitOperationAdd | CommitOperationDelete
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Target:
     """A repository to write to; it is made where it is not there yet.
 
     Raises:
-        ConfigError: the name is none that the Hub takes.
+        ConfigError: the Hub does not take such a name.
     """
 
     repository: str  # owner/name
@@ -43,14 +44,11 @@ class Target:
     def __post_init__(self) -> None:
         try:
             validate_repo_id(self.repository)
-        except HFValidationError:
-            owner = name = ""
-        else:
-            owner, _, name = self.repository.partition("/")
-        if not (owner and name):
+            _owner, _name = self.repository.split("/")
+        except ValueError as error:
             raise ConfigError(
                 f"Expected owner/name of a repository on the Hub, found {self.repository!r}."
-            )
+            ) from error
 
     @property
     def url(self) -> str:
@@ -59,31 +57,22 @@ class Target:
         return f"{constants.ENDPOINT}/{prefix}{self.repository}"
 
 
-@dataclass(frozen=True)
-class Changes:
-    """What a commit would have to do: nothing, where it is empty."""
-
-    add: Files
-    delete: tuple[str, ...]
-
-    def __bool__(self) -> bool:
-        return bool(self.add or self.delete)
-
-
-def compare(files: Files, listing: Listing | None, owns: Callable[[str], bool]) -> Changes:
-    """What differs between files here and those of a commit.
+def changes(files: Files, listing: Listing | None, owns: Callable[[str], bool]) -> list[Operation]:
+    """What a commit has to do so that a repository holds these files; nothing where it does.
 
     Args:
         listing: of the repository; None where there is none yet.
         owns: whether a file that is there, and not here, is an old one of ours.
     """
     there = {} if listing is None else listing.files
-    add = {
-        name: content
-        for name, content in files.items()
-        if name not in there or not is_same(_bytes(content), there[name])
-    }
-    return Changes(add, tuple(sorted(name for name in there if name not in files and owns(name))))
+    operations: list[Operation] = [
+        CommitOperationDelete(name) for name in sorted(there) if name not in files and owns(name)
+    ]
+    for name, content in files.items():
+        data = content if isinstance(content, bytes) else content.read_bytes()
+        if name not in there or not is_same(data, there[name]):
+            operations.append(CommitOperationAdd(name, content))
+    return operations
 
 
 def check_right(target: Target) -> None:
@@ -94,7 +83,7 @@ def check_right(target: Target) -> None:
         raise HubError(f"{what}: {OFFLINE}")
     if get_token() is None:
         raise HubError(f"{what}: {NOT_LOGGED_IN}")
-    with told(what):
+    with hub_errors(what):
         user = HfApi().whoami()
     owners = {user["name"], *(org["name"] for org in user.get("orgs", ()))}
     role = user.get("auth", {}).get("accessToken", {}).get("role")
@@ -104,7 +93,7 @@ def check_right(target: Target) -> None:
 
 def look_up(target: Target) -> Listing | None:
     """What the repository holds now; None where there is none, or none that may be seen."""
-    with told(f"{target.url} was not looked up"):
+    with hub_errors(f"{target.url} was not looked up"):
         try:
             return list_files(target.repository, target.kind)
         except RepositoryNotFoundError:
@@ -131,36 +120,43 @@ def push(
     Where it holds them already, nothing is written. Files of others stay.
 
     Args:
-        owns: see `compare`.
+        owns: see `changes`.
         parent: the commit that is expected there, "" for an empty or no repository; None is any.
-        tag: a name for the commit; one that is there already stays where it is.
         options: of `HfApi.create_repo`, for a new repository.
     Raises:
         HubError: nothing was committed.
     """
-    api = HfApi()
-    with told(f"{target.url} was not changed"):
-        if get_token() is None:
-            raise HubError(f"{target.url} was not changed: {NOT_LOGGED_IN}")
+    api, place = HfApi(), {"repo_id": target.repository, "repo_type": target.kind}
+    what = f"{target.url} was not changed"
+    if get_token() is None:
+        raise HubError(f"{what}: {NOT_LOGGED_IN}")
+    with hub_errors(what):
         listing = look_up(target)
         if listing is None:
             parent = "" if parent is None else parent  # none is to come between
-            private = not target.public
-            api.create_repo(
-                target.repository, repo_type=target.kind, private=private, exist_ok=True, **options
-            )
+            api.create_repo(**place, private=not target.public, exist_ok=True, **options)
             listing = list_files(target.repository, target.kind)
         if parent is not None and parent != expected(listing):
-            raise HubError(f"{target.url} was not changed: {CHANGED}")
-        changes = compare(files, listing, owns)
-        if not changes:
+            raise HubError(f"{what}: {CHANGED}")
+        operations = changes(files, listing, owns)
+        if not operations:
             return listing.commit
-        return _commit(api, target, files, changes, listing.commit, owns, message)
+        try:
+            return api.create_commit(
+                **place, operations=operations, commit_message=message, parent_commit=listing.commit
+            ).oid
+        except (HTTPError, OSError, RuntimeError):
+            # The answer may have been lost, not the commit: the client then tries again, and the
+            # Hub tells it that the repository changed.
+            now = list_files(target.repository, target.kind)
+            if changes(files, now, owns):
+                raise
+            return now.commit
 
 
 def tags_of(target: Target) -> dict[str, str]:
     """The commit of every tag of a repository that is there."""
-    with told(f"the tags of {target.url} were not looked up"):
+    with hub_errors(f"the tags of {target.url} were not looked up"):
         known = HfApi().list_repo_refs(target.repository, repo_type=target.kind).tags
     return {one.name: one.target_commit for one in known}
 
@@ -171,41 +167,5 @@ def add_tag(target: Target, tag: str, commit: str) -> None:
     Raises:
         HubError: it has none: the name is taken, or the Hub is away.
     """
-    with told(f"{target.url} has the commit {commit}, but not the tag {tag}"):
+    with hub_errors(f"{target.url} has the commit {commit}, but not the tag {tag}"):
         HfApi().create_tag(target.repository, repo_type=target.kind, tag=tag, revision=commit)
-
-
-def _commit(
-    api: HfApi,
-    target: Target,
-    files: Files,
-    changes: Changes,
-    parent: str,
-    owns: Callable[[str], bool],
-    message: str,
-) -> str:
-    """One commit on top of its parent; its sha."""
-    operations = [CommitOperationDelete(name) for name in changes.delete]
-    operations += [
-        CommitOperationAdd(name, str(content) if isinstance(content, Path) else content)
-        for name, content in changes.add.items()
-    ]
-    try:
-        return api.create_commit(
-            target.repository,
-            operations,
-            commit_message=message,
-            repo_type=target.kind,
-            parent_commit=parent,
-        ).oid
-    except (HTTPError, OSError, RuntimeError):
-        # The answer may have been lost, not the commit: the client then tries again, and is told
-        # that the repository changed.
-        now = list_files(target.repository, target.kind)
-        if compare(files, now, owns):
-            raise
-        return now.commit
-
-
-def _bytes(content: Path | bytes) -> bytes:
-    return content.read_bytes() if isinstance(content, Path) else content

@@ -3,55 +3,34 @@ or a scan."""
 
 import json
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-import tyro
 from tqdm import tqdm
 
 from brainai import DISCLAIMER
-from brainai.console import print_anywhere
+from brainai.command_line import run_command
 from brainai.data.scans import is_scan
-from brainai.errors import BrainAIError, ConfigError, OutOfScope
+from brainai.errors import ConfigError, OutOfScope
 from brainai.inference.classifier import Classifier, Prediction
 from brainai.inference.forms import scan_form, slice_form
+from brainai.inference.options import Predict
 from brainai.inference.scan import ScanPrediction
 
 MASK_FILE, TABLE_FILE = "mask.nii.gz", "slices.csv"
 
 
-@dataclass(frozen=True)
-class Options:
-    """Is there tumour on this slice, or in this scan? For research and teaching only."""
-
-    flair: Path | None = None
-    """a picture or DICOM file of one slice; or a scan: a NIfTI or MetaImage file, or the folder or
-    zip file of a DICOM series"""
-    t1c: Path | None = None
-    """the same slice or examination in T1 with contrast"""
-    t2: Path | None = None
-    """the same slice or examination in T2"""
-    model: str = "weights"
-    """model folder, or owner/name@revision on the Hub"""
-    out: Path | None = None
-    """folder for mask.nii.gz and slices.csv of a scan"""
-    json: bool = False
-    """print JSON"""
-
-
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line: 0, or 2 after one line that says what to mend."""
-    print_anywhere()
-    options = tyro.cli(Options, args=arguments, prog="python -m brainai.inference")
-    try:
-        print(answer(options))
-    except BrainAIError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    """Run the command line: 0, or 2 after one line that says what to correct."""
+    return run_command(Predict, run, arguments, "python -m brainai.inference")
 
 
-def answer(options: Options) -> str:
+def run(options: Predict, _: Sequence[str]) -> None:
+    """Print the answer."""
+    print(answer(options))
+
+
+def answer(options: Predict) -> str:
     """What is printed, after the files of `--out` are written."""
     if options.flair is None:
         raise ConfigError("--flair is missing: bring FLAIR, the other sequences only add to it.")
@@ -86,8 +65,8 @@ def _lines(found: Prediction | ScanPrediction) -> list[str]:
     if isinstance(found, Prediction):
         return [verdict]
     judged = [label for label in found.slice_labels if label]
-    tumor = int((found.slices >= found.slice_threshold).sum())  # NaN, not judged, is no tumour
-    lines = [verdict, f"{tumor} of {len(judged)} slices judged show tumour"]
+    tumor = int((found.slices >= found.slice_threshold).sum())  # NaN, not judged, is no tumor
+    lines = [verdict, f"{tumor} of {len(judged)} slices judged show tumor"]
     if found.volume_ml is not None:
         lines.append(f"outlined: {found.volume_ml:.1f} mL")
     return [*lines, *found.notes]

@@ -1,4 +1,4 @@
-"""Is there tumour on this slice? One object that answers, for the app, the API and Python alike."""
+"""Is there tumor on this slice? One object that answers, for the app, the API and Python alike."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ import torch
 from brainai.data.images import ImageSource, restore
 from brainai.errors import DataError, OutOfScope
 from brainai.evaluation.sections import point_with_outcome
-from brainai.hub.pull import Fetched, fetch_model
+from brainai.inference.engine import wanted_engine, with_engine
 from brainai.inference.scan import Progress, ScanPrediction, ScanProgress, judge_scan
 from brainai.inference.sequences import (
     MASK_LEVEL,
@@ -21,6 +21,7 @@ from brainai.inference.sequences import (
 )
 from brainai.model.answer import answer
 from brainai.model.cam import heat
+from brainai.model.fetch import Fetched, fetch_model
 from brainai.model.folder import ModelInfo, load_model, load_scope, read_report
 from brainai.model.network import BrainNet
 from brainai.model.scope import Scope, refusal_of_scan, refusals
@@ -35,16 +36,16 @@ class Prediction:
 
     Attributes:
         label: "Tumor" from `threshold` on, else "No Tumor"; "Cannot judge" with a `reason`.
-        probability: of tumour, in [0, 1], fitted where `info.calibrated` says so; None where the
+        probability: of tumor, in [0, 1], fitted where `info.calibrated` says so; None where the
             slice cannot be judged, and so are mask and heatmap.
         threshold: the model's operating point, a probability.
-        mask: where the network sees tumour, `[H, W]` bool at the size of the picture given; an
+        mask: where the network sees tumor, `[H, W]` bool at the size of the picture given; an
             estimate of extent, drawn whatever the label is. None if the model has no decoder.
         heatmap: what spoke for "Tumor" in the class score, `[H, W]` float32 in [0, 1], 1 the
             most; coarse, and no outline. The probability joins this score with the mask's. The
             scale is the same for every slice (`cam.heat`), so a slice without evidence stays near
             0. None if the model's head allows no exact map.
-        reason: why it cannot be judged, in a few words such as "colour picture"; else None.
+        reason: why it cannot be judged, in a few words such as "color picture"; else None.
     """
 
     label: str
@@ -77,7 +78,7 @@ class Prepared(NamedTuple):
 class Forward(NamedTuple):
     """What the network gives for N prepared slices, at its own size S."""
 
-    probabilities: np.ndarray  # of tumour, [N] float
+    probabilities: np.ndarray  # of tumor, [N] float
     masks: np.ndarray | None  # each pixel's probability, [N, S, S] float; None without a decoder
     heatmaps: np.ndarray | None  # [N, S, S] float in [0, 1]; None unless asked for and possible
 
@@ -107,6 +108,7 @@ class Classifier:
         name: str | Path,
         device: str | torch.device | None = None,
         fallback: str | Path | None = None,
+        engine: str | None = None,
     ) -> "Classifier":
         """A model from a folder or from the Hub; `weights` of it says which, and where from, and
         `report` what its report.json holds, where there is one of these weights.
@@ -117,9 +119,12 @@ class Classifier:
             device: None is the GPU if there is one.
             fallback: model folder to take instead where the Hub cannot be reached;
                 `weights.notice` then says so.
+            engine: `auto`, `torch` or `openvino`, on the CPU (`brainai.inference.engine`); None is
+                what BRAINAI_ENGINE says, else `auto`.
         Raises:
             WeightsError: a file is missing, damaged, of another kind or too new.
             HubError: the Hub has no such model, or cannot be reached.
+            ConfigError: the engine asked for is none, or is missing.
         """
         weights = fetch_model(name, None if fallback is None else Path(fallback))
         network, info = load_model(weights.folder)
@@ -128,6 +133,8 @@ class Classifier:
         if weights.commit is not None:  # in the cache, a folder is named after its commit
             info = replace(info, name=weights.repository)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        if torch.device(device).type == "cpu":
+            network = with_engine(network.eval(), info, engine or wanted_engine())
         return cls(network, info, device, load_scope(weights.folder), weights, report)
 
     def predict(
@@ -140,7 +147,7 @@ class Classifier:
 
         Args:
             flair: path or bytes of a picture or of the DICOM file of one slice, PIL image, or array
-                `[H, W]` of any grey levels.
+                `[H, W]` of any gray levels.
             t1c, t2: the same slice in the other sequences, of the same size, where there are any.
         Raises:
             DataError: a file cannot be read, or the sequences do not fit together; the message is
@@ -191,7 +198,7 @@ class Classifier:
         """
         for step in self.follow_scan(flair, t1c, t2, batch_size):
             if progress is not None and isinstance(step, ScanProgress):
-                progress(*step)
+                progress(step.done, step.total)
         return step
 
     def follow_scan(

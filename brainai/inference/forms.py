@@ -39,7 +39,7 @@ def scan_form(
     slice with the largest."""
     point = info.threshold_of_scans, info.operating_point_of_scans
     if isinstance(answer, Prediction):
-        nothing = {
+        nothing: dict[str, Any] = {
             "area_cm2": None,
             "volume_ml": None,
             "mask": None,

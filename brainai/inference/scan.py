@@ -1,8 +1,8 @@
 """The answer for a whole scan: every slice judged, and put together in the scan's own geometry."""
 
 import csv
+import io
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +11,10 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from brainai.data.dicom_seg import write_dicom_seg
+from brainai.data.files import write_text
 from brainai.data.images import restore, stretch
 from brainai.data.volumes import Grid, Volume, write_mask
-from brainai.errors import DataError, OutOfScope
+from brainai.errors import DataError, OutOfScope, StorageError
 from brainai.inference.sequences import MASK_LEVEL, SPOKEN, stack_sequences
 from brainai.model.folder import ModelInfo
 from brainai.model.scan_verdict import judge_slices
@@ -26,11 +27,24 @@ CSV_COLUMNS = ("index", "position_mm", "probability", "label", "area_cm2")
 Progress: TypeAlias = Callable[[int, int], object]
 
 
+class JudgedSlice(NamedTuple):
+    """A slice that is judged while others are not yet.
+
+    index: from 0, the lowest.
+    mask: `[Y, X]` bool on FLAIR's own voxels, as it is shown; None if the model has no decoder.
+    """
+
+    index: int  # type: ignore[assignment]  # in the place of tuple's method
+    probability: float
+    mask: np.ndarray | None
+
+
 class ScanProgress(NamedTuple):
-    """How many of the slices to judge are judged."""
+    """How many of the slices to judge are judged, and the last of them."""
 
     done: int
     total: int
+    latest: JudgedSlice | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +53,7 @@ class ScanPrediction:
 
     Attributes:
         label: "Tumor" where `probability` reaches `threshold`, else "No Tumor"; of the whole scan.
-        probability: of tumour, in [0, 1]: from how sure neighbouring slices over 5 mm are together,
+        probability: of tumor, in [0, 1]: from how sure neighboring slices over 5 mm are together,
             two at least, and how much is outlined there, as fitted to whole scans
             (`brainai.model.scan_verdict`). For models without such a fit it is the highest level
             that those slices all reach. One slice alone never decides: false alarms of single
@@ -49,9 +63,9 @@ class ScanPrediction:
             the head and is not judged.
         slice_threshold: the model's operating point for slices, a probability.
         slice_labels: "Tumor" from `slice_threshold` on, "No Tumor", or "" where not judged, one per
-            slice. They may differ from `label`: a small spot that looks like tumour on a slice
-            makes no scan with a tumour.
-        mask: where the network sees tumour, `[X, Y, Z]` bool in LPS on FLAIR's own voxels; an
+            slice. They may differ from `label`: a small spot that looks like tumor on a slice
+            makes no scan with a tumor.
+        mask: where the network sees tumor, `[X, Y, Z]` bool in LPS on FLAIR's own voxels; an
             estimate of extent, drawn whatever the labels are. None if the model has no decoder.
         volume_ml: of the mask; None without one.
         areas_cm2: of the mask in each slice, `[Z]` float; None without one.
@@ -98,6 +112,13 @@ class ScanPrediction:
             raise DataError("This model has no decoder, so there is no mask to save.")
         write_dicom_seg(Path(path), self.mask, self.grid, Path(series))
 
+    def strongest_slice(self) -> int:
+        """Index of the slice to look at first: the one with the largest outlined area, else the one
+        with the highest probability."""
+        if self.areas_cm2 is not None and self.areas_cm2.any():
+            return int(self.areas_cm2.argmax())
+        return int(np.nanargmax(self.slices))
+
     def rows(self) -> Iterator[dict[str, int | float | str | None]]:
         """One record per slice, lowest first; None for what was not judged. Keys: index (from 0),
         position_mm (of its middle, towards the head), probability, label, area_cm2."""
@@ -120,16 +141,13 @@ class ScanPrediction:
         Raises:
             DataError: there is no place to write to.
         """
-        path = Path(path)
-        partial = path.with_name(f".{path.name}.partial")
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, CSV_COLUMNS)
+        writer.writeheader()
+        writer.writerows(self.rows())
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, CSV_COLUMNS)
-                writer.writeheader()
-                writer.writerows(self.rows())
-            os.replace(partial, path)
-        except OSError as error:
+            write_text(Path(path), text.getvalue())
+        except StorageError as error:
             raise DataError(
                 f"{path}: expected a place to write the table to, found none."
             ) from error
@@ -178,7 +196,10 @@ def judge_scan(
             for index, plane, (_, *drawn) in zip(batch, found.masks, prepared, strict=True):
                 levels = stretch(restore(plane, *drawn), height, width)
                 mask[:, :, index] = (levels >= MASK_LEVEL).T
-        yield ScanProgress(start + len(batch), len(judged))
+        last = batch[-1]
+        outline = None if mask is None else mask[:, :, last].T
+        latest = JudgedSlice(int(last), float(probabilities[last]), outline)
+        yield ScanProgress(start + len(batch), len(judged), latest)
     yield _put_together(probabilities, mask, volumes, info)
 
 

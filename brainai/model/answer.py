@@ -9,14 +9,14 @@ from brainai.data.augment import to_input
 from brainai.model.folder import ModelInfo
 from brainai.model.network import BrainNet, Output
 
-TOP = 0.002  # of a slice's pixels: a lesion of about a centimetre across fills them
+TOP = 0.002  # of a slice's pixels: a lesion of about a centimeter across fills them
 
 
 class Answer(NamedTuple):
     """What the network says of N slices."""
 
-    probabilities: Tensor  # [N] float64, of tumour
-    class_scores: Tensor  # [N] float64, log-odds of tumour of the classifier alone
+    probabilities: Tensor  # [N] float64, of tumor
+    class_scores: Tensor  # [N] float64, log-odds of tumor of the classifier alone
     mask_scores: Tensor | None  # [N] float64, of the mask; this and the mask None without a decoder
     mask_logits: Tensor | None  # [N, S, S] float32
     evidence: Tensor | None  # [N, S, S] float32 of `BrainNet.explain`, where it was asked for
@@ -65,7 +65,7 @@ def score_masks(mask_logits: Tensor) -> Tensor:
 def combine(
     class_scores: Tensor, mask_scores: Tensor | None, weights: tuple[float, float, float]
 ) -> Tensor:
-    """Log-odds of tumour before the temperature, `[N]`, from class and mask together.
+    """Log-odds of tumor before the temperature, `[N]`, from class and mask together.
 
     A lesion of few pixels moves the mask more than the class score, a mean over all places.
 
@@ -79,4 +79,4 @@ def combine(
 
 def has_fast_bfloat16() -> bool:
     """True where the processor calculates in bfloat16 itself; elsewhere that is slower."""
-    return bool(getattr(torch.cpu, "get_capabilities", dict)().get("avx512_bf16"))
+    return bool(getattr(torch.cpu, "get_capabilities", dict[str, bool])().get("avx512_bf16"))

@@ -60,7 +60,7 @@ def heat(evidence: Tensor, temperature: float = 1.0) -> Tensor:
 
     A spot of a sixteenth of the picture, all like this place, would by itself bring a probability
     of one half to p: heat is 2p - 1, and 0 where it would lower it. Stretched to each slice's own
-    range instead, a slice without evidence would glow like one with a tumour.
+    range instead, a slice without evidence would glow like one with a tumor.
 
     Args:
         temperature: of the model, as for its probability.

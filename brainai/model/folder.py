@@ -13,6 +13,7 @@ import copy
 import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -26,10 +27,10 @@ from brainai.data.seals import sealed, unsealed
 from brainai.errors import ConfigError, WeightsError
 from brainai.model.network import BrainNet, build_network
 from brainai.model.others import OURS, is_ours, is_timm_folder, load_timm_folder
-from brainai.model.revision import hash_of, revision_of, revision_of_format_1
+from brainai.model.revision import hash_of, revision_of
 from brainai.model.scope import Scope
 
-FORMAT_VERSION = 2  # of 1, the revision covers less
+FORMAT_VERSION = 2
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 DECODER = "decoder.safetensors"
@@ -53,11 +54,11 @@ class ModelInfo:
     modalities: tuple[str, ...] = MODALITIES
     decoder: bool = True
     score_weights: tuple[float, float, float] = (1.0, 0.0, 0.0)  # see `answer.combine`
-    temperature: float = 1.0  # of folders written before score weights calibrated
+    temperature: float = 1.0  # of weights fitted before score weights calibrated
     threshold: float = 0.5  # a probability: from here on the label is "Tumor"
     operating_point: str = "probability of one half; nothing was fitted"
     # what the threshold was chosen for; `point_with_outcome` adds what `test` showed
-    sensitive_threshold: float | None = None  # where nearly all tumour slices are found
+    sensitive_threshold: float | None = None  # where nearly all tumor slices are found
     youden_threshold: float | None = None  # where sensitivity + specificity were highest
     scan_weights: tuple[float, float, float] | None = None  # see `scan_verdict.scan_probability`
     scan_threshold: float | None = None  # a probability: from here on a scan is "Tumor"; it and the
@@ -152,7 +153,7 @@ def load_model(folder: str | Path, *, drop_path: float = 0.0) -> tuple[BrainNet,
         drop_path: stochastic depth, where it is to be trained further; see `build_network`. Not
             for a classifier of others.
     Raises:
-        WeightsError: the folder or a file is missing, damaged, of another kind or too new.
+        WeightsError: the folder or a file is missing, damaged, or of another kind or format.
     """
     folder = Path(folder)
     if is_timm_folder(folder):
@@ -192,7 +193,7 @@ def load_scope(folder: str | Path) -> Scope | None:
         return None
     scope = Scope()
     _check_part(scope, path)
-    scope.load_state_dict(load_file(path), strict=False)  # checked; an old one lacks a number
+    scope.load_state_dict(load_file(path), strict=False)  # checked; see FITTED_LATER
     return scope.eval()
 
 
@@ -200,7 +201,7 @@ def read_info(folder: str | Path) -> ModelInfo:
     """brainai.json of a model folder, checked.
 
     Raises:
-        WeightsError: it is missing, damaged or of a newer format.
+        WeightsError: it is missing, damaged or of another format.
     """
     return _info_of(_read_values(Path(folder)))
 
@@ -210,27 +211,28 @@ def _read_values(folder: Path) -> dict:
     path = folder / INFO
     try:
         values = unsealed(path.read_bytes())
-        newest = int(values.get("format_version", 0))
+        version = int(values["format_version"])
     except FileNotFoundError as error:
         raise WeightsError(
             f"{folder} is not a model folder: it has no brainai.json. "
             "Name a folder that train.py wrote."
         ) from error
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise WeightsError(f"{path} is damaged: copy the model folder again.") from error
-    if newest > FORMAT_VERSION:
+    if version != FORMAT_VERSION:
+        advice = "update brainai" if version > FORMAT_VERSION else "train the model again"
         raise WeightsError(
-            f"{folder} has format {newest}, this version reads {FORMAT_VERSION}: update brainai."
+            f"{folder} has format {version}, this version reads {FORMAT_VERSION}: {advice}."
         )
-    values.setdefault("scope", (folder / SCOPE).is_file())  # not said by older folders
     return values
 
 
 def _info_of(values: dict) -> ModelInfo:
-    known = {f.name for f in fields(ModelInfo)}
-    return ModelInfo(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}
-    )
+    names = {f.name for f in fields(ModelInfo)}
+    known: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in names
+    }
+    return ModelInfo(**known)
 
 
 def read_report(folder: str | Path, revision: str | None = None) -> dict | None:
@@ -292,12 +294,7 @@ def _check_whole(folder: Path, info: ModelInfo, values: dict) -> None:
     """Raises WeightsError where a file is another than the one written with these values."""
     if info.config_hash and info.config_hash != hash_of(folder / CONFIG):
         raise WeightsError(f"{folder / CONFIG} is damaged: copy the model folder again.")
-    if int(values.get("format_version", 0)) >= 2:
-        whole = info.revision == revision_of(folder, values)
-    else:
-        fitted = info.score_weights, info.temperature, info.threshold
-        whole = info.revision in ("", revision_of_format_1(folder, fitted))
-    if not whole:
+    if info.revision != revision_of(folder, values):
         raise WeightsError(
             f"{folder}: {INFO} and the weights beside it are not of one and the same model, or "
             "were changed. Copy the model folder again, or fit it anew with "

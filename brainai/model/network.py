@@ -94,15 +94,19 @@ class BrainNet(nn.Module):
         stride = self.classifier.feature_info[-1]["reduction"]
         return output, place(evidence, stride, images.shape[-2:])
 
+    def maps(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The last feature map of the body, `[N, C, h, w]`, and mask logits at the size of the
+        finest map, `[N, 1, h', w']`, or None without a decoder. Nearly all of the work."""
+        if self.decoder is None:
+            return self.classifier.forward_features(images), None
+        final, features = self.classifier.forward_intermediates(images)
+        return final, self.decoder(features)
+
     def _answer(self, images: Tensor) -> tuple[Output, Tensor]:
         """The output, and the last feature map it came from."""
-        if self.decoder is None:
-            final = self.classifier.forward_features(images)
-            return Output(self._score(final), None), final
-        final, features = self.classifier.forward_intermediates(images)
-        mask_logits = self.decoder(features)
-        size = images.shape[-2:]
-        mask_logits = F.interpolate(mask_logits, size=size, mode="bilinear")
+        final, mask_logits = self.maps(images)
+        if mask_logits is not None:
+            mask_logits = F.interpolate(mask_logits, size=images.shape[-2:], mode="bilinear")
         return Output(self._score(final), mask_logits), final
 
     def _score(self, final: Tensor) -> Tensor:

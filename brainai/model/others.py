@@ -1,7 +1,7 @@
 """Classifiers of others: any timm model of two classes, in a folder as timm writes it.
 
 So that they can be measured on the same patients, and served. Their second class is taken for
-tumour; there is no mask, and nothing about them was fitted here.
+tumor; there is no mask, and nothing about them was fitted here.
 """
 
 import json
@@ -39,7 +39,7 @@ def load_timm_folder(folder: Path) -> tuple[BrainNet, dict]:
 
     Raises:
         WeightsError: it is damaged, holds a pickle only, has other than two classes or three
-            channels, or names its first class tumour.
+            channels, or names its first class tumor.
     """
     if not (folder / "model.safetensors").is_file():
         raise WeightsError(
@@ -74,7 +74,7 @@ def load_timm_folder(folder: Path) -> tuple[BrainNet, dict]:
         )
     if names and "tumo" in names[0] and not re.match(NO_TUMOR, names[0]):
         raise WeightsError(
-            f"{folder}: expected tumour as the second class, found {' and '.join(names)}. "
+            f"{folder}: expected tumor as the second class, found {' and '.join(names)}. "
             "Swap the two rows of its last layer, and its label_names."
         )
     return BrainNet(classifier, None), values

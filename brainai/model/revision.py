@@ -8,8 +8,7 @@ DIGITS = 12
 
 
 def revision_of(folder: Path, values: dict) -> str:
-    """The revision of a folder of format 2 or later: it covers every value of brainai.json,
-    config.json and all weights.
+    """The revision of a folder: it covers every value of brainai.json, config.json and all weights.
 
     Args:
         values: of brainai.json, as they are written or read, also those that only a later version
@@ -19,18 +18,6 @@ def revision_of(folder: Path, values: dict) -> str:
     paths = [folder / "config.json", *folder.glob("*.safetensors")]
     files = {path.name: hash_of(path) for path in paths}
     return hashlib.sha256(json.dumps([told, files], sort_keys=True).encode()).hexdigest()[:DIGITS]
-
-
-def revision_of_format_1(folder: Path, fitted: tuple) -> str:
-    """The revision of a folder of format 1, which covers less.
-
-    Args:
-        fitted: score weights, temperature and threshold.
-    """
-    digest = hashlib.sha256(json.dumps(fitted).encode())
-    for path in sorted(folder.glob("*.safetensors")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:DIGITS]
 
 
 def hash_of(path: Path) -> str:

@@ -1,7 +1,7 @@
-"""The probability that a whole scan shows tumour, from what the network says of its slices.
+"""The probability that a whole scan shows tumor, from what the network says of its slices.
 
-A scan is not a slice: among 150 slices some false alarm is likely, and a tumour is seen on many.
-So what decides is how sure neighbouring slices are together, and how much they outline. numpy only.
+A scan is not a slice: among 150 slices some false alarm is likely, and a tumor is seen on many.
+So what decides is how sure neighboring slices are together, and how much they outline. numpy only.
 """
 
 import math
@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-SUPPORT_MM = 5.0  # neighbouring slices that agree on a tumour must span this, two at least
-CERTAIN = 0.999  # log-odds of slices end here: a single one must not outvote its neighbours
+SUPPORT_MM = 5.0  # neighboring slices that agree on a tumor must span this, two at least
+CERTAIN = 0.999  # log-odds of slices end here: a single one must not outvote its neighbors
 
 
 class ScanFeatures(NamedTuple):
     """What a scan's probability is made of."""
 
-    peak: float  # the highest mean log-odds of neighbouring slices over `SUPPORT_MM`
+    peak: float  # the highest mean log-odds of neighboring slices over `SUPPORT_MM`
     outlined: float  # log(1 + mL) of what is outlined there, without a gap between the slices
 
 
@@ -27,7 +27,7 @@ def judge_slices(
     step_mm: float,
     weights: Sequence[float] | None,
 ) -> float:
-    """The probability that a scan of Z slices shows tumour, in [0, 1].
+    """The probability that a scan of Z slices shows tumor, in [0, 1].
 
     Args:
         probabilities: `[Z]` float in [0, 1], NaN where not judged; at least one is a number.
@@ -39,7 +39,7 @@ def judge_slices(
         ValueError: no slice was judged.
     """
     if weights is None:
-        return held_by_neighbours(probabilities, step_mm)
+        return held_by_neighbors(probabilities, step_mm)
     return scan_probability(scan_features(probabilities, areas_cm2, step_mm), weights)
 
 
@@ -59,7 +59,7 @@ def scan_features(
 
 
 def scan_probability(features: ScanFeatures, weights: Sequence[float]) -> float:
-    """The probability of tumour, in [0, 1].
+    """The probability of tumor, in [0, 1].
 
     Args:
         weights: of the peak, of what is outlined, and a constant (`ModelInfo.scan_weights`).
@@ -68,10 +68,10 @@ def scan_probability(features: ScanFeatures, weights: Sequence[float]) -> float:
     return 1 / (1 + math.exp(-float(np.dot(factors, features) + constant)))
 
 
-def held_by_neighbours(probabilities: np.ndarray, step_mm: float) -> float:
-    """The scan's probability where nothing was fitted to scans: the highest level that neighbouring
-    slices hold together, that is the largest, over all runs of neighbours, of the smallest in the
-    run. So the scan is "Tumor" exactly where a run of neighbouring slices all are.
+def held_by_neighbors(probabilities: np.ndarray, step_mm: float) -> float:
+    """The scan's probability where nothing was fitted to scans: the highest level that neighboring
+    slices hold together, that is the largest, over all runs of neighbors, of the smallest in the
+    run. So the scan is "Tumor" exactly where a run of neighboring slices all are.
 
     Args and errors as in `judge_slices`.
     """
@@ -79,7 +79,7 @@ def held_by_neighbours(probabilities: np.ndarray, step_mm: float) -> float:
 
 
 def _runs(values: np.ndarray, step_mm: float) -> np.ndarray:
-    """All runs of neighbours that span `SUPPORT_MM`, `[runs, length]`; shorter ones only where no
+    """All runs of neighbors that span `SUPPORT_MM`, `[runs, length]`; shorter ones only where no
     longer one was judged."""
     longest = min(max(2, math.ceil(SUPPORT_MM / step_mm - 1e-6)), len(values))
     for length in range(longest, 0, -1):
@@ -90,7 +90,7 @@ def _runs(values: np.ndarray, step_mm: float) -> np.ndarray:
 
 
 def _grow(outlined: np.ndarray, start: int, stop: int) -> slice:
-    """A run of slices, longer by the neighbours on both sides that have an outline."""
+    """A run of slices, longer by the neighbors on both sides that have an outline."""
     while start > 0 and outlined[start - 1]:
         start -= 1
     while stop < len(outlined) and outlined[stop]:

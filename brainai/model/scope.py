@@ -1,10 +1,10 @@
-"""Is this an upright axial FLAIR slice of a brain at all, before anyone asks about tumour?
+"""Is this an upright axial FLAIR slice of a brain at all, before anyone asks about tumor?
 
-A small network of its own, on pictures of 128 × 128 pixels: what tells tumours apart hardly tells
+A small network of its own, on pictures of 128 × 128 pixels: what tells tumors apart hardly tells
 FLAIR from T1c or up from down. Two questions, because they fail differently:
 
-- which of `KINDS` it is most likely, learnt with decoys of each (outlier exposure: Hendrycks et al.
-  2019, https://arxiv.org/abs/1812.04606);
+- which of `KINDS` it is most likely, learned with decoys of each (outlier exposure: Hendrycks et
+  al. 2019, https://arxiv.org/abs/1812.04606);
 - how far its features lie from those of training, by the Mahalanobis distance (Lee et al. 2018,
   https://arxiv.org/abs/1807.03888): for what resembles no decoy.
 """
@@ -27,13 +27,13 @@ KINDS = {
 SIZE = 128  # pixels a side
 WIDTHS = (16, 48, 96, 160)
 LEAST_HEAD = 0.004  # of a picture: with less that is brighter than the background, none is judged
-HEAD_LEVEL = 0.1  # of the grey window: what is brighter is head
+HEAD_LEVEL = 0.1  # of the gray window: what is brighter is head
 # Noise: of the cells of 8 × 8 pixels that are bright so far, so many lie at the border; all differ
 # by no more than this part of their mean, and the pixels of most by no less than that part. Brains
 # differ more from cell to cell, or leave the border dark.
 CELL, FILLED, BORDER_CELLS, EVEN, GRAIN = 8, 0.8, 12, 0.12, 0.03
 # Of a scan so many slices are looked at, evenly spread. What one of them says, in log-odds, counts
-# no more than this: the ends of a scan look strange, and tumour there must not be passed over.
+# no more than this: the ends of a scan look strange, and tumor there must not be passed over.
 SCAN_SLICES, MOST_SAID = 16, 4.0
 TOO_LITTLE = "too little brain in the slice"
 

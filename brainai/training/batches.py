@@ -16,7 +16,7 @@ from brainai.data.dataset import TUMOR_FREE, SliceRecord
 from brainai.data.store import Store
 
 SKIPPING = 1  # purpose of `epoch_seed`: which slices skip which blocks
-SMALL = 200  # pixels of the stored slice: a tumour of fewer is easily missed
+SMALL = 200  # pixels of the stored slice: a tumor of fewer is easily missed
 LEVEL_REACH = 0.1  # how far up or down a lender may lie, as a part of all slices of its kind
 
 
@@ -49,7 +49,7 @@ def rows_of(records: Sequence[SliceRecord], split: str) -> list[int]:
 def epoch_rows(records: Sequence[SliceRecord], slices_per_case: int, seed: int) -> np.ndarray:
     """Rows of the train split to train on in one epoch; their number is the same in all.
 
-    Neighbouring slices of a thin scan look alike: taking some of them, drawn anew for each epoch,
+    Neighboring slices of a thin scan look alike: taking some of them, drawn anew for each epoch,
     gives more epochs in the same time, and less say to the thinnest scans.
 
     Args:
@@ -72,7 +72,7 @@ def draw_lenders(
     """For every slice the row of the one that lends to it in this epoch (`lend_lesions`), or -1.
 
     Lenders are of the same source, have the same sequences, and lie at about the same level of the
-    head. Slices of people without a tumour borrow from every source: else the look of their
+    head. Slices of people without a tumor borrow from every source: else the look of their
     scanner alone would tell that there is none.
 
     Args:
@@ -87,11 +87,11 @@ def draw_lenders(
     kinds = {row: (records[row].source, records[row].modalities) for row in known}
     for kind in set(kinds.values()):
         source, modalities = kind
-        own = sorted((row for row in known if kinds[row] == kind), key=levels.get)
+        own = sorted((row for row in known if kinds[row] == kind), key=levels.__getitem__)
         pool = own
         if source == TUMOR_FREE:
             pool = [row for row in known if records[row].modalities == modalities]
-            pool.sort(key=levels.get)
+            pool.sort(key=levels.__getitem__)
         order, others = torch.tensor(own), torch.tensor(pool)
         places = torch.searchsorted(
             torch.tensor([levels[row] for row in pool]), torch.tensor([levels[row] for row in own])
@@ -104,7 +104,7 @@ def draw_lenders(
 
 def slice_weights(records: Sequence[SliceRecord], hard: float) -> Tensor:
     """What each slice weighs in the loss, `[N]` float32: `hard` where it is easily judged wrongly,
-    which is a slice of a person without a tumour or one with a small tumour; else 1."""
+    which is a slice of a person without a tumor or one with a small tumor; else 1."""
     return torch.tensor(
         [
             hard if record.source == TUMOR_FREE or 0 < record.tumor_pixels < SMALL else 1.0
@@ -152,12 +152,12 @@ def open_loader(
     Where `lenders` of `draw_lenders` are given, also borrows `[n]` bool, and lent, the lenders'
     planes of those that do.
 
-    On a GPU two workers read ahead; on a CPU they would only take cores from the network.
+    On a GPU four workers read ahead; on a CPU they would only take cores from the network.
     """
     return DataLoader(
         _Rows(store, lenders),
         sampler=batches,
         batch_size=None,  # a batch comes whole: nothing to collate
-        num_workers=2 if on_gpu else 0,
+        num_workers=4 if on_gpu else 0,
         pin_memory=on_gpu,
     )

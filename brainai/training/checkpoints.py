@@ -164,7 +164,7 @@ def load_best(run: Path, network: BrainNet) -> None:
 
 
 def _read_best(run: Path) -> dict[str, Tensor]:
-    """The tensors of best.safetensors, checked; files of older versions have no checksum."""
+    """The tensors of best.safetensors, checked."""
     path = run / "checkpoints" / BEST
     try:
         with safe_open(path, framework="pt") as file:
@@ -172,7 +172,7 @@ def _read_best(run: Path) -> dict[str, Tensor]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, ValueError, SafetensorError):
         tensors = None
-    if tensors is None or expected not in (None, _checksum(tensors)):
+    if tensors is None or expected != _checksum(tensors):
         raise WeightsError(
             f"{path} is damaged or missing: copy it from a backup, or train from the beginning "
             "without --resume."

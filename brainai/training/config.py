@@ -1,20 +1,17 @@
-"""The recipe as data: frozen dataclasses, presets, and the checks that need no run."""
+"""The recipe as data: frozen dataclasses, presets, the command line. No torch, so that `--help`
+answers at once."""
 
 import argparse
 import json
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import tyro
 
-from brainai.data.augment import Augmentation
-from brainai.data.images import MEAN
+from brainai.data.augmentation import Augmentation
 from brainai.errors import ConfigError
-from brainai.evaluation.text import shown_command
-from brainai.hub.pull import fetch_model
-from brainai.model.folder import ModelInfo, read_info
-from brainai.model.network import imagenet_id
 
 BESIDE_THE_RECIPE = (  # places, and what may differ from one start of a run to the next
     "data", "out", "init_from", "pretrained_from", "resume", "find_lr", "log_with", "cpu",
@@ -65,7 +62,7 @@ class TrainConfig:
     """Weight of the mask loss beside the class loss."""
     hard_weight: float = 1.0
     """Weight in the loss of slices that are easily judged wrongly: those of people without a
-    tumour (source tumor-free), and those with a tumour of under 200 pixels."""
+    tumor (source tumor-free), and those with a tumor of under 200 pixels."""
     slices_per_case: int = 0
     """At most so many slices of a case in an epoch, drawn anew for each; 0 takes all."""
     drop_path: float = 0.0
@@ -147,46 +144,6 @@ class TrainConfig:
         return json.loads(json.dumps(values))
 
 
-def pinned(config: TrainConfig) -> TrainConfig:
-    """The same run, where it starts from a model of the Hub by the commit that its name stands for
-    now: the card tells it, and every process starts from the same."""
-    if config.init_from is None:
-        return config
-    found = fetch_model(config.init_from)
-    found.tell()
-    if found.commit is None:
-        return config
-    return replace(config, init_from=f"{found.repository}@{found.commit}")
-
-
-def origin(config: TrainConfig, arguments: list[str]) -> dict[str, str]:
-    """How weights came to be, as their card tells it: `command` and `started_from`.
-
-    Args:
-        arguments: of train.py.
-    """
-    if config.init_from is None:
-        start = imagenet_id(config.architecture) if config.pretrained else "random weights"
-    elif Path(config.init_from).is_dir():
-        info = read_info(config.init_from)
-        start = f"the weights {info.revision} of {info.name}"
-    else:
-        start = config.init_from
-    told = [argument for argument in arguments if argument != "--resume"]
-    return {
-        "command": shown_command("accelerate", "launch", "train.py", *told),
-        "started_from": start,
-    }
-
-
-def check_start(config: TrainConfig, info: ModelInfo) -> None:
-    """Raises ConfigError where the network of `--init-from` is another than the one asked for."""
-    asked = {"architecture": config.architecture, "decoder": config.decoder, "mean": MEAN}
-    found = {name: getattr(info, name) for name in asked}
-    if found != asked:
-        raise ConfigError(f"{config.init_from}: expected {asked}, found {found}.")
-
-
 PRESETS: dict[str, dict] = {
     # From ImageNet weights: fastai's fine-tuning (head, then all with spread rates) per size.
     "default": {
@@ -212,7 +169,7 @@ PRESETS: dict[str, dict] = {
             Stage(256, epochs=7, lr=3e-4, batch_size=16),
         ),
     },
-    # On from a model folder (--init-from): what it learnt at small sizes it knows.
+    # On from a model folder (--init-from): what it learned at small sizes it knows.
     "further": {
         "pretrained": False,
         "drop_path": 0.1,
@@ -238,9 +195,14 @@ PRESETS: dict[str, dict] = {
 }
 
 
-def parse_config(arguments: list[str] | None = None) -> TrainConfig:
+def parse_config(
+    arguments: Sequence[str] | None = None, prog: str = "accelerate launch train.py"
+) -> TrainConfig:
     """A configuration from the command line: the preset first, every field over it.
 
+    Args:
+        arguments: None takes those of the process.
+        prog: how the command is called, for its help.
     Raises:
         ConfigError: an unknown preset, or values that cannot be trained with.
     """
@@ -254,6 +216,7 @@ def parse_config(arguments: list[str] | None = None) -> TrainConfig:
     return tyro.cli(
         TrainConfig,
         args=others,
+        prog=prog,
         default=TrainConfig(**values),
         description=f"--preset {{{','.join(PRESETS)}}} sets the options below (now: {preset}).",
     )

@@ -7,16 +7,16 @@ For weights that are trained already, with data of one's own:
 gives FOLDER/model with score weights, threshold and scope fitted anew, and the report beside it.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from brainai.console import print_anywhere
+from brainai.command_line import run_command
 from brainai.data.dataset import SPLITS, read_records
 from brainai.data.files import write_folder
 from brainai.data.lock import hold
-from brainai.errors import BrainAIError, DataError
+from brainai.errors import DataError
 from brainai.evaluation.baselines import score_baselines
 from brainai.evaluation.calibration import calibrate
 from brainai.evaluation.report import other_points, write_report
@@ -25,7 +25,7 @@ from brainai.evaluation.score import describe, score_split, slice_loader
 from brainai.evaluation.text import shown_command, table
 from brainai.evaluation.whole_scans import measure_scans
 from brainai.hub.describe import write_card
-from brainai.hub.pull import fetch_model
+from brainai.model.fetch import fetch_model
 from brainai.model.folder import ModelInfo, load_model, load_scope, write_model
 from brainai.model.network import BrainNet
 from brainai.model.scope import Scope
@@ -106,48 +106,38 @@ def check_splits(data: Path) -> None:
         )
 
 
+@dataclass(frozen=True)
+class Finish:
+    """Fit score weights, threshold and scope of trained weights anew."""
+
+    data: Path
+    """dataset folder"""
+    out: Path
+    """folder for model/ and the report"""
+    model: str = "weights"
+    """model folder or owner/name@revision on the Hub"""
+    scope_steps: int | None = None
+    """train the scope anew on these data, with so many updates; 0 leaves it out; by default the
+    model keeps its own, and only its limits are fitted"""
+    decoys: tuple[Path, ...] = ()
+    """pictures and scans of heads that are no axial FLAIR slices (other sequences, planes and
+    machines), for the scope to refuse; one of four files trains nothing"""
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line: 0, or 2 after one line that says what to mend."""
-    print_anywhere()
-    arguments = sys.argv[1:] if arguments is None else arguments
-    options = argparse.ArgumentParser(
-        prog="python -m brainai.training.finish",
-        description="Fit score weights, threshold and scope of trained weights anew.",
-    )
-    options.add_argument(
-        "--model", default="weights", help="model folder or owner/name@revision (default: weights)"
-    )
-    options.add_argument("--data", type=Path, required=True, help="dataset folder")
-    options.add_argument("--out", type=Path, required=True, help="folder for model/ and the report")
-    options.add_argument(
-        "--scope-steps",
-        type=int,
-        help="train the scope anew on these data, with so many updates; 0 leaves it out (default: "
-        "keep the model's own, and fit its limits)",
-    )
-    options.add_argument(
-        "--decoys",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="FOLDER",
-        help="pictures and scans of heads that are no axial FLAIR slices (other sequences, planes "
-        "and machines), for the scope to refuse; one of four files trains nothing",
-    )
-    chosen = options.parse_args(arguments)
-    command = shown_command("python", "-m", "brainai.training.finish", *arguments)
-    try:
-        weights = fetch_model(chosen.model)
-        weights.tell()
-        network, info = load_model(weights.folder)
-        check_splits(chosen.data)
-        scope = open_scope(weights.folder, chosen.data, chosen.scope_steps, chosen.decoys)
-        with hold(chosen.out, busy(chosen.out)):
-            finish(network, info, chosen.data, chosen.out, scope, command=command)
-    except BrainAIError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    """Run the command line: 0, or 2 after one line that says what to correct."""
+    return run_command(Finish, run, arguments, "python -m brainai.training.finish")
+
+
+def run(options: Finish, words: Sequence[str]) -> None:
+    """Fit, write and report; the report keeps the command."""
+    weights = fetch_model(options.model)
+    weights.tell()
+    network, info = load_model(weights.folder)
+    check_splits(options.data)
+    scope = open_scope(weights.folder, options.data, options.scope_steps, options.decoys)
+    with hold(options.out, busy(options.out)):
+        finish(network, info, options.data, options.out, scope, command=shown_command(*words))
 
 
 if __name__ == "__main__":

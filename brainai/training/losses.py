@@ -1,6 +1,6 @@
 """Class and mask losses, slice by slice.
 
-Classes are not weighted. None is rare: tumour shows in a third of LGG's slices and in half of
+Classes are not weighted. None is rare: tumor shows in a third of LGG's slices and in half of
 BraTS's. Weights would mostly shift all log-odds by a constant, which the logistic regression on
 `valid` (`brainai.evaluation.calibration`) would have to take back, as would the threshold.
 """
@@ -22,9 +22,9 @@ def slice_losses(
     The mean over a batch is its loss: every slice weighs the same, so that processes may split it.
 
     Args:
-        labels: `[N]` int64, 1 = tumour.
+        labels: `[N]` int64, 1 = tumor.
         masks: `[N, 1, H, W]` float in [0, 1].
-        has_mask: `[N]` bool; False where tumour was never outlined.
+        has_mask: `[N]` bool; False where tumor was never outlined.
     """
     losses = F.cross_entropy(output.logits.float(), labels, reduction="none")
     if output.mask_logits is None:
@@ -36,7 +36,7 @@ def slice_losses(
 def mask_loss(logits: Tensor, masks: Tensor) -> Tensor:
     """Cross-entropy plus soft Dice loss per slice, `[N]`.
 
-    `SMOOTH` gives the Dice part a meaning without tumour too: falsely outlined pixels cost as much
+    `SMOOTH` gives the Dice part a meaning without tumor too: falsely outlined pixels cost as much
     as missed ones, and a lesion of a few pixels does not decide everything.
     Source: Milletari et al. 2016, https://arxiv.org/abs/1606.04797
     """

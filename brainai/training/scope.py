@@ -15,7 +15,8 @@ from torch.nn import functional as F
 from tqdm import trange
 
 from brainai.data import decoys
-from brainai.data.augment import Augmentation, augment, random_table
+from brainai.data.augment import augment, random_table
+from brainai.data.augmentation import Augmentation
 from brainai.data.dataset import MODALITIES
 from brainai.data.elsewhere import read_decoys
 from brainai.data.store import Store, open_store
@@ -34,7 +35,7 @@ from brainai.training.scope_limits import (
 SHARES = (0.44, 0.34, 0.15, 0.06, 0.09, 0.20)  # of a batch, kind by kind
 PHANTOMS = 0.25  # as often as those of a source of real people
 SCAN = 10.0  # pictures: how often a scan from elsewhere is drawn, all its slices together
-LARGE = 2000  # pixels of tumour: so drawn three times as often; with a smaller one, twice
+LARGE = 2000  # pixels of tumor: so drawn three times as often; with a smaller one, twice
 RATE = 4e-3
 MOST = 20_000  # slices of `train` that are looked at: they lie in memory
 DECOYS = 2500  # at most, of each kind that is cut, turned or drawn
@@ -90,7 +91,7 @@ def collect(
 ) -> dict[int, tuple[Tensor, Tensor]]:
     """Pictures of every kind that `train` gives, `[n, 1, S, S]` uint8, and how often each is drawn,
     `[n]`: sources alike but for phantoms, which come less often, and patients within a source;
-    slices with tumour more often, of large ones most.
+    slices with tumor more often, of large ones most.
 
     Args:
         count: decoys of each kind that is cut, turned or drawn.
@@ -113,7 +114,7 @@ def collect(
     stacks = decoys.stacks([store.records[row].case_id for row in rows])
     whole = [stacks[c] for c in (store.records[r].case_id for r in chosen[1]) if c in stacks]
     made = {
-        SEQUENCE: [decoys.recolour(flair[row] / 255, random) for row in chosen[3]],
+        SEQUENCE: [decoys.recolor(flair[row] / 255, random) for row in chosen[3]],
         TURNED: [decoys.turn(flair[row] / 255, random) for row in chosen[0]],
         VIEW: [decoys.cut(flair[rows[own]], int(random.integers(1, 3)), random) for own in whole],
         NO_SLICE: [decoys.draw(SIZE, random) for _ in chosen[2]]
@@ -124,7 +125,7 @@ def collect(
             pixels = np.rint(np.array(planes, np.float32) * 255).astype(np.uint8)
             alike = torch.full((len(planes),), 1 / len(planes), dtype=torch.float64)
             pools[kind] = torch.from_numpy(pixels)[:, None], alike
-    if others:  # beside the recoloured ones, which count as one source
+    if others:  # beside the recolored ones, which count as one source
         taken, channels, weights = map(np.array, zip(*others, strict=True))
         planes = torch.from_numpy(store.planes[taken, channels][:, None])
         own = planes, torch.from_numpy(weights)

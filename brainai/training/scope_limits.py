@@ -20,7 +20,7 @@ BATCH = 128
 CHUNK = 1024  # slices looked at together
 ENOUGH = 50  # slices of a source, for it to set a limit
 KEPT = 0.995  # of the slices of each source of `valid`, by each limit
-KEPT_TUMOR = 0.997  # of those with tumour, by all limits together
+KEPT_TUMOR = 0.997  # of those with tumor, by all limits together
 
 
 def set_limits(scope: Scope, data: str | Path, folders: Iterable[str | Path] = ()) -> None:
@@ -49,7 +49,7 @@ def valid_planes(data: str | Path) -> tuple[Tensor, list[SliceRecord]]:
 
 @torch.no_grad()
 def fit_distance(scope: Scope, planes: Tensor) -> None:
-    """Centre and whitening of the features of slices in scope, `[n, 1, S, S]` uint8."""
+    """Center and whitening of the features of slices in scope, `[n, 1, S, S]` uint8."""
     features = torch.cat([scope(p.float() / 255)[1] for p in planes.split(BATCH)]).double()
     scope.centre.copy_(features.mean(dim=0))
     away = features - features.mean(dim=0)
@@ -71,10 +71,10 @@ def find_limits(
     log_odds: Tensor, distance: Tensor, records: Sequence[SliceRecord]
 ) -> tuple[Tensor, Tensor]:
     """Margins `[4]` and reach `[]` that keep `KEPT` of the slices of each source with enough, and
-    `KEPT_TUMOR` of its slices with tumour.
+    `KEPT_TUMOR` of its slices with tumor.
 
     Each limit alone keeps so many of all slices, and all limits together so many of those with
-    tumour: a large tumour that is refused is worse than a slice of the neck that is not.
+    tumor: a large tumor that is refused is worse than a slice of the neck that is not.
     """
     measures = torch.cat([log_odds, -distance[:, None]], dim=1)  # the more, the surer
     counts = Counter(record.source for record in records)

@@ -5,22 +5,22 @@
 prints a table in Markdown. A number that moves as far as it matters leans on too few patients.
 """
 
-import argparse
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from brainai.console import print_anywhere
+from brainai.command_line import run_command
 from brainai.data.dataset import SliceRecord, read_records
-from brainai.errors import BrainAIError, DataError
+from brainai.errors import DataError
 from brainai.evaluation.calibration import fit_scans, score_valid
 from brainai.evaluation.valid import ValidScores, fit, voters
 from brainai.evaluation.whole_scans import Verdict
-from brainai.hub.pull import fetch_model
+from brainai.model.fetch import fetch_model
 from brainai.model.folder import load_model, load_scope
 from brainai.model.scope import KINDS, Scope
 from brainai.training.scope_limits import find_limits, measure, valid_planes
@@ -121,7 +121,7 @@ def stability(model: str, data: Path) -> str:
     if min(of_class) < 2:
         raise DataError(
             f"{data}: expected two patients or more in valid with slices of each class, found "
-            f"{of_class[0]} without tumour and {of_class[1]} with. Prepare more patients."
+            f"{of_class[0]} without tumor and {of_class[1]} with. Prepare more patients."
         )
     records = read_records(data)
     records = [records[row] for row in voters(records)]
@@ -142,24 +142,24 @@ def stability(model: str, data: Path) -> str:
     return "\n".join(lines)
 
 
+@dataclass(frozen=True)
+class Options:
+    """How far the fitted numbers move without one patient or source of `valid`."""
+
+    data: Path
+    """dataset folder"""
+    model: str = "weights"
+    """model folder or owner/name@revision on the Hub"""
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line: 0, or 2 after one line that says what to mend."""
-    print_anywhere()
-    options = argparse.ArgumentParser(
-        prog="python -m brainai.training.stability",
-        description="How far the fitted numbers move without one patient or source of `valid`.",
-    )
-    options.add_argument(
-        "--model", default="weights", help="model folder or owner/name@revision (default: weights)"
-    )
-    options.add_argument("--data", type=Path, required=True, help="dataset folder")
-    chosen = options.parse_args(arguments)
-    try:
-        print(stability(chosen.model, chosen.data))
-    except BrainAIError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    """Run the command line: 0, or 2 after one line that says what to correct."""
+    return run_command(Options, run, arguments, "python -m brainai.training.stability")
+
+
+def run(options: Options, _: Sequence[str]) -> None:
+    """Print the tables."""
+    print(stability(options.model, options.data))
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ def open_stage(
 ) -> Fitting:
     """Freeze, build the optimizer, and wrap anew.
 
-    A wrapper made while the body was frozen would not synchronise its gradients afterwards, so
+    A wrapper made while the body was frozen would not synchronize its gradients afterwards, so
     every stage gets its own.
     """
     stage = config.stages[index]
@@ -73,6 +73,7 @@ def open_stage(
     rows = epoch_rows(store.records, config.slices_per_case, seed=0)
     check_splits(store, config.data, stage.batch_size, len(rows))
     updates = len(rows) // stage.batch_size
+    network.to(accelerator.device)  # before it is copied: the average answers beside it
     average = None
     if config.average:
         average = AveragedModel(

@@ -8,7 +8,7 @@ import gradio as gr
 from brainai.evaluation.intervals import LEVEL
 from brainai.evaluation.sections import shared_patients
 from brainai.hub.card import SHOWN, card_body
-from brainai.hub.pull import Fetched
+from brainai.model.fetch import Fetched
 from brainai.model.folder import ModelInfo
 from brainai.web.limits import MAX_SCAN_BYTES, MAX_SLICE_BYTES, MAX_SLICES, MB
 from brainai.web.style import own_html
@@ -20,20 +20,20 @@ SOURCE_NAMES = {
     "lgg": "LGG (TCGA)",
     "pairs": "Single slices",
     "phantom": "Simulated",
-    "tumor-free": "Without a tumour",
+    "tumor-free": "Without a tumor",
 }
 
 OURS = (  # how it works, and what it cannot do
-    "A ResNet50 with a U-Net decoder was trained on slices of patients with brain tumours, "
-    "outlined by experts. It reads one axial slice, sets its grey levels, and gives the "
-    "probability that tumour is on it. FLAIR is enough; T1 with contrast and T2 of the same slice "
+    "A ResNet50 with a U-Net decoder was trained on slices of patients with brain tumors, "
+    "outlined by experts. It reads one axial slice, sets its gray levels, and gives the "
+    "probability that tumor is on it. FLAIR is enough; T1 with contrast and T2 of the same slice "
     "can be added. A scan is judged slice by slice.",
     "Nearly all the people it was shown had a glioma, so other diseases mislead it. Small lesions "
     "are missed most. Most pictures that are no upright axial FLAIR slice are refused, not all.",
 )
 OF_OTHERS = (
     "This timm classifier was trained elsewhere, on what is not known here. It reads one axial "
-    "slice, whose grey levels are set as for BrainAI’s own, and gives a probability of tumour. A "
+    "slice, whose gray levels are set as for BrainAI’s own, and gives a probability of tumor. A "
     "scan is judged slice by slice.",
     "What it cannot do was not measured here. It refuses only what is no slice at all.",
 )
@@ -46,7 +46,7 @@ def words(info: ModelInfo) -> str:
 <div class="columns">
 <div><h2>How it works</h2><p>{how}</p></div>
 <div><h2>What it cannot do</h2>
-<p>{limits} “No tumour” means this slice, not this person. It makes mistakes, also confident ones,
+<p>{limits} “No tumor” means this slice, not this person. It makes mistakes, also confident ones,
 and it replaces no doctor.</p></div>
 <div><h2>Your pictures</h2>
 <p>They are judged on this server, shown to nobody else, and deleted within the hour. There is no

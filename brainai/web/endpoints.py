@@ -11,15 +11,15 @@ from gradio import FileData
 
 from brainai.data.images import MAX_PIXELS, MIN_SIDE
 from brainai.errors import DataError, OutOfScope
-from brainai.hub.pull import Fetched
 from brainai.inference.classifier import Prediction
+from brainai.inference.figures import mask_picture
 from brainai.inference.forms import FORMAT_VERSION, origin, scan_form, slice_form
 from brainai.inference.scan import ScanPrediction
+from brainai.model.fetch import Fetched
 from brainai.model.folder import ModelInfo
 from brainai.web.about_page import fitted
 from brainai.web.embed import encoded
 from brainai.web.faults import to_client
-from brainai.web.figures import mask_picture
 from brainai.web.jobs import Jobs
 from brainai.web.limits import (
     MANY_TURN,
@@ -58,7 +58,7 @@ def add_endpoints(
         t2: FileData | None = None,
         pixel_mm: float | None = None,
     ) -> dict[str, Any]:
-        """Say whether an axial FLAIR slice of a brain MRI shows tumour. Research and teaching only.
+        """Say whether an axial FLAIR slice of a brain MRI shows tumor. Research and teaching only.
 
         Args:
             flair: the FLAIR slice: PNG, JPEG, TIFF or another picture, or a DICOM file.
@@ -77,7 +77,7 @@ def add_endpoints(
         t1c: FileData | list[FileData] | None = None,
         t2: FileData | list[FileData] | None = None,
     ) -> dict[str, Any]:
-        """Say whether a brain MRI scan shows tumour, slice by slice. Research and teaching only.
+        """Say whether a brain MRI scan shows tumor, slice by slice. Research and teaching only.
 
         Args:
             flair: the FLAIR scan: a NIfTI or MetaImage file, a zip file of a DICOM series, or the
@@ -95,7 +95,7 @@ def add_endpoints(
             return scan_form(found, info, mask_nifti(found))
 
     def predict_batch(files: list[FileData], masks: bool = False) -> dict[str, Any]:
-        """Say for each of many axial FLAIR slices whether it shows tumour. Research and teaching
+        """Say for each of many axial FLAIR slices whether it shows tumor. Research and teaching
         only.
 
         Args:

@@ -34,15 +34,15 @@ class Examples:
 
 
 def find_examples(folder: Path) -> Examples:
-    """The examples of a folder, those with a tumour first."""
+    """The examples of a folder, those with a tumor first."""
     scans = sorted(folder.glob("*.nii.gz"))
     slices = sorted(folder.glob("*.png"), key=lambda file: (file.stem.startswith("no_"), file.stem))
     return Examples(slices, scans[0] if scans else None)
 
 
 def caption(file: Path) -> str:
-    """What a file's name says: "tumor_frontal" is "With tumour: frontal"."""
-    for start, words in (("no_tumor_", "Without tumour"), ("tumor_", "With tumour")):
+    """What a file's name says: "tumor_frontal" is "With tumor: frontal"."""
+    for start, words in (("no_tumor_", "Without tumor"), ("tumor_", "With tumor")):
         if file.stem.startswith(start):
             return f"{words}: {file.stem.removeprefix(start).replace('_', ' ')}"
     return file.stem.replace("_", " ")

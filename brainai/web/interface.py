@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from brainai.data.reader_pool import POOL
-from brainai.hub.pull import Fetched
+from brainai.model.fetch import Fetched
 from brainai.model.folder import ModelInfo
 from brainai.web.about_page import add_about_page
 from brainai.web.api_page import add_api_page

@@ -6,9 +6,10 @@ from functools import wraps
 from typing import NamedTuple, TypeAlias
 
 from brainai.errors import DataError
-from brainai.inference.classifier import Classifier, Prediction
+from brainai.inference.classifier import Classifier, Item, Prediction
 from brainai.inference.scan import ScanPrediction, ScanProgress
 from brainai.web.faults import explain
+from brainai.web.gather import Gatherer
 
 SLICE_SECONDS, LONG_SECONDS = 10, 60  # asked of a GPU; requests for less wait less
 TOGETHER = 8  # slices judged in one pass
@@ -33,6 +34,12 @@ class Jobs(NamedTuple):
 
         return cls(classifier.predict, classifier.follow_scan, many)
 
+    @classmethod
+    def gathered(cls, classifier: Classifier) -> "Jobs":
+        """The same work, in which slices of several visitors share a pass."""
+        gatherer = Gatherer(lambda slices: _judged(classifier, slices), TOGETHER)
+        return cls.of(classifier)._replace(slice=gatherer)
+
     def on_gpu(self, lend: Callable) -> "Jobs":
         """The same work on a GPU lent for it.
 
@@ -55,13 +62,13 @@ class Jobs(NamedTuple):
 
 
 def _judged(
-    classifier: Classifier, files: Sequence[str | DataError]
+    classifier: Classifier, files: Sequence[Item | DataError]
 ) -> Sequence[Prediction | DataError]:
     """The answers for some files: together, which is faster, and one by one where one is bad."""
     if not any(isinstance(file, DataError) for file in files):
         with contextlib.suppress(Exception):  # explained below, for the file that causes it
             return classifier.predict_batch(files)
-    judge = _answering(classifier.predict)
+    judge = _answering(lambda file: classifier.predict_batch([file])[0])
     return [file if isinstance(file, DataError) else judge(file) for file in files]
 
 

@@ -25,7 +25,7 @@ ALL_JSON_BYTES = 128 * MB  # of all requests that are being read
 MIN_SESSION = 6  # characters of a session hash; see docs/api.md
 
 # Requests in work: long ones have places of their own, so that a slice need not wait for a scan.
-SLICE_TURN = {"concurrency_id": "slice", "concurrency_limit": 2}
+SLICE_TURN = {"concurrency_id": "slice", "concurrency_limit": 8}  # these share a pass
 SCAN_TURN = {"concurrency_id": "scan", "concurrency_limit": 1}
 MANY_TURN = {"concurrency_id": "many", "concurrency_limit": 1}
 

@@ -12,11 +12,11 @@ import gradio as gr
 
 from brainai.errors import DataError
 from brainai.inference.classifier import CANNOT_JUDGE, Prediction
+from brainai.inference.figures import draw_thumbnail
 from brainai.model.folder import ModelInfo
 from brainai.web.assets import asset
 from brainai.web.embed import download_link, picture_uri
 from brainai.web.faults import explain, show_when_not_asked
-from brainai.web.figures import draw_thumbnail
 from brainai.web.jobs import Jobs
 from brainai.web.limits import MANY_TURN, MAX_SLICES
 from brainai.web.reading import Answer, SentSlice, judge_many

@@ -29,7 +29,7 @@ Answer: TypeAlias = Prediction | DataError
 class SentSlice(NamedTuple):
     """A picture that was sent.
 
-    pixels: `[h, w]` float32, grey levels as they were stored; reduced where it is large.
+    pixels: `[h, w]` float32, gray levels as they were stored; reduced where it is large.
     size: height and width of the file.
     """
 

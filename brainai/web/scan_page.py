@@ -19,7 +19,7 @@ from brainai.web.jobs import Jobs
 from brainai.web.limits import SCAN_TURN
 from brainai.web.reading import read_scans
 from brainai.web.scan_report import scan_report
-from brainai.web.scan_view import draw_slices, scan_view
+from brainai.web.scan_view import draw_slices, latest_slice, scan_view
 from brainai.web.style import own_html
 from brainai.web.uploads import Upload, emptied, scan_file
 from brainai.web.verdict import (
@@ -50,7 +50,7 @@ def add_scan_page(jobs: Jobs, info: ModelInfo, examples: Examples) -> None:
             folder = gr.UploadButton("Choose a DICOM folder", file_count="directory", size="sm")
             others = _other_sequences(info)
             example = gr.Button(
-                "Try the example: a simulated scan with a tumour",
+                "Try the example: a simulated scan with a tumor",
                 size="sm",
                 visible=examples.scan is not None,
             )
@@ -106,10 +106,11 @@ def judged_cards(jobs: Jobs, info: ModelInfo, files: dict[str, Path | None]) -> 
     yield progress_card("Reading the scan")
     try:
         volumes = read_scans(files)
+        slices = draw_slices(volumes["flair"])
         for step in jobs.scan(**volumes):
             if isinstance(step, ScanProgress):
-                yield progress_card("Judging the scan", *step)
-        slices = draw_slices(volumes["flair"])
+                shown = "" if step.latest is None else latest_slice(step.latest, slices)
+                yield progress_card("Judging the scan", step.done, step.total, shown)
         report = partial(scan_report, step, info, slices, list(volumes))
         yield scan_card(step, info, scan_view(step, slices, report), list(volumes))
     except OutOfScope as error:

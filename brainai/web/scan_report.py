@@ -23,13 +23,13 @@ PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>{style}</style></head><body>
 <header><p>BrainAI · {day}</p><h1>{headline}</h1>
-<p>Probability of tumour {probability}; “Tumor” from {threshold} on: {point}.</p>
+<p>Probability of tumor {probability}; “Tumor” from {threshold} on: {point}.</p>
 </header>
 <p class="notice">{disclaimer}</p>
 {facts}
 {plot}
 <section class="pictures">{pictures}</section>
-<p class="small">Amber: what the network takes for tumour, an estimate of its extent. The patient’s
+<p class="small">Amber: what the network takes for tumor, an estimate of its extent. The patient’s
 right is on the left.</p>
 {notes}
 <footer><p>{source} · BrainAI {version}</p></footer>

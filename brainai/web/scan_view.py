@@ -17,9 +17,9 @@ from PIL import Image
 
 from brainai.data.images import stretch, window
 from brainai.data.volumes import Volume
-from brainai.inference.scan import ScanPrediction
+from brainai.inference.figures import draw_outline
+from brainai.inference.scan import JudgedSlice, ScanPrediction
 from brainai.web.embed import download_link, picture_uri
-from brainai.web.figures import draw_outline
 from brainai.web.verdict import percent
 from brainai.web.views import cm2
 
@@ -31,7 +31,7 @@ Report: TypeAlias = Callable[[Borders], str]
 
 
 def draw_slices(volume: Volume) -> list[Image.Image]:
-    """Every slice, lowest first, in one grey window for the whole scan and in square pixels: front
+    """Every slice, lowest first, in one gray window for the whole scan and in square pixels: front
     up, the patient's right on the left; mode "L"."""
     width, height, count = volume.voxels.shape
     x, y, _ = volume.spacing_mm
@@ -51,7 +51,7 @@ def scan_view(found: ScanPrediction, slices: list[Image.Image], report: Report) 
         slices: of `draw_slices`.
         report: makes the page to be printed, from the outlines of all slices.
     """
-    start, count = first_shown(found), len(slices)
+    start, count = found.strongest_slice(), len(slices)
     words, borders = slice_words(found), outlines(found, slices)
     data = json.dumps(
         [
@@ -83,7 +83,7 @@ def facts(found: ScanPrediction) -> str:
     """What was found in numbers: volume, slices, largest area; HTML."""
     judged = sum(label != "" for label in found.slice_labels)
     tumor = int(np.nansum(found.slices >= found.slice_threshold))
-    rows = [("Slices called tumour", f"{tumor} of {judged} judged")]
+    rows = [("Slices called tumor", f"{tumor} of {judged} judged")]
     if found.volume_ml is not None:
         rows.insert(0, ("Outlined volume", f"{found.volume_ml:.1f} mL"))
         rows.append(("Largest area in a slice", cm2(float(found.areas_cm2.max()))))
@@ -108,7 +108,7 @@ def plot(found: ScanPrediction, marked: int | None = None) -> str:
     mark = "" if marked is None else f'<rect class="mark" x="{marked}" y="0" width="1" height="1"/>'
     highest = int(np.nanargmax(found.slices))
     summary = (
-        f"Probability of tumour in each of {count} slices; "
+        f"Probability of tumor in each of {count} slices; "
         f"highest, {percent(float(found.slices[highest]))}, in slice {highest + 1}."
     )
     return (
@@ -143,11 +143,17 @@ def slice_words(found: ScanPrediction) -> list[str]:
     return lines
 
 
-def first_shown(found: ScanPrediction) -> int:
-    """The slice to begin with: the most tumour, else the highest probability."""
-    if found.areas_cm2 is not None and found.areas_cm2.any():
-        return int(found.areas_cm2.argmax())
-    return int(np.nanargmax(found.slices))
+def latest_slice(judged: JudgedSlice, slices: list[Image.Image]) -> str:
+    """HTML of a slice with its outline, while others are still to be judged."""
+    picture = slices[judged.index]
+    words = f"Slice {judged.index + 1} of {len(slices)}: {percent(judged.probability)}"
+    outline = _border(judged.mask, picture)
+    drawn = "" if outline is None else f'<img class="outline" alt="" src="{picture_uri(outline)}">'
+    return (
+        f'<figure class="scan"><div class="layers"><img class="slice" alt="{words}" '
+        f'src="{picture_uri(picture, "JPEG")}">{drawn}</div>'
+        f'<figcaption><p class="words">{words}</p></figcaption></figure>'
+    )
 
 
 def outlines(found: ScanPrediction, slices: list[Image.Image]) -> Borders:
@@ -155,10 +161,13 @@ def outlines(found: ScanPrediction, slices: list[Image.Image]) -> Borders:
     if found.mask is None:
         return [None] * len(slices)
     planes = (found.mask[:, :, k].T for k in range(len(slices)))
-    return [
-        draw_outline(stretch(plane, *picture.size[::-1]) >= 0.5) if plane.any() else None
-        for plane, picture in zip(planes, slices, strict=True)
-    ]
+    return [_border(plane, picture) for plane, picture in zip(planes, slices, strict=True)]
+
+
+def _border(plane: np.ndarray | None, picture: Image.Image) -> Image.Image | None:
+    if plane is None or not plane.any():
+        return None
+    return draw_outline(stretch(plane, *picture.size[::-1]) >= 0.5)
 
 
 def _downloads(found: ScanPrediction, report: str) -> str:

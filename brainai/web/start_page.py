@@ -10,17 +10,17 @@ from PIL import Image
 
 from brainai import DISCLAIMER
 from brainai.data.images import decode
+from brainai.inference.figures import draw_outline, draw_slice
 from brainai.model.folder import ModelInfo
 from brainai.web.embed import picture_uri
 from brainai.web.examples import Examples
 from brainai.web.faults import explain
-from brainai.web.figures import draw_outline, draw_slice
 from brainai.web.jobs import Jobs
 from brainai.web.style import own_html
 from brainai.web.verdict import percent
 
 WORDS = f"""
-<h2>Is there tumour on this brain MRI?</h2>
+<h2>Is there tumor on this brain MRI?</h2>
 <p class="lead">Bring a FLAIR slice or a whole scan. BrainAI answers “Tumor”, “No Tumor” or “Cannot
 judge” with a probability, and shows where: for those who study, teach or build such networks.</p>
 <p class="notice">{DISCLAIMER}</p>

@@ -18,7 +18,7 @@ def theme() -> gr.themes.Base:
         font=SYSTEM_FONTS,
         font_mono=SYSTEM_MONO,
     ).set(
-        body_text_color_subdued="*neutral_600",  # Soft's own grey is too pale to read
+        body_text_color_subdued="*neutral_600",  # Soft's own gray is too pale to read
         body_text_color_subdued_dark="*neutral_400",
         body_background_fill="*neutral_50",
         block_background_fill="white",

@@ -10,9 +10,9 @@ from brainai.inference.sequences import SPOKEN
 from brainai.model.folder import ModelInfo
 from brainai.model.scan_verdict import SUPPORT_MM
 
-HEADLINES = ("The network sees no tumour {where}", "The network sees tumour {where}")
+HEADLINES = ("The network sees no tumor {where}", "The network sees tumor {where}")
 
-SLICE_WANTED = "Bring one upright axial FLAIR slice of a brain, in grey."
+SLICE_WANTED = "Bring one upright axial FLAIR slice of a brain, in gray."
 SCAN_WANTED = "Bring an axial FLAIR scan of a brain."
 
 
@@ -21,14 +21,12 @@ def waiting_card(invitation: str) -> str:
     return framed("waiting", f"<h2>The answer appears here</h2><p>{invitation}</p>")
 
 
-def progress_card(words: str, done: int = 0, total: int = 0) -> str:
-    """While it works: how far it is, where that is known."""
+def progress_card(words: str, done: int = 0, total: int = 0, shown: str = "") -> str:
+    """While it works: how far it is, where that is known, and what there is to see (HTML)."""
     known = f' value="{done}" max="{total}"' if total else ""
     count = f"<p>{done} of {total} slices</p>" if total else ""
-    return framed(
-        "working",
-        f'<h2>{escape(words)}</h2><progress aria-label="{escape(words)}"{known}></progress>{count}',
-    )
+    bar = f'<progress aria-label="{escape(words)}"{known}></progress>'
+    return framed("working", f"<h2>{escape(words)}</h2>{bar}{count}{shown}")
 
 
 def refusal_card(sentence: str, title: str = "This cannot be judged") -> str:
@@ -70,13 +68,13 @@ def scan_card(found: ScanPrediction, info: ModelInfo, view: str, sequences: Sequ
 def _how_scans_are_judged(info: ModelInfo) -> str:
     if info.scan_weights is None:
         return (
-            "The probability of a scan is the highest that neighbouring slices hold together over "
+            "The probability of a scan is the highest that neighboring slices hold together over "
             f"{SUPPORT_MM:g} mm, so that no slice decides alone."
         )
     return (
-        "The probability of a scan comes from how sure neighbouring slices are together over "
-        f"{SUPPORT_MM:g} mm, and from how much is outlined there: a few slices called tumour make "
-        "no scan with a tumour."
+        "The probability of a scan comes from how sure neighboring slices are together over "
+        f"{SUPPORT_MM:g} mm, and from how much is outlined there: a few slices called tumor make "
+        "no scan with a tumor."
     )
 
 

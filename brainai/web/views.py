@@ -7,8 +7,14 @@ visitor's picture waits on the server for a click.
 import numpy as np
 from PIL import Image
 
+from brainai.inference.figures import (
+    draw_heat,
+    draw_outline,
+    draw_slice,
+    heat_colors,
+    mask_picture,
+)
 from brainai.web.embed import download_link, encoded, picture_uri
-from brainai.web.figures import draw_heat, draw_outline, draw_slice, heat_colours, mask_picture
 
 LEGEND_STEPS = 9
 
@@ -23,7 +29,7 @@ def slice_figure(
     """The slice, what may lie over it, the choice among that, and the words for each.
 
     Args:
-        pixels: `[H, W]` raw grey levels.
+        pixels: `[H, W]` raw gray levels.
         mask: `[H, W]` bool to outline, or None for no word of an outline.
         heatmap: `[H, W]` float in [0, 1], or None if the network has none.
         area_cm2: of the mask, where the size of a pixel is known.
@@ -51,7 +57,7 @@ def area_sentence(mask: np.ndarray, area_cm2: float | None = None) -> str:
     size = f"{'under 0.1' if share < 0.001 else f'{100 * share:.1f}'} % of the picture"
     if area_cm2 is not None:
         size = f"{cm2(area_cm2)}, {size}"
-    return f"Outlined: {size}. An estimate of the tumour's extent, not a measurement."
+    return f"Outlined: {size}. An estimate of the tumor's extent, not a measurement."
 
 
 def cm2(area: float) -> str:
@@ -103,10 +109,10 @@ def _words(mask: np.ndarray | None, heatmap: np.ndarray | None, area_cm2: float 
 
 
 def _legend() -> str:
-    """The colours of the heat map over grey, as on the slice, from none to the most."""
+    """The colors of the heat map over gray, as on the slice, from none to the most."""
     stops = ", ".join(
         f"rgb({red} {green} {blue} / {opacity / 255:.2f})"
-        for red, green, blue, opacity in heat_colours(np.linspace(0, 1, LEGEND_STEPS)).tolist()
+        for red, green, blue, opacity in heat_colors(np.linspace(0, 1, LEGEND_STEPS)).tolist()
     )
     return (
         '<div class="legend heat"><span>no evidence</span>'

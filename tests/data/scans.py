@@ -1,4 +1,4 @@
-"""Tiny scan files for tests: a box of tumour in an egg of brain, in every layout."""
+"""Tiny scan files for tests: a box of tumor in an egg of brain, in every layout."""
 
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def write_brats(
 
 
 def write_lgg(root: Path, name: str, slices: int = 4, t1c: bool = False) -> Path:
-    """A study of the LGG set; slice 3 has a tumour of 12 pixels."""
+    """A study of the LGG set; slice 3 has a tumor of 12 pixels."""
     folder = root / name
     folder.mkdir(parents=True)
     for number in range(1, slices + 1):

@@ -8,14 +8,14 @@ import torch
 from brainai.data.augment import (
     AUGMENT_COLUMNS,
     BIAS,
-    GREY,
-    Augmentation,
+    GRAY,
     augment,
     drop_modalities,
     lend_lesions,
     random_table,
     to_input,
 )
+from brainai.data.augmentation import Augmentation
 from brainai.data.images import MEAN, STD
 
 NOTHING = Augmentation(
@@ -62,7 +62,7 @@ def test_a_largest_shift_moves_by_its_part_of_the_side() -> None:
     assert masks[0, 0, 8, 8] == pytest.approx(0)
 
 
-def test_grey_changes_leave_the_mask_alone_and_stay_in_range() -> None:
+def test_gray_changes_leave_the_mask_alone_and_stay_in_range() -> None:
     how = Augmentation(flip=0, rotation=0, scale=0, shift=0, warp=0, blur=1)
     images, masks = augment(corner_square(), torch.full((1, AUGMENT_COLUMNS), 0.95), how)
     assert torch.allclose(masks, corner_square()[:, 1:] / 255, atol=1e-5)
@@ -95,7 +95,7 @@ def test_a_slice_is_changed_alike_in_every_batch() -> None:
     assert torch.allclose(whole[3:5], part, atol=1e-6)
 
 
-def test_input_is_normalised_per_channel() -> None:
+def test_input_is_normalized_per_channel() -> None:
     inputs = to_input(torch.full((1, 1, 4, 4), 255, dtype=torch.uint8), MEAN, STD)
     assert inputs.shape == (1, 3, 4, 4)
     # (1 - 0.485) / 0.229 = 2.249, (1 - 0.456) / 0.224 = 2.429, (1 - 0.406) / 0.225 = 2.64
@@ -103,7 +103,7 @@ def test_input_is_normalised_per_channel() -> None:
 
 
 def head(level: int, spot: tuple[slice, slice] | None = None, bright: int = 250) -> torch.Tensor:
-    """A head of one grey level that fills the middle, with or without a spot of tumour:
+    """A head of one gray level that fills the middle, with or without a spot of tumor:
     `[1, 2, 64, 64]` uint8."""
     planes = torch.zeros(1, 2, 64, 64, dtype=torch.uint8)
     planes[0, 0, 8:56, 8:56] = level
@@ -115,7 +115,7 @@ def head(level: int, spot: tuple[slice, slice] | None = None, bright: int = 250)
 LEFT, RIGHT = (slice(20, 30), slice(14, 24)), (slice(20, 30), slice(40, 50))
 
 
-def test_a_tumour_is_lent_with_its_mask_and_the_label_follows() -> None:
+def test_a_tumor_is_lent_with_its_mask_and_the_label_follows() -> None:
     planes, labels = lend_lesions(head(100), torch.tensor([0]), head(100, LEFT))
     assert labels.tolist() == [1]
     assert (planes[0, 1][LEFT] == 255).all()
@@ -124,14 +124,14 @@ def test_a_tumour_is_lent_with_its_mask_and_the_label_follows() -> None:
     assert (planes[0, 0, 40:56, 8:56] == 100).all()
 
 
-def test_a_slice_keeps_its_own_tumour_beside_the_lent_one() -> None:
+def test_a_slice_keeps_its_own_tumor_beside_the_lent_one() -> None:
     planes, labels = lend_lesions(head(100, RIGHT), torch.tensor([1]), head(100, LEFT))
     assert labels.tolist() == [1]
     assert (planes[0, 1][LEFT] == 255).all()
     assert (planes[0, 1][RIGHT] == 255).all()
 
 
-def test_healthy_tissue_covers_a_tumour_and_the_label_follows() -> None:
+def test_healthy_tissue_covers_a_tumor_and_the_label_follows() -> None:
     planes, labels = lend_lesions(head(100, LEFT), torch.tensor([1]), head(100))
     assert labels.tolist() == [0]
     assert not planes[0, 1].any()
@@ -145,26 +145,26 @@ def test_what_is_lent_takes_the_brightness_of_the_borrower() -> None:
 
 def test_nothing_is_laid_outside_the_head() -> None:
     lent = head(100)
-    lent[0, :, 0:4, 0:4] = 255  # tumour where the borrower is dark
+    lent[0, :, 0:4, 0:4] = 255  # tumor where the borrower is dark
     planes, labels = lend_lesions(head(100), torch.tensor([0]), lent)
     assert labels.tolist() == [0]
     assert not planes[0, :, 0:4, 0:4].any()
 
 
-def test_a_label_whose_tumour_its_mask_does_not_show_stays() -> None:
+def test_a_label_whose_tumor_its_mask_does_not_show_stays() -> None:
     lent = head(100)
-    lent[0, :, 0:4, 0:4] = 255  # tumour that cannot be laid anywhere
+    lent[0, :, 0:4, 0:4] = 255  # tumor that cannot be laid anywhere
     _, labels = lend_lesions(head(100), torch.tensor([1]), lent)
     assert labels.tolist() == [1]
 
 
-def test_two_slices_without_tumour_leave_each_other_alone() -> None:
+def test_two_slices_without_tumor_leave_each_other_alone() -> None:
     planes, labels = lend_lesions(head(100), torch.tensor([1]), head(200))
     assert torch.equal(planes, head(100).float())
-    assert labels.tolist() == [1]  # tumour too small for its mask to show: the label stays
+    assert labels.tolist() == [1]  # tumor too small for its mask to show: the label stays
 
 
-def grey(level: int = 100, channels: int = 1) -> torch.Tensor:
+def gray(level: int = 100, channels: int = 1) -> torch.Tensor:
     """Even slices and empty masks: `[2, C + 1, 64, 64]`."""
     planes = torch.zeros(2, channels + 1, 64, 64, dtype=torch.uint8)
     planes[:, :-1] = level
@@ -174,24 +174,24 @@ def grey(level: int = 100, channels: int = 1) -> torch.Tensor:
 def changed_by(name: str, most: float, column: int, planes: torch.Tensor) -> torch.Tensor:
     """Pictures after one change alone: of one slice by the least, of one by the most."""
     random = torch.full((len(planes), AUGMENT_COLUMNS), 0.5)
-    random[:, GREY][:, column] = torch.tensor([0.0, 1.0])
+    random[:, GRAY][:, column] = torch.tensor([0.0, 1.0])
     images, _ = augment(planes, random, Augmentation(**{**vars(NOTHING), name: most}))
     return images
 
 
 def test_gain_darkens_and_brightens_by_its_part() -> None:
-    images = changed_by("gain", 0.2, 1, grey())
+    images = changed_by("gain", 0.2, 1, gray())
     assert images[:, 0, 5, 5].tolist() == pytest.approx([100 / 255 * 0.8, 100 / 255 * 1.2])
 
 
-def test_gamma_bends_grey_levels_by_its_logarithm() -> None:
-    images = changed_by("gamma", math.log(2), 0, grey())
+def test_gamma_bends_gray_levels_by_its_logarithm() -> None:
+    images = changed_by("gamma", math.log(2), 0, gray())
     # The logarithm of gamma is -ln 2 and ln 2: a root, and a square.
     assert images[:, 0, 5, 5].tolist() == pytest.approx([(100 / 255) ** 0.5, (100 / 255) ** 2])
 
 
 def test_noise_has_its_standard_deviation_and_differs_between_sequences() -> None:
-    images = changed_by("noise", 0.05, 5, grey(128, channels=3))
+    images = changed_by("noise", 0.05, 5, gray(128, channels=3))
     assert torch.allclose(images[0], torch.tensor(128 / 255))
     assert images[1].std().item() == pytest.approx(0.05, rel=0.05)
     assert images[1].mean().item() == pytest.approx(128 / 255, abs=0.005)
@@ -202,17 +202,17 @@ def test_noise_has_its_standard_deviation_and_differs_between_sequences() -> Non
 
 def test_noise_differs_between_slices() -> None:
     random = torch.full((2, AUGMENT_COLUMNS), 1.0)
-    random[:, GREY][:, 3:5] = torch.tensor([[0.1, 0.1], [0.6, 0.3]])  # where it is cut
-    images, _ = augment(grey(128), random, Augmentation(**{**vars(NOTHING), "noise": 0.05}))
+    random[:, GRAY][:, 3:5] = torch.tensor([[0.1, 0.1], [0.6, 0.3]])  # where it is cut
+    images, _ = augment(gray(128), random, Augmentation(**{**vars(NOTHING), "noise": 0.05}))
     both = torch.corrcoef((images - 128 / 255).flatten(1))
     assert abs(both[0, 1]) < 0.1
 
 
 def test_blur_is_the_mean_of_nine_pixels_for_its_part_of_the_slices() -> None:
-    planes = grey(0)
+    planes = gray(0)
     planes[:, 0, 10, 10] = planes[:, 0, 0, 0] = 90
     random = torch.full((2, AUGMENT_COLUMNS), 0.5)
-    random[:, GREY][:, 2] = torch.tensor([0.19, 0.21])
+    random[:, GRAY][:, 2] = torch.tensor([0.19, 0.21])
     images, _ = augment(planes, random, Augmentation(**{**vars(NOTHING), "blur": 0.2}))
     assert images[0, 0, 9:12, 9:12].flatten().tolist() == pytest.approx([10 / 255] * 9, abs=2e-4)
     assert images[0, 0, 0, 0] == pytest.approx(90 / 4 / 255, abs=2e-4)  # four pixels at a corner
@@ -266,7 +266,7 @@ def test_a_table_is_that_of_its_seed_and_has_a_row_for_each_slice() -> None:
     assert not torch.equal(random_table(3, seed=1), random_table(3, seed=2))
 
 
-def test_a_mask_shows_tumour_from_half_of_its_range_on() -> None:
+def test_a_mask_shows_tumor_from_half_of_its_range_on() -> None:
     """A slice whose mask shows none takes nothing from another that shows none either."""
     for level, lends in ((127, False), (128, True)):
         lent = head(200)
@@ -287,6 +287,6 @@ def test_slices_of_a_batch_lend_each_in_its_own_way() -> None:
 
 
 def test_what_is_lent_has_the_mean_brightness_of_both_heads() -> None:
-    """A lender twice as bright is halved: its tumour of 240 arrives as one of 120."""
+    """A lender twice as bright is halved: its tumor of 240 arrives as one of 120."""
     planes, _ = lend_lesions(head(60), torch.tensor([0]), head(120, LEFT, bright=240))
     assert planes[0, 0][LEFT].mean() == pytest.approx(120 * 48**2 / (48**2 + 100), rel=0.03)

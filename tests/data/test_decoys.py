@@ -46,7 +46,7 @@ def test_drawings_are_what_the_network_would_see_and_differ() -> None:
 
 
 def shells() -> np.ndarray:
-    """A head of tissue at 0.5 with grey matter at 0.6, fluid at 0.05 and a lesion at 0.95."""
+    """A head of tissue at 0.5 with gray matter at 0.6, fluid at 0.05 and a lesion at 0.95."""
     plane = np.zeros((64, 64), np.float32)
     plane[8:56, 8:56] = 0.5
     plane[8:14, 8:56] = 0.6
@@ -55,11 +55,11 @@ def shells() -> np.ndarray:
     return plane
 
 
-def test_a_recoloured_slice_has_never_fluid_and_lesion_as_flair_has_them() -> None:
+def test_a_recolored_slice_has_never_fluid_and_lesion_as_flair_has_them() -> None:
     """In FLAIR fluid has a tenth of the brightness of tissue here, and the lesion twice as much."""
     kinds = set()
     for seed in range(60):
-        changed = decoys.recolour(shells(), np.random.default_rng(seed))
+        changed = decoys.recolor(shells(), np.random.default_rng(seed))
         assert changed.shape == (64, 64)
         assert 0 <= changed.min() < changed.max() <= 1
         fluid, tissue, lesion = changed[32, 32], changed[20, 20], changed[43, 43]
@@ -73,8 +73,8 @@ def test_a_recoloured_slice_has_never_fluid_and_lesion_as_flair_has_them() -> No
     assert kinds == {"as T1 or CT", "as T2", "as PD", "with a skull"}
 
 
-def test_a_black_slice_is_recoloured_without_a_warning() -> None:
-    assert decoys.recolour(np.zeros((16, 16)), np.random.default_rng(0)).shape == (16, 16)
+def test_a_black_slice_is_recolored_without_a_warning() -> None:
+    assert decoys.recolor(np.zeros((16, 16)), np.random.default_rng(0)).shape == (16, 16)
 
 
 def test_scans_are_the_cases_with_enough_slices_in_every_sequence_they_have() -> None:

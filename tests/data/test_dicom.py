@@ -152,12 +152,12 @@ def test_a_series_with_too_few_slices_is_refused(tmp_path: Path) -> None:
     refusal(write_series(tmp_path / "series", brain()[:, :, 1:4]), "at least 4 parallel")
 
 
-def test_colour_pictures_are_refused(tmp_path: Path) -> None:
+def test_color_pictures_are_refused(tmp_path: Path) -> None:
     for k in range(5):
         image = sitk.GetImageFromArray(np.full((32, 32, 3), k, np.uint8), isVector=True)
         image.SetMetaData("0010|0010", PLANTED[0])
         write_dicom(tmp_path / f"{k}.dcm", image)
-    refusal(tmp_path, "colour")
+    refusal(tmp_path, "color")
 
 
 def test_several_pictures_in_one_file_are_refused(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def test_pictures_and_scans_are_read_in_the_order_of_their_paths(tmp_path: Path)
     write_scan(tmp_path / "a.nii.gz", scan, (3.0, 6.0, 4.0))
     found = list(read_decoys(tmp_path, 32))
     assert [(f.name, f.is_scan, len(f.planes)) for f in found] == [
-        ("a.nii.gz", True, 3),  # of five slices the first and the last are of one grey level
+        ("a.nii.gz", True, 3),  # of five slices the first and the last are of one gray level
         ("head.png", False, 1),
     ]
     assert found[0].planes.shape == (3, 32, 32)
@@ -41,12 +41,12 @@ def test_pictures_and_scans_are_read_in_the_order_of_their_paths(tmp_path: Path)
 
 
 def test_what_is_no_picture_and_no_volume_is_left_out_and_counted(tmp_path: Path, capsys) -> None:
-    grey = np.tile(np.arange(64, dtype=np.uint8), (64, 1))
-    picture(tmp_path / "grey.png", grey)
-    picture(tmp_path / "colour.png", np.stack([grey * 4, 255 - grey * 4, grey], -1))
+    gray = np.tile(np.arange(64, dtype=np.uint8), (64, 1))
+    picture(tmp_path / "gray.png", gray)
+    picture(tmp_path / "color.png", np.stack([gray * 4, 255 - gray * 4, gray], -1))
     write_scan(tmp_path / "series.nii.gz", np.ones((8, 8, 4, 10), np.int16), (1.0, 1.0, 1.0))
     (tmp_path / "notes.txt").write_text("no picture")
-    assert [found.name for found in read_decoys(tmp_path, 32)] == ["grey.png"]
+    assert [found.name for found in read_decoys(tmp_path, 32)] == ["gray.png"]
     assert "left out 2 files" in capsys.readouterr().err
 
 

@@ -44,7 +44,7 @@ def test_depth_is_kept() -> None:
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "P", "CMYK"])
-def test_modes_of_a_grey_picture_mean_the_same(mode: str) -> None:
+def test_modes_of_a_gray_picture_mean_the_same(mode: str) -> None:
     image = Image.fromarray(disc().astype(np.uint8)).convert(mode)
     kind = "TIFF" if mode == "CMYK" else "PNG"
     np.testing.assert_allclose(decode(encoded(image, kind)), disc().astype(np.uint8), atol=1)
@@ -148,19 +148,27 @@ def test_a_picture_that_breaks_off_is_no_file_of_another_kind() -> None:
         decode(content[:200])
 
 
+@pytest.mark.parametrize("kind", ["EPS", "PCX", "SGI", "TGA", "ICO", "PDF"])
+def test_a_format_that_is_none_of_the_eight_is_not_opened(kind: str) -> None:
+    other = encoded(Image.fromarray(disc().astype(np.uint8)), kind)
+    said = "This is a PDF document" if kind == "PDF" else "could not be read as a picture"
+    with pytest.raises(DataError, match=said):
+        decode(other)
+
+
 def test_a_missing_file_is_named_without_its_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"There is no file slice\.png") as caught:
         decode(tmp_path / "slice.png")
     assert str(tmp_path) not in str(caught.value)
 
 
-def test_a_colour_picture_is_refused_and_jpeg_noise_is_not() -> None:
-    grey = Image.fromarray(disc().astype(np.uint8)).convert("RGB")
-    assert decode(encoded(grey, "JPEG", quality=60)).shape == (64, 48)
-    colour = np.zeros((64, 64, 3), np.uint8)
-    colour[..., 0] = 200
-    with pytest.raises(DataError, match="colour picture"):
-        decode(encoded(Image.fromarray(colour)))
+def test_a_color_picture_is_refused_and_jpeg_noise_is_not() -> None:
+    gray = Image.fromarray(disc().astype(np.uint8)).convert("RGB")
+    assert decode(encoded(gray, "JPEG", quality=60)).shape == (64, 48)
+    color = np.zeros((64, 64, 3), np.uint8)
+    color[..., 0] = 200
+    with pytest.raises(DataError, match="color picture"):
+        decode(encoded(Image.fromarray(color)))
 
 
 def test_several_frames_are_refused() -> None:
@@ -325,13 +333,13 @@ def test_a_wide_array_of_channels_is_read_whole() -> None:
     np.testing.assert_array_equal(decode(pixels), pixels[..., 0])
 
 
-def test_colour_counts_by_its_mean_over_the_picture() -> None:
+def test_color_counts_by_its_mean_over_the_picture() -> None:
     # Half of the picture has channels 18 and 22 apart: a mean of 9 and of 11, where 10 is borne.
     for apart, refused in ((18, False), (22, True)):
         pixels = np.repeat(disc(200, 64, 64).astype(np.uint8)[..., None], 3, axis=2)
         pixels[:32] = (100, 100 + apart, 100)
         if refused:
-            with pytest.raises(OutOfScope, match="colour picture"):
+            with pytest.raises(OutOfScope, match="color picture"):
                 decode(pixels)
         else:
             assert decode(pixels).shape == (64, 64)

@@ -17,7 +17,7 @@ from brainai.errors import DataError
 def write_pair(
     root: Path, name: str, mask: str | None = None, seed: int = 0, values: tuple = (0, 255)
 ) -> None:
-    """A picture of 32×36 pixels, and a mask with 6 pixels of tumour (`mask` names its file)."""
+    """A picture of 32×36 pixels, and a mask with 6 pixels of tumor (`mask` names its file)."""
     picture = brain(seed)[:, :, 2].T.clip(0, 255).astype(np.uint8)
     outline = np.full(picture.shape, values[0], np.uint8)
     outline[10:12, 20:23] = values[1]
@@ -54,8 +54,8 @@ def test_a_pattern_finds_the_patient(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("pattern", ["slice", "(slice"])
 def test_a_pattern_without_a_group_is_a_wrong_command(pattern: str, capsys) -> None:
-    with pytest.raises(SystemExit):
-        main(["--source", "pairs", "--root", "a", "--out", "b", "--patient-pattern", pattern])
+    call = ["--source", "pairs", "--root", "a", "--out", "b", "--patient-pattern", pattern]
+    assert main(call) == 2
     assert "--patient-pattern" in capsys.readouterr().err
 
 
@@ -85,7 +85,7 @@ def test_pairs_are_prepared_as_single_slices(tmp_path: Path, capsys) -> None:
     assert (second.label, second.tumor_pixels, second.mask_file_name) == (0, 0, "")
     assert (first.pixel_area_mm2, first.site, first.lesion_pixels) == (0.0, "unknown", -1)
     assert np.count_nonzero(Image.open(out / first.mask_file_name)) == 6
-    assert "without a slice with tumour" not in capsys.readouterr().out  # none is expected of each
+    assert "without a slice with tumor" not in capsys.readouterr().out  # none is expected of each
 
 
 def test_bad_pairs_are_told_in_a_sentence_each(tmp_path: Path, capsys) -> None:

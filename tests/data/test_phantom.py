@@ -30,7 +30,7 @@ from brainai.data.volumes import read_volume
 from brainai.errors import ConfigError, DataError
 
 SMALL = {"spacing_mm": (4.0, 4.0, 8.0)}
-RIGHT_FRONT = {"centre_mm": (-26, -28, 24), "radius_mm": 15.0, "style": "ring"}
+RIGHT_FRONT = {"center_mm": (-26, -28, 24), "radius_mm": 15.0, "style": "ring"}
 EXAMPLES_FOLDER = Path(__file__).parents[2] / "examples"
 
 
@@ -71,21 +71,21 @@ def test_contrast_is_that_of_the_sequences_whatever_the_protocol(seed: int) -> N
     rng = np.random.default_rng(seed)
     signals = tissue_signals(draw_protocol(rng), rng)
     flair, t1c, t2 = ({n: signals[m][i] for n, i in INDEX.items()} for m in ("flair", "t1c", "t2"))
-    assert flair["fluid"] < 0.4 * flair["white"] < 0.4 * flair["grey"]
-    assert flair["oedema"] > 1.1 * flair["grey"]
-    assert t2["fluid"] > t2["oedema"] > t2["grey"] > t2["white"]
-    assert t1c["enhancing"] > 1.2 * t1c["white"] > 1.2 * t1c["grey"] > t1c["fluid"]
+    assert flair["fluid"] < 0.4 * flair["white"] < 0.4 * flair["gray"]
+    assert flair["edema"] > 1.1 * flair["gray"]
+    assert t2["fluid"] > t2["edema"] > t2["gray"] > t2["white"]
+    assert t1c["enhancing"] > 1.2 * t1c["white"] > 1.2 * t1c["gray"] > t1c["fluid"]
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_t1_takes_up_no_contrast_agent_and_proton_density_lies_near_grey(seed: int) -> None:
+def test_t1_takes_up_no_contrast_agent_and_proton_density_lies_near_gray(seed: int) -> None:
     rng = np.random.default_rng(seed)
     signals = tissue_signals(draw_protocol(rng), rng)
     t1, pd = ({name: signals[m][i] for name, i in INDEX.items()} for m in ("t1", "pd"))
-    assert t1["white"] > t1["grey"] > 1.1 * t1["fluid"]
+    assert t1["white"] > t1["gray"] > 1.1 * t1["fluid"]
     assert t1["enhancing"] < t1["white"]
-    assert pd["grey"] > pd["white"]
-    assert pd["fluid"] < 1.4 * pd["grey"]
+    assert pd["gray"] > pd["white"]
+    assert pd["fluid"] < 1.4 * pd["gray"]
 
 
 def test_decoys_are_heads_in_t1_t2_and_proton_density(tmp_path, monkeypatch) -> None:
@@ -162,22 +162,22 @@ def test_only_a_study_with_a_lesion_has_a_mask(
     assert set(np.unique(with_lesion.mask)) == {0, 1, 2, 4}
 
 
-def test_tumour_lies_where_it_was_placed_in_lps(with_lesion: Phantom) -> None:
+def test_tumor_lies_where_it_was_placed_in_lps(with_lesion: Phantom) -> None:
     x, y, z = np.argwhere(with_lesion.mask > 0).mean(0)
     assert x < 27  # the patient's right
     assert y < 27  # the front
     assert 9 < z < 14  # above the middle, below the vertex
 
 
-def test_tumour_looks_like_one(with_lesion: Phantom, without_lesion: Phantom) -> None:
+def test_tumor_looks_like_one(with_lesion: Phantom, without_lesion: Phantom) -> None:
     flair, t1c = with_lesion.volumes["flair"], with_lesion.volumes["t1c"]
-    oedema, rim = with_lesion.mask == 2, with_lesion.mask == 4
+    edema, rim = with_lesion.mask == 2, with_lesion.mask == 4
     brain = without_lesion.volumes["t1c"] > 0
-    assert flair[oedema].mean() > 1.2 * without_lesion.volumes["flair"][oedema].mean()
+    assert flair[edema].mean() > 1.2 * without_lesion.volumes["flair"][edema].mean()
     assert t1c[rim].mean() > 1.2 * without_lesion.volumes["t1c"][brain].mean()
 
 
-def test_plaques_are_bright_many_small_and_no_tumour(without_lesion: Phantom) -> None:
+def test_plaques_are_bright_many_small_and_no_tumor(without_lesion: Phantom) -> None:
     plaques = simulate(3, lesion=False, plaques=True, spacing_mm=(2.0, 2.0, 4.0))
     plain = simulate(3, lesion=False, spacing_mm=(2.0, 2.0, 4.0))
     assert not plaques.mask.any()
@@ -195,13 +195,13 @@ def test_plaques_are_bright_many_small_and_no_tumour(without_lesion: Phantom) ->
 def test_most_plaques_point_away_from_the_ventricles(with_lesion: Phantom, seed: int) -> None:
     template = load_template()
     plaques = draw_plaques(template, np.random.default_rng(seed))
-    centres = plaques.centres.T.astype(np.float32)
-    at_wall = template.ventricles.at(centres) < 9.5
+    centers = plaques.centers.T.astype(np.float32)
+    at_wall = template.ventricles.at(centers) < 9.5
     assert at_wall.mean() > 0.4
     assert np.linalg.norm(plaques.axes, axis=1) == pytest.approx(np.ones(len(plaques.axes)))
     # One step of 1 mm along the axis leads away from the ventricles, as far as a step can.
-    step = (plaques.centres + plaques.axes).T.astype(np.float32)
-    away = template.ventricles.at(step) - template.ventricles.at(centres)
+    step = (plaques.centers + plaques.axes).T.astype(np.float32)
+    away = template.ventricles.at(step) - template.ventricles.at(centers)
     assert np.median(away[at_wall]) > 0.6
 
 
@@ -241,8 +241,8 @@ def test_impossible_geometry_is_refused(geometry: dict) -> None:
 def test_studies_have_the_names_of_brats_and_lie_in_lps(
     tmp_path: Path, with_lesion: Phantom
 ) -> None:
-    (tmp_path / "phantom_0000.partial").mkdir()
-    (tmp_path / "phantom_0000.partial" / "broken_off.nii.gz").write_bytes(b"")
+    (tmp_path / ".phantom_0000.partial").mkdir()
+    (tmp_path / ".phantom_0000.partial" / "broken_off.nii.gz").write_bytes(b"")
     folder = write_study(tmp_path / "phantom_0000", with_lesion)
     assert sorted(path.name for path in tmp_path.rglob("*")) == [
         "phantom_0000",

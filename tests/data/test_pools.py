@@ -220,7 +220,7 @@ def test_ctrl_c_stops_a_preparation_after_whole_cases(tmp_path: Path) -> None:
         time.sleep(0.005)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers as well
     _, complained = finished(process, 60)
-    assert process.returncode == 130
+    assert process.returncode == 130, complained
     assert complained.splitlines()[-1].startswith("Stopped. The same command goes on")
     assert "Traceback" not in complained
     done = {path.stem for path in (out / ".parts").glob("Bra*.json")}

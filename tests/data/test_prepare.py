@@ -75,7 +75,7 @@ def test_slices_are_written_as_they_were_scanned(raw: Path, tmp_path: Path) -> N
     np.testing.assert_array_equal(mask, (labels(1, 2, 4)[:, :, 3].T > 0) * np.uint8(255))
 
 
-def test_flair_alone_is_grey_and_only_tumour_has_a_mask(raw: Path, tmp_path: Path) -> None:
+def test_flair_alone_is_gray_and_only_tumor_has_a_mask(raw: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     main(command(raw, out))
     records = records_of(out, "TCGA_CS_4941_19970222")
@@ -161,17 +161,6 @@ def test_a_site_can_be_kept_for_the_test(tmp_path: Path, capsys) -> None:
     capsys.readouterr()
     assert main([*call, "--out", str(tmp_path / "none"), "--test-site", "XY"]) == 2
     assert "expected one of CS, DU, found XY" in capsys.readouterr().err
-
-
-def test_a_folder_of_an_older_version_goes_on(raw: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    assert main(command(raw, out)) == 0
-    options = out / ".parts" / ".options.json"
-    values = json.loads(options.read_text())
-    for later in ("test_sites", "patient_pattern", "split_file", "checksum"):
-        del values[later]
-    options.write_text(json.dumps(values))
-    assert main(command(raw, out)) == 0
 
 
 def test_time_points_are_cases_of_one_patient(tmp_path: Path) -> None:
@@ -356,7 +345,7 @@ def test_a_folder_with_something_else_is_refused(
     assert "something else in it" in capsys.readouterr().err
 
 
-def test_small_tumours_count_from_a_number_of_pixels(raw: Path, tmp_path: Path) -> None:
+def test_small_tumors_count_from_a_number_of_pixels(raw: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     main(command(raw, out, "--min-tumor-pixels", "13"))
     records = read_records(out)
@@ -424,7 +413,7 @@ def test_every_case_bad_leaves_no_data_set(
     assert not (tmp_path / "out" / "metadata.csv").exists()
 
 
-def test_a_case_without_tumour_is_legal_and_named(
+def test_a_case_without_tumor_is_legal_and_named(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     write_brats(tmp_path / "raw", "phantom_0001", np.zeros_like(labels(1)))
@@ -432,7 +421,7 @@ def test_a_case_without_tumour_is_legal_and_named(
     out = tmp_path / "out"
     arguments = ["--source", "phantom", "--root", str(tmp_path / "raw"), "--out", str(out)]
     assert main([*arguments, "--workers", "1"]) == 0
-    assert "1 cases without a slice with tumour: phantom_0001" in capsys.readouterr().out
+    assert "1 cases without a slice with tumor: phantom_0001" in capsys.readouterr().out
     assert {r.patient_id for r in read_records(out)} == {"phantom_0001", "phantom_0002"}
     assert {(r.source, r.site) for r in read_records(out)} == {("phantom", "phantom")}
 
@@ -463,9 +452,10 @@ def test_class_folders_become_pictures_without_outline(tmp_path: Path) -> None:
      "--out", "x"], ["--source", "moon", "--root", "a", "--out", "x"]],
 )  # fmt: skip
 def test_a_wrong_command_line_ends_with_2(arguments: list[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    assert ended.value.code == 2
+    try:
+        assert main(arguments) == 2  # what is given does not fit together
+    except SystemExit as ended:  # what is needed is missing
+        assert ended.code == 2
 
 
 def test_metadata_can_be_read_as_an_image_folder(raw: Path, tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def test_person_and_site_from_names(name: str, person: str, site: str) -> None:
         ("BraTS-PED-00001-000", True, [1, 2, 3, 4]),
     ],
 )
-def test_whole_tumour_by_the_table_of_the_release(
+def test_whole_tumor_by_the_table_of_the_release(
     tmp_path: Path, name: str, dashed: bool, tumor: list[int]
 ) -> None:
     release = release_of(name, dashed)
@@ -166,7 +166,7 @@ def dashed(root: Path, name: str, *values: int) -> Path:
     [
         ("BraTS-GLI-00006-000", (1, 2, 3), 12),
         ("BraTS-GLI-00006-000", (2,), 4),
-        ("BraTS-GLI-00006-100", (1, 2, 4), 8),  # a cavity, and no enhancing tumour is left
+        ("BraTS-GLI-00006-100", (1, 2, 4), 8),  # a cavity, and no enhancing tumor is left
         ("BraTS-MET-00006-000", (1, 2, 3, 4), 12),
     ],
 )
@@ -196,8 +196,8 @@ def test_labels_of_2017_under_a_name_of_2023_are_refused(
 
 
 def write_decathlon(root: Path, order: tuple[int, ...] = (0, 9, 1, 2)) -> Path:
-    """Task01_BrainTumour with one case for training, FLAIR, T1, T1c and T2 by number."""
-    task = root / "Task01_BrainTumour"
+    """Task01_BrainTumor with one case for training, FLAIR, T1, T1c and T2 by number."""
+    task = root / "Task01_BrainTumor"
     for folder in ("imagesTr", "labelsTr", "imagesTs"):
         (task / folder).mkdir(parents=True)
         (task / folder / "._BRATS_001.nii.gz").write_bytes(b"of macOS")
@@ -380,7 +380,7 @@ def test_damaged_lgg_pictures_are_refused_with_their_file(tmp_path: Path) -> Non
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DataError, match=r"_2\.tif: expected a whole picture"):
         read_study(only_case("lgg", tmp_path))
-    Image.new("RGB", (40, 40), "grey").save(path)
+    Image.new("RGB", (40, 40), "gray").save(path)
     with pytest.raises(DataError, match=r"_2\.tif: expected 32×36 pixels.*found 40×40"):
         read_study(only_case("lgg", tmp_path))
 

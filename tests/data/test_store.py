@@ -35,14 +35,14 @@ def test_planes_are_mapped_and_batches_come_in_the_order_asked(dataset_folder: P
     assert np.array_equal(batch[1], store.planes[2])
 
 
-def test_three_sequences_are_kept_apart_and_a_grey_slice_fills_all(tmp_path: Path) -> None:
+def test_three_sequences_are_kept_apart_and_a_gray_slice_fills_all(tmp_path: Path) -> None:
     folder = write_dataset(tmp_path / "data")
     records = read_records(folder)
-    colours = np.zeros((48, 48, 3), np.uint8)
-    colours[10:20, 10:20, 0] = 200  # FLAIR alone is bright here
-    colours[30:40, 30:40, 1] = 200  # T1c alone is bright here
-    colours[30:40, 10:20, 2] = 200
-    Image.fromarray(colours).save(folder / records[0].file_name)
+    colors = np.zeros((48, 48, 3), np.uint8)
+    colors[10:20, 10:20, 0] = 200  # FLAIR alone is bright here
+    colors[30:40, 30:40, 1] = 200  # T1c alone is bright here
+    colors[30:40, 10:20, 2] = 200
+    Image.fromarray(colors).save(folder / records[0].file_name)
     first = records[0].__class__(**{**vars(records[0]), "modalities": ("flair", "t1c", "t2")})
     write_records(folder / "metadata.csv", [first, *records[1:]])
     store = open_store(folder, 48, progress=False)

@@ -1,4 +1,4 @@
-"""Scans of people without a tumour: found in every layout, whose they are, lesions counted."""
+"""Scans of people without a tumor: found in every layout, whose they are, lesions counted."""
 
 from pathlib import Path
 
@@ -157,7 +157,7 @@ def test_a_brain_mask_is_neither_a_scan_nor_a_mask_of_lesions(tmp_path: Path, ma
         assert only_case(tmp_path / scan).files == (("flair", tmp_path / scan / f"{scan}.nii.gz"),)
 
 
-def test_no_tumour_and_the_area_of_an_axial_pixel(tmp_path: Path) -> None:
+def test_no_tumor_and_the_area_of_an_axial_pixel(tmp_path: Path) -> None:
     write_scan(tmp_path / "p1" / "flair.nii.gz", brain(1), spacing=(0.5, 0.5, 3.0))
     study = read_study(only_case(tmp_path))
     np.testing.assert_array_equal(study.sequences[0].transpose(2, 1, 0), brain(1))
@@ -204,7 +204,7 @@ def test_slices_cut_across_thick_ones_are_refused(tmp_path: Path) -> None:
         "p1/p1_label-lesion_mask.nii.gz",
     ],
 )
-def test_a_mask_of_the_same_stem_counts_lesions_and_is_no_tumour(tmp_path: Path, mask: str) -> None:
+def test_a_mask_of_the_same_stem_counts_lesions_and_is_no_tumor(tmp_path: Path, mask: str) -> None:
     write_scan(tmp_path / "raw" / "p1" / "p1_flair.nii.gz", brain(1))
     write_scan(tmp_path / "raw" / mask, plaques(5))
     write_scan(tmp_path / "raw" / "p2" / "p2_flair.nii.gz", brain(2))
@@ -292,12 +292,12 @@ def test_single_slices_count_where_there_are_no_scans(tmp_path: Path) -> None:
 
 def test_a_picture_of_brats_is_refused_as_tumor_free(tmp_path: Path) -> None:
     write_picture(tmp_path / "spots" / "BraTS2021_00001_flair_80.png")
-    with pytest.raises(DataError, match="expected a scan of a person without a tumour"):
+    with pytest.raises(DataError, match="expected a scan of a person without a tumor"):
         find_cases("tumor-free", tmp_path / "spots")
 
 
 def write_picture(path: Path) -> None:
-    """A grey picture of 36 × 40 pixels, another for each name."""
+    """A gray picture of 36 × 40 pixels, another for each name."""
     levels = np.random.default_rng(len(str(path))).integers(0, 255, (40, 36), np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(levels).save(path)

@@ -37,7 +37,7 @@ def record(
 
 @pytest.fixture
 def make_record() -> Callable[..., SliceRecord]:
-    """A record from name, patient, label and tumour pixels; other fields by keyword."""
+    """A record from name, patient, label and tumor pixels; other fields by keyword."""
     return record
 
 
@@ -90,7 +90,7 @@ def dataset(tmp_path) -> Path:
     """Three test slices and one of train: bright squares of 8 × 8, and masks beside them.
 
     a: T1c and T2 are black, mask moved by half the square: 32 pixels shared, 32 and 32 alone.
-    b: no tumour, yet the same square. c: tumour without an outline.
+    b: no tumor, yet the same square. c: tumor without an outline.
     """
     folder = tmp_path / "dataset"
     (folder / "images").mkdir(parents=True)

@@ -41,13 +41,13 @@ def write(tmp_path: Path, make_record):
 
 
 def half(level: int) -> np.ndarray:
-    """Left half of one grey level, right half black."""
+    """Left half of one gray level, right half black."""
     picture = np.zeros((SIDE, SIDE), np.uint8)
     picture[:, : SIDE // 2] = level
     return picture
 
 
-def test_tumours_in_the_middle_are_found_by_position(write) -> None:
+def test_tumors_in_the_middle_are_found_by_position(write) -> None:
     rows = [
         (split, int(6 <= index < 14), index, 20, "lgg")
         for split in ("train", "test")
@@ -59,7 +59,7 @@ def test_tumours_in_the_middle_are_found_by_position(write) -> None:
 
 
 def test_each_source_has_its_own_fit(write) -> None:
-    """In one the tumours lie low, in the other high: together position tells nothing."""
+    """In one the tumors lie low, in the other high: together position tells nothing."""
     rows = [
         (split, int((index < 5) == (source == "lgg")), index, 10, source)
         for split in ("train", "test")

@@ -54,7 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_dataset(tmp_path_factory.mktemp("toy"))
 
 
-def test_what_tells_tumour_apart_gets_the_weight(folder: Path) -> None:
+def test_what_tells_tumor_apart_gets_the_weight(folder: Path) -> None:
     weights = fit_score_weights(score_valid(BrightMask(), INFO, folder))
     assert weights[1] > 5 * abs(weights[0])
     store = open_store(folder, 32)
@@ -151,7 +151,7 @@ def test_one_class_alone_leaves_everything_as_it_was(tmp_path: Path) -> None:
     assert network.decoder.mask.bias.item() == -9.0
 
 
-def test_people_without_a_tumour_in_valid_are_named_in_the_operating_point(tmp_path: Path) -> None:
+def test_people_without_a_tumor_in_valid_are_named_in_the_operating_point(tmp_path: Path) -> None:
     folder = write_dataset(tmp_path)
     records = [
         replace(r, label=0, tumor_pixels=0, mask_file_name="") if r.case_id == "valid0" else r
@@ -160,14 +160,14 @@ def test_people_without_a_tumour_in_valid_are_named_in_the_operating_point(tmp_p
     write_records(folder / "metadata.csv", records)
     assert calibrate(BrightMask(), INFO, folder).operating_point == (
         "best Dice (F1) on validation patients, specificity of at least 97 % in those without a "
-        "tumour"
+        "tumor"
     )
 
 
-def test_scans_with_and_without_a_tumour_give_a_verdict_of_their_own(tmp_path: Path) -> None:
+def test_scans_with_and_without_a_tumor_give_a_verdict_of_their_own(tmp_path: Path) -> None:
     folder = write_dataset(tmp_path)
-    assert calibrate(BrightMask(), INFO, folder).scan_weights is None  # all scans have a tumour
-    records = read_records(folder)  # slices with an even index show no tumour
+    assert calibrate(BrightMask(), INFO, folder).scan_weights is None  # all scans have a tumor
+    records = read_records(folder)  # slices with an even index show no tumor
     free = [r for r in records if r.case_id != "valid0" or r.slice_index % 2 == 0]
     write_records(folder / "metadata.csv", free)
     shutil.rmtree(folder / ".store")

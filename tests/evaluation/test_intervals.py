@@ -10,23 +10,23 @@ from brainai.evaluation.intervals import (
     FIGURE_NAMES,
     measure,
     sum_by_patient,
-    summarise,
-    summarise_by_size,
-    summarise_group,
-    summarise_hits,
-    summarise_share,
+    summarize,
+    summarize_by_size,
+    summarize_group,
+    summarize_hits,
+    summarize_share,
 )
 
 
 def test_values_equal_the_plain_measures_over_slices(cohort):
-    figures = summarise_group(cohort, 0.4)["figures"]
+    figures = summarize_group(cohort, 0.4)["figures"]
     plain = metrics.slice_figures(cohort.label, cohort.probability, 0.4)
     for name, value in plain.items():
         assert figures[name]["value"] == pytest.approx(value)
 
 
 def test_every_figure_states_what_it_rests_on(cohort):
-    figures = summarise_group(cohort, 0.5)["figures"]
+    figures = summarize_group(cohort, 0.5)["figures"]
     assert set(figures) == set(FIGURE_NAMES)
     for figure in figures.values():
         assert figure["low"] <= figure["value"] <= figure["high"]
@@ -49,8 +49,8 @@ def test_alike_slices_of_a_patient_widen_the_interval(make_scores):
     label, probability = [1] * 100, np.repeat([0.9, 0.9, 0.1, 0.1], 25)
     by_patient = make_scores(label, probability, patient=[str(i // 25) for i in range(100)])
     by_slice = make_scores(label, probability, patient=[str(i) for i in range(100)])
-    wide = summarise_group(by_patient, 0.5)["figures"]["sensitivity"]
-    narrow = summarise_group(by_slice, 0.5)["figures"]["sensitivity"]
+    wide = summarize_group(by_patient, 0.5)["figures"]["sensitivity"]
+    narrow = summarize_group(by_slice, 0.5)["figures"]["sensitivity"]
     assert wide["value"] == narrow["value"] == 0.5
     # Standard errors: sqrt(0.25 / 4) = 0.25 and sqrt(0.25 / 100) = 0.05.
     assert (wide["low"], wide["high"]) == (0, 1)
@@ -59,7 +59,7 @@ def test_alike_slices_of_a_patient_widen_the_interval(make_scores):
 
 
 def test_one_patient_gives_a_value_but_no_interval(make_scores):
-    figure = summarise_group(make_scores([0, 1, 1], [0.1, 0.9, 0.2]), 0.5)["figures"]["dice"]
+    figure = summarize_group(make_scores([0, 1, 1], [0.1, 0.9, 0.2]), 0.5)["figures"]["dice"]
     assert figure["value"] == pytest.approx(2 / 3)
     assert math.isnan(figure["low"])
     assert math.isnan(figure["high"])
@@ -68,7 +68,7 @@ def test_one_patient_gives_a_value_but_no_interval(make_scores):
 
 def test_resamples_with_one_class_are_counted_and_left_out(make_scores):
     scores = make_scores([0, 1], [0.1, 0.9], patient=["healthy", "ill"])
-    figures = summarise_group(scores, 0.5, resamples=1000)["figures"]
+    figures = summarize_group(scores, 0.5, resamples=1000)["figures"]
     # Both draws fall on the same patient in half of the resamples.
     assert figures["auroc"]["undefined_resamples"] == pytest.approx(500, abs=60)
     assert figures["auroc"]["low"] == figures["auroc"]["high"] == 1
@@ -84,7 +84,7 @@ def test_mask_dice_sums_the_slices_of_a_patient_before_the_mean(make_scores):
         mask_fp=[0, 10, 0, 0, -1],
         mask_fn=[0, 10, 0, 0, -1],
     )
-    figure = summarise_group(scores, 0.5)["figures"]["mask_dice"]
+    figure = summarize_group(scores, 0.5)["figures"]["mask_dice"]
     # a: 60 / (60 + 10 + 10) = 0.75; b: 1; c: nothing there, nothing claimed; d: no outline.
     assert figure["value"] == pytest.approx(0.875)
     assert (figure["n_patients"], figure["n_slices"]) == (2, 3)
@@ -92,13 +92,13 @@ def test_mask_dice_sums_the_slices_of_a_patient_before_the_mean(make_scores):
 
 
 def test_mask_dice_without_masks_is_undefined(make_scores):
-    figure = summarise_group(make_scores([1, 0], [0.9, 0.1]), 0.5)["figures"]["mask_dice"]
+    figure = summarize_group(make_scores([1, 0], [0.9, 0.1]), 0.5)["figures"]["mask_dice"]
     assert math.isnan(figure["value"])
     assert (figure["n_patients"], figure["n_slices"], figure["undefined_patients"]) == (0, 0, 0)
 
 
 def test_groups_by_source_and_site_hold_their_own_slices(cohort):
-    summary = summarise(cohort, 0.5, resamples=50)
+    summary = summarize(cohort, 0.5, resamples=50)
     assert set(summary["source"]) == {"lgg", "brats"}
     lgg = cohort.take(cohort.source == "lgg")
     value = summary["source"]["lgg"]["figures"]["auroc"]["value"]
@@ -109,23 +109,23 @@ def test_groups_by_source_and_site_hold_their_own_slices(cohort):
 
 
 def test_the_same_seed_gives_the_same_interval(cohort):
-    first, second = (summarise_group(cohort, 0.5, resamples=99, seed=7) for _ in range(2))
+    first, second = (summarize_group(cohort, 0.5, resamples=99, seed=7) for _ in range(2))
     assert first == second
 
 
 def test_calibration_error_and_brier_score_equal_the_plain_ones(cohort):
-    figures = summarise_group(cohort, 0.5, resamples=200)["figures"]
+    figures = summarize_group(cohort, 0.5, resamples=200)["figures"]
     plain = metrics.calibration_error(cohort.label, cohort.probability)
     assert figures["ece"]["value"] == pytest.approx(plain)
     squared = [(p - y) ** 2 for p, y in zip(cohort.probability, cohort.label, strict=True)]
     assert figures["brier"]["value"] == pytest.approx(sum(squared) / 120)
 
 
-def test_hits_are_shares_of_the_slices_where_a_tumour_is_known(make_scores):
+def test_hits_are_shares_of_the_slices_where_a_tumor_is_known(make_scores):
     scores = make_scores(
         [1, 1, 1, 0], [0.9] * 4, patient=["a", "a", "b", "b"], mask_hit=[1, 1, 0, -1]
     )
-    hits = summarise_hits(scores)
+    hits = summarize_hits(scores)
     assert set(hits) == {"mask"}  # no heat map was scored
     assert hits["mask"]["value"] == pytest.approx(2 / 3)
     assert (hits["mask"]["n_patients"], hits["mask"]["n_slices"]) == (2, 3)
@@ -133,30 +133,30 @@ def test_hits_are_shares_of_the_slices_where_a_tumour_is_known(make_scores):
 
 def test_two_patients_have_an_interval(make_scores):
     scores = make_scores([1, 1], [0.9, 0.1], patient=["a", "b"])
-    figure = summarise_group(scores, 0.5)["figures"]["sensitivity"]
+    figure = summarize_group(scores, 0.5)["figures"]["sensitivity"]
     assert (figure["low"], figure["value"], figure["high"]) == (0, 0.5, 1)
 
 
 def test_a_figure_holds_just_what_is_promised(cohort):
-    figure = summarise_group(cohort, 0.5, resamples=50)["figures"]["dice"]
+    figure = summarize_group(cohort, 0.5, resamples=50)["figures"]["dice"]
     promised = {"value", "low", "high", "n_patients", "n_slices", "undefined_resamples"}
     assert set(figure) == promised
-    assert set(summarise_group(cohort, 0.5)) == {"counts", "figures"}
+    assert set(summarize_group(cohort, 0.5)) == {"counts", "figures"}
 
 
 def test_an_interval_holds_95_of_100_resamples(make_scores):
     """400 patients of a slice each, half of them found: 0.5 ± 1.96 * sqrt(0.25 / 400)."""
     scores = make_scores([1] * 400, [0.9, 0.1] * 200, patient=[str(i) for i in range(400)])
-    figure = summarise_group(scores, 0.5)["figures"]["sensitivity"]
+    figure = summarize_group(scores, 0.5)["figures"]["sensitivity"]
     assert figure["low"] == pytest.approx(0.451, abs=0.006)
     assert figure["high"] == pytest.approx(0.549, abs=0.006)
 
 
-def test_sensitivity_by_size_takes_each_slice_with_tumour_once(make_scores):
+def test_sensitivity_by_size_takes_each_slice_with_tumor_once(make_scores):
     scores = make_scores(
         [1, 1, 1, 1, 0], [0.9, 0.1, 0.9, 0.9, 0.9], tumor_pixels=[1, 49, 50, 5000, 0]
     )
-    found = summarise_by_size(scores, 0.5)
+    found = summarize_by_size(scores, 0.5)
     assert {name: (of["value"], of["n_slices"]) for name, of in found.items()} == {
         "1 to 49": (0.5, 2),
         "50 to 199": (1, 1),
@@ -165,12 +165,12 @@ def test_sensitivity_by_size_takes_each_slice_with_tumour_once(make_scores):
 
 
 def test_a_share_counts_what_is_there_of_all_patients():
-    figure = summarise_share(np.array([1, 1, 2, 3]), np.array([True, False, True, True]))
+    figure = summarize_share(np.array([1, 1, 2, 3]), np.array([True, False, True, True]))
     assert figure["value"] == 0.75
     assert (figure["n_patients"], figure["n_slices"]) == (3, 4)
 
 
 def test_both_maps_have_their_own_hits(make_scores):
     scores = make_scores([1, 1], [0.9] * 2, mask_hit=[1, 1], heat_hit=[0, 1])
-    hits = summarise_hits(scores, resamples=10)
+    hits = summarize_hits(scores, resamples=10)
     assert {name: of["value"] for name, of in hits.items()} == {"mask": 1, "heat map": 0.5}

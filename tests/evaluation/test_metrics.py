@@ -120,7 +120,7 @@ def test_a_label_beyond_two_classes_is_refused(make_scores):
 
 
 def test_calibration_error_is_the_mean_distance_over_equal_bins():
-    # Two bins of two. 0.2 and 0.4 say 0.6, one is tumour: off by 0.4. 0.8 and 0.9 say 1.7, both
+    # Two bins of two. 0.2 and 0.4 say 0.6, one is tumor: off by 0.4. 0.8 and 0.9 say 1.7, both
     # are: off by 0.3. (0.4 + 0.3) / 4 slices.
     found = metrics.calibration_error([0, 1, 1, 1], [0.2, 0.4, 0.8, 0.9], bins=2)
     assert found == pytest.approx(0.175)

@@ -16,7 +16,7 @@ COARSE = (6.0, 6.0, 26.0)  # four slices
 
 
 class Says(nn.Module):
-    """Calls every slice tumour, or none, or those with skull: their corners are not exactly 0."""
+    """Calls every slice tumor, or none, or those with skull: their corners are not exactly 0."""
 
     decoder = None
 
@@ -39,7 +39,7 @@ def template():
 @pytest.mark.slow
 @pytest.mark.usefixtures("template")
 @pytest.mark.parametrize(("what", "value"), [("all", 0), ("none", 1), ("those with skull", 0.5)])
-def test_every_slice_called_tumour_is_a_false_alarm(what: str, value: float) -> None:
+def test_every_slice_called_tumor_is_a_false_alarm(what: str, value: float) -> None:
     found = score_phantoms(Says(what), INFO, 2, device="cpu", spacing_mm=COARSE)
     assert set(found) == set(KINDS)
     for figure in found.values():
@@ -58,7 +58,7 @@ class Whitest(nn.Module):
 
 
 def test_people_are_asked_for_alike_and_judged_as_any_picture_is(monkeypatch) -> None:
-    """Two people of two slices: a ramp, of which 0.5 % is white, and a head of few grey levels, of
+    """Two people of two slices: a ramp, of which 0.5 % is white, and a head of few gray levels, of
     which half is."""
     asked = []
 

@@ -63,13 +63,13 @@ def test_turned_slices_and_pictures_that_are_none_are_offered(rates):
     assert {f"{name}, toy" for name in TURNS} < set(refused)
     assert refused["noise"]["value"] == 1
     assert refused["noise"]["n_patients"] == refused["noise"]["n_slices"] == 20
-    assert refused["colour pictures"]["value"] == 1  # by their colour alone
+    assert refused["color pictures"]["value"] == 1  # by their color alone
     assert not any("T1" in name or "agittal" in name for name in refused)  # the data has none
 
 
-def test_without_a_scope_colour_is_refused_and_noise_is_not(folder):
+def test_without_a_scope_color_is_refused_and_noise_is_not(folder):
     refused = measure_scope(None, folder, "test", image_size=64, slices=5)["to refuse"]
-    assert refused["colour pictures"]["value"] == 1
+    assert refused["color pictures"]["value"] == 1
     assert refused["noise"]["value"] < 1
     assert refused["Upside down, toy"]["value"] == 0
 
@@ -129,10 +129,10 @@ def test_pictures_are_the_same_every_time_and_none_is_empty():
         assert np.ptp(np.asarray(picture)) > 0
 
 
-def test_packages_ship_photographs_in_colour_and_in_grey():
+def test_packages_ship_photographs_in_color_and_in_gray():
     groups = [group for group, _ in shipped()]
-    assert groups.count("colour pictures") >= 3  # of scikit-learn and matplotlib alone
-    assert groups.count("photographs, grey") >= groups.count("colour pictures") - 4
+    assert groups.count("color pictures") >= 3  # of scikit-learn and matplotlib alone
+    assert groups.count("photographs, gray") >= groups.count("color pictures") - 4
 
 
 def test_a_package_without_its_pictures_is_left_out(monkeypatch):

@@ -14,7 +14,7 @@ INFO = ModelInfo(image_size=32, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
 
 class BrightNet(nn.Module):
-    """Tumour logit: brightest FLAIR + 2 × brightest T1c. Mask: where FLAIR is above one half."""
+    """Tumor logit: brightest FLAIR + 2 × brightest T1c. Mask: where FLAIR is above one half."""
 
     def __init__(self, decoder: bool = True):
         super().__init__()
@@ -58,7 +58,7 @@ def test_other_sequences_are_seen_when_asked_for(dataset):
 
 def test_masks_are_counted_where_an_outline_is_known(dataset):
     scores = score(dataset)
-    # a: 8 × 8 square, mask moved by 4; b: no tumour, all 64 claimed; c: no outline.
+    # a: 8 × 8 square, mask moved by 4; b: no tumor, all 64 claimed; c: no outline.
     assert scores.mask_tp.tolist() == [32, 0, -1]
     assert scores.mask_fp.tolist() == [32, 64, -1]
     assert scores.mask_fn.tolist() == [32, 0, -1]
@@ -92,7 +92,7 @@ def test_a_network_without_a_decoder_has_no_mask_counts():
     assert found.hits[:, 0].tolist() == [-1, -1]
 
 
-def test_a_mask_is_tumour_from_half_of_its_range_on():
+def test_a_mask_is_tumor_from_half_of_its_range_on():
     planes = torch.zeros(1, 2, 32, 32, dtype=torch.uint8)
     planes[0, 0, :2] = 255  # claimed: 64 pixels
     planes[0, 1, 0], planes[0, 1, 1] = 127, 128
@@ -100,7 +100,7 @@ def test_a_mask_is_tumour_from_half_of_its_range_on():
     assert found.mask_counts.tolist() == [[32, 32, 0]]
 
 
-def test_a_map_hits_where_its_strongest_pixel_lies_in_the_tumour():
+def test_a_map_hits_where_its_strongest_pixel_lies_in_the_tumor():
     truth = torch.zeros(3, 4, 4, dtype=torch.bool)
     truth[0, 1, 2] = truth[1, 3, 3] = True  # nothing on the third
     maps = torch.zeros(3, 4, 4)

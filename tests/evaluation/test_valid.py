@@ -93,10 +93,10 @@ def test_a_source_of_one_patient_has_the_say_of_one_of_three() -> None:
     assert dice == pytest.approx(0.85)
 
 
-def test_patients_without_an_outlined_tumour_move_no_mask() -> None:
+def test_patients_without_an_outlined_tumor_move_no_mask() -> None:
     counts = counts_of({}, {})
-    counts[0] = 0, 4, 0  # no tumour: nothing to outline
-    counts[1] = -1  # tumour that nobody outlined
+    counts[0] = 0, 4, 0  # no tumor: nothing to outline
+    counts[1] = -1  # tumor that nobody outlined
     shift, dice = best_shift(of_slices([0, 1], patient=["p", "q"], counts=counts))
     assert shift == 0
     assert math.isnan(dice)
@@ -128,22 +128,22 @@ def test_the_operating_point_has_the_best_dice() -> None:
 
 
 @pytest.mark.usefixtures("any_source_counts")
-def test_the_operating_point_spares_people_without_a_tumour() -> None:
-    # Of 100 slices of q, who has no tumour, four lie at 0.5: 97 % specificity forbids 0.4, where
-    # p's second tumour would be found. Of 3 at 0.5 it would be allowed.
+def test_the_operating_point_spares_people_without_a_tumor() -> None:
+    # Of 100 slices of q, who has no tumor, four lie at 0.5: 97 % specificity forbids 0.4, where
+    # p's second tumor would be found. Of 3 at 0.5 it would be allowed.
     for falsely, threshold in ((4, (0.9 + 0.5) / 2), (3, (0.4 + 0.1) / 2)):
         probability = np.array([0.9, 0.4] + [0.5] * falsely + [0.1] * (100 - falsely))
         valid = of_slices([1, 1] + [0] * 100, ["a", "a"] + ["b"] * 100, ["p", "p"] + ["q"] * 100)
         assert find_thresholds(probability, valid).operating == pytest.approx(threshold)
 
 
-def test_tumour_free_slices_of_a_patient_with_a_tumour_are_no_tumour_free_people() -> None:
+def test_tumor_free_slices_of_a_patient_with_a_tumor_are_no_tumor_free_people() -> None:
     valid = of_slices([0, 1, 0], patient=["p", "p", "q"])
     assert valid.tumor_free.tolist() == [False, False, True]
 
 
 def test_the_sensitive_point_finds_95_of_100_and_no_more_than_it_must() -> None:
-    # Tumours at 0.99, 0.98, … 0.00; between 0.055 and 0.045 the 95th is found, at 0.05.
+    # Tumors at 0.99, 0.98, … 0.00; between 0.055 and 0.045 the 95th is found, at 0.05.
     probability = np.append(np.arange(99, -1, -1) / 100, 0.045)
     found = find_thresholds(probability, of_slices([1] * 100 + [0]))
     assert found.sensitive == pytest.approx(0.0475)  # half-way from 0.05 to the next lower, 0.045
@@ -151,7 +151,7 @@ def test_the_sensitive_point_finds_95_of_100_and_no_more_than_it_must() -> None:
 
 @pytest.mark.usefixtures("any_source_counts")
 def test_slices_and_sources_both_reach_the_sensitivity() -> None:
-    # Of 100 tumours of a large source 6 lie at 0.1 (94 % above), the 4 of a small one at 0.9.
+    # Of 100 tumors of a large source 6 lie at 0.1 (94 % above), the 4 of a small one at 0.9.
     probability = np.array([0.8] * 94 + [0.1] * 6 + [0.9] * 4 + [0.05])
     source = ["lgg"] * 100 + ["brats"] * 4 + ["lgg"]
     found = find_thresholds(probability, of_slices([1] * 104 + [0], source))
@@ -159,7 +159,7 @@ def test_slices_and_sources_both_reach_the_sensitivity() -> None:
 
 
 def test_the_youden_point_lies_where_both_together_are_best() -> None:
-    # From 0.7 on two of three tumours and none of three others: 2/3. From 0.2 on 1 − 2/3.
+    # From 0.7 on two of three tumors and none of three others: 2/3. From 0.2 on 1 − 2/3.
     probability = np.array([0.9, 0.7, 0.5, 0.3, 0.2, 0.1])
     found = find_thresholds(probability, of_slices([1, 1, 0, 0, 1, 0]))
     assert found.youden == pytest.approx(0.6)
@@ -186,7 +186,7 @@ def test_the_score_that_tells_the_classes_apart_gets_the_weight() -> None:
 
 
 def test_certain_scores_leave_thresholds_that_find_them() -> None:
-    """All tumours are certain, at log-odds of 25 to 40: their probabilities are 1 but for 1e-11."""
+    """All tumors are certain, at log-odds of 25 to 40: their probabilities are 1 but for 1e-11."""
     score = np.concatenate([np.linspace(25, 40, 40), np.linspace(-40, -25, 40)])
     probability = 1 / (1 + np.exp(-score))
     for threshold in find_thresholds(probability, of_slices([1] * 40 + [0] * 40)):

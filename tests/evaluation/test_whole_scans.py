@@ -30,7 +30,7 @@ def of_slices(probability, label=None, areas=None, step=5.0, source="lgg", case=
 
 
 def with_tumor(count: int, first: int, last: int, step: float = 5.0) -> Scan:
-    """A scan of so many slices, with a tumour of 10 cm² from one to another, both included."""
+    """A scan of so many slices, with a tumor of 10 cm² from one to another, both included."""
     inside = (np.arange(count) >= first) & (np.arange(count) <= last)
     return of_slices(np.where(inside, 0.9, 0.1), inside.astype(int), 10 * inside, step)
 
@@ -81,25 +81,25 @@ def test_an_unknown_step_is_that_of_a_head_and_single_pictures_are_no_scans(
     assert (scan.case_id, scan.step_mm, scan.areas_cm2) == ("b", 5.0, None)
 
 
-def test_tumour_free_ends_and_ends_of_the_tumour_stand_in() -> None:
-    # 5 mm: 14 slices below the tumour less 2 beside it are 60 mm; 13 above less 2 are 55 mm, and
+def test_tumor_free_ends_and_ends_of_the_tumor_stand_in() -> None:
+    # 5 mm: 14 slices below the tumor less 2 beside it are 60 mm; 13 above less 2 are 55 mm, and
     # a third of 35 is 11.7.
     below, lower, upper = stand_ins(with_tumor(35, 14, 21))
     assert (len(below.label), below.tumor) == (12, False)
-    # 20 mm of the tumour, with all that lies beyond.
+    # 20 mm of the tumor, with all that lies beyond.
     assert (len(lower.label), int(lower.label.sum())) == (18, 4)
     assert (len(upper.label), int(upper.label.sum())) == (17, 4)
 
 
 def test_a_third_of_a_scan_is_enough_and_slices_without_a_picture_do_not_count() -> None:
     scan = with_tumor(24, 10, 12)  # 8 slices below less the margin: a third of 24
-    assert [part.tumor for part in stand_ins(scan)] == [False, False]  # 15 mm: the tumour is small
+    assert [part.tumor for part in stand_ins(scan)] == [False, False]  # 15 mm: the tumor is small
     scan.probability[0] = ABSENT  # 7 of 23 are less than a third; above are 9
     assert [len(part.label) for part in stand_ins(scan)] == [9]
 
 
 def spread_out(tumor_free: int = 4) -> list[Scan]:
-    """Scans in which tumour is surer and larger than false alarms, of two sources."""
+    """Scans in which tumor is surer and larger than false alarms, of two sources."""
     free = [
         of_slices([0.1, 0.3 + 0.1 * k, 0.3 + 0.1 * k, 0.1], None, [0, k, k, 0], source="tumor-free")
         for k in range(tumor_free)
@@ -112,7 +112,7 @@ def spread_out(tumor_free: int = 4) -> list[Scan]:
     return free + tumor
 
 
-def test_the_fitted_verdict_tells_tumour_from_false_alarms_of_one_slice() -> None:
+def test_the_fitted_verdict_tells_tumor_from_false_alarms_of_one_slice() -> None:
     verdict = fit_verdict(spread_out())
     assert min(verdict.scan_weights[:2]) > 0
 

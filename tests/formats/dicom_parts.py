@@ -126,7 +126,7 @@ def frames(elements: Elements, _: int) -> Elements:
     return put(elements, 0x7FE0, 0x10, "OW", content)
 
 
-def colour(elements: Elements, _: int) -> Elements:
+def color(elements: Elements, _: int) -> Elements:
     """The change that makes a picture of red, green and blue."""
     for number, value in ((2, 3), (0x100, 8), (0x101, 8), (0x102, 7), (0x6, 0)):
         elements = put(elements, 0x28, number, "US", struct.pack("<H", value))

@@ -8,7 +8,7 @@ from formats.dicom_parts import (
     COMPANIONS,
     SEGMENTATION,
     Change,
-    colour,
+    color,
     companion,
     directory,
     enhanced,
@@ -25,7 +25,7 @@ from formats.rows import READ, Row
 
 from tests.fuzz.dicom import MR, Elements, file_bytes, plane, slice_elements
 
-EXPECTED = "FLAIR: expected a DICOM series of at least 4 parallel grey MR slices, found "
+EXPECTED = "FLAIR: expected a DICOM series of at least 4 parallel gray MR slices, found "
 AS_MADE = "Export the series as the scanner made it."
 
 
@@ -288,9 +288,9 @@ DICOM = [
         _changed(text(8, 0x60, "CT", "CS")),
     ),
     Row(
-        "Screenshots in colour (secondary capture)",
-        f"{EXPECTED}5 DICOM files with colour pictures. {AS_MADE}",
-        _changed(colour),
+        "Screenshots in color (secondary capture)",
+        f"{EXPECTED}5 DICOM files with color pictures. {AS_MADE}",
+        _changed(color),
     ),
     Row(
         "Enhanced MR, all slices in one file",

@@ -1,7 +1,7 @@
 """DICOM files where a slice is expected."""
 
 from formats.dicom_parts import (
-    colour,
+    color,
     enhanced,
     named,
     one_file,
@@ -34,9 +34,9 @@ DICOM_SLICES = [
         enhanced,
     ),
     Row(
-        "A screenshot in colour",
-        "This is a colour picture: bring a grey FLAIR slice.",
-        lambda folder: one_file(folder / "a.dcm", [colour]),
+        "A screenshot in color",
+        "This is a color picture: bring a gray FLAIR slice.",
+        lambda folder: one_file(folder / "a.dcm", [color]),
     ),
     Row(
         "CT",

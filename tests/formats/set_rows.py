@@ -65,7 +65,7 @@ def _nii_folders(root: Path) -> Path:
 
 
 def _decathlon(root: Path) -> Path:
-    task = root / "Task01_BrainTumour"
+    task = root / "Task01_BrainTumor"
     for folder, voxels in (
         ("imagesTr", np.stack([brain(number) for number in range(4)], -1)),
         ("labelsTr", labels(1, 2, 3)),
@@ -196,7 +196,7 @@ SETS = [
         "BraTS 2017-2021: if so, name its folder and files as there (BraTS2021_00000, "
         "…_seg.nii.gz); if not, leave the case out (--skip-bad).",
         _named("BraTS-GLI-00000-000", NEW, 1, 2, 4)),
-    SetRow("Medical Segmentation Decathlon, `Task01_BrainTumour`", f"{READ}: {ALL}", _decathlon),
+    SetRow("Medical Segmentation Decathlon, `Task01_BrainTumor`", f"{READ}: {ALL}", _decathlon),
     SetRow("cases for validation", "…: expected a file with the segmentation, found none. Cases "
         "for validation and test have none: leave them out (--skip-bad), or copy the case again.",
         _validation),
@@ -216,7 +216,7 @@ SETS = [
     SetRow("BIDS", f"{READ}: {FLAIR}", _bids, "tumor-free"),
     SetRow("folders of dcm2niix", f"{READ}: {FLAIR}", _dcm2niix, "tumor-free"),
     SetRow("DICOM, a folder for each patient", f"{READ}: {FLAIR}", _dicom, "tumor-free"),
-    SetRow("BraTS", "…: expected a scan of a person without a tumour, found one of BraTS, whose "
+    SetRow("BraTS", "…: expected a scan of a person without a tumor, found one of BraTS, whose "
         "patients have one. Use --source brats.",
         _named("BraTS2021_00000", (*OLD, "_seg.nii"), 1, 2, 4), "tumor-free"),
     SetRow("`images/` and `masks/`", f"{READ}: {FLAIR}", _pairs, "pairs"),

@@ -84,9 +84,9 @@ def _analyze(folder: Path) -> Path:
     return folder / "flair.hdr"
 
 
-def _colours(folder: Path) -> Path:
-    colours = np.zeros(SHAPE, np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")]))
-    return nifti(content=colours)(folder)
+def _colors(folder: Path) -> Path:
+    colors = np.zeros(SHAPE, np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")]))
+    return nifti(content=colors)(folder)
 
 
 def _no_place(folder: Path) -> Path:
@@ -163,7 +163,7 @@ VOLUMES = [
     ),
     Row("NIfTI of two dimensions", ONE_SLICE, nifti(content=voxels()[:, :, 0])),
     Row("NIfTI of one slice", ONE_SLICE, nifti(content=voxels()[:, :, :1])),
-    Row("NIfTI in colour", NUMBERS.format("…"), _colours),
+    Row("NIfTI in color", NUMBERS.format("…"), _colors),
     Row(
         "NIfTI of complex numbers",
         NUMBERS.format("complex64"),

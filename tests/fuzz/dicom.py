@@ -140,22 +140,22 @@ def slice_elements(k: int, name: str = "explicit", series: int = 4) -> Elements:
 
 
 def _pixels(k: int, name: str) -> Element:
-    grey = plane(k)
+    gray = plane(k)
     if name not in ("jpeg", "jpeg2000", "rle"):
-        return Element(0x7FE0, 0x10, "OW", grey.astype(">u2" if name == "big" else "<u2").tobytes())
+        return Element(0x7FE0, 0x10, "OW", gray.astype(">u2" if name == "big" else "<u2").tobytes())
     if name == "rle":
-        fragment = struct.pack("<16I", 1, 64, *[0] * 14) + _literal_runs(grey.astype(np.uint8))
+        fragment = struct.pack("<16I", 1, 64, *[0] * 14) + _literal_runs(gray.astype(np.uint8))
     else:
         buffer = io.BytesIO()
         options = {"no_jp2": True} if name == "jpeg2000" else {}
-        Image.fromarray(grey.astype(np.uint8)).save(buffer, name.upper(), **options)
+        Image.fromarray(gray.astype(np.uint8)).save(buffer, name.upper(), **options)
         fragment = buffer.getvalue()
     return Element(0x7FE0, 0x10, "OB", fragments(fragment), UNDEFINED)
 
 
-def _literal_runs(grey: np.ndarray) -> bytes:
+def _literal_runs(gray: np.ndarray) -> bytes:
     """PackBits without any repetition, row by row."""
-    return b"".join(bytes([len(row) - 1]) + row.tobytes() for row in grey)
+    return b"".join(bytes([len(row) - 1]) + row.tobytes() for row in gray)
 
 
 def fragments(*parts: bytes) -> bytes:

@@ -51,7 +51,7 @@ def served(classifier: Classifier) -> Iterator[str]:
 def run_request(case: Case, url: str) -> dict[str, Any]:
     """What came of one request, as `reading.run_case` tells it."""
     started = time.perf_counter()
-    found = {"kind": case.kind, "digest": case.digest, "recognised": True, "where": ""}
+    found = {"kind": case.kind, "digest": case.digest, "recognized": True, "where": ""}
     endpoint = case.files["endpoint"].decode()
     name = case.entries["flair"]
     uploaded = upload(url, name, case.files[name])

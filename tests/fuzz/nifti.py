@@ -46,8 +46,8 @@ def voxels(code: int = 4, shape: tuple[int, ...] = SHAPE, order: str = "<") -> b
     """A bright egg in the dark, in the type of this code."""
     x, y, z = np.mgrid[: shape[0], : shape[1], : shape[2]]
     egg = ((x - 18) / 14) ** 2 + ((y - 20) / 16) ** 2 + ((z - 2.5) / 4) ** 2 < 1
-    grey = np.where(egg, 40 + x + y // 2, 0)
-    return grey.T.astype(np.dtype(TYPES[code]).newbyteorder(order)).tobytes()
+    gray = np.where(egg, 40 + x + y // 2, 0)
+    return gray.T.astype(np.dtype(TYPES[code]).newbyteorder(order)).tobytes()
 
 
 def nifti_bytes(fields: Header, content: bytes, extension: bytes = b"", order: str = "<") -> bytes:

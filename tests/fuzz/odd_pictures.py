@@ -6,12 +6,12 @@ from random import Random
 from typing import NamedTuple
 
 from tests.fuzz import odd
-from tests.fuzz.picture_seeds import grey
+from tests.fuzz.picture_seeds import gray
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 Chunk = tuple[bytes, bytes]  # type and content
-HEIGHT, WIDTH = grey().shape
-PNG_TYPES = (  # bits of a channel, and colour type
+HEIGHT, WIDTH = gray().shape
+PNG_TYPES = (  # bits of a channel, and color type
     (8, 0), (8, 0), (16, 0), (1, 0), (2, 0), (4, 0), (8, 2), (16, 2), (1, 3), (4, 3), (8, 3),
     (8, 4), (16, 4), (8, 6), (16, 6),
 )  # fmt: skip
@@ -38,24 +38,24 @@ def png_chunks(file: bytes) -> list[Chunk]:
 
 def odd_png(rng: Random) -> bytes:
     """A PNG file with an odd header, filters, chunks, or amount of pixels."""
-    depth, colour = rng.choice(PNG_TYPES)
+    depth, color = rng.choice(PNG_TYPES)
     if rng.random() < 0.1:
-        depth, colour = rng.choice((0, 3, 8, 16, 32)), rng.choice((0, 1, 3, 5, 255))
+        depth, color = rng.choice((0, 3, 8, 16, 32)), rng.choice((0, 1, 3, 5, 255))
     interlace = rng.choice((0, 0, 0, 0, 1, 2))
     width, height = (_side(side, rng) for side in (WIDTH, HEIGHT))
-    channels = {2: 3, 4: 2, 6: 4}.get(colour, 1)
+    channels = {2: 3, 4: 2, 6: 4}.get(color, 1)
     row = (min(width, 4000) * channels * depth + 7) // 8
     filters = bytearray(rng.choice((0, 0, 1, 2, 3, 4)) for _ in range(HEIGHT))
     if rng.random() < 0.05:
         filters[rng.randrange(HEIGHT)] = 9
-    lines = (bytes([way]) + (grey().tobytes() * (row // 1440 + 1))[:row] for way in filters)
+    lines = (bytes([way]) + (gray().tobytes() * (row // 1440 + 1))[:row] for way in filters)
     content = zlib.compress(b"".join(lines), rng.choice((0, 1, 9)))
     if rng.random() < 0.1:
         content = content[: rng.randrange(len(content))]
     method, filtering = (int(rng.random() < 0.03) for _ in range(2))
-    header = struct.pack(">II", width, height) + bytes((depth, colour, method, filtering))
+    header = struct.pack(">II", width, height) + bytes((depth, color, method, filtering))
     chunks: list[Chunk] = [(b"IHDR", header + bytes([interlace])), *_extra_chunks(rng)]
-    if colour == 3 and rng.random() < 0.9:
+    if color == 3 and rng.random() < 0.9:
         chunks.append((b"PLTE", rng.randbytes(3 * rng.choice((1, 16, 255, 256, 257)))))
     half = rng.randrange(len(content) + 1)
     parts = [(b"IDAT", content[:half]), (b"IDAT", content[half:])]
@@ -146,8 +146,8 @@ def numbers(tag: int, *values: int, kind: int = 4, order: str = "little") -> Ent
 
 
 def strip_entries(order: str = "little", tiled: bool = False) -> list[Entry]:
-    """The directory of a grey picture whose pixels stand at byte 8, in one strip or in tiles."""
-    count = grey().size
+    """The directory of a gray picture whose pixels stand at byte 8, in one strip or in tiles."""
+    count = gray().size
     fields = {256: WIDTH, 257: HEIGHT, 258: 8, 259: 1, 262: 1, 277: 1}
     entries = [numbers(tag, value, order=order) for tag, value in fields.items()]
     if not tiled:
@@ -164,7 +164,7 @@ def tiff_seeds() -> tuple[bytes, ...]:
     """Valid files that Pillow does not write: big-endian ones and tiled ones."""
     tiles = b"".join(bytes([40 + 20 * tile]) * 256 for tile in range(9))
     files = [
-        tiff_bytes([strip_entries(order)], order, grey().tobytes()) for order in ("little", "big")
+        tiff_bytes([strip_entries(order)], order, gray().tobytes()) for order in ("little", "big")
     ]
     files += [tiff_bytes([strip_entries(order, True)], order, tiles) for order in ("little", "big")]
     return tuple(files)
@@ -197,7 +197,7 @@ def odd_entries(rng: Random, order: str = "little") -> list[Entry]:
 def odd_tiff(rng: Random) -> bytes:
     """A TIFF file with odd entries, several directories, or a chain that bites its tail."""
     order = rng.choice(("little", "little", "big"))
-    pixels = rng.choice((grey().tobytes() * 2, zlib.compress(grey().tobytes()), b"\x80" * 3000))
+    pixels = rng.choice((gray().tobytes() * 2, zlib.compress(gray().tobytes()), b"\x80" * 3000))
     count = rng.choice((1, 1, 1, 1, 1, 2, 3))
     directories = [odd_entries(rng, order) for _ in range(count)]
     loop = 0 if rng.random() < 0.9 else rng.choice((8, 10 + len(pixels), odd.integer(rng)))
@@ -206,4 +206,4 @@ def odd_tiff(rng: Random) -> bytes:
 
 def many_directories(count: int) -> bytes:
     """A TIFF file of so many frames, all of the same pixels."""
-    return tiff_bytes([strip_entries()] * count, pixels=grey().tobytes())
+    return tiff_bytes([strip_entries()] * count, pixels=gray().tobytes())

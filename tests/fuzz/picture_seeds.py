@@ -12,7 +12,7 @@ TIFF_COMPRESSIONS = (
 )  # fmt: skip
 
 
-def grey() -> np.ndarray:
+def gray() -> np.ndarray:
     """A bright ellipse in the dark, brighter to the right: `[40, 36]` uint8."""
     y, x = np.mgrid[:SIDE, : SIDE - 4]
     inside = ((y - 20) / 16) ** 2 + ((x - 18) / 14) ** 2 < 1
@@ -42,15 +42,15 @@ def pictures() -> dict[str, tuple[bytes, ...]]:
 
 
 def _modes(*modes: str) -> list[Image.Image]:
-    return [Image.fromarray(grey()).convert(mode) for mode in modes]
+    return [Image.fromarray(gray()).convert(mode) for mode in modes]
 
 
 def _deep() -> Image.Image:
-    return Image.fromarray(grey().astype(np.uint16) * 257)
+    return Image.fromarray(gray().astype(np.uint16) * 257)
 
 
 def _frames() -> list[Image.Image]:
-    return [Image.fromarray(grey() // part) for part in (1, 2, 3)]
+    return [Image.fromarray(gray() // part) for part in (1, 2, 3)]
 
 
 def _png() -> tuple[bytes, ...]:
@@ -124,12 +124,12 @@ def _gif() -> tuple[bytes, ...]:
 def _ppm() -> tuple[bytes, ...]:
     """Binary files by Pillow, and the same as text, which Pillow reads and does not write."""
     files = [encoded(image, "PPM") for image in (*_modes("1", "L", "RGB", "F"), _deep())]
-    height, width = grey().shape
-    numbers = " ".join(map(str, grey().ravel())).encode()
-    bits = " ".join(map(str, (grey() > 0).astype(int).ravel())).encode()
-    colours = " ".join(map(str, grey().ravel().repeat(3))).encode()
+    height, width = gray().shape
+    numbers = " ".join(map(str, gray().ravel())).encode()
+    bits = " ".join(map(str, (gray() > 0).astype(int).ravel())).encode()
+    colors = " ".join(map(str, gray().ravel().repeat(3))).encode()
     size = f"{width} {height}\n".encode()
     files.append(b"P2\n# text\n" + size + b"255\n" + numbers + b"\n")
     files.append(b"P1\n" + size + bits + b"\n")
-    files.append(b"P3\n" + size + b"255\n" + colours + b"\n")
+    files.append(b"P3\n" + size + b"255\n" + colors + b"\n")
     return tuple(files)

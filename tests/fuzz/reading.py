@@ -34,11 +34,11 @@ def run_case(case: Case, folder: Path, classifier: Any = None) -> dict[str, Any]
 
     Returns:
         `result`: "read", "refused" or "failed"; `code`: of the refusal or failure; `where`: of a
-        failure, the place in the code; `recognised`: whether the header is one of its kind, found
+        failure, the place in the code; `recognized`: whether the header is one of its kind, found
         without the reader; `seconds`; `digest`: of the case.
     """
     write_case(case, folder)
-    found = {"kind": case.kind, "digest": case.digest, "recognised": recognised(case), "where": ""}
+    found = {"kind": case.kind, "digest": case.digest, "recognized": recognized(case), "where": ""}
     started = time.perf_counter()
     try:
         answer(case, folder / "case", classifier)
@@ -149,7 +149,7 @@ def place(error: Exception) -> str:
     return " > ".join(f"{Path(frame.filename).name}:{frame.name}" for frame in named)
 
 
-def recognised(case: Case) -> bool:
+def recognized(case: Case) -> bool:
     """True where the first file begins as its kind does: refused cases of these got past the first
     look. Found without the readers under test."""
     name, content = next(iter(case.files.items()))

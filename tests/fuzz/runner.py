@@ -76,7 +76,7 @@ class Runner:
         found = self._wait(self.seconds, self.megabytes)
         if "kind" not in found:  # the child was lost
             case = case_of(request)
-            found |= {"kind": case.kind, "digest": case.digest, "recognised": True}
+            found |= {"kind": case.kind, "digest": case.digest, "recognized": True}
         return found
 
     def stop(self) -> None:

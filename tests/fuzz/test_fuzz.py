@@ -16,7 +16,7 @@ from tests.fuzz import corpus, metaimage, nifti, odd_dicom, odd_pictures, strate
 from tests.fuzz.cases import PICTURES, Case
 from tests.fuzz.dicom import file_bytes, series
 from tests.fuzz.groups import CHILDREN
-from tests.fuzz.picture_seeds import grey, pictures
+from tests.fuzz.picture_seeds import gray, pictures
 from tests.fuzz.runner import Runner, group_of
 
 SEED = 1
@@ -103,7 +103,7 @@ def test_undamaged_pictures_of_each_kind_are_read(kind: str, runner_for) -> None
     extra = odd_pictures.tiff_seeds() if kind == "tiff" else ()
     seeds = (*pictures()[kind], *extra)
     found = Counter(came_of(picture(content), runner_for("readers")) for content in seeds)
-    assert found["read"] >= len(seeds) - 1, found  # one has several frames, or colour
+    assert found["read"] >= len(seeds) - 1, found  # one has several frames, or color
     assert found["read"] + found["refused"] == len(seeds), found
 
 
@@ -129,7 +129,7 @@ def test_png_files_of_odd_chunks(chunks: list[odd_pictures.Chunk], runner_for) -
 @FIXED
 @given(directories=st.lists(strategies.tiff_directories, min_size=1, max_size=3))
 def test_tiff_files_of_odd_entries(directories: list, runner_for) -> None:
-    content = odd_pictures.tiff_bytes(directories, pixels=grey().tobytes() * 2)
+    content = odd_pictures.tiff_bytes(directories, pixels=gray().tobytes() * 2)
     assert came_of(picture(content), runner_for("readers")) in ("read", "refused")
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.fuzz.minimize import smaller
 
 from benchmarks import fuzz
 from brainai.data.volumes import Volume
 from tests.fuzz import corpus, zips
 from tests.fuzz.cases import Case
 from tests.fuzz.groups import CHILDREN, make_case
-from tests.fuzz.minimise import smaller
 from tests.fuzz.picture_seeds import pictures
 from tests.fuzz.reading import SECRET_BYTE, Wrong, check_volume, message_fault, run_case
 from tests.fuzz.runner import ROOT, Runner
@@ -122,9 +122,9 @@ def test_the_corpus_stays_small() -> None:
     assert sum(path.stat().st_size for path in corpus.entries()) < 300_000
 
 
-def result(result: str, recognised: bool = True, **others: object) -> fuzz.Result:
+def result(result: str, recognized: bool = True, **others: object) -> fuzz.Result:
     found = {"kind": "png", "code": result, "where": "", "digest": "a", "seconds": 0.5}
-    return found | {"result": result, "recognised": recognised, "peak_mb": 100} | others
+    return found | {"result": result, "recognized": recognized, "peak_mb": 100} | others
 
 
 def test_figures_count_what_came_of_the_cases() -> None:
@@ -143,7 +143,7 @@ def test_figures_count_what_came_of_the_cases() -> None:
 def test_the_table_has_one_row_for_each_kind_and_each_failure() -> None:
     failure = {"group": "pictures", "kind": "png", "code": "KeyError", "where": "a.py:f"}
     failure |= {"count": 3, "fails_again": True, "kept": None, "index": 7}
-    groups = {"pictures": fuzz.summarised({0: result("read"), 1: result("failed")})}
+    groups = {"pictures": fuzz.summarized({0: result("read"), 1: result("failed")})}
     lines = fuzz.fuzz_table({"groups": groups, "failures": [failure]}).splitlines()
     assert lines[2] == "| pictures: png | 2 | 1 | 1 | 0 | 0 | 1 | 100 | 0.50 |"
     assert lines[-1] == "| KeyError a.py:f | 3 | pictures: png | case 7 |"

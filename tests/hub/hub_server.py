@@ -1,7 +1,7 @@
 """As much of the Hub as BrainAI asks for, on the loopback address, for the real client.
 
-It keeps repositories of any kind with their commits, branches and tags, takes uploads by the LFS
-protocol (`HF_HUB_DISABLE_XET=1`), and can be told to misbehave.
+It keeps repositories of any kind with their commits on `main` and their tags, takes uploads by the
+LFS protocol (`HF_HUB_DISABLE_XET=1`), and can be told to misbehave.
 """
 
 import base64
@@ -15,19 +15,24 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Barrier, Lock, Thread
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 LARGE = (".safetensors", ".png", ".gz", ".bin", ".pt")  # kept apart from the commits, by LFS
-KINDS = {"models": "", "datasets": "datasets/", "spaces": "spaces/"}
+
+
+class Refused(Exception):
+    """An answer other than 200: its status, the header X-Error-Code, and more to say as JSON."""
+
+    def __init__(self, status: int, code: str = "", **said: str) -> None:
+        self.status, self.code, self.said = status, code, {"error": "refused", **said}
 
 
 @dataclass
 class Repository:
-    """One repository: what every commit holds, and which commit a name stands for."""
+    """One repository: what every commit holds, the newest last, and which commit a tag names."""
 
     private: bool = False
     commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
-    branches: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     messages: list[str] = field(default_factory=list)
     variables: dict[str, str] = field(default_factory=dict)
@@ -39,22 +44,23 @@ class Repository:
         """The sha of a new commit on main with just these files."""
         sha = hashlib.sha1(f"{len(self.commits)} {sorted(files)} {id(self)}".encode()).hexdigest()
         self.commits[sha] = files
-        self.branches["main"] = sha
         self.messages.append(message)
         return sha
 
     @property
     def head(self) -> str:
-        return self.branches["main"]
+        return list(self.commits)[-1]
 
     @property
     def files(self) -> dict[str, bytes]:
         return self.commits[self.head]
 
-    def find(self, revision: str) -> str | None:
+    def find(self, revision: str) -> str:
         """The commit of a branch, a tag or a sha."""
-        known = self.branches | self.tags | {sha: sha for sha in self.commits}
-        return known.get(revision)
+        sha = {"main": self.head, **self.tags}.get(revision, revision)
+        if sha not in self.commits:
+            raise Refused(404, "RevisionNotFound")
+        return sha
 
 
 @dataclass
@@ -113,42 +119,46 @@ class Answer(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
 
-    def do_HEAD(self) -> None:
-        self._route("HEAD")
-
     def do_GET(self) -> None:
-        self._route("GET")
-
-    def do_POST(self) -> None:
-        self._route("POST")
-
-    def do_PUT(self) -> None:
-        self._route("PUT")
-
-    def _route(self, method: str) -> None:
-        parts = urlsplit(self.path)
-        path = unquote(parts.path)
-        self.hub.asked.append(f"{method} {path}")
+        path = unquote(urlsplit(self.path).path)
+        self.hub.asked.append(f"{self.command} {path}")
         time.sleep(self.hub.pause)
-        if method == "PUT":
-            return self._upload(path.removeprefix("/lfs/"))
-        body = self._body()
-        if self.hub.answer:
-            return self._send(200, self.hub.answer, {"Content-Type": "application/json"})
-        if self.hub.status:
-            return self._json({"error": "at the moment"}, self.hub.status)
-        if path == "/api/whoami-v2":
-            user = self._user()
-            return self._json(user or {"error": "Invalid"}, 200 if user else 401)
-        if path == "/api/validate-yaml":
-            return self._json({"warnings": [], "errors": []})
-        if path == "/api/repos/create":
-            return self._create(json.loads(body))
-        if path.startswith("/api/"):
-            return self._repository_api(method, path.removeprefix("/api/"), body)
-        if path.endswith(".git/info/lfs/objects/batch"):
-            return self._batch(json.loads(body))
-        return self._file(path.lstrip("/"), parse_qs(parts.query))
+        if self.command == "PUT" and self._is_cut():
+            return
+        body, json_type = self._body(), {"Content-Type": "application/json"}
+        try:
+            if self.hub.answer:
+                self._send(200, self.hub.answer, json_type)
+            elif self.hub.status:
+                raise Refused(self.hub.status)
+            elif "/resolve/" in path:
+                self._file(path)
+            else:
+                self._send(200, json.dumps(self._api(path, body)).encode(), json_type)
+        except Refused as error:
+            said = json.dumps(error.said).encode()
+            self._send(error.status, said, json_type | {"X-Error-Code": error.code})
+
+    do_HEAD = do_POST = do_PUT = do_GET
+
+    def _api(self, path: str, body: bytes) -> object:
+        """What is answered as JSON."""
+        match path.strip("/").split("/"):
+            case "api", "whoami-v2":
+                return self._user()
+            case "api", "validate-yaml":
+                return {"warnings": [], "errors": []}
+            case "api", "repos", "create":
+                return self._create(json.loads(body))
+            case "api", kind, owner, name, *rest:
+                repository = self._repository(kind, f"{owner}/{name}", self.command == "POST")
+                url = f"{self.hub.url}/{_prefix(kind)}{owner}/{name}"
+                return self._of_repository(repository, url, rest, body)
+            case "lfs", oid:
+                return self._upload(oid, body)
+            case [*_, "objects", "batch"]:
+                return self._batch(json.loads(body))
+        raise Refused(404)
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding") == "chunked":
@@ -160,187 +170,158 @@ class Answer(BaseHTTPRequestHandler):
             return b"".join(chunks)
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
-    def _user(self) -> dict | None:
+    def _user(self) -> dict:
         token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
-        return self.hub.users.get(token)
+        if token not in self.hub.users:
+            raise Refused(401)
+        return self.hub.users[token]
 
     def _may(self, name: str, write: bool = False) -> bool:
-        user = self._user()
-        if user is None:
+        try:
+            user = self._user()
+        except Refused:
             return False
         own = {user["name"], *(org["name"] for org in user["orgs"])}
-        return name.split("/")[0] in own and not (
-            write and user["auth"]["accessToken"]["role"] == "read"
-        )
+        reads = write and user["auth"]["accessToken"]["role"] == "read"
+        return name.split("/")[0] in own and not reads
 
-    def _create(self, asked: dict) -> None:
-        name = f"{asked.get('organization') or (self._user() or {}).get('name')}/{asked['name']}"
-        kind = f"{asked.get('type', 'model')}s"
-        if not self._user():
-            return self._json({"error": "Invalid username or password."}, 401)
+    def _repository(self, kind: str, name: str, write: bool) -> Repository:
+        repository = self.hub.repositories.get(f"{kind}/{name}")
+        if repository is None or (repository.private and not self._may(name)):
+            raise Refused(404, "RepoNotFound")
+        if write and not self._may(name, write=True):
+            raise Refused(403)
+        return repository
+
+    def _create(self, asked: dict) -> dict:
+        user, kind = self._user(), f"{asked.get('type', 'model')}s"
+        name = f"{asked.get('organization') or user['name']}/{asked['name']}"
+        url = f"{self.hub.url}/{_prefix(kind)}{name}"
         if not self._may(name, write=True):
-            return self._json({"error": "You have no right to create here."}, 403)
-        url = f"{self.hub.url}/{KINDS[kind]}{name}"
+            raise Refused(403)
         with self.hub.lock:
             if f"{kind}/{name}" in self.hub.repositories:
-                return self._json({"error": "You already created this repo", "url": url}, 409)
+                raise Refused(409, url=url)
             repository = Repository(private=asked.get("visibility") == "private")
             repository.variables = {v["key"]: v["value"] for v in asked.get("variables") or []}
             self.hub.repositories[f"{kind}/{name}"] = repository
-        return self._json({"url": url})
+        return {"url": url}
 
-    def _repository_api(self, method: str, path: str, body: bytes) -> None:
-        kind, owner, name, *rest = path.split("/")
-        action, revision = (rest or [""])[0], "/".join(rest[1:]) or "main"
-        full = f"{owner}/{name}"
-        repository = self.hub.repositories.get(f"{kind}/{full}")
-        if repository is None or (repository.private and not self._may(full)):
-            return self._json(
-                {"error": "Repository not found"}, 404, {"X-Error-Code": "RepoNotFound"}
-            )
-        if method == "POST" and not self._may(full, write=True):
-            return self._json({"error": "Forbidden: you may only read."}, 403)
+    def _of_repository(
+        self, repository: Repository, url: str, rest: list[str], body: bytes
+    ) -> object:
+        action, revision = (rest or ["revision"])[0], "/".join(rest[1:]) or "main"
+        if action == "commit":
+            return self._commit(repository, url, body)
+        asked = json.loads(body or b"{}")
         if action == "refs":
-            return self._json(self._refs(repository))
-        if action == "variables":
-            if method == "POST":
-                asked = json.loads(body)
-                repository.variables[asked["key"]] = asked["value"]
-            return self._json({k: {"value": v} for k, v in repository.variables.items()})
-        sha = repository.find(revision)
-        if sha is None:
-            return self._json(
-                {"error": "Invalid rev id"}, 404, {"X-Error-Code": "RevisionNotFound"}
-            )
-        files = repository.commits[sha]
-        match action:
-            case "" | "revision":
-                siblings = [_sibling(name, content) for name, content in files.items()]
-                return self._json(
-                    {"id": full, "sha": sha, "siblings": siblings, "private": repository.private}
-                )
-            case "tree":
-                return self._json([_entry(name, content) for name, content in files.items()])
-            case "preupload":
-                return self._json(
-                    {"files": [self._mode(f, files) for f in json.loads(body)["files"]]}
-                )
-            case "commit":
-                return self._commit(repository, f"{self.hub.url}/{KINDS[kind]}{full}", body)
-            case "tag":
-                return self._tag(repository, sha, json.loads(body)["tag"])
-        return self._json({"error": "not found"}, 404)
-
-    def _refs(self, repository: Repository) -> dict:
-        def listed(kind: str, names: dict[str, str]) -> list[dict]:
-            return [
-                {"name": name, "ref": f"refs/{kind}/{name}", "targetCommit": sha}
-                for name, sha in names.items()
+            tags = [
+                {"name": name, "ref": f"refs/tags/{name}", "targetCommit": commit}
+                for name, commit in repository.tags.items()
             ]
+            return {"branches": [], "tags": tags, "converts": []}
+        if action == "variables":
+            if asked:
+                repository.variables[asked["key"]] = asked["value"]
+            return {key: {"value": value} for key, value in repository.variables.items()}
+        sha = repository.find(revision)
+        files = repository.commits[sha]
+        described = [_described(name, content) for name, content in files.items()]
+        match action:
+            case "revision":
+                private, name = repository.private, "/".join(url.split("/")[-2:])
+                return {"id": name, "sha": sha, "siblings": described, "private": private}
+            case "tree":
+                return described
+            case "preupload":
+                return {"files": [_mode(file["path"], files) for file in asked["files"]]}
+            case "tag":
+                if asked["tag"] in repository.tags:
+                    raise Refused(409)
+                repository.tags[asked["tag"]] = sha
+                return {}
+        raise Refused(404)
 
-        return {
-            "branches": listed("heads", repository.branches),
-            "tags": listed("tags", repository.tags),
-            "converts": [],
-        }
-
-    def _mode(self, file: dict, files: dict[str, bytes]) -> dict:
-        large, content = file["path"].endswith(LARGE), files.get(file["path"])
-        known = None if content is None else _oid(content, large)
-        mode = "lfs" if large else "regular"
-        return {"path": file["path"], "uploadMode": mode, "shouldIgnore": False, "oid": known}
-
-    def _tag(self, repository: Repository, sha: str, tag: str) -> None:
-        if tag in repository.tags:
-            return self._json({"error": "Tag reference exists already"}, 409)
-        repository.tags[tag] = sha
-        return self._json({})
-
-    def _commit(self, repository: Repository, url: str, body: bytes) -> None:
+    def _commit(self, repository: Repository, url: str, body: bytes) -> dict:
         if self.hub.barrier is not None:
             self.hub.barrier.wait(60)
-        lines = [json.loads(line) for line in body.splitlines() if line]
-        header = lines[0]["value"]
+        header, *lines = [json.loads(line) for line in body.splitlines() if line]
         with self.hub.lock:
-            if header.get("parentCommit", repository.head) != repository.head:
-                return self._json({"error": "A commit has happened since. Please refresh."}, 412)
+            if header["value"].get("parentCommit", repository.head) != repository.head:
+                raise Refused(412)
             files = dict(repository.files)
-            for line in lines[1:]:
-                key, value = line["key"], line["value"]
-                if key == "file":
-                    files[value["path"]] = base64.b64decode(value["content"])
-                elif key == "lfsFile":
-                    files[value["path"]] = self.hub.objects[value["oid"]]
+            for line in lines:
+                path, value = line["value"]["path"], line["value"]
+                if line["key"] == "file":
+                    files[path] = base64.b64decode(value["content"])
+                elif line["key"] == "lfsFile":
+                    files[path] = self.hub.objects[value["oid"]]
                 else:
-                    del files[value["path"]]
-            sha = repository.commit(files, header["summary"])
+                    del files[path]
+            sha = repository.commit(files, header["value"]["summary"])
         if self.hub.spend("lose_commits"):
-            return self._json({"error": "lost"}, 500)
-        return self._json({"commitUrl": f"{url}/commit/{sha}", "commitOid": sha})
+            raise Refused(500)
+        return {"commitUrl": f"{url}/commit/{sha}", "commitOid": sha}
 
-    def _batch(self, asked: dict) -> None:
-        objects = []
-        for one in asked["objects"]:
-            upload = {"upload": {"href": f"{self.hub.url}/lfs/{one['oid']}"}}
-            known = one["oid"] in self.hub.objects
-            objects.append(one if known else {**one, "actions": upload})
-        return self._json({"transfer": "basic", "objects": objects})
+    def _batch(self, asked: dict) -> dict:
+        objects = asked["objects"]
+        for one in objects:
+            if one["oid"] not in self.hub.objects:
+                one["actions"] = {"upload": {"href": f"{self.hub.url}/lfs/{one['oid']}"}}
+        return {"transfer": "basic", "objects": objects}
 
-    def _upload(self, oid: str) -> None:
-        size = int(self.headers.get("Content-Length") or 0)
-        if not self.hub.spend("let_through") and self.hub.spend("cut_uploads"):
-            self.rfile.read(size // 2)
-            self.close_connection = True
-            return self.connection.close()
-        content = self._body()
+    def _is_cut(self) -> bool:
+        """Break an upload off in the middle, where that is to be."""
+        if self.hub.spend("let_through") or not self.hub.spend("cut_uploads"):
+            return False
+        self.rfile.read(int(self.headers.get("Content-Length") or 0) // 2)
+        self.close_connection = True
+        self.connection.close()
+        return True
+
+    def _upload(self, oid: str, content: bytes) -> dict:
         if hashlib.sha256(content).hexdigest() != oid:
-            return self._json({"error": "another file"}, 400)
+            raise Refused(400)
         self.hub.objects[oid] = content
         self.hub.uploads[oid] += 1
-        return self._json({})
+        return {}
 
-    def _file(self, path: str, query: dict) -> None:
-        place, _, rest = path.partition("/resolve/")
-        kind = next(
-            (k for k, prefix in KINDS.items() if prefix and place.startswith(prefix)), "models"
-        )
-        name = place.removeprefix(KINDS[kind])
-        repository = self.hub.repositories.get(f"{kind}/{name}")
-        if repository is None or (repository.private and not self._may(name)):
-            return self._json({}, 404, {"X-Error-Code": "RepoNotFound"})
+    def _file(self, path: str) -> None:
+        place, _, rest = path.strip("/").partition("/resolve/")
+        *kind, owner, name = place.split("/")
+        repository = self._repository((kind or ["models"])[0], f"{owner}/{name}", write=False)
         revision, _, file = rest.partition("/")
         sha = repository.find(revision)
-        if sha is None:
-            return self._json({}, 404, {"X-Error-Code": "RevisionNotFound"})
         content = repository.commits[sha].get(file)
         if content is None:
-            return self._json({}, 404, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": sha})
+            raise Refused(404, "EntryNotFound")
         if file == self.hub.truncate:
             content = content[: len(content) // 2]
-        start = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").split("-")[0])
         headers = {"ETag": f'"{_oid(content, file.endswith(LARGE))}"', "X-Repo-Commit": sha}
+        start = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").split("-")[0])
         if start:
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
         self._send(206 if start else 200, content[start:], headers)
 
-    def _json(self, value: object, status: int = 200, headers: dict | None = None) -> None:
-        content = {"Content-Type": "application/json", **(headers or {})}
-        self._send(status, json.dumps(value).encode(), content)
-
     def _send(self, status: int, content: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
-        for name, value in headers.items():
+        for name, value in (headers | {"Content-Length": str(len(content))}).items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if self.command == "HEAD":
             return
-        if self.hub.hang and "/resolve/" in self.path:
-            return time.sleep(30)
-        whole = "/resolve/" not in self.path or not self.hub.spend("cut_downloads")
-        self.wfile.write(content if whole else content[: len(content) // 2])
-        if not whole:
+        of_file = "/resolve/" in self.path
+        if of_file and self.hub.hang:
+            time.sleep(30)
+        elif of_file and self.hub.spend("cut_downloads"):
+            self.wfile.write(content[: len(content) // 2])
             self.close_connection = True
+        else:
+            self.wfile.write(content)
+
+
+def _prefix(kind: str) -> str:
+    return "" if kind == "models" else f"{kind}/"
 
 
 def _oid(content: bytes, large: bool) -> str:
@@ -350,19 +331,20 @@ def _oid(content: bytes, large: bool) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
-def _entry(name: str, content: bytes) -> dict:
-    entry = {"type": "file", "path": name, "size": len(content), "oid": _oid(content, False)}
-    if name.endswith(LARGE):
-        entry["lfs"] = {"oid": _oid(content, True), "size": len(content), "pointerSize": 130}
-    return entry
+def _mode(name: str, files: dict[str, bytes]) -> dict:
+    large = name.endswith(LARGE)
+    known = _oid(files[name], large) if name in files else None
+    mode = "lfs" if large else "regular"
+    return {"path": name, "uploadMode": mode, "shouldIgnore": False, "oid": known}
 
 
-def _sibling(name: str, content: bytes) -> dict:
-    size, oid = len(content), _oid(content, False)
-    sibling = {"rfilename": name, "size": size, "blobId": oid}
-    if name.endswith(LARGE):
-        sibling["lfs"] = {"size": size, "sha256": _oid(content, True), "pointerSize": 130}
-    return sibling
+def _described(name: str, content: bytes) -> dict:
+    """A file as the listings of a commit and of its tree describe it."""
+    size, blob, digest = len(content), _oid(content, False), _oid(content, True)
+    found = {"type": "file", "path": name, "rfilename": name, "size": size}
+    found |= {"oid": blob, "blobId": blob}
+    lfs = {"size": size, "oid": digest, "sha256": digest, "pointerSize": 130}
+    return found | ({"lfs": lfs} if name.endswith(LARGE) else {})
 
 
 class Server(ThreadingHTTPServer):

@@ -107,7 +107,7 @@ def test_it_says_what_the_operating_point_gave_on_test_by_the_figures_of_the_rep
     info, report
 ) -> None:
     wanted = "best Dice (F1) on validation patients, specificity of at least 97 % in those without "
-    wanted += "a tumour"
+    wanted += "a tumor"
     assert f"{wanted}; Dice 88 % (80 to 93) on test patients" in model_card(info, report)
     figure = {"value": 0.624, "low": 0.5, "high": 0.701, "n_patients": 14, "n_slices": 777}
     figures = report["all"]["figures"] | {"dice": figure}
@@ -146,7 +146,7 @@ def test_a_note_is_told_of_the_weights_it_was_written_for(info, report) -> None:
     assert "apart" not in model_card(replace(info, training=training), report)
 
 
-def test_the_licence_of_a_source_stands_where_it_was_trained_on(info, report) -> None:
+def test_the_license_of_a_source_stands_where_it_was_trained_on(info, report) -> None:
     assert NON_COMMERCIAL in model_card(info, report)
     other = replace(info, training=info.training | {"sources": ["phantom"]})
     assert NON_COMMERCIAL not in model_card(other, report)
@@ -166,7 +166,7 @@ def test_that_nobody_is_healthy_is_said_where_the_sources_tell_it(
 def test_of_sets_of_ones_own_nothing_is_claimed(info, report) -> None:
     other = replace(info, training=info.training | {"sources": ["tumor-free", "pairs"]})
     terms = model_card(other, report).split("## Training data and its terms")[1].split("\n## ")[0]
-    assert "- FLAIR scans of people without a tumour; the terms of the set hold\n" in terms
+    assert "- FLAIR scans of people without a tumor; the terms of the set hold\n" in terms
     assert "- FLAIR slices with masks; the terms of the set hold\n" in terms
     assert not re.search("BraTS|Lesjak|sclerosis|CC BY", terms)
 

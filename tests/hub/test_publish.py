@@ -324,7 +324,7 @@ def test_a_hub_that_is_away_when_training_begins_does_not_stop_it(hub, token, ru
     assert "commit" in publish_run(run, Target("me/model"), None)
 
 
-def test_a_data_set_goes_with_its_licence_and_card(hub, token, dataset_folder, tmp_path, capsys):
+def test_a_data_set_goes_with_its_license_and_card(hub, token, dataset_folder, tmp_path, capsys):
     data = shutil.copytree(dataset_folder, tmp_path / "data")
     (data / ".store").mkdir(exist_ok=True)
     (data / ".store" / "cache.npy").write_bytes(b"cache")
@@ -354,7 +354,7 @@ def test_a_card_of_ones_own_goes_with_the_data_set(hub, token, dataset_folder, t
     data = shutil.copytree(dataset_folder, tmp_path / "data")
     call = ["--dataset", str(data), "me/slices", "--license", "mit"]
     for text, words in (
-        ("---\nlicense: cc-by-4.0\n---\nmine", "names the licence cc-by-4.0"),
+        ("---\nlicense: cc-by-4.0\n---\nmine", "names the license cc-by-4.0"),
         ("---\nlicense: [\n---\n", "Mend or delete it"),
     ):
         (data / "README.md").write_text(text)

@@ -1,7 +1,7 @@
 """The Space from one command, to a server that answers the Hub's protocol to the real client."""
 
-import ast
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,10 +13,7 @@ import pytest
 import torch
 from hub_server import Hub
 from huggingface_hub import SpaceCard
-from packaging.requirements import Requirement
 
-from brainai.errors import ConfigError
-from brainai.hub.modules import assets_beside, imported_names, needed_requirements, reached_modules
 from brainai.hub.space import ROOT, main
 from brainai.hub.terms import NON_COMMERCIAL
 from brainai.model.folder import ModelInfo, write_model
@@ -85,33 +82,18 @@ def test_the_terms_of_lgg_are_told_of_the_weights_that_learned_from_it(
     assert (words in card) is of_those_that_stand_in
 
 
-def test_it_holds_only_what_it_needs(hub: Hub, token, model) -> None:
-    main(CALL)
-    files = set(hub.repositories["spaces/me/space"].files)
-    assert {"app.py", "LICENSE", "README.md", "requirements.txt"} < files
-    assert {"brainai/web/assets/page.css", "brainai/web/assets/snippets/predict.py"} < files
-    assert {"weights/model.safetensors", "examples/tumor_frontal.png"} < files
-    for room in ("tests/", "docs/", "benchmarks/", "brainai/training/", "brainai/data/phantom"):
-        assert not [name for name in files if name.startswith(room)], room
-    assert not files & {"train.py", "brainai/hub/publish.py", "brainai/hub/space.py"}
-
-
-def test_every_module_that_its_code_imports_is_there_or_asked_for(hub, token, model) -> None:
+def test_it_holds_app_package_examples_weights_and_nothing_else(hub: Hub, token, model) -> None:
     main(CALL)
     files = hub.repositories["spaces/me/space"].files
-    wanted = {Requirement(line).name for line in files["requirements.txt"].decode().splitlines()}
-    assert wanted == {
-        "gradio", "torch", "timm", "huggingface_hub", "pillow", "numpy", "SimpleITK", "safetensors",
-        "matplotlib", "scipy", "starlette", "nibabel",
-    }  # fmt: skip
+    assert {"brainai/web/assets/page.css", "brainai/web/assets/snippets/predict.py"} < set(files)
+    assert {"weights/model.safetensors", "examples/tumor_frontal.png"} < set(files)
     assert "brainai/data/reader_process.py" in files  # which the app starts by its name
-    for name, content in files.items():
-        if not name.endswith(".py"):
-            continue
-        for node in ast.walk(ast.parse(content)):
-            if isinstance(node, ast.ImportFrom) and node.module.startswith("brainai"):
-                path = node.module.replace(".", "/")
-                assert files.keys() & {f"{path}.py", f"{path}/__init__.py"}, f"{name}: {path}"
+    assert {name.partition("/")[0] for name in files} == {
+        ".gitattributes", "LICENSE", "README.md", "app.py", "brainai", "examples",
+        "requirements.txt", "weights",
+    }  # fmt: skip
+    assert not [name for name in files if name.startswith("weights/figures")]
+    assert files["requirements.txt"] == (ROOT / "requirements.txt").read_bytes()
 
 
 def test_a_second_run_with_nothing_new_changes_nothing(hub: Hub, token, model) -> None:
@@ -195,40 +177,21 @@ def test_a_folder_that_is_not_empty_is_left_as_it_is(hub, model, tmp_path, capsy
     assert [path.name for path in tmp_path.iterdir() if path.name != "cache"] == ["mine"]
 
 
-def test_imports_are_followed_through_packages_and_what_lies_beside_comes_along(tmp_path) -> None:
-    files = {
-        "app.py": "import numpy\nfrom pack.a import thing\n",
-        "pack/__init__.py": "",
-        "pack/a.py": "from pack.room import b\nimport PIL.Image\n",
-        "pack/unused.py": "import torch\n",
-        "pack/room/__init__.py": "",
-        "pack/room/b.py": "",
-        "pack/room/style.css": "",
-        "pack/room/.secret": "",
-        "pack/room/snippets/copy_me.py": "import gradio_client\n",
-        "pack/other/__init__.py": "",
-    }
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-    found = reached_modules(tmp_path, tmp_path / "app.py", "pack")
-    beside = assets_beside(found)
-    assert {path.relative_to(tmp_path).as_posix() for path in found | beside} == {
-        "pack/__init__.py", "pack/a.py", "pack/room/__init__.py", "pack/room/b.py",
-        "pack/room/style.css", "pack/room/snippets/copy_me.py",
-    }  # fmt: skip
-    assert imported_names(tmp_path / "pack/a.py") == {"pack.room", "pack.room.b", "PIL.Image"}
-    lines = ["# a comment", "numpy>=2", "pillow", "torch>=2"]
-    code = {tmp_path / "app.py", *found}
-    assert needed_requirements(lines, code, "pack") == ["numpy>=2", "pillow"]
-    with pytest.raises(ConfigError, match="asks for no pillow"):
-        needed_requirements(["numpy"], code, "pack")
-
-
-def test_what_a_program_can_do_without_is_not_asked_for(tmp_path: Path) -> None:
-    text = "try:\n    import spaces\nexcept ImportError:\n    spaces = None\nimport os\n"
-    (tmp_path / "app.py").write_text(text)
-    assert imported_names(tmp_path / "app.py") == {"os"}
+def test_without_git_hidden_and_compiled_files_stay_private(hub, model, tmp_path, monkeypatch):
+    checkout = tmp_path / "checkout"
+    shutil.copytree(ROOT / "brainai", checkout / "brainai")
+    for name in ("app.py", "requirements.txt", "README.md", "examples", "weights"):
+        (checkout / name).symlink_to(ROOT / name)
+    (checkout / "brainai" / "web" / ".secret").touch()
+    (checkout / "brainai" / "__pycache__").mkdir(exist_ok=True)
+    (checkout / "brainai" / "__pycache__" / "errors.pyc").touch()
+    (checkout / "scans").mkdir()
+    (checkout / "scans" / "mr_smith.nii.gz").touch()
+    monkeypatch.setattr("brainai.hub.space.ROOT", checkout)
+    assert main([*CALL, "--out", str(tmp_path / "space")]) == 0
+    found = {path.name for path in (tmp_path / "space").rglob("*")}
+    assert not found & {".secret", "__pycache__", "errors.pyc", "mr_smith.nii.gz"}
+    assert {"app.py", "errors.py", "page.css", "tumor_frontal.png"} < found
 
 
 def test_a_file_that_git_does_not_know_stays_private(hub, token, model, tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from brainai.model.network import Output
 
 
 class PlainNetwork(nn.Module):
-    """Tumour logit = `gain` × mean of the FLAIR channel; the mask is what is brighter than 0.5.
+    """Tumor logit = `gain` × mean of the FLAIR channel; the mask is what is brighter than 0.5.
 
     Each pixel's evidence is so `gain` × its FLAIR value.
     """
@@ -35,7 +35,7 @@ class PlainNetwork(nn.Module):
 
 @pytest.fixture
 def plain() -> Callable[..., tuple[Classifier, PlainNetwork]]:
-    """Makes a classifier over a `PlainNetwork` without normalisation, and gives both."""
+    """Makes a classifier over a `PlainNetwork` without normalization, and gives both."""
 
     def make(gain: float = 1.0, decoder: bool = True, **values) -> tuple[Classifier, PlainNetwork]:
         info = ModelInfo(

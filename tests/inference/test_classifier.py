@@ -26,7 +26,7 @@ def half_bright(height: int = 64, width: int = 64, level: int = 200) -> np.ndarr
 
 
 def test_probability_is_the_softmax_of_logits_over_temperature(plain):
-    # The windowed slice has mean 1/4, so the tumour logit is 4 ln 81 / 4 = ln 81;
+    # The windowed slice has mean 1/4, so the tumor logit is 4 ln 81 / 4 = ln 81;
     # divided by the temperature 2 it is ln 9, and softmax(0, ln 9) = 9/10.
     classifier, _ = plain(gain=4 * math.log(81), temperature=2.0)
     assert classifier.predict(half_bright()).probability == pytest.approx(0.9, abs=1e-5)
@@ -73,7 +73,7 @@ def test_channels_are_flair_t1c_t2_and_flair_stands_in_for_a_missing_one(plain):
     assert images[0, 2, -1].max() == 0
 
 
-def test_input_is_normalised_channel_by_channel(plain):
+def test_input_is_normalized_channel_by_channel(plain):
     classifier, network = plain(mean=(0.5, 0.25, 0.0), std=(0.5, 0.25, 2.0))
     classifier.predict(half_bright())
     assert network.seen[0][0, :, -1, 0].tolist() == [1.0, 3.0, 0.5]
@@ -170,7 +170,7 @@ def nearly_empty() -> np.ndarray:
     ("picture", "reason"),
     [
         (animated(), "file holds 2 frames"),
-        (np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8), "colour picture"),
+        (np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8), "color picture"),
         (np.full((64, 64), 7, np.uint8), "empty picture"),
         (nearly_empty(), "too little brain in the slice"),
     ],
@@ -186,9 +186,9 @@ def test_a_picture_that_is_no_slice_is_answered_with_a_reason(plain, picture, re
 
 def test_another_sequence_that_cannot_be_judged_is_named(plain):
     classifier, _ = plain()
-    colour = np.zeros((64, 64, 3), np.uint8)
-    colour[..., 0] = half_bright()
-    assert classifier.predict(half_bright(), t2=colour).reason == "T2: colour picture"
+    color = np.zeros((64, 64, 3), np.uint8)
+    color[..., 0] = half_bright()
+    assert classifier.predict(half_bright(), t2=color).reason == "T2: color picture"
 
 
 def test_what_cannot_be_judged_keeps_its_place_in_a_batch(plain):

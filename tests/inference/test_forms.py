@@ -27,7 +27,7 @@ INFO = ModelInfo(
 MASK = np.zeros((20, 10), bool)
 MASK[:5] = True  # 50 pixels
 ANSWER = Prediction("Tumor", probability=0.87654321, threshold=0.4, mask=MASK, heatmap=None)
-REFUSED = Prediction("Cannot judge", None, 0.4, None, None, reason="colour picture")
+REFUSED = Prediction("Cannot judge", None, 0.4, None, None, reason="color picture")
 
 
 def scan_answer() -> ScanPrediction:
@@ -114,7 +114,7 @@ def test_form_of_a_scan() -> None:
 )
 def test_what_cannot_be_judged_has_a_reason_and_no_probability(form: dict, definition: str) -> None:
     check(form, definition)
-    assert (form["label"], form["reason"]) == ("Cannot judge", "colour picture")
+    assert (form["label"], form["reason"]) == ("Cannot judge", "color picture")
     assert form["probability"] is form["probabilities"] is form["mask"] is None
     assert form["disclaimer"] == DISCLAIMER
 

@@ -14,7 +14,7 @@ from brainai.model.network import build_network
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-LESION = (slice(113, 134), slice(162, 189))  # well inside the tumour of tumor_temporal.png
+LESION = (slice(113, 134), slice(162, 189))  # well inside the tumor of tumor_temporal.png
 
 
 AROUND = (slice(85, 165), slice(140, 210))  # with all of it, and a sixth of the head

@@ -45,14 +45,14 @@ def test_json_of_a_picture_can_be_read_back(model_folder, picture, capsys) -> No
 
 
 def test_a_picture_that_cannot_be_judged_is_an_answer_too(model_folder, tmp_path, capsys) -> None:
-    colour = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
-    Image.fromarray(colour).save(tmp_path / "colour.png")
-    call = ["--flair", str(tmp_path / "colour.png"), "--model", str(model_folder)]
+    color = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
+    Image.fromarray(color).save(tmp_path / "color.png")
+    call = ["--flair", str(tmp_path / "color.png"), "--model", str(model_folder)]
     assert main(call) == 0
-    assert capsys.readouterr().out.startswith("Cannot judge: colour picture\n")
+    assert capsys.readouterr().out.startswith("Cannot judge: color picture\n")
     assert main([*call, "--json"]) == 0
     values = json.loads(capsys.readouterr().out)
-    assert (values["label"], values["reason"]) == ("Cannot judge", "colour picture")
+    assert (values["label"], values["reason"]) == ("Cannot judge", "color picture")
     assert values["probability"] is None
 
 

@@ -8,6 +8,7 @@ import nibabel
 import numpy as np
 import pytest
 from dicom_files import PLANTED, write_series
+from faults import small_files
 
 from brainai.data.volumes import Volume
 from brainai.errors import DataError, OutOfScope
@@ -22,7 +23,7 @@ IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
 def head(block: tuple[slice, ...] = BLOCK) -> np.ndarray:
     """`[X, Y, Z]` int16: an ellipse at 100, with a block at 300, and a spot of 4 × 5 voxels at 300
-    on each slice (grey levels are set per slice: each needs something bright); slice 0 is air."""
+    on each slice (gray levels are set per slice: each needs something bright); slice 0 is air."""
     x, y, _ = np.mgrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
     voxels = np.where(((x - 32) / 25) ** 2 + ((y - 24) / 18) ** 2 < 1, 100, 0).astype(np.int16)
     voxels[block] = 300
@@ -150,6 +151,18 @@ def test_slices_are_answered_from_the_feet_up_in_batches_of_any_size(plain) -> N
     np.testing.assert_allclose(answer.slices, together.slices, atol=1e-6)
     assert (np.diff(answer.slices[1:]) > 0).all()
     np.testing.assert_allclose(answer.areas_cm2, [0, *(0.2 + 0.3 * np.arange(1, 8))], atol=1e-9)
+
+
+def test_each_step_shows_the_last_slice_that_it_judged(plain) -> None:
+    classifier, _ = plain(gain=3.0, image_size=64)
+    voxels = head((slice(0, 0),) * 3)
+    for k in range(1, 8):
+        voxels[20 : 20 + 3 * k, 10:20, k] = 300
+    *steps, answer = classifier.follow_scan(volume(voxels), batch_size=3)
+    assert [step.latest.index for step in steps] == [3, 6, 7]
+    for step in steps:
+        assert step.latest.probability == answer.slices[step.latest.index]
+        np.testing.assert_array_equal(step.latest.mask, answer.mask[:, :, step.latest.index].T)
 
 
 def test_what_progress_returns_changes_nothing(classifier) -> None:
@@ -310,17 +323,11 @@ def test_no_text_of_a_header_reaches_what_is_written(tmp_path: Path, classifier)
 
 
 def test_a_mask_that_breaks_off_leaves_the_old_one_and_nothing_else(
-    tmp_path: Path, classifier, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, classifier
 ) -> None:
-    def break_off(path: Path, content: bytes) -> None:
-        with path.open("wb") as file:
-            file.write(content[:10])
-        raise OSError("disk full")
-
     (tmp_path / "mask.nii.gz").write_bytes(b"old")
     answer = classifier.predict_scan(volume())
-    monkeypatch.setattr(Path, "write_bytes", break_off)
-    with pytest.raises(DataError, match="expected a place to write"):
+    with small_files(10), pytest.raises(DataError, match="expected a place to write"):
         answer.save_mask(tmp_path / "mask.nii.gz")
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"mask.nii.gz": b"old"}
 

@@ -59,8 +59,8 @@ def test_other_than_two_classes_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "names", [("tumor", "no_tumor"), ("Brain Tumour", "healthy"), ("tumor", "tumor-free")]
 )
-def test_tumour_as_the_first_class_is_refused(tmp_path: Path, names: tuple[str, str]) -> None:
-    with pytest.raises(WeightsError, match="expected tumour as the second class"):
+def test_tumor_as_the_first_class_is_refused(tmp_path: Path, names: tuple[str, str]) -> None:
+    with pytest.raises(WeightsError, match="expected tumor as the second class"):
         load_model(write(tmp_path / "theirs", names=names))
 
 

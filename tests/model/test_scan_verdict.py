@@ -23,13 +23,13 @@ def of_odds(*odds: float) -> np.ndarray:
         ([0.2, 0.9, 0.9, 0.9, 0.9, 0.2], 1.0, 0.2),  # four of 1 mm do not
         ([0.2, 0.9, 0.7, 0.9, 0.9, 0.8], 1.0, 0.7),  # five do
         ([0.2, 0.9, 0.8, 0.2], 7.0, 0.8),  # two at least, however thick
-        ([0.9, NAN, 0.9, 0.3, 0.4], 5.0, 0.3),  # neighbours across a gap are none
-        ([NAN, 0.9, NAN, 0.4], 5.0, 0.9),  # no neighbours at all: the best there is
+        ([0.9, NAN, 0.9, 0.3, 0.4], 5.0, 0.3),  # neighbors across a gap are none
+        ([NAN, 0.9, NAN, 0.4], 5.0, 0.9),  # no neighbors at all: the best there is
         ([0.6], 5.0, 0.6),
         ([0.6, 0.7, 0.8], 1.0, 0.6),  # thinner than the support: all of it
     ],
 )
-def test_without_a_fit_neighbouring_slices_hold_the_probability_of_a_scan(
+def test_without_a_fit_neighboring_slices_hold_the_probability_of_a_scan(
     slices, step, expected
 ) -> None:
     assert judge_slices(np.array(slices), None, step, None) == pytest.approx(expected)
@@ -41,12 +41,12 @@ def test_without_a_fit_neighbouring_slices_hold_the_probability_of_a_scan(
         ([1, 8, 1, 4, 4], 5.0, 16, 2),  # two of 5 mm: 4 · 4 before 8 · 1
         ([1, 8, 1, 4, 4], 2.0, 32, 3),  # three of 2 mm span 5: 8 · 1 · 4
         ([1, 8, 1, 4, 4], 7.0, 16, 2),  # two at least, however thick
-        ([9, NAN, 9, 3, NAN], 5.0, 27, 2),  # neighbours across a gap are none
-        ([NAN, 7, NAN, 2], 5.0, 7, 1),  # no neighbours at all: the best there is
+        ([9, NAN, 9, 3, NAN], 5.0, 27, 2),  # neighbors across a gap are none
+        ([NAN, 7, NAN, 2], 5.0, 7, 1),  # no neighbors at all: the best there is
         ([2, 3], 1.0, 6, 2),  # thinner than the support: all of it
     ],
 )
-def test_the_peak_is_the_highest_mean_log_odds_of_neighbours(odds, step, product, length) -> None:
+def test_the_peak_is_the_highest_mean_log_odds_of_neighbors(odds, step, product, length) -> None:
     found = scan_features(of_odds(*odds), None, step)
     assert found.peak == pytest.approx(math.log(product) / length)
     assert found.outlined == 0.0

@@ -28,7 +28,7 @@ WORDS = list(KINDS.values())
 
 
 class TwoHalves(Scope):
-    """Its features are the mean grey of the upper and of the lower half; the first speaks for
+    """Its features are the mean gray of the upper and of the lower half; the first speaks for
     FLAIR, the second for "turned"."""
 
     def forward(self, flair: Tensor) -> tuple[Tensor, Tensor]:
@@ -50,9 +50,9 @@ def upright() -> Scope:
 
 
 def picture(upper: float, lower: float) -> Tensor:
-    grey = torch.full((1, 1, 64, 64), upper)
-    grey[:, :, 32:] = lower
-    return grey
+    gray = torch.full((1, 1, 64, 64), upper)
+    gray[:, :, 32:] = lower
+    return gray
 
 
 def test_log_odds_and_distance(upright: Scope) -> None:

@@ -6,8 +6,8 @@ for rounding. Its scales start at 1: every residual branch counts, and with it w
 
 from torch import nn
 
-import train
 from brainai.model.network import BrainNet, build_network
+from brainai.training import __main__ as program
 
 
 def with_group_norms(module: nn.Module) -> None:
@@ -26,6 +26,6 @@ def build(*given, **named) -> BrainNet:
 
 
 if __name__ == "__main__":
-    train.build_network = build
-    train.conclude = lambda config, network: None  # a model folder describes batch norms
-    train.main()
+    program.build_network = build
+    program.conclude = lambda *_: None  # a model folder describes batch norms
+    program.main()

@@ -6,15 +6,8 @@ import pytest
 
 from brainai.errors import ConfigError
 from brainai.model.folder import ModelInfo, read_info
-from brainai.training.config import (
-    PRESETS,
-    Stage,
-    TrainConfig,
-    check_start,
-    origin,
-    parse_config,
-    pinned,
-)
+from brainai.training.config import PRESETS, Stage, TrainConfig, parse_config
+from brainai.training.start import check_start, origin, pinned
 
 
 def test_every_preset_grows_its_pictures_and_parses() -> None:
@@ -135,8 +128,10 @@ def test_weights_tell_what_they_started_from(model_folder) -> None:
 
 def test_weights_tell_their_command_without_places_and_without_resume() -> None:
     config = parse_config(["--preset", "smoke", "--data", "d", "--out", "o"])
-    told = origin(config, ["--data", "/a/machine/data", "--resume", "--seed=3"])["command"]
-    assert told == "accelerate launch train.py --data data --seed=3"
+    told = origin(
+        config, ["brainai", "train", "--data", "/a/machine/data", "--resume", "--seed=3"]
+    )["command"]
+    assert told == "brainai train --data data --seed=3"
 
 
 def test_a_run_that_starts_from_a_folder_or_from_nothing_keeps_its_start(model_folder) -> None:

@@ -6,14 +6,16 @@ import sys
 from pathlib import Path
 
 import pytest
+import tyro
 
-from brainai.data.prepare import parse_arguments
+from brainai.data.options import Prepare
 
 ROOT = Path(__file__).parents[2]
 THREADS = """
-import sys, torch, train
-train.cpu_count = lambda: 12
-train.open_accelerator(train.parse_config(sys.argv[1:]))
+import sys, torch
+import brainai.training.__main__ as program
+program.cpu_count = lambda: 12
+program.open_accelerator(program.parse_config(sys.argv[1:]))
 print(torch.get_num_threads())
 """
 
@@ -40,6 +42,6 @@ def test_workers_of_a_preparation_are_as_many_as_the_cores_it_may_use() -> None:
     options = ["--source", "lgg", "--root", "r", "--out", "o"]
     os.sched_setaffinity(0, {min(allowed)})
     try:
-        assert parse_arguments(options).workers == 1
+        assert tyro.cli(Prepare, args=options).workers == 1
     finally:
         os.sched_setaffinity(0, allowed)

@@ -15,6 +15,7 @@ from faults import damage, every_damage, listing, small_files
 from brainai.errors import ConfigError, StorageError, WeightsError
 from brainai.model.folder import ModelInfo, load_model, write_model
 from brainai.model.network import build_network
+from brainai.training.__main__ import main
 from brainai.training.checkpoints import (
     Progress,
     load_best,
@@ -27,7 +28,6 @@ from brainai.training.checkpoints import (
 )
 from brainai.training.config import TrainConfig, parse_config
 from brainai.training.distributed import in_main_process, main_process_first
-from train import main
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +97,17 @@ def test_the_log_of_epochs_is_restored_from_the_checkpoint(config: TrainConfig, 
     damage(config.out / "metrics.jsonl", how)
     _, saved = load_checkpoint(config)
     assert [(line["epoch"], line["auroc"]) for line in saved["history"]] == [(0, 0.5), (1, 0.5)]
+
+
+def test_a_checkpoint_runs_no_code(config: TrainConfig, tmp_path: Path) -> None:
+    class Planted:
+        def __reduce__(self):
+            return (tmp_path / "ran").touch, ()
+
+    folder = config.out / "checkpoints"
+    torch.save({"progress": Planted()}, folder / "last.pt")
+    assert load_checkpoint(config, lambda _: None)[0].epoch == 1  # of previous.pt
+    assert not (tmp_path / "ran").exists()
 
 
 def test_checkpoints_of_another_version_are_refused(config: TrainConfig) -> None:

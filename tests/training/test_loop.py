@@ -12,7 +12,7 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 from toy import write_dataset
 
-from brainai.data.augment import Augmentation
+from brainai.data.augmentation import Augmentation
 from brainai.data.dataset import read_records, write_records
 from brainai.model.network import build_network
 from brainai.training.checkpoints import Progress
@@ -111,7 +111,7 @@ def test_a_gradient_is_cut_to_the_largest_norm(make_config: Callable) -> None:
 
 @pytest.fixture(scope="module")
 def contrary(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The toy data set, but in `train` a disc is no tumour, and whatever has none is."""
+    """The toy data set, but in `train` a disc is no tumor, and whatever has none is."""
     data = write_dataset(tmp_path_factory.mktemp("contrary"))
     records = [
         replace(r, label=1 - r.label, mask_file_name="", tumor_pixels=r.label - 1)
@@ -224,7 +224,7 @@ def test_every_epoch_changes_its_slices_anew(make_config: Callable) -> None:
 
 def test_the_rate_suggested_is_where_the_loss_falls_fastest() -> None:
     rates = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0]
-    # Slopes between neighbours of a rate, over two decades: -0.5, -1.4, -1.1; the rise is left out.
+    # Slopes between neighbors of a rate, over two decades: -0.5, -1.4, -1.1; the rise is left out.
     assert steepest(rates, [2.0, 1.9, 1.5, 0.5, 0.4, 9.0]) == 1e-3
     assert steepest(rates, [2.0, 1.9, 1.5, 0.5, 0.4, float("nan")]) == 1e-3
 

@@ -17,7 +17,7 @@ def test_an_undecided_mask_costs_ln2_and_its_dice() -> None:
     assert mask_loss(logits, masks).item() == pytest.approx(math.log(2) + 2 / 3.004)
 
 
-def test_a_false_outline_costs_dice_where_there_is_no_tumour() -> None:
+def test_a_false_outline_costs_dice_where_there_is_no_tumor() -> None:
     no_tumor = torch.zeros(1, 1, 2, 2)
     # overlap 0, extent 2: Dice loss 1 - 0.004 / 2.004 = 2 / 2.004
     undecided = mask_loss(torch.zeros(1, 1, 2, 2), no_tumor).item()

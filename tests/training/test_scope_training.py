@@ -49,7 +49,7 @@ def test_every_kind_that_the_data_gives_is_collected(folder: Path) -> None:
         NO_SLICE,
     }  # no other sequence, and 8 slices are no stack
     assert len(pools[FLAIR][0]) == 48  # 6 patients with 8 slices, of train alone
-    assert len(pools[TURNED][0]) == len(pools[SEQUENCE][0]) == 20  # these are recoloured
+    assert len(pools[TURNED][0]) == len(pools[SEQUENCE][0]) == 20  # these are recolored
     for planes, weights in pools.values():
         assert planes.dtype == torch.uint8
         assert planes.shape == (len(weights), 1, SIZE, SIZE)
@@ -73,7 +73,7 @@ def test_other_sequences_and_cuts_are_taken_where_there_are_any(tmp_path: Path) 
     pools = collect(open_store(folder, SIZE, progress=False), 10, np.random.default_rng(0))
     assert set(pools) == {FLAIR, SEQUENCE, TURNED, VIEW, NO_SLICE}
     planes, weights = pools[SEQUENCE]
-    assert len(planes) == 48 + 10  # T1c, and recoloured ones
+    assert len(planes) == 48 + 10  # T1c, and recolored ones
     assert planes[:48, 0, 0, 0].min() > 200  # its own picture: the corner is bright
     assert weights[:48].sum() == pytest.approx(1)  # of one source, as much as the other ten
     assert weights[48:].sum() == pytest.approx(1)
@@ -87,13 +87,13 @@ def test_patients_are_drawn_alike_within_a_source_and_sources_alike(tmp_path: Pa
     write_records(folder / "metadata.csv", records)
     store = open_store(folder, SIZE, progress=False)
     weights = collect(store, 5, np.random.default_rng(0))[FLAIR][1]
-    # Every second slice has a tumour, and is drawn twice as often: 3/2 on average.
+    # Every second slice has a tumor, and is drawn twice as often: 3/2 on average.
     assert weights[:4].sum() == pytest.approx(3 / 2)
     assert weights[4:].sum() == pytest.approx(3 / 2)
     assert weights[4:12].sum() == pytest.approx(3 / 2 / 5)
 
 
-def test_slices_with_tumour_are_drawn_twice_as_often_and_large_ones_three_times(
+def test_slices_with_tumor_are_drawn_twice_as_often_and_large_ones_three_times(
     tmp_path: Path,
 ) -> None:
     folder = write_dataset(tmp_path)
@@ -194,8 +194,8 @@ def test_limits_keep_199_of_200_of_every_source_but_of_one_too_small_to_tell() -
     assert float(reach) == pytest.approx(199.25)
 
 
-def test_slices_with_tumour_are_kept_997_of_1000_by_all_limits_together() -> None:
-    """1,000 slices with tumour; each of the five measures alone is lowest for others of them."""
+def test_slices_with_tumor_are_kept_997_of_1000_by_all_limits_together() -> None:
+    """1,000 slices with tumor; each of the five measures alone is lowest for others of them."""
     log_odds, distance = torch.full((1000, 4), 50.0).double(), torch.ones(1000).double()
     for kind in range(4):  # 10 slices of each kind lie low, at 0, 1, … 9
         log_odds[10 * kind : 10 * kind + 10, kind] = torch.arange(10).double()
@@ -203,7 +203,7 @@ def test_slices_with_tumour_are_kept_997_of_1000_by_all_limits_together() -> Non
     margins, reach = find_limits(log_odds, distance, slices("a", 1000, label=1))
     lost = (log_odds < margins).any(dim=1) | (distance > reach)
     assert int(lost.sum()) <= 3
-    # Slices without tumour alone: each limit lets go of 5 of 1,000, together 25.
+    # Slices without tumor alone: each limit lets go of 5 of 1,000, together 25.
     margins, reach = find_limits(log_odds, distance, slices("a", 1000))
     lost = (log_odds < margins).any(dim=1) | (distance > reach)
     assert int(lost.sum()) == 25

@@ -27,7 +27,7 @@ def test_a_source_that_holds_all_of_a_class_is_not_left_out(dataset_folder) -> N
     ]
     values = np.array([1.0, 2.0, 3.0, 6.0])
     (row,) = rows_of(lambda chosen: {"mean": values[chosen].mean()}, records)
-    # 12/4; without a patient 6/3 to 11/3; without a 11/3, without c 3/2; b alone has no tumour.
+    # 12/4; without a patient 6/3 to 11/3; without a 11/3, without c 3/2; b alone has no tumor.
     assert row == "| mean | 3 | 2 to 3.67 | 1.5 to 3.67 |"
 
 
@@ -50,4 +50,4 @@ def test_too_few_patients_are_one_sentence(model_folder, tmp_path, capsys) -> No
     records = [r for r in read_records(data) if r.case_id not in ("valid0", "valid1")]
     write_records(data / "metadata.csv", records)
     assert main(["--model", str(model_folder), "--data", str(data)]) == 2
-    assert "found 1 without tumour and 1 with" in capsys.readouterr().err
+    assert "found 1 without tumor and 1 with" in capsys.readouterr().err

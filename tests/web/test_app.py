@@ -12,13 +12,13 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """app.py as a module, with `launch` replaced by one that keeps the page."""
+    """app.py as a module; its program keeps the page instead of launching it."""
     spec = importlib.util.spec_from_file_location("app", ROOT / "app.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    monkeypatch.setattr(module.signal, "signal", lambda *_: None)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
     module.pages = []
-    monkeypatch.setattr(module, "launch", module.pages.append)
+    monkeypatch.setattr(module.serve, "launch", module.pages.append)
     monkeypatch.delenv("BRAINAI_WEIGHTS", raising=False)
     return module
 
@@ -48,7 +48,7 @@ def test_on_zero_gpu_each_job_asks_for_a_turn_as_short_as_it_is(app, model_folde
         def GPU(duration: int):
             return lambda work: asked.setdefault(work.__name__, duration) and work
 
-    monkeypatch.setattr(app, "spaces", Spaces)
+    monkeypatch.setattr(app.serve, "spaces", Spaces)
     assert app.main(["--weights", str(model_folder)]) == 0
     assert asked == {"predict": 10, "follow_scan": 60, "many": 60}
 

@@ -24,8 +24,8 @@ from brainai.inference.forms import scan_form, slice_form
 from brainai.web.interface import build_page
 from brainai.web.jobs import Jobs
 
-GREY = head()
-COLOUR = np.stack([GREY, GREY.T.copy().T[::-1], 255 - GREY], axis=2)
+GRAY = head()
+COLOR = np.stack([GRAY, GRAY.T.copy().T[::-1], 255 - GRAY], axis=2)
 ROOT = Path(__file__).parents[2]
 
 
@@ -41,7 +41,7 @@ def transparent(pixels: np.ndarray) -> Image.Image:
 
 
 def test_answer_is_the_classifiers_own_in_the_documented_form(client, running, save):
-    file = save("slice.png", GREY)
+    file = save("slice.png", GRAY)
     answer = ask(client, file, pixel_mm=0.5)
     expected = slice_form(
         running.classifier.predict(file), running.classifier.info, 0.5, answer["mask"]
@@ -50,14 +50,14 @@ def test_answer_is_the_classifiers_own_in_the_documented_form(client, running, s
 
 
 def test_the_mask_is_a_file_as_large_as_the_slice(client, running, save):
-    file = save("slice.png", GREY)
+    file = save("slice.png", GRAY)
     with Image.open(ask(client, file)["mask"]) as mask:
         assert mask.mode == "1"
         assert (np.asarray(mask) == running.classifier.predict(file).mask).all()
 
 
 def test_other_sequences_are_used(client, running, save):
-    files = {"flair": save("f.png", GREY), "t1c": save("c.png", head(1)), "t2": save("t.png", GREY)}
+    files = {"flair": save("f.png", GRAY), "t1c": save("c.png", head(1)), "t2": save("t.png", GRAY)}
     answer = ask(client, **files)
     expected = running.classifier.predict(**files).probability
     assert answer["probability"] == round(expected, 6)
@@ -67,21 +67,21 @@ def test_other_sequences_are_used(client, running, save):
 @pytest.mark.parametrize(
     ("name", "image"),
     [
-        ("sixteen.png", Image.fromarray(GREY.astype(np.uint16) * 200)),
-        ("sixteen.tif", Image.fromarray(GREY.astype(np.uint16) * 15)),
-        ("float.tif", Image.fromarray(GREY.astype(np.float32) * 0.01)),
-        ("rgb.png", Image.fromarray(GREY).convert("RGB")),
-        ("rgba.png", transparent(GREY)),
-        ("palette.png", palette(GREY)),
-        ("no suffix", Image.fromarray(GREY)),
-        ("Schnitt ä & b's.png", Image.fromarray(GREY)),
+        ("sixteen.png", Image.fromarray(GRAY.astype(np.uint16) * 200)),
+        ("sixteen.tif", Image.fromarray(GRAY.astype(np.uint16) * 15)),
+        ("float.tif", Image.fromarray(GRAY.astype(np.float32) * 0.01)),
+        ("rgb.png", Image.fromarray(GRAY).convert("RGB")),
+        ("rgba.png", transparent(GRAY)),
+        ("palette.png", palette(GRAY)),
+        ("no suffix", Image.fromarray(GRAY)),
+        ("Schnitt ä & b's.png", Image.fromarray(GRAY)),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_every_depth_and_mode_gets_the_answer_of_the_plain_slice(
     client, save, tmp_path, name, image
 ):
-    plain = ask(client, save("plain.png", GREY))
+    plain = ask(client, save("plain.png", GRAY))
     image.save(tmp_path / name, format=None if "." in name else "PNG")
     assert ask(client, tmp_path / name)["probability"] == pytest.approx(
         plain["probability"], abs=1e-4
@@ -90,7 +90,7 @@ def test_every_depth_and_mode_gets_the_answer_of_the_plain_slice(
 
 def animated() -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(GREY).save(
+    Image.fromarray(GRAY).save(
         buffer, "GIF", save_all=True, append_images=[Image.fromarray(head(1))]
     )
     return buffer.getvalue()
@@ -106,7 +106,7 @@ def png(pixels: np.ndarray) -> bytes:
     ("name", "content", "code", "words"),
     [
         ("corrupt.png", b"\x89PNG\r\n\x1a\nnonsense", "unreadable", "could not be read"),
-        ("half.png", png(GREY)[:2000], "unreadable", "could not be read"),
+        ("half.png", png(GRAY)[:2000], "unreadable", "could not be read"),
         ("empty.png", b"", "unreadable", "could not be read"),
         ("words.txt", b"a letter", "unreadable", "could not be read"),
         (
@@ -116,7 +116,7 @@ def png(pixels: np.ndarray) -> bytes:
             "a drawing in SVG",
         ),
         ("page.eps", b"%!PS-Adobe-3.0\n%%BoundingBox: 0 0 99 99\n", "unreadable", "could not be"),
-        ("small.png", png(GREY[40:60, 40:60]), "too_small", "too small"),
+        ("small.png", png(GRAY[40:60, 40:60]), "too_small", "too small"),
         ("huge.png", png(np.zeros((8000, 8000), np.uint8)), "too_large", "at most 32 million"),
         ("heavy.png", b"0" * 21 * 2**20, "too_large", "21 MB: bring one of at most 20 MB"),
     ],
@@ -131,7 +131,7 @@ def test_what_cannot_be_read_gets_one_plain_sentence(client, tmp_path, name, con
     ("name", "content", "reason"),
     [
         ("moving.gif", animated(), "file holds 2 frames"),
-        ("photo.png", png(COLOUR), "colour picture"),
+        ("photo.png", png(COLOR), "color picture"),
         ("black.png", png(np.zeros((64, 64), np.uint8)), "empty picture"),
     ],
     ids=lambda value: value if isinstance(value, str) and "." in value else "",
@@ -145,13 +145,13 @@ def test_what_is_no_slice_is_answered_with_the_reason(client, tmp_path, name, co
 
 def test_sequences_of_different_sizes_are_refused(client, save):
     others = {"t1c": save("c.png", head(1, 96, 96))}
-    sentence = refusal(client, save("f.png", GREY), "sequences_differ", **others)
+    sentence = refusal(client, save("f.png", GRAY), "sequences_differ", **others)
     assert sentence.startswith("FLAIR is 80×96 pixels and T1c 96×96")
 
 
 def test_a_pixel_of_no_possible_size_is_refused(client, save):
     with pytest.raises(AppError, match="Expected pixels of 0") as caught:
-        ask(client, save("f.png", GREY), pixel_mm=300)
+        ask(client, save("f.png", GRAY), pixel_mm=300)
     assert caught.value.title == "bad_pixel_size"
 
 
@@ -258,12 +258,12 @@ def test_a_full_queue_is_told_and_health_is_told_all_the_same(running, save):
     def wait(**_):
         busy.set()
         go_on.wait(60)
-        return running.classifier.predict(GREY)
+        return running.classifier.predict(GRAY)
 
     jobs = Jobs.of(running.classifier)._replace(slice=wait)
     page = build_page(jobs, running.classifier.info).queue(max_size=1)
     with served(page) as url:
-        visitor, file = connect(url), handle_file(str(save("a.png", GREY)))
+        visitor, file = connect(url), handle_file(str(save("a.png", GRAY)))
         first = visitor.submit(file, api_name="/predict")
         assert busy.wait(30)
         try:
@@ -291,7 +291,7 @@ def test_an_error_of_ours_is_told_in_general_words_and_logged_without_its_messag
 
     jobs = Jobs.of(running.classifier)._replace(slice=fail)
     with served(build_page(jobs, running.classifier.info)) as url:
-        sentence = refusal(connect(url), save("a.png", GREY), "internal")
+        sentence = refusal(connect(url), save("a.png", GRAY), "internal")
     assert sentence == "Something went wrong here, not with your file. Try again."
     assert "ValueError at" in caplog.text
     assert "Anna" not in caplog.text

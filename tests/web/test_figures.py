@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from toy_heads import head
 
-from brainai.web.figures import (
+from brainai.inference.figures import (
     OUTLINE,
     SHOWN_SIDE,
     border,
     draw_heat,
     draw_outline,
     draw_slice,
-    heat_colours,
+    heat_colors,
     mask_picture,
     shown_size,
 )
@@ -26,7 +26,7 @@ def test_picture_has_the_full_resolution_of_the_slice_within_bounds(side, shown)
     assert shown_size(side, side) == (shown, shown)
 
 
-def test_slice_is_drawn_in_its_whole_grey_range():
+def test_slice_is_drawn_in_its_whole_gray_range():
     picture = draw_slice(head())
     assert picture.mode == "L"
     assert picture.getextrema() == (0, 255)
@@ -53,9 +53,9 @@ def test_heat_lies_where_it_is_and_slice_shows_through():
 
 
 def test_weaker_heat_is_clearer_and_darker():
-    colours = heat_colours(np.array([0.0, 0.25, 0.5, 1.0], np.float32)).astype(int)
-    assert colours[:, 3].tolist() == [0, 96, 191, 191]
-    assert (np.diff(colours[:, :3].sum(axis=1)) > 0).all()
+    colors = heat_colors(np.array([0.0, 0.25, 0.5, 1.0], np.float32)).astype(int)
+    assert colors[:, 3].tolist() == [0, 96, 191, 191]
+    assert (np.diff(colors[:, :3].sum(axis=1)) > 0).all()
 
 
 def test_outline_is_closed_at_the_edge_of_the_picture():

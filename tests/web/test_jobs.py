@@ -65,7 +65,9 @@ def test_an_error_keeps_its_sentence_and_code(placed, tmp_path):
 
 def test_a_scan_tells_its_progress_and_then_the_answer(placed, tmp_path):
     *progress, found = placed.scan(flair=scan_file(tmp_path / "flair.nii.gz"))
-    assert progress == [ScanProgress(8, 10), ScanProgress(10, 10)]
+    assert [(step.done, step.total) for step in progress] == [(8, 10), (10, 10)]
+    assert all(isinstance(step, ScanProgress) for step in progress)
+    assert [step.latest.index for step in progress] == [8, 10]  # the two ends are nearly empty
     assert isinstance(found, ScanPrediction)
 
 
@@ -81,13 +83,13 @@ def test_a_scan_out_of_scope_keeps_its_reason(jobs):
 
 def test_of_many_files_each_has_its_answer(placed, save, tmp_path):
     (tmp_path / "bad.png").write_bytes(b"no picture")
-    colour = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
+    color = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
     refused = DataError("Too large.", "too_large")
     files = [str(save("a.png", head(1))), str(tmp_path / "bad.png"), refused]
-    good, bad, large, coloured = placed.many([*files, str(save("c.png", colour))])
+    good, bad, large, colored = placed.many([*files, str(save("c.png", color))])
     assert good.label in ("Tumor", "No Tumor")
     assert (bad.code, large.code) == ("unreadable", "too_large")
-    assert coloured.reason == "colour picture"
+    assert colored.reason == "color picture"
 
 
 def test_an_unforeseen_error_ends_nothing_and_tells_nothing(model_folder, save):

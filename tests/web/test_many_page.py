@@ -20,11 +20,11 @@ INFO = ModelInfo(threshold=0.4, revision="r1")
 
 
 def answers(files):
-    """One of each kind: tumour, none, cannot judge, an error; then again."""
+    """One of each kind: tumor, none, cannot judge, an error; then again."""
     kinds = [
         Prediction("Tumor", 0.9, 0.4, None, None),
         Prediction("No Tumor", 0.05, 0.4, None, None),
-        Prediction("Cannot judge", None, 0.4, None, None, "colour picture"),
+        Prediction("Cannot judge", None, 0.4, None, None, "color picture"),
         DataError("The file could not be read."),
     ]
     for number, _ in enumerate(files):
@@ -63,7 +63,7 @@ def test_each_file_has_a_row_and_a_bad_one_its_reason(visit, known, four):
     assert rows(page) == [
         ["b.png", "Tumor", "90.0 %", ""],
         ["a.png", "No Tumor", "5.0 %", ""],
-        ["d.png", "Cannot judge", "", "colour picture"],
+        ["d.png", "Cannot judge", "", "color picture"],
         ["c.png", "No answer", "", "The file could not be read."],
     ]
     assert page.locator("#many-table img").count() == 3

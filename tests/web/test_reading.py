@@ -67,28 +67,28 @@ def test_a_reduced_slice_has_the_area_and_the_answer_of_the_whole(save, classifi
 
 
 def test_a_sequence_out_of_scope_is_named(save, classifier):
-    colour = np.random.default_rng(0).integers(0, 255, (96, 80, 3)).astype(np.uint8)
-    files = {"flair": str(save("a.png", head())), "t1c": str(save("b.png", colour)), "t2": None}
+    color = np.random.default_rng(0).integers(0, 255, (96, 80, 3)).astype(np.uint8)
+    files = {"flair": str(save("a.png", head())), "t1c": str(save("b.png", color)), "t2": None}
     found, sent = judge_slice(Jobs.of(classifier), classifier.info, files)
-    assert (found.label, found.reason, sent) == ("Cannot judge", "T1c: colour picture", None)
+    assert (found.label, found.reason, sent) == ("Cannot judge", "T1c: color picture", None)
 
 
 def test_each_of_many_slices_has_its_own_answer_and_pixels(save, tmp_path, classifier, monkeypatch):
     monkeypatch.setattr(reading, "MAX_SLICES_TOGETHER", 3)  # the rest comes in a second round
     refused = DataError("Too large.", "too_large")
     (tmp_path / "bad.png").write_bytes(b"no picture")
-    colour = np.random.default_rng(0).integers(0, 255, (96, 80, 3)).astype(np.uint8)
+    color = np.random.default_rng(0).integers(0, 255, (96, 80, 3)).astype(np.uint8)
     files = [
         str(save("0.png", head(0))),
         refused,
         str(tmp_path / "bad.png"),
-        str(save("c.png", colour)),
+        str(save("c.png", color)),
         str(save("1.png", head(1))),
     ]
     answers, sent = zip(*judge_many(Jobs.of(classifier), classifier.info, files), strict=True)
     assert answers[1] is refused
     assert answers[2].code == "unreadable"
-    assert answers[3].reason == "colour picture"
+    assert answers[3].reason == "color picture"
     for index, seed in ((0, 0), (4, 1)):
         assert answers[index].probability == classifier.predict(head(seed)).probability
         np.testing.assert_array_equal(sent[index].pixels, head(seed))

@@ -14,7 +14,7 @@ from toy_heads import head, scan_file
 
 from brainai.data.scans import read_scan
 from brainai.errors import OutOfScope
-from brainai.inference.scan import ScanProgress
+from brainai.inference.scan import JudgedSlice, ScanProgress
 from brainai.web.interface import build_page
 from brainai.web.jobs import Jobs
 
@@ -42,7 +42,7 @@ def test_the_example_scan_is_answered_in_words_and_numbers(visit, known):
     page = visit("Scan", url=known)
     judge_example(page)
     card = page.locator("#scan-answer").inner_text()
-    assert "The network sees tumour in this scan" in card
+    assert "The network sees tumor in this scan" in card
     assert "90.0 %" in card
     assert "2.3 mL" in card  # 16 + 64 + 36 voxels of 0.02 mL
     assert "3 of 10 judged" in card
@@ -80,7 +80,7 @@ def test_the_slider_moves_through_the_slices_and_asks_the_server_nothing(visit, 
 def test_a_click_on_the_plot_leads_to_the_slice(visit, known, share, number):
     page = visit("Scan", url=known)
     judge_example(page)
-    plot = page.get_by_role("img", name="Probability of tumour in each of 12 slices")
+    plot = page.get_by_role("img", name="Probability of tumor in each of 12 slices")
     box = plot.bounding_box()
     plot.click(position={"x": share * box["width"], "y": box["height"] / 2})
     assert page.get_by_role("slider", name="Slice").input_value() == str(number)
@@ -115,7 +115,7 @@ def test_the_report_is_one_page_of_its_own_and_prints_on_one_sheet(visit, known,
     report = page.context.new_page()
     report.goto(file.as_uri())
     text = report.locator("body").inner_text()
-    for words in ("sees tumour in this scan", "2.3 mL", "not a medical device", "FLAIR: a <note>."):
+    for words in ("sees tumor in this scan", "2.3 mL", "not a medical device", "FLAIR: a <note>."):
         assert words in text
     assert report.get_by_role("img", name="Slice 7 of 12").evaluate("i => i.naturalWidth > 0")
     printed = report.pdf(format="A4")
@@ -215,7 +215,7 @@ def test_a_scan_taken_away_while_it_is_judged_is_not_judged_further(visit, runni
 
     def slow(flair, **_):
         try:
-            yield ScanProgress(1, 10)
+            yield ScanProgress(1, 10, JudgedSlice(4, 0.25, None))
             go_on.wait(60)
             yield ScanProgress(2, 10)
             yield known_answer(flair)
@@ -228,6 +228,7 @@ def test_a_scan_taken_away_while_it_is_judged_is_not_judged_further(visit, runni
         page = visit("Scan", url=url)
         page.get_by_role("button", name="Try the example").click()
         page.get_by_text("1 of 10 slices").wait_for()
+        assert page.locator("#scan-answer .words").inner_text() == "Slice 5 of 12: 25.0 %"
         page.locator("#scan-file").get_by_role("button", name="Clear").click()
         page.wait_for_timeout(1500)
         go_on.set()

@@ -21,7 +21,6 @@ from brainai.web.scan_report import scan_report, shown_slices
 from brainai.web.scan_view import (
     draw_slices,
     facts,
-    first_shown,
     outlines,
     plot,
     scan_view,
@@ -63,7 +62,7 @@ def test_large_scans_are_drawn_smaller_as_a_whole():
     assert [picture.size for picture in pictures] == [(384, 307)] * 2
 
 
-def test_one_grey_window_holds_for_the_whole_scan():
+def test_one_gray_window_holds_for_the_whole_scan():
     volume = block((40, 40, 4), (1.0, 1.0, 5.0))
     volume.voxels[:, :, 0] //= 10
     faint, bright = draw_slices(volume)[:2]
@@ -77,8 +76,12 @@ def test_facts_are_volume_slices_and_largest_area(found):
     assert "<dd>2.6 cm²</dd>" in html
 
 
-def test_the_slice_with_most_tumour_is_shown_first(found):
-    assert first_shown(found) == 6
+def test_the_slice_with_most_tumor_is_shown_first(found):
+    assert found.strongest_slice() == 6
+    slices = found.slices.copy()
+    slices[2] = 0.99
+    assert replace(found, slices=slices).strongest_slice() == 6
+    assert replace(found, slices=slices, areas_cm2=None).strongest_slice() == 2
 
 
 def test_plot_has_a_bar_for_each_judged_slice_above_or_below_the_threshold(found):
@@ -92,7 +95,7 @@ def test_plot_has_a_bar_for_each_judged_slice_above_or_below_the_threshold(found
 
 
 def test_slices_are_told_apart_by_their_own_threshold_and_not_by_the_scans(found):
-    found = replace(found, threshold=0.7, slice_threshold=0.35)  # 0.4 is called tumour as well
+    found = replace(found, threshold=0.7, slice_threshold=0.35)  # 0.4 is called tumor as well
     assert len(re.findall('class="over"', plot(found))) == 4
     assert 'y1="0.6500"' in plot(found)
     assert "dashed: 35.0 %, the operating point of slices" in plot(found)
@@ -122,21 +125,21 @@ def report(found, volume, info, sequences) -> str:
 
 def test_report_tells_verdict_model_and_disclaimer_and_escapes_what_a_file_says(found, volume):
     html = report(found, volume, ModelInfo(revision="r1"), ["flair", "t2"])
-    assert "The network sees tumour in this scan" in html
+    assert "The network sees tumor in this scan" in html
     assert "From FLAIR + T2 · brainai-resnet50 · revision r1" in html
     assert DISCLAIMER in html
     assert "FLAIR: a &lt;note&gt;." in html
     assert 'src="http' not in html
 
 
-def test_report_shows_the_slices_with_tumour_and_their_outline(found, volume):
+def test_report_shows_the_slices_with_tumor_and_their_outline(found, volume):
     html = report(found, volume, ModelInfo(), ["flair"])
     assert re.findall(r'alt="Slice (\d+) of 12', html) == ["6", "7", "8"]
     data = re.search(r'src="data:image/jpeg;base64,([^"]+)"', html)[1]
-    colours = np.asarray(Image.open(io.BytesIO(base64.b64decode(data)))).astype(int)
-    assert (colours[..., 0] - colours[..., 2]).max() > 150  # amber
+    colors = np.asarray(Image.open(io.BytesIO(base64.b64decode(data)))).astype(int)
+    assert (colors[..., 0] - colors[..., 2]).max() > 150  # amber
 
 
-def test_report_without_tumour_shows_slices_from_all_over_the_scan(found):
+def test_report_without_tumor_shows_slices_from_all_over_the_scan(found):
     object.__setattr__(found, "areas_cm2", np.zeros(12))
     assert shown_slices(found, 4) == [1, 4, 7, 10]

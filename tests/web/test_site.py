@@ -35,7 +35,7 @@ def site(running):
 
 def test_the_first_tab_says_what_it_is_and_shows_an_answered_slice(visit, site):
     page = visit("Start", url=site)
-    page.get_by_role("heading", name="Is there tumour on this brain MRI?").wait_for()
+    page.get_by_role("heading", name="Is there tumor on this brain MRI?").wait_for()
     text = page.locator("#start").inner_text()
     assert "not a medical device" in text
     picture = page.get_by_role("img", name="Axial slice of a head")
@@ -116,7 +116,7 @@ def test_nothing_on_any_tab_is_a_serious_barrier(visit, site, save, look):
     found = {}
 
     def examine(state: str) -> None:
-        page.wait_for_timeout(400)  # until colours have changed over
+        page.wait_for_timeout(400)  # until colors have changed over
         page.evaluate(script)
         found[state] = [
             (violation["id"], node["html"][:120])
@@ -159,8 +159,8 @@ def test_dark_and_light_follow_the_visitor(visit, site):
     shades = []
     for look in ("light", "dark"):
         page = visit("Start", url=site, **LOOKS[look])
-        colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        shades.append(sum(int(part) for part in colour.strip("rgba()").split(",")[:3]))
+        color = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        shades.append(sum(int(part) for part in color.strip("rgba()").split(",")[:3]))
     assert shades[0] > 600 > 200 > shades[1]
 
 

@@ -31,7 +31,7 @@ def pick(page, number: int) -> None:
 
 def test_a_click_on_an_example_is_answered_and_says_what_it_is(visit, running):
     page = visit()
-    page.get_by_role("button", name="With tumour: 11").click()
+    page.get_by_role("button", name="With tumor: 11").click()
     page.wait_for_selector(ANSWERED)
     probability = running.classifier.predict(running.examples.slices[1]).probability
     assert probability_shown(page) == f"{100 * probability:.1f} %"
@@ -85,17 +85,17 @@ def test_a_tiff_is_answered_and_shown(visit, save):
     )
 
 
-def test_a_colour_picture_cannot_be_judged_and_is_told_why(visit, save):
+def test_a_color_picture_cannot_be_judged_and_is_told_why(visit, save):
     page = visit()
     page.set_input_files(INPUT, save("mine.png", head(3)))
     page.wait_for_selector(ANSWERED)
-    colours = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
+    colors = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
     page.get_by_role("button", name="Remove Image").first.click()
     page.wait_for_selector("#answer .card.waiting")
-    page.set_input_files(INPUT, save("colours.png", colours))
+    page.set_input_files(INPUT, save("colors.png", colors))
     card = page.wait_for_selector("#answer .card.refused").inner_text()
     assert "This cannot be judged" in card
-    assert "The reason: colour picture. Bring one upright axial FLAIR slice" in card
+    assert "The reason: color picture. Bring one upright axial FLAIR slice" in card
     assert "not a medical device" in card
     assert page.locator(ANSWERED).count() == 0
 
@@ -230,11 +230,11 @@ def test_what_is_seen_can_be_saved_and_the_mask_in_the_size_of_the_slice(visit, 
         page.wait_for_selector("#answer .card.tumor")
         outlined = saved(page, "Save this view", tmp_path / "outlined.png")
         assert (outlined.format, outlined.size) == ("PNG", (533, 640))
-        colours = np.asarray(outlined.convert("RGB")).astype(int)
-        assert (np.abs(colours - (255, 176, 0)).sum(axis=2) == 0).any()  # the amber border
+        colors = np.asarray(outlined.convert("RGB")).astype(int)
+        assert (np.abs(colors - (255, 176, 0)).sum(axis=2) == 0).any()  # the amber border
         page.locator("#answer").get_by_text("Neither").click()
         plain = np.asarray(saved(page, "Save this view", tmp_path / "plain.png").convert("RGB"))
-        assert np.ptp(plain.astype(int), axis=2).max() == 0  # grey
+        assert np.ptp(plain.astype(int), axis=2).max() == 0  # gray
         mask = saved(page, "Save the mask", tmp_path / "mask.png")
         assert (mask.size, mask.getextrema()) == ((80, 96), (255, 255))
 

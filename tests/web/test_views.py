@@ -64,7 +64,7 @@ def test_only_what_there_is_can_be_chosen_and_the_first_is(mask, heatmap, offere
 
 def test_each_is_said_to_be_for_its_own_purpose():
     html = slice_figure(SLICE, MASK, HEAT)
-    assert "Outlined: 4.0 % of the picture. An estimate of the tumour's extent" in html
+    assert "Outlined: 4.0 % of the picture. An estimate of the tumor's extent" in html
     assert "The heat map is for the decision" in html
     assert "It is no outline." in html
     assert "no evidence" in html
@@ -77,7 +77,7 @@ def test_a_network_without_a_heat_map_says_so():
 
 
 @pytest.mark.parametrize(("label", "outlined"), [("Tumor", True), ("No Tumor", False)])
-def test_the_page_outlines_only_what_it_calls_tumour(uploads, label, outlined):
+def test_the_page_outlines_only_what_it_calls_tumor(uploads, label, outlined):
     file = uploads / "slice.png"
     Image.fromarray(SLICE).save(file)
     jobs = Jobs(lambda **_: Prediction(label, 0.5, 0.5, MASK, HEAT), None, None)

@@ -69,10 +69,10 @@ class Held:
         self.filled = False
 
     def fill(self, save) -> None:
-        """Two in work, and one that waits."""
+        """Eight in work, and one that waits."""
         (path,) = json.loads(upload(self.url, save("a.png", head()).read_bytes()).text)
         body = {"data": [file(path), None, None, None]}
-        for _ in range(3):
+        for _ in range(9):
             assert ask(self.url, "POST", "/gradio_api/call/predict", body).status == 200
         deadline = time.monotonic() + 20
         while ask(self.url, "POST", "/gradio_api/call/predict", body).status != 503:
@@ -82,7 +82,7 @@ class Held:
 
 @pytest.fixture
 def held(running, monkeypatch):
-    monkeypatch.setitem(waiting.PATIENCE, "slice", Patience(30, 1, 8.0))
+    monkeypatch.setitem(waiting.PATIENCE, "slice", Patience(99, 1, 32.0))
     busy, go_on = threading.Event(), threading.Event()
 
     def wait(**_):
@@ -105,7 +105,7 @@ def test_over_http_a_full_queue_is_status_503_with_a_code_and_when_to_come_back(
     ):
         reply = ask(held.url, "POST", f"/gradio_api/{path}", body)
         assert (reply.status, reply.code) == (503, "busy")
-        assert reply.headers["retry-after"] == "4"  # 8 s a slice, two at a time
+        assert reply.headers["retry-after"] == "4"  # 32 s a slice, eight at a time
         sentence = "Too many requests wait at the moment: try again in 4 seconds."
         assert json.loads(reply.text) == {"error": sentence, "title": "busy"}
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from serving import served
 
-from brainai.hub.pull import Fetched
 from brainai.inference.classifier import Classifier
+from brainai.model.fetch import Fetched
 from brainai.model.folder import ModelInfo
 from brainai.web.about_page import weights_section, words
 from brainai.web.endpoints import info_form

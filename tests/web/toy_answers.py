@@ -13,13 +13,13 @@ TUMOR_SLICES = {4: 4, 5: 8, 6: 6}  # index of a slice → side of its square mas
 
 
 def known_slice(**_: object) -> Prediction:
-    """Tumour, 90 %, on every pixel of a slice of 96 × 80."""
+    """Tumor, 90 %, on every pixel of a slice of 96 × 80."""
     everywhere = np.ones((96, 80), bool)
     return Prediction("Tumor", 0.9, 0.5, everywhere, everywhere.astype(np.float32))
 
 
 def known_answer(flair: Volume) -> ScanPrediction:
-    """Twelve slices of 2 × 2 × 5 mm: the ends not judged, tumour from 5 to 7, most of it in 6."""
+    """Twelve slices of 2 × 2 × 5 mm: the ends not judged, tumor from 5 to 7, most of it in 6."""
     width, height, count = flair.voxels.shape
     assert (width, height, count, flair.spacing_mm) == (60, 75, 12, (2.0, 2.0, 5.0))
     mask = np.zeros((60, 75, 12), bool)

@@ -13,8 +13,8 @@ def head(seed: int = 0, height: int = 96, width: int = 80) -> np.ndarray:
     ellipse = ((y / height - 0.5) / 0.42) ** 2 + ((x / width - 0.5) / 0.38) ** 2 < 1
     top, left = random.integers(30, 50, 2)
     disc = (y - top) ** 2 + (x - left) ** 2 < 60
-    grey = np.where(disc, 210, 90 + random.integers(0, 40, (height, width)))
-    return np.where(ellipse, grey, 0).astype(np.uint8)
+    gray = np.where(disc, 210, 90 + random.integers(0, 40, (height, width)))
+    return np.where(ellipse, gray, 0).astype(np.uint8)
 
 
 def scan_file(path: Path, slices: int = 12, seed: int = 0) -> Path:

@@ -1,4 +1,4 @@
-"""Simulated studies: anatomy, MR signal, tumour, known mask. `python -m brainai.data.phantom`.
+"""Simulated studies: anatomy, MR signal, tumor, known mask. `python -m brainai.data.phantom`.
 
 The names below are loaded when they are first used: phantoms need packages (nilearn, and scipy and
 nibabel with it) that nothing else here needs, and where they are absent a command line should say

@@ -12,7 +12,7 @@ class Field:
 
     values: `[A, B, C]` float32.
     origin: where values[0, 0, 0] lies, mm.
-    step: distance of neighbours, mm, the same along all axes.
+    step: distance of neighbors, mm, the same along all axes.
     """
 
     values: np.ndarray
@@ -45,7 +45,7 @@ class Field:
 
 
 def spline_basis(positions: np.ndarray, start: float, step: float, count: int) -> np.ndarray:
-    """Weights `[len(positions), count]` of uniform cubic B-splines centred on start + i * step.
+    """Weights `[len(positions), count]` of uniform cubic B-splines centered on start + i * step.
 
     The free-form deformation of Rueckert et al. 1999 (IEEE Trans Med Imaging 18:712); control
     values that are linear in position are reproduced exactly where four of them are in reach.
@@ -63,7 +63,7 @@ def smooth_noise(shape: tuple[int, ...], sigma: float, rng: np.random.Generator)
     return noise / max(float(noise.std()), 1e-6)
 
 
-def ramp(values: np.ndarray, centre: float, width: float) -> np.ndarray:
-    """0 below, 1 above `centre`, with a smooth rise over `width`."""
-    t = np.clip((values - centre) / width + 0.5, 0, 1)
+def ramp(values: np.ndarray, center: float, width: float) -> np.ndarray:
+    """0 below, 1 above `center`, with a smooth rise over `width`."""
+    t = np.clip((values - center) / width + 0.5, 0, 1)
     return t * t * (3 - 2 * t)

@@ -1,7 +1,5 @@
 """Simulated studies on disk: BraTS-2021 folders, and the pictures and the scan of `examples/`."""
 
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +7,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from brainai.data.files import write_folder
 from brainai.data.images import window
 from brainai.data.phantom import missing_package
 from brainai.data.phantom.study import MODALITIES, Phantom, simulate
@@ -26,26 +25,26 @@ class Example:
     seed: int
     level_mm: float  # from the middle of the brain
     skull: bool
-    tumor: dict | None  # arguments of `simulate` that place the tumour; None = no tumour
+    tumor: dict | None  # arguments of `simulate` that place the tumor; None = no tumor
 
 
 EXAMPLES = (
-    Example("tumor_frontal", 11, 26, True, {"centre_mm": (-26, -28, 24), "radius_mm": 15}),
+    Example("tumor_frontal", 11, 26, True, {"center_mm": (-26, -28, 24), "radius_mm": 15}),
     Example(
         "tumor_temporal",
         15,
         -10,
         False,
-        {"centre_mm": (42, 12, -10), "radius_mm": 15, "style": "none"},
+        {"center_mm": (42, 12, -10), "radius_mm": 15, "style": "none"},
     ),
     Example(
         "tumor_parietal",
         17,
         36,
         False,
-        {"centre_mm": (28, 42, 36), "radius_mm": 14, "style": "ring"},
+        {"center_mm": (28, 42, 36), "radius_mm": 14, "style": "ring"},
     ),
-    Example("tumor_occipital", 14, 12, True, {"centre_mm": (-28, 64, 12), "radius_mm": 9}),
+    Example("tumor_occipital", 14, 12, True, {"center_mm": (-28, 64, 12), "radius_mm": 9}),
     Example("no_tumor_ventricles", 21, 14, True, None),
     Example("no_tumor_basal_ganglia", 22, 2, False, None),
     Example("no_tumor_vertex", 23, 48, True, None),
@@ -60,7 +59,7 @@ gives; they measure nothing.
 
 Made by `python -m brainai.data.phantom --examples examples` (needs requirements-dev.txt), from the
 average anatomy of the MNI152 template (ICBM 152 nonlinear symmetric 2009a, Fonov et al. 2011,
-NeuroImage 54:313; Copyright (C) 1993-2009 Louis Collins, McConnell Brain Imaging Centre, Montreal
+NeuroImage 54:313; Copyright (C) 1993-2009 Louis Collins, McConnell Brain Imaging Center, Montreal
 Neurological Institute, McGill University), deformed at random, and from the signal equations and
 tissue values in `brainai/data/phantom/signal.py`.
 
@@ -79,7 +78,7 @@ def write_studies(
 ) -> list[Path]:
     """Write studies as BraTS 2021 names them, `out/phantom_0000/phantom_0000_flair.nii.gz` …
 
-    The first, third, … have a tumour, and of four, the last two have skull and scalp. A study is
+    The first, third, … have a tumor, and of four, the last two have skull and scalp. A study is
     written aside and renamed: it appears whole or not at all, and replaces one of its name.
 
     Returns:
@@ -100,7 +99,7 @@ def write_studies(
 def write_decoys(out: Path, count: int, seed: int, *, progress: bool = False) -> list[Path]:
     """Write scans of simulated heads that are no FLAIR, `out/phantom_0000_pd.nii.gz` …: a folder of
     decoys for “Cannot judge”. Every head comes in T1, T2 and proton density; the first, third, …
-    has a tumour, and of four, the last three have skull and scalp.
+    has a tumor, and of four, the last three have skull and scalp.
 
     Returns:
         The files.
@@ -126,16 +125,13 @@ def write_decoys(out: Path, count: int, seed: int, *, progress: bool = False) ->
 
 def write_study(folder: Path, phantom: Phantom) -> Path:
     """Write one study's three sequences and its mask into `folder`, whole or not at all."""
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    for modality in MODALITIES:
-        path = partial / f"{folder.name}_{FILE_NAMES[modality]}.nii.gz"
-        write_nifti(path, np.rint(phantom.volumes[modality]).astype(np.int16), phantom.spacing_mm)
-    write_nifti(partial / f"{folder.name}_seg.nii.gz", phantom.mask, phantom.spacing_mm)
-    if folder.exists():
-        shutil.rmtree(folder)
-    os.replace(partial, folder)
+    volumes = {
+        FILE_NAMES[modality]: np.rint(phantom.volumes[modality]).astype(np.int16)
+        for modality in MODALITIES
+    }
+    with write_folder(folder) as partial:
+        for name, voxels in (volumes | {"seg": phantom.mask}).items():
+            write_nifti(partial / f"{folder.name}_{name}.nii.gz", voxels, phantom.spacing_mm)
     return folder
 
 
@@ -165,13 +161,13 @@ def write_examples(out: Path) -> list[Path]:
         path = out / f"{example.name}.png"
         example_picture(example).save(path, optimize=True)
         paths.append(path)
-        kind = "with a tumour" if example.tumor is not None else "without a tumour"
+        kind = "with a tumor" if example.tumor is not None else "without a tumor"
         head = "skull and scalp" if example.skull else "skull-stripped"
         rows.append(f"| {path.name} | {example.seed} | FLAIR slice {kind}, {head} |")
     path = out / "tumor_scan_flair.nii.gz"
     scan = simulate(**SCAN)
     write_nifti(path, np.rint(scan.volumes["flair"]).astype(np.int16), scan.spacing_mm)
-    rows.append(f"| {path.name} | {SCAN['seed']} | FLAIR scan with a tumour, skull-stripped |")
+    rows.append(f"| {path.name} | {SCAN['seed']} | FLAIR scan with a tumor, skull-stripped |")
     (out / "SOURCES.md").write_text(SOURCES + "\n".join(rows) + "\n")
     return [*paths, path]
 

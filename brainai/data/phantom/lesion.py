@@ -1,6 +1,6 @@
-"""A tumour grown in the template: core, what of it enhances, and oedema along the white matter.
+"""A tumor grown in the template: core, what of it enhances, and edema along the white matter.
 
-Growth is the arrival time of a front that runs fast in white matter, slowly in grey matter and
+Growth is the arrival time of a front that runs fast in white matter, slowly in gray matter and
 hardly in fluid (eikonal growth, after Konukoglu et al. 2010, IEEE Trans Med Imaging 29:77).
 """
 
@@ -16,72 +16,72 @@ from brainai.data.phantom.template import Template, gradient_fields
 STEP_MM = 2.0
 STYLES = ("ring", "solid", "patchy", "none")  # how the core takes up contrast agent
 STYLE_SHARES = (0.5, 0.1, 0.2, 0.2)
-CORE_COST = (1.0, 1.3, 8.0)  # time per mm in white matter, grey matter, fluid
+CORE_COST = (1.0, 1.3, 8.0)  # time per mm in white matter, gray matter, fluid
 OEDEMA_COST = (1.0, 5.0, 30.0)
 NEVER = np.float32(1e6)
 
 
 @dataclass(frozen=True)
 class Lesion:
-    """One tumour, as fields around it in template space, all in mm of front travel.
+    """One tumor, as fields around it in template space, all in mm of front travel.
 
-    oedema: how far inside the outer border of oedema; negative beyond it.
+    edema: how far inside the outer border of edema; negative beyond it.
     core: how far inside the border of the core.
     enhancing: > 0 where the core takes up contrast agent.
     texture: smooth noise of standard deviation 1.
     push: gradient of the blurred core, per mm: the way tissue moves aside.
     style: one of `STYLES`.
-    centre_mm: where it started, LPS.
+    center_mm: where it started, LPS.
     """
 
-    oedema: Field
+    edema: Field
     core: Field
     enhancing: Field
     texture: Field
     push: tuple[Field, Field, Field]
     style: str
-    centre_mm: np.ndarray
+    center_mm: np.ndarray
 
 
 def grow(
     template: Template,
     rng: np.random.Generator,
-    centre_mm: tuple[float, float, float] | None = None,
+    center_mm: tuple[float, float, float] | None = None,
     style: str | None = None,
     radius_mm: float | None = None,
 ) -> Lesion:
-    """A tumour at a random place in white matter; what is given is not drawn.
+    """A tumor at a random place in white matter; what is given is not drawn.
 
     Args:
-        centre_mm: LPS, in template space.
+        center_mm: LPS, in template space.
         style: one of `STYLES`.
         radius_mm: how far the core grows.
     """
-    centre = _random_centre(template, rng) if centre_mm is None else np.array(centre_mm, float)
+    center = _random_center(template, rng) if center_mm is None else np.array(center_mm, float)
     drawn_style = str(rng.choice(STYLES, p=STYLE_SHARES))
     style = style or drawn_style
     drawn_radius = float(np.clip(rng.lognormal(np.log(13), 0.45), 5, 26))
     radius = radius_mm or drawn_radius
     extent = rng.uniform(2, 10) if style == "none" else rng.uniform(5, 24)
-    grid = _grid_around(centre, 1.5 * radius + 1.2 * extent + 14)
+    grid = _grid_around(center, 1.5 * radius + 1.2 * extent + 14)
     parts = _tissue_at(template, grid)
-    core = _core(grid, parts, centre, radius, rng)
+    core = _core(grid, parts, center, radius, rng)
     cost = _cost(parts, OEDEMA_COST) * np.exp(0.45 * _rough(grid.values.shape, rng))
-    oedema = extent - _travel(cost, np.where(core > 0, np.float32(0), NEVER))
+    edema = extent - _travel(cost, np.where(core > 0, np.float32(0), NEVER))
     texture = _rough(grid.values.shape, rng)
     blurred = grid.with_values(ndimage.gaussian_filter((core > 0).astype(np.float32), 4))
     return Lesion(
-        oedema=grid.with_values(np.clip(ndimage.gaussian_filter(oedema, 0.7), -9, 30)),
+        edema=grid.with_values(np.clip(ndimage.gaussian_filter(edema, 0.7), -9, 30)),
         core=grid.with_values(core),
         enhancing=grid.with_values(_enhancing(core, style, radius, rng)),
         texture=grid.with_values(texture),
         push=gradient_fields(blurred),
         style=style,
-        centre_mm=centre,
+        center_mm=center,
     )
 
 
-def _random_centre(template: Template, rng: np.random.Generator) -> np.ndarray:
+def _random_center(template: Template, rng: np.random.Generator) -> np.ndarray:
     """A point of the cerebral white matter, not at its very border."""
     coarse = template.cavity
     step = round(coarse.step)
@@ -95,14 +95,14 @@ def _random_centre(template: Template, rng: np.random.Generator) -> np.ndarray:
     return coarse.origin + step * index
 
 
-def _grid_around(centre: np.ndarray, reach_mm: float) -> Field:
+def _grid_around(center: np.ndarray, reach_mm: float) -> Field:
     count = 2 * int(np.ceil(reach_mm / STEP_MM)) + 1
-    origin = centre - STEP_MM * (count // 2)
+    origin = center - STEP_MM * (count // 2)
     return Field(np.zeros((count,) * 3, np.float32), origin, STEP_MM)
 
 
 def _tissue_at(template: Template, grid: Field) -> np.ndarray:
-    """Parts of white matter, grey matter and fluid on a grid: `[3, A, B, C]`."""
+    """Parts of white matter, gray matter and fluid on a grid: `[3, A, B, C]`."""
     points = grid.coordinates().reshape(3, -1)
     brain = ramp(template.brain.at(points, 0.0), 0.7, 0.4)
     white = ramp(template.white.at(points, 0.0), 0.5, 0.5) * brain
@@ -119,13 +119,13 @@ def _cost(parts: np.ndarray, cost: tuple[float, ...]) -> np.ndarray:
 
 
 def _core(
-    grid: Field, parts: np.ndarray, centre: np.ndarray, radius: float, rng: np.random.Generator
+    grid: Field, parts: np.ndarray, center: np.ndarray, radius: float, rng: np.random.Generator
 ) -> np.ndarray:
     """How far inside the core's border, mm: grown from one to four seeds."""
     shape = grid.values.shape
     start = np.full(shape, NEVER)
     for _ in range(rng.integers(1, 6)):
-        place = centre + rng.normal(0, 0.5 * radius, 3).clip(-radius, radius)
+        place = center + rng.normal(0, 0.5 * radius, 3).clip(-radius, radius)
         delay = rng.uniform(0, 0.5) * radius
         index = tuple(np.rint((place - grid.origin) / STEP_MM).astype(int))
         start[index] = min(start[index], delay)
@@ -156,7 +156,7 @@ def _rough(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
 
 
 def _travel(cost: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """Arrival times of a front on a grid with 26 neighbours, from the times in `start`.
+    """Arrival times of a front on a grid with 26 neighbors, from the times in `start`.
 
     Relaxed until nothing changes: Bellman and Ford's way, all voxels at once.
     """

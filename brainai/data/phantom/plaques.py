@@ -1,6 +1,6 @@
-"""Plaques as in multiple sclerosis: bright, and no tumour.
+"""Plaques as in multiple sclerosis: bright, and no tumor.
 
-Ovoids of a few millimetres in white matter, most of them at the ventricles with their long axis
+Ovoids of a few millimeters in white matter, most of them at the ventricles with their long axis
 away from the wall ("Dawson's fingers"), the others scattered up to the cortex: the places that the
 McDonald criteria name (Thompson et al. 2018, https://doi.org/10.1016/S1474-4422(17)30470-2).
 """
@@ -21,10 +21,10 @@ LONG = (1.2, 2.8)  # how often that the long axis is
 
 @dataclass(frozen=True)
 class Plaques:
-    """K ovoids in template space: centres `[K, 3]` mm, long axes `[K, 3]` of length 1, half the
+    """K ovoids in template space: centers `[K, 3]` mm, long axes `[K, 3]` of length 1, half the
     short axes `[K]` mm, and how much longer the long ones are `[K]`."""
 
-    centres: np.ndarray
+    centers: np.ndarray
     axes: np.ndarray
     short_mm: np.ndarray
     long: np.ndarray
@@ -32,9 +32,9 @@ class Plaques:
     def at(self, points: np.ndarray) -> np.ndarray:
         """How much of each point `[3, N]` mm is plaque, `[N]` float32 in [0, 1]."""
         part = np.zeros(points.shape[1], np.float32)
-        ovoids = zip(self.centres, self.axes, self.short_mm, self.long, strict=True)
-        for centre, axis, short, long in ovoids:
-            away = points - centre[:, None].astype(np.float32)
+        ovoids = zip(self.centers, self.axes, self.short_mm, self.long, strict=True)
+        for center, axis, short, long in ovoids:
+            away = points - center[:, None].astype(np.float32)
             near = np.flatnonzero((np.abs(away) < short * long + 2).all(axis=0))
             along = axis.astype(np.float32) @ away[:, near]
             across = np.sqrt(np.maximum((away[:, near] ** 2).sum(axis=0) - along**2, 0))
@@ -54,11 +54,11 @@ def draw_plaques(template: Template, rng: np.random.Generator) -> Plaques:
     count = int(rng.integers(*COUNT))
     walled = rng.random(count) < AT_VENTRICLES
     chosen = np.where(walled, rng.choice(at_wall, count), rng.choice(np.flatnonzero(white), count))
-    centres = points[:, chosen].T.astype(float)
+    centers = points[:, chosen].T.astype(float)
     outward = np.stack([g.at(points[:, chosen]) for g in gradient_fields(distance)], axis=1)
     axes = np.where(walled[:, None], outward, 0) + rng.normal(0, 0.3, (count, 3))
     return Plaques(
-        centres,
+        centers,
         axes / np.linalg.norm(axes, axis=1, keepdims=True),
         rng.uniform(*SHORT_MM, count),
         rng.uniform(*LONG, count),

@@ -1,13 +1,13 @@
 """MR signal of tissues: proton density, T1 and T2 through the timings of each sequence.
 
-Values at 3 tesla, in ms. Grey and white matter: Wansapura et al. 1999 (J Magn Reson Imaging 9:531).
-Blood, muscle and the T2 of grey matter: Stanisz et al. 2005 (Magn Reson Med 54:507). Fat T1 and
+Values at 3 tesla, in ms. Gray and white matter: Wansapura et al. 1999 (J Magn Reson Imaging 9:531).
+Blood, muscle and the T2 of gray matter: Stanisz et al. 2005 (Magn Reson Med 54:507). Fat T1 and
 marrow: de Bazelaire et al. 2004 (Radiology 230:652). Proton densities as BrainWeb's, Kwan et al.
 1999 (IEEE Trans Med Imaging 18:1085), with white matter lowered to the 0.7 that quantitative maps
 find. Published T1 of white matter alone runs from 0.6 to 1.1 s (Assländer 2024, arXiv:2409.05318),
 so each patient's values are drawn around these.
 
-Chosen, not measured: fluid and vitreous (long T1 and T2); tumour, oedema and spots (between white
+Chosen, not measured: fluid and vitreous (long T1 and T2); tumor, edema and spots (between white
 matter and fluid, as in relaxometry: Blystad et al. 2020, Sci Rep, PMC7581520); mucosa; flowing
 blood dark in spin echoes, as a T2 of 15 ms; fat bright in trains of spin echoes, as a T2 of 130 ms.
 """
@@ -19,9 +19,9 @@ import numpy as np
 # name: proton density, T1 (ms), T2 (ms), contrast agent taken up (mM)
 TISSUES: dict[str, tuple[float, float, float, float]] = {
     "fluid": (1.00, 4300, 1500, 0.0),
-    "grey": (0.82, 1331, 99, 0.02),
+    "gray": (0.82, 1331, 99, 0.02),
     "white": (0.70, 832, 79, 0.01),
-    "oedema": (0.85, 1350, 165, 0.01),
+    "edema": (0.85, 1350, 165, 0.01),
     "tumor": (0.86, 1500, 165, 0.03),
     "necrosis": (0.95, 2500, 330, 0.02),
     "enhancing": (0.84, 1350, 120, 0.60),
@@ -137,7 +137,7 @@ def receive(signal: np.ndarray, sigma: float, grain: float, rng: np.random.Gener
 
     Args:
         sigma: standard deviation of the noise in each of the two channels.
-        grain: how much of each neighbour's noise a voxel shares, 0 to 0.5: interpolated pictures.
+        grain: how much of each neighbor's noise a voxel shares, 0 to 0.5: interpolated pictures.
     """
     noise = rng.standard_normal((2, *signal.shape), np.float32)
     for axis in (1, 2):

@@ -19,7 +19,7 @@ from brainai.errors import ConfigError
 MODALITIES = ("flair", "t1c", "t2")
 SUBSLICE_MM = 1.5  # a thick slice is the mean of planes this far apart
 BIAS_MM = 80.0
-WHITE_LEVEL = 300.0  # grey level of white matter, before the scanner's gain
+WHITE_LEVEL = 300.0  # gray level of white matter, before the scanner's gain
 HEAD_MM = (-68.0, 80.0)  # from below the cerebellum to above the scalp
 
 
@@ -30,7 +30,7 @@ class Phantom:
     volumes: `flair`, `t1c` and `t2`, or others that were asked for, `[X, Y, Z]` float32 in LPS
         axes: x grows to the patient's left, y to the back, z to the head. 0 outside the brain where
         the skull is stripped.
-    mask: `[X, Y, Z]` uint8 with the labels of BraTS 2021: 1 core, 2 oedema, 4 enhancing.
+    mask: `[X, Y, Z]` uint8 with the labels of BraTS 2021: 1 core, 2 edema, 4 enhancing.
     spacing_mm: size of a voxel along x, y, z.
     """
 
@@ -41,12 +41,12 @@ class Phantom:
 
 @dataclass(frozen=True)
 class Scanner:
-    """How one examination turns tissue into grey levels.
+    """How one examination turns tissue into gray levels.
 
     levels: signal of pure tissues per sequence, `[modality, tissue]`.
     bias: control values of the logarithm of the sensitivity, `[modality, A, B, C]`.
     surface: how much brighter the head's rim is than its middle, as a part of 1.
-    sigma: noise per sequence, in grey levels.
+    sigma: noise per sequence, in gray levels.
     blur: in-plane blur per sequence, voxels.
     grain: see `receive`.
     """
@@ -69,7 +69,7 @@ def simulate(
     range_mm: tuple[float, float] = HEAD_MM,
     spots: float = 0.4,
     plaques: bool = False,
-    centre_mm: tuple[float, float, float] | None = None,
+    center_mm: tuple[float, float, float] | None = None,
     style: str | None = None,
     radius_mm: float | None = None,
     sequences: tuple[str, ...] = MODALITIES,
@@ -78,14 +78,14 @@ def simulate(
     scanner with and without lesion, skull, spots or plaques.
 
     Args:
-        lesion: with a tumour.
+        lesion: with a tumor.
         skull: with skull and scalp; else nothing but the brain and its fluid.
         spacing_mm: size of a voxel; slices are as thick as they are apart.
         fov_mm: width and height of the pictures.
         range_mm: lowest and highest level, from the middle of the brain.
-        spots: bright spots of white matter that are no tumour, 0 to 1.
-        plaques: with plaques as in multiple sclerosis, which are no tumour either.
-        centre_mm, style, radius_mm: of the tumour, see `grow`; drawn where not given.
+        spots: bright spots of white matter that are no tumor, 0 to 1.
+        plaques: with plaques as in multiple sclerosis, which are no tumor either.
+        center_mm, style, radius_mm: of the tumor, see `grow`; drawn where not given.
         sequences: the volumes to make, of those that `tissue_signals` knows.
     Raises:
         DataError: nilearn, whose template the anatomy comes from, is not installed.
@@ -94,11 +94,11 @@ def simulate(
     axes = _axes(spacing_mm, fov_mm, range_mm)
     draw = [np.random.default_rng([seed, part]) for part in range(8)]
     template = load_template()
-    tumour = grow(template, draw[0], centre_mm, style, radius_mm) if lesion else None
+    tumor = grow(template, draw[0], center_mm, style, radius_mm) if lesion else None
     head = draw_head(draw[1]) if skull else None
     sclerosis = draw_plaques(template, draw[7]) if plaques else None
-    patient = draw_patient(template, tumour, head, spots, sclerosis, draw[2])
-    warp = draw_warp(template, tumour, draw[3], mass=draw[4].uniform(0.3, 1.0))
+    patient = draw_patient(template, tumor, head, spots, sclerosis, draw[2])
+    warp = draw_warp(template, tumor, draw[3], mass=draw[4].uniform(0.3, 1.0))
     scanner = _draw_scanner(draw[5], sequences)
     image = partial(_image_slice, patient, warp, scanner, axes, spacing_mm[2], rng=draw[6])
     pictures, labels = zip(*map(image, axes[2]), strict=True)
@@ -109,7 +109,7 @@ def simulate(
 def _axes(
     spacing_mm: tuple[float, float, float], fov_mm: float, range_mm: tuple[float, float]
 ) -> list[np.ndarray]:
-    """Positions of voxel centres along x, y, z, mm from the middle of the brain."""
+    """Positions of voxel centers along x, y, z, mm from the middle of the brain."""
     low, high = range_mm
     if min(spacing_mm) <= 0 or fov_mm < spacing_mm[0] or high - low < spacing_mm[2]:
         raise ConfigError(

@@ -46,8 +46,8 @@ def load_template() -> Template:
     Raises:
         DataError: nilearn is not installed.
     """
-    grey, white = _tissue_maps()
-    brain = grey.with_values(np.clip(grey.values + white.values, 0, 1))
+    gray, white = _tissue_maps()
+    brain = gray.with_values(np.clip(gray.values + white.values, 0, 1))
     coarse = _coarsen(brain)
     inside = _close(coarse.values > 0.4, radius_mm=12.0)
     cavity = coarse.with_values(_distance_outside(inside) - 1.0)
@@ -69,7 +69,7 @@ def gradient_fields(field: Field) -> tuple[Field, Field, Field]:
 
 
 def _tissue_maps() -> tuple[Field, Field]:
-    """Grey and white matter of MNI152, 1 mm, LPS axes."""
+    """Gray and white matter of MNI152, 1 mm, LPS axes."""
     try:
         from nilearn import datasets  # noqa: PLC0415 -- an optional package, for phantoms alone
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""What each point of a patient's head consists of: parts of tissues, and the labels of a tumour."""
+"""What each point of a patient's head consists of: parts of tissues, and the labels of a tumor."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from brainai.data.phantom.signal import INDEX, NAMES
 from brainai.data.phantom.template import Template
 from brainai.data.phantom.vessels import vessel_fields
 
-LABELS = (1, 2, 4)  # BraTS 2021: core that does not enhance, oedema, enhancing
+LABELS = (1, 2, 4)  # BraTS 2021: core that does not enhance, edema, enhancing
 SPOT_NOISE_MM = 2.0
 
 
@@ -36,7 +36,7 @@ class Patient:
     spots: Field
     spot_level: float
     plaques: Plaques | None
-    softness: float  # width of the outer border of oedema, mm
+    softness: float  # width of the outer border of edema, mm
 
 
 def draw_patient(
@@ -79,13 +79,13 @@ def compose(patient: Patient, points: np.ndarray) -> tuple[np.ndarray, np.ndarra
     white = ramp(share, 0.5, 0.75) * brain
     parts = np.zeros((len(NAMES), points.shape[1]), np.float32)
     parts[INDEX["white"]] = white
-    parts[INDEX["grey"]] = brain - white
+    parts[INDEX["gray"]] = brain - white
     parts[INDEX["fluid"]] = 1 - brain
     _add_spots(parts, patient, points)
     if patient.plaques is not None:
         in_white = ramp(parts[INDEX["white"]], 0.5, 0.8)
-        # As wet as oedema, and so as bright.
-        _replace(parts, "oedema", patient.plaques.at(points) * in_white)
+        # As wet as edema, and so as bright.
+        _replace(parts, "edema", patient.plaques.at(points) * in_white)
     _add_vessels(parts, patient, points)
     labels = np.zeros((len(LABELS), points.shape[1]), np.float32)
     if patient.lesion is not None:
@@ -128,29 +128,29 @@ def _add_lesion(
 ) -> None:
     lesion = patient.lesion
     reach = lesion.core.step * (lesion.core.values.shape[0] // 2)
-    near = (np.abs(points - lesion.centre_mm[:, None].astype(np.float32)) < reach).all(0)
+    near = (np.abs(points - lesion.center_mm[:, None].astype(np.float32)) < reach).all(0)
     near &= cavity < -0.5
     if not near.any():
         return
     points, inside = points[:, near], parts[:, near]
-    depth = lesion.oedema.at(points, -9.0)
+    depth = lesion.edema.at(points, -9.0)
     core_depth = lesion.core.at(points, -12.0)
     texture = lesion.texture.at(points)
     brain = 1 - inside[INDEX["fluid"]] - inside[INDEX["vessel"]] - inside[INDEX["plexus"]]
     core = ramp(core_depth, 0, 1.5)
     enhancing = core * ramp(lesion.enhancing.at(points), 0, 1.2)
     tissue = ramp(brain, 0.5, 0.8)
-    oedema = ramp(depth, 0, patient.softness) * (1 - core) * tissue
+    edema = ramp(depth, 0, patient.softness) * (1 - core) * tissue
     labels[1, near] = (depth > 0) * (1 - core) * (brain > 0.5)
     labels[2, near] = enhancing
     labels[0, near] = core - enhancing
-    # Oedema is wetter near the core; infiltrated cortex changes less than white matter.
+    # Edema is wetter near the core; infiltrated cortex changes less than white matter.
     wet = np.clip(0.6 + 0.025 * depth + 0.13 * texture, 0.3, 1)
-    _replace(inside, "oedema", oedema * wet)
+    _replace(inside, "edema", edema * wet)
     solid, dead = _core_mix(lesion, core_depth, texture)
     inside *= 1 - core
     inside[INDEX["enhancing"]] += enhancing
-    for name, part in (("tumor", solid), ("necrosis", dead), ("grey", 1 - solid - dead)):
+    for name, part in (("tumor", solid), ("necrosis", dead), ("gray", 1 - solid - dead)):
         inside[INDEX[name]] += (core - enhancing) * part
     parts[:, near] = inside
 
@@ -158,8 +158,8 @@ def _add_lesion(
 def _core_mix(
     lesion: Lesion, depth: np.ndarray, texture: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Parts of solid tumour and of necrosis in the core that does not enhance; the rest is like
-    grey matter."""
+    """Parts of solid tumor and of necrosis in the core that does not enhance; the rest is like
+    gray matter."""
     if lesion.style in ("ring", "solid"):
         dead = np.clip(ramp(depth, 3, 3) * (0.75 + 0.25 * texture), 0, 1)
         return (1 - dead) * 0.9, dead

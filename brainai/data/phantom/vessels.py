@@ -1,4 +1,4 @@
-"""Large vessels and the choroid plexus: they take up contrast agent without being a tumour."""
+"""Large vessels and the choroid plexus: they take up contrast agent without being a tumor."""
 
 from functools import cache
 from itertools import pairwise

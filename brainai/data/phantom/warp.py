@@ -10,7 +10,7 @@ from brainai.data.phantom.template import Template
 
 NODE_MM = 6.0
 EXTENT_MM = np.array([[-144.0, 144.0], [-144.0, 144.0], [-120.0, 120.0]])
-CENTRE_MM = np.array([0.0, 18.0, 4.0])  # of the brain in the template
+CENTER_MM = np.array([0.0, 18.0, 4.0])  # of the brain in the template
 SCALES_MM = ((60.0, 3.0), (24.0, 1.8), (13.0, 1.0))  # spacing and size of random displacements
 SKULL_MM = 24.0  # displacements finer than this or equal fade out towards the skull
 
@@ -44,7 +44,7 @@ def draw_warp(
     axes = [np.arange(low, high + 1, NODE_MM) for low, high in EXTENT_MM]
     places = np.stack(np.meshgrid(*axes, indexing="ij"))
     shape = places.shape
-    points = _pose(rng) @ places.reshape(3, -1) + CENTRE_MM[:, None]
+    points = _pose(rng) @ places.reshape(3, -1) + CENTER_MM[:, None]
     points += rng.normal(0, (3, 4, 4))[:, None]
     deep = ramp(-template.cavity.at(points), 8, 16)
     for spacing, size in SCALES_MM:

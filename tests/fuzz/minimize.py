@@ -11,7 +11,7 @@ SECONDS = 20.0
 LEAST_PIECE = 4  # bytes
 
 
-def minimise(case: Case, seconds: float = SECONDS) -> tuple[Case, str, str]:
+def minimize(case: Case, seconds: float = SECONDS) -> tuple[Case, str, str]:
     """The smallest case found within some seconds, and how and where it fails when run alone.
 
     Requests stay as they are: shorter ones would not be requests. A case that does not fail again

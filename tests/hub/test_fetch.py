@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import time
 from pathlib import Path
 
@@ -15,11 +14,10 @@ from timm.models import save_for_hf
 
 from brainai.data.seals import sealed, unsealed
 from brainai.errors import HubError, WeightsError
-from brainai.hub import pull
-from brainai.hub.faults import hub_error
-from brainai.hub.pull import fetch_model
 from brainai.inference.classifier import Classifier
-from brainai.model.folder import read_info
+from brainai.model import fetch
+from brainai.model.fetch import fetch_model
+from brainai.model.hub_errors import hub_error
 
 PICTURE = torch.linspace(0, 255, 64 * 64).reshape(64, 64).numpy()
 
@@ -208,7 +206,7 @@ def test_a_branch_is_resolved_once(hub: Hub, tiny) -> None:
 
 @pytest.mark.slow
 def test_a_download_that_stands_still_is_given_up(hub: Hub, tiny, model_folder, monkeypatch):
-    monkeypatch.setattr(pull, "PATIENCE", 1.0)
+    monkeypatch.setattr(fetch, "PATIENCE", 1.0)
     hub.hang = True
     start = time.monotonic()
     found = fetch_model("me/tiny", fallback=model_folder)
@@ -254,12 +252,13 @@ def test_files_of_two_models_are_refused(hub: Hub, tiny, model_folder: Path) -> 
         Classifier.load("me/tiny")
 
 
-def test_another_architecture_and_a_newer_format_are_refused(hub: Hub, tiny) -> None:
+def test_another_architecture_and_another_format_are_refused(hub: Hub, tiny) -> None:
     info = unsealed(tiny.files["brainai.json"])
     for changed, words in (
         ({"architecture": "resnet18"}, "does not fit the network"),
         ({"architecture": "resnet_of_2030"}, "Expected a timm architecture"),
-        ({"format_version": 3}, "update brainai"),
+        ({"format_version": 3}, "has format 3, this version reads 2: update brainai"),
+        ({"format_version": 1}, "has format 1, this version reads 2: train the model again"),
     ):
         tiny.commit(tiny.files | {"brainai.json": json.dumps(sealed(info | changed)).encode()})
         with pytest.raises(WeightsError, match=words):
@@ -295,13 +294,3 @@ def test_a_timm_classifier_of_others_answers_as_it_is(hub: Hub, tmp_path: Path) 
     assert not classifier.info.calibrated
     assert not classifier.info.scope
     assert 0 <= classifier.predict(PICTURE).probability <= 1
-
-
-def test_an_older_folder_that_does_not_say_whether_it_has_a_scope(model_folder, tmp_path) -> None:
-    folder = shutil.copytree(model_folder, tmp_path / "m")
-    values = unsealed((folder / "brainai.json").read_bytes())
-    del values["scope"]
-    (folder / "brainai.json").write_text(json.dumps(sealed(values)))
-    assert read_info(folder).scope is False
-    (folder / "scope.safetensors").touch()
-    assert read_info(folder).scope is True

@@ -1,4 +1,4 @@
-"""Pictures on the page: slice, outline and heat map as layers."""
+"""Pictures of a slice: gray levels, outline and heat map, each to lie over the other."""
 
 import numpy as np
 from matplotlib import colormaps
@@ -7,28 +7,28 @@ from scipy.ndimage import maximum_filter, minimum_filter
 
 from brainai.data.images import window
 
-OUTLINE = (255, 176, 0)  # amber: stands out from grey, and for colour-blind eyes too
+OUTLINE = (255, 176, 0)  # amber: stands out from gray, and for color-blind eyes too
 CASING = (0, 0, 0)  # beside the amber, which alone would be lost in the heat map
 SHOWN_SIDE = 640  # pixels of the longer side, at least: small slices are enlarged
 MAX_SHOWN_SIDE = 2048  # and at most: the picture travels within the page
 THICKNESS = 5  # odd: the filter's side; draws about half of it inside and half outside
-HEAT_COLOURS = colormaps["magma"]  # even steps for the eye, and for colour-blind eyes
+HEAT_COLORS = colormaps["magma"]  # even steps for the eye, and for color-blind eyes
 HEAT_OPACITY = 0.75  # at most: the slice is to be seen below
 OPAQUE_FROM = 0.5  # heat of that opacity; weaker heat is clearer, none is clear
 
 
 def draw_slice(pixels: np.ndarray) -> Image.Image:
-    """A slice in its grey window, in full resolution and `SHOWN_SIDE` long at least, mode "L".
+    """A slice in its gray window, in full resolution and `SHOWN_SIDE` long at least, mode "L".
 
     Args:
-        pixels: `[H, W]` raw grey levels, as `brainai.data.images.decode` gives them.
+        pixels: `[H, W]` raw gray levels, as `brainai.data.images.decode` gives them.
     """
-    grey = Image.fromarray(np.round(window(pixels) * 255).astype(np.uint8))
-    return grey.resize(shown_size(*pixels.shape), Image.Resampling.BICUBIC)
+    gray = Image.fromarray(np.round(window(pixels) * 255).astype(np.uint8))
+    return gray.resize(shown_size(*pixels.shape), Image.Resampling.BICUBIC)
 
 
 def draw_thumbnail(pixels: np.ndarray, side: int) -> Image.Image:
-    """A slice in its grey window, `side` pixels long at most, mode "L"."""
+    """A slice in its gray window, `side` pixels long at most, mode "L"."""
     picture = Image.fromarray(np.round(window(pixels) * 255).astype(np.uint8))
     picture.thumbnail((side, side))
     return picture
@@ -47,22 +47,22 @@ def draw_outline(mask: np.ndarray) -> Image.Image:
 def draw_heat(heatmap: np.ndarray) -> Image.Image:
     """A heat map `[H, W]` float in [0, 1], to lie over the slice; "RGBA", clear where it is 0."""
     large = Image.fromarray(heatmap).resize(shown_size(*heatmap.shape), Image.Resampling.BILINEAR)
-    return Image.fromarray(heat_colours(np.asarray(large)))
+    return Image.fromarray(heat_colors(np.asarray(large)))
 
 
-def heat_colours(heat: np.ndarray) -> np.ndarray:
+def heat_colors(heat: np.ndarray) -> np.ndarray:
     """Heat in [0, 1], of any shape → red, green, blue and opacity, `[..., 4]` uint8."""
-    colours = HEAT_COLOURS(heat, bytes=True)
+    colors = HEAT_COLORS(heat, bytes=True)
     opacity = HEAT_OPACITY * np.clip(heat / OPAQUE_FROM, 0, 1)
-    colours[..., 3] = np.round(opacity * 255)
-    return colours
+    colors[..., 3] = np.round(opacity * 255)
+    return colors
 
 
 def border(mask: np.ndarray, size: tuple[int, int], thickness: int) -> Image.Image:
     """The outline of a mask `[H, W]` bool on a picture of `size` (width, height), mode "L"."""
     smooth = Image.fromarray(mask.astype(np.uint8) * 255).resize(size, Image.Resampling.BILINEAR)
     solid = np.asarray(smooth) >= 128
-    # Beyond the picture there is no mask: a tumour that touches the edge has its border there.
+    # Beyond the picture there is no mask: a tumor that touches the edge has its border there.
     outer = maximum_filter(solid, thickness, mode="constant")
     inner = minimum_filter(solid, thickness, mode="constant")
     return Image.fromarray((outer & ~inner).astype(np.uint8) * 255)

@@ -1,0 +1,37 @@
+"""docs/benchmarks.md, of which each benchmark writes its own section."""
+
+import platform
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import torch
+
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile")
+
+
+def machine() -> str:
+    """The processor in words: its name, its cores, and which of `FLAGS` it has."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} cores"
+    values = dict(line.split(":", 1) for line in lines if ":" in line)
+    values = {key.strip(): value.strip() for key, value in values.items()}
+    flags = [flag for flag in FLAGS if flag in values.get("flags", "").split()]
+    return f"{values.get('model name')}, {torch.get_num_threads()} cores, {', '.join(flags)}"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def write_section(name: str, command: str, tables: Sequence[str]) -> None:
+    """Write the tables of a benchmark between its marks, with its command and the machine."""
+    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(begin)
+    after = rest.partition(end)[2]
+    text = "\n\n".join([f"`{command}`, on {machine()}.", *tables])
+    PAGE.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")

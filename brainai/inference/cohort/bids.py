@@ -1,0 +1,76 @@
+"""The files of the answers: a derivative of BIDS, https://bids-specification.readthedocs.io.
+
+dataset_description.json, README.md, .bidsignore
+sub-01/ses-1/anat/sub-01_ses-1_desc-tumor_mask.nii.gz    on FLAIR's own voxels
+sub-01/ses-1/anat/sub-01_ses-1_desc-tumor_mask.json      what it is, and the answer
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from brainai import DISCLAIMER, __version__
+from brainai.data.files import write_text
+from brainai.inference.cohort.find import Cohort, Scan
+from brainai.model.folder import ModelInfo
+
+BIDS_VERSION = "1.10.0"
+BESIDE = (".cohort/", "thumbnails", "index.html", "results.*", "slices.*")  # no part of BIDS
+README = """# Tumor in FLAIR scans, as BrainAI sees it
+
+{disclaimer}
+
+Masks are where the network sees tumor, an estimate of extent, drawn whatever the verdict is.
+`results.csv` has a row for each scan, `slices.csv` one for each slice, and `index.html` shows them.
+
+BrainAI {version}, model {model}, revision {revision}.
+"""
+
+
+def write_description(out: Path, cohort: Cohort, info: ModelInfo) -> None:
+    """Write what a derivative says of itself: by whom it was made, and from what."""
+    description: dict[str, Any] = {
+        "Name": "Tumor in FLAIR scans",
+        "BIDSVersion": BIDS_VERSION,
+        "DatasetType": "derivative",
+        "GeneratedBy": [
+            {
+                "Name": "BrainAI",
+                "Version": __version__,
+                "Description": f"Model {info.name}, revision {info.revision}. {DISCLAIMER}",
+            }
+        ],
+    }
+    if cohort.bids:
+        description["DatasetLinks"] = {"raw": Path(os.path.relpath(cohort.root, out)).as_posix()}
+    write_text(out / "dataset_description.json", json.dumps(description, indent=2) + "\n")
+    write_text(out / ".bidsignore", "\n".join(BESIDE) + "\n")
+    words = {"disclaimer": DISCLAIMER, "version": __version__}
+    words |= {"model": info.name, "revision": info.revision}
+    write_text(out / "README.md", README.format(**words))
+
+
+def mask_path(scan: Scan) -> Path:
+    """Where the mask of a scan lies in the output folder."""
+    entities = scan.name.split("_")
+    folders = [e for e in entities if e.startswith(("sub-", "ses-"))]
+    return Path(*folders, "anat", f"{scan.name}_desc-tumor_mask.nii.gz")
+
+
+def sidecar(scan: Scan, bids: bool, form: dict[str, Any]) -> str:
+    """The JSON beside a mask.
+
+    Args:
+        form: the answer, of `forms.scan_form`; its slices stand in the table instead.
+    """
+    described: dict[str, Any] = {
+        "Type": "Lesion",
+        "Description": "Where BrainAI sees tumor; an estimate of extent.",
+        "Manual": False,
+    }
+    if bids:
+        described["Sources"] = [f"bids:raw:{path}" for _, path in scan.files]
+        described["SpatialReference"] = described["Sources"][0]
+    answer = {key: value for key, value in form.items() if key not in ("slices", "mask")}
+    return json.dumps(described | {"BrainAI": answer}, indent=2) + "\n"

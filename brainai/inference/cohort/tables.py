@@ -1,0 +1,180 @@
+"""The results as tables: a row for each scan, and a row for each slice, as CSV and as Parquet.
+
+Written scan by scan, so that a million of them need no more memory than one. Parquet needs pyarrow,
+which is not among the requirements: without it there are the CSV files.
+"""
+
+import csv
+import io
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from brainai.data.files import write_whole
+from brainai.inference.cohort.ledger import JUDGED
+
+try:
+    import pyarrow
+    from pyarrow import parquet
+except ImportError:
+    pyarrow = parquet = None
+
+WRITES_PARQUET = pyarrow is not None
+SCAN_COLUMNS = {
+    "scan": "string",
+    "status": "string",
+    "label": "string",
+    "probability": "float64",
+    "threshold": "float64",
+    "volume_ml": "float64",
+    "largest_area_cm2": "float64",
+    "slices": "int32",
+    "slices_judged": "int32",
+    "slices_tumor": "int32",
+    "strongest_slice": "int32",
+    "reason": "string",
+    "code": "string",
+    "seconds": "float64",
+    "read_seconds": "float64",
+    "model_revision": "string",
+    "flair": "string",
+    "t1c": "string",
+    "t2": "string",
+    "mask": "string",
+    "notes": "string",
+}
+SLICE_COLUMNS = {
+    "scan": "string",
+    "index": "int32",
+    "position_mm": "float64",
+    "probability": "float64",
+    "label": "string",
+    "area_cm2": "float64",
+}
+ROWS_AT_ONCE = 50_000  # of a Parquet file's row group
+
+
+def scan_row(record: dict[str, Any]) -> dict[str, Any]:
+    """The row of a scan; None where there is no value. Keys as in `SCAN_COLUMNS`.
+
+    Args:
+        record: of `judge_scans`.
+    """
+    answer = record["answer"] or {}
+    slices = answer.get("slices", [])
+    judged = record["status"] == JUDGED
+    labels = [row["label"] for row in slices if row["label"]]
+    found = {
+        **record,
+        **record["files"],
+        "label": answer.get("label"),
+        "probability": answer.get("probability"),
+        "threshold": answer.get("threshold"),
+        "volume_ml": answer.get("volume_ml"),
+        "largest_area_cm2": answer.get("area_cm2"),
+        "slices": len(slices) if judged else None,
+        "slices_judged": len(labels) if judged else None,
+        "slices_tumor": _over(slices, answer) if judged else None,
+        "mask": answer.get("mask"),
+        "notes": " ".join(answer.get("notes", [])) or None,
+    }
+    return {name: found.get(name) for name in SCAN_COLUMNS}
+
+
+def slice_rows(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The rows of a scan's slices, lowest first; none where it was not judged."""
+    for row in (record["answer"] or {}).get("slices", []):
+        yield {"scan": record["scan"], **row}
+
+
+class Tables:
+    """The open tables of an output folder."""
+
+    def __init__(self, scans: list["Table"], slices: list["Table"]):
+        self._scans, self._slices = scans, slices
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Add the rows of a scan."""
+        for table in self._scans:
+            table.add(scan_row(record))
+        for row in slice_rows(record):
+            for table in self._slices:
+                table.add(row)
+
+
+@contextmanager
+def open_tables(out: Path) -> Iterator[Tables]:
+    """Write results.csv and slices.csv, and .parquet of both where pyarrow is there; they appear
+    whole when the block ends.
+
+    Raises:
+        StorageError: the folder cannot be written to.
+    """
+    kinds: list[type[Table]] = [CsvTable, *([ParquetTable] if WRITES_PARQUET else [])]
+    with ExitStack() as files:
+        tables: list[list[Table]] = []
+        for name, columns in (("results", SCAN_COLUMNS), ("slices", SLICE_COLUMNS)):
+            tables.append([])
+            for kind in kinds:
+                file = files.enter_context(write_whole(out / f"{name}.{kind.suffix}"))
+                tables[-1].append(kind(file, columns))
+        yield Tables(*tables)
+        for table in (*tables[0], *tables[1]):
+            table.close()
+
+
+class CsvTable:
+    """Rows as CSV; empty where there is no value."""
+
+    suffix = "csv"
+
+    def __init__(self, file: BinaryIO, columns: dict[str, str]):
+        self._text = io.TextIOWrapper(file, "utf-8", newline="", write_through=True)
+        self._writer = csv.DictWriter(self._text, columns)
+        self._writer.writeheader()
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Add a row."""
+        self._writer.writerow(row)
+
+    def close(self) -> None:
+        """Hand the file back, unclosed, to who opened it."""
+        self._text.detach()
+
+
+class ParquetTable:
+    """Rows as Parquet; null where there is no value."""
+
+    suffix = "parquet"
+
+    def __init__(self, file: BinaryIO, columns: dict[str, str]):
+        types = [(name, pyarrow.type_for_alias(kind)) for name, kind in columns.items()]
+        self._schema = pyarrow.schema(types)
+        self._writer = parquet.ParquetWriter(file, self._schema)
+        self._rows: list[dict[str, Any]] = []
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Add a row; rows are written in groups."""
+        self._rows.append(row)
+        if len(self._rows) >= ROWS_AT_ONCE:
+            self._flush()
+
+    def close(self) -> None:
+        """Write what is left, and the end of the file."""
+        self._flush()
+        self._writer.close()
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._writer.write_table(pyarrow.Table.from_pylist(self._rows, self._schema))
+            self._rows = []
+
+
+Table = CsvTable | ParquetTable
+
+
+def _over(slices: list[dict[str, Any]], answer: dict[str, Any]) -> int:
+    """Slices called tumor."""
+    threshold = answer["slice_threshold"]
+    return sum((row["probability"] or 0) >= threshold for row in slices if row["label"])

@@ -1,0 +1,11 @@
+"""The options of `brainai serve`."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Serve:
+    """Serve the demo. GRADIO_SERVER_NAME and GRADIO_SERVER_PORT say where it listens."""
+
+    weights: str | None = None
+    """model folder or owner/name@revision on the Hub; by default BRAINAI_WEIGHTS, else ./weights"""

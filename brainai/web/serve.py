@@ -1,0 +1,44 @@
+"""The demo as a program: load the model, build the page, serve it until stopped.
+
+`app.py` starts it on a Space and in a checkout, `brainai serve` where the package is installed.
+"""
+
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+try:
+    import spaces  # only on a ZeroGPU Space, where it must come before torch
+except ImportError:
+    spaces = None
+
+from brainai.web.sweep import claim_folder
+
+claim_folder()  # before Gradio is imported
+
+from brainai.inference.classifier import Classifier
+from brainai.web.examples import find_examples
+from brainai.web.interface import build_page, launch
+from brainai.web.jobs import Jobs
+from brainai.web.options import Serve
+from brainai.web.tokens import forget_tokens
+
+
+def run(options: Serve, _: Sequence[str], home: Path = Path()) -> None:
+    """Serve the demo.
+
+    Args:
+        home: folder with `weights`, which stand in for others that cannot be had, and `examples`.
+    Raises:
+        WeightsError: there are no weights.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that uploads go at the end
+    own = home / "weights"
+    weights = options.weights or os.environ.get("BRAINAI_WEIGHTS") or own
+    classifier = Classifier.load(weights, fallback=own)
+    forget_tokens()
+    print(*filter(None, (f"Weights: {classifier.weights}", classifier.weights.notice)), sep="\n")
+    jobs = Jobs.gathered(classifier) if spaces is None else Jobs.of(classifier).on_gpu(spaces.GPU)
+    examples = find_examples(home / "examples")
+    launch(build_page(jobs, classifier.info, examples, classifier.report, classifier.weights))

@@ -1,0 +1,149 @@
+"""The compiled network gives the answers of torch, and is never needed."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from brainai.errors import ConfigError
+from brainai.inference import engine
+from brainai.inference.classifier import Classifier
+from brainai.inference.engine import CompiledNet, with_engine
+from brainai.model.folder import ModelInfo, write_model
+from brainai.model.network import BrainNet, build_network
+
+pytest.importorskip("openvino")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder of the test's own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "brainai" / "engines"
+
+
+def slices(count: int, size: int = 64) -> list[np.ndarray]:
+    """Heads: bright discs with texture, and a brighter spot in each."""
+    y, x = np.mgrid[:size, :size] - size / 2
+    random = np.random.default_rng(0)
+    head = np.hypot(x, y) < 0.4 * size
+    drawn = []
+    for _ in range(count):
+        spot = np.hypot(x - random.uniform(-12, 12), y - random.uniform(-12, 12)) < 5
+        drawn.append(head * (80 + 30 * random.random(head.shape) + 100 * spot))
+    return [plane.astype(np.uint8) for plane in drawn]
+
+
+def is_compiled(classifier: Classifier) -> bool:
+    return isinstance(classifier._network, CompiledNet)
+
+
+def assert_alike(one: Classifier, other: Classifier, items: list, tolerance: float) -> None:
+    for own, compiled in zip(one.predict_batch(items), other.predict_batch(items), strict=True):
+        assert (own.probability is None) == (compiled.probability is None)
+        if own.probability is not None:
+            assert compiled.probability == pytest.approx(own.probability, abs=tolerance)
+            assert np.abs(compiled.heatmap - own.heatmap).max() < 10 * tolerance
+            assert (compiled.mask != own.mask).mean() < tolerance
+
+
+def test_openvino_answers_as_torch_does(model_folder: Path) -> None:
+    own, compiled = (Classifier.load(model_folder, engine=name) for name in ("torch", "openvino"))
+    assert is_compiled(compiled) and not is_compiled(own)
+    assert_alike(own, compiled, slices(20), 0.005)
+
+
+@pytest.mark.slow
+def test_the_shipped_weights_answer_alike_on_500_slices() -> None:
+    """The tolerance that README states: both calculate in bfloat16 where the processor does."""
+    own, compiled = (Classifier.load("weights", engine=name) for name in ("torch", "openvino"))
+    assert_alike(own, compiled, slices(500, 256), 0.03)
+
+
+def test_a_model_without_a_decoder_is_compiled_too(tmp_path: Path) -> None:
+    network = build_network("test_resnet", decoder=False)
+    info = ModelInfo(architecture="test_resnet", image_size=64, decoder=False)
+    write_model(tmp_path / "plain", network, info)
+    own, compiled = (
+        Classifier.load(tmp_path / "plain", engine=name) for name in ("torch", "openvino")
+    )
+    first, second = own.predict(slices(1)[0]), compiled.predict(slices(1)[0])
+    assert first.mask is second.mask is None
+    assert second.probability == pytest.approx(first.probability, abs=0.005)
+
+
+def test_a_second_start_compiles_nothing_anew(
+    model_folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Classifier.load(model_folder, engine="openvino")
+    assert [path.name[:12] for path in cache.iterdir()] == [first.info.revision[:12]]
+    monkeypatch.setattr(engine, "convert", None)  # to call it would be an error
+    assert is_compiled(Classifier.load(model_folder, engine="openvino"))
+
+
+def test_a_damaged_cache_is_made_anew(model_folder: Path, cache: Path) -> None:
+    Classifier.load(model_folder, engine="openvino")
+    (file,) = cache.glob("*/maps.xml")
+    file.write_text(file.read_text()[:400])
+    assert is_compiled(Classifier.load(model_folder, engine="openvino"))
+    assert len(file.read_text()) > 400
+
+
+def test_a_cache_that_cannot_be_written_to_costs_time_alone(
+    model_folder: Path, cache: Path
+) -> None:
+    cache.parent.mkdir(parents=True)
+    cache.write_text("a file in the place of the folder")
+    assert is_compiled(Classifier.load(model_folder, engine="openvino"))
+
+
+def test_without_openvino_torch_answers_unless_it_is_asked_for(
+    model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "find_spec", lambda name: None)
+    assert not is_compiled(Classifier.load(model_folder, engine="auto"))
+
+    def missing(name: str):
+        raise ModuleNotFoundError(name)
+
+    monkeypatch.setattr(engine, "import_module", missing)
+    with pytest.raises(ConfigError, match="pip install openvino"):
+        Classifier.load(model_folder, engine="openvino")
+
+
+def test_where_openvino_gives_other_maps_torch_answers(
+    model_folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = CompiledNet.maps
+    monkeypatch.setattr(
+        CompiledNet, "maps", lambda self, images: tuple(m * 1.1 for m in right(self, images))
+    )
+    assert not is_compiled(Classifier.load(model_folder, engine="auto"))
+    assert not list(cache.glob("*"))
+    with pytest.raises(ConfigError, match="OpenVINO"):
+        Classifier.load(model_folder, engine="openvino")
+
+
+def test_the_variable_chooses_and_a_wrong_name_is_refused(
+    model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BRAINAI_ENGINE", "openvino")
+    assert is_compiled(Classifier.load(model_folder))
+    monkeypatch.setenv("BRAINAI_ENGINE", "fast")
+    with pytest.raises(ConfigError, match="BRAINAI_ENGINE: expected one of auto, torch, openvino"):
+        Classifier.load(model_folder)
+
+
+def test_people_who_ask_at_the_same_time_get_their_own_answers() -> None:
+    torch.manual_seed(0)
+    network: BrainNet = build_network("test_resnet").eval()
+    compiled = with_engine(network, ModelInfo("test_resnet", image_size=64), "openvino")
+    inputs = [torch.rand(1, 3, 64, 64) for _ in range(24)]
+    with torch.inference_mode():
+        alone = [compiled(each).logits for each in inputs]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda each: compiled(each).logits.detach(), inputs))
+    for one, other in zip(alone, together, strict=True):
+        assert torch.equal(one, other)
