@@ -215,8 +215,8 @@ def how_section(report: dict) -> str:
         "are left out for AUROC. “n/a” marks what is undefined, and an interval that fewer than "
         "two patients cannot give.\n\n"
         "Masks are compared at the resolution of the network, over all slices of a patient whose "
-        f"outline is known; {masks['undefined_patients']} patients without tumor there, and with "
-        "none claimed, have no mask Dice."
+        f"outline is known; {masks['undefined_patients']} patients without tumor there have "
+        "no mask Dice."
     )
 
 

@@ -41,7 +41,7 @@ TOO_LITTLE = "too little brain in the slice"
 class Scope(nn.Module):
     """Logits of `KINDS`, and the distance from the slices of training.
 
-    Its buffers are fitted after its weights (`brainai.training.scope`): `centre [D]` and
+    Its buffers are fitted after its weights (`brainai.training.scope`): `center [D]` and
     `whitening [D, D]` of the features of slices in scope, `margins [4]`, the least log-odds of
     "axial FLAIR" against each other kind, and `reach []`, the largest distance. Until they are
     fitted nothing is refused. `scan_limit []` is the least evidence of a whole scan.
@@ -64,7 +64,7 @@ class Scope(nn.Module):
         blocks += [nn.Conv2d(WIDTHS[-1], WIDTHS[-1], 4), nn.ReLU(inplace=True), nn.Flatten()]
         self.body = nn.Sequential(*blocks)
         self.head = nn.Linear(WIDTHS[-1], len(KINDS))
-        self.register_buffer("centre", torch.zeros(WIDTHS[-1]))
+        self.register_buffer("center", torch.zeros(WIDTHS[-1]))
         self.register_buffer("whitening", torch.eye(WIDTHS[-1]))
         self.register_buffer("margins", torch.full((len(KINDS) - 1,), -torch.inf))
         self.register_buffer("reach", torch.tensor(torch.inf))
@@ -80,7 +80,7 @@ class Scope(nn.Module):
         """Log-odds `[N, 4]` of "axial FLAIR" against each other kind; distance `[N]`, root mean
         square over the features (about 1 for a slice of training)."""
         logits, features = self(flair)
-        away = (features - self.centre) @ self.whitening
+        away = (features - self.center) @ self.whitening
         return logits[:, :1] - logits[:, 1:], away.square().mean(dim=1).sqrt()
 
     def judge(self, flair: Tensor) -> list[str | None]:

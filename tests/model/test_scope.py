@@ -42,7 +42,7 @@ class TwoHalves(Scope):
 @pytest.fixture
 def upright() -> Scope:
     scope = TwoHalves()
-    scope.centre = torch.tensor([1.0, 1.0])
+    scope.center = torch.tensor([1.0, 1.0])
     scope.whitening = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
     scope.margins = torch.tensor([0.0, 0.5, 0.0, 0.0])
     scope.reach = torch.tensor(3.0)
