@@ -1,16 +1,14 @@
 """Rules that hold for the repository as a whole."""
 
-import ast
 import json
 import re
-import subprocess
 import sys
 from importlib.metadata import version
-from pathlib import Path
 
 import pytest
 import timm
 import torch
+from modules import MODULES, ROOT, imports, name
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
@@ -21,85 +19,6 @@ from brainai.hub.terms import NON_COMMERCIAL
 from brainai.inference.classifier import Classifier
 from brainai.model.folder import load_model, read_info
 from brainai.training.config import PRESETS
-
-ROOT = Path(__file__).parents[1]
-MODULES = sorted([*(ROOT / "brainai").rglob("*.py"), ROOT / "app.py", ROOT / "train.py"])
-ALLOWED = {
-    "gradio": ("brainai/web/",),
-    "accelerate": ("brainai/training/", "brainai/inference/cohort/"),
-    "pyarrow": ("brainai/inference/cohort/tables.py",),
-    "huggingface_hub": ("brainai/hub/", "brainai/model/fetch.py", "brainai/model/hub_errors.py"),
-    "timm": ("brainai/model/",),
-    "nibabel": ("brainai/data/", "brainai/phantom/"),
-    "SimpleITK": ("brainai/data/volumes.py", "brainai/data/dicom"),  # and dicom_headers.py
-}
-DOWNSTREAM = {  # a package and those that may not know of it
-    "brainai.web": ("data", "model", "training", "evaluation", "inference", "hub"),
-    "brainai.inference": ("data", "model", "training", "evaluation", "hub"),
-    "brainai.training": ("data", "model", "evaluation", "inference", "hub", "web"),
-    "brainai.evaluation": ("data", "model"),
-    "brainai.hub": ("data", "model", "evaluation", "inference"),
-    "brainai.model": ("data",),
-}
-
-
-def imports(path: Path) -> set[str]:
-    """Full names of all modules that a file imports, inside functions too."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-    return found
-
-
-def name(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
-
-
-@pytest.mark.parametrize("path", MODULES, ids=name)
-def test_libraries_stay_in_their_rooms(path: Path) -> None:
-    for module in imports(path):
-        rooms = ALLOWED.get(module.split(".")[0])
-        assert rooms is None or name(path).startswith(rooms), f"{name(path)} imports {module}"
-
-
-@pytest.mark.parametrize("path", MODULES, ids=name)
-def test_arrows_point_down_the_road(path: Path) -> None:
-    parts = path.relative_to(ROOT).parts
-    room = parts[1] if parts[0] == "brainai" and len(parts) > 2 else ""
-    for module in imports(path):
-        for package, forbidden in DOWNSTREAM.items():
-            if module == package or module.startswith(package + "."):
-                assert room not in forbidden, f"{name(path)} imports {module}"
-
-
-def undocumented(body: list[ast.stmt]) -> list[str]:
-    """Public functions, classes and methods without a docstring."""
-    found = []
-    for node in body:
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
-            found += [] if ast.get_docstring(node) else [node.name]
-            found += undocumented(node.body) if isinstance(node, ast.ClassDef) else []
-    return found
-
-
-@pytest.mark.parametrize(
-    "path", [path for path in MODULES if path.parts[-2] in ("data", "phantom")], ids=name
-)
-def test_what_others_call_of_the_data_says_what_it_does(path: Path) -> None:
-    assert undocumented(ast.parse(path.read_text()).body) == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "module",
-    ["brainai", "brainai.data.dataset", "brainai.data.prepare", "brainai.evaluation.metrics"],
-)
-def test_records_preparation_and_metrics_need_no_torch(module: str) -> None:
-    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
 def front_matter() -> dict[str, str]:
@@ -136,8 +55,8 @@ def test_the_requirements_admit_the_torch_of_zero_gpu_and_of_here(release: str) 
 
 
 def test_what_is_installed_is_what_the_requirements_ask_for() -> None:
-    for name, wanted in requirements().items():
-        assert version(name) in wanted, name
+    for package, wanted in requirements().items():
+        assert version(package) in wanted, package
 
 
 def test_what_is_imported_is_asked_for() -> None:
