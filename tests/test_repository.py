@@ -17,7 +17,7 @@ from brainai import __version__
 from brainai.hub.card import CHARTS, figures, model_card
 from brainai.hub.terms import NON_COMMERCIAL
 from brainai.inference.classifier import Classifier
-from brainai.model.folder import load_model, read_info
+from brainai.model.folder import load_model, read_model_info
 from brainai.training.config import PRESETS
 
 
@@ -112,7 +112,7 @@ def test_the_figures_of_readme_and_card_are_those_of_the_report() -> None:
     card = (ROOT / "weights" / "README.md").read_text()
     charts = [name for name in CHARTS if (ROOT / "weights" / "figures" / name).exists()]
     assert len(charts) == 5  # of an evaluation: learning curves are a training's
-    assert card == model_card(read_info(ROOT / "weights"), report, charts)
+    assert card == model_card(read_model_info(ROOT / "weights"), report, charts)
 
 
 def test_the_page_of_reliability_is_that_of_the_results() -> None:
@@ -168,7 +168,7 @@ def test_every_preset_says_where_it_was_run() -> None:
 
 
 def test_the_experiments_name_the_revision_of_the_weights() -> None:
-    assert read_info(ROOT / "weights").revision in texts()["docs/experiments.md"]
+    assert read_model_info(ROOT / "weights").revision in texts()["docs/experiments.md"]
 
 
 def test_the_committed_weights_answer_and_name_themselves() -> None:
