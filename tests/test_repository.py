@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 import timm
@@ -82,16 +83,39 @@ def test_the_readme_has_two_set_up_commands_and_ci_runs_the_second() -> None:
     assert "-m pytest$" in (ROOT / ".ci" / "run").read_text()
 
 
-def test_every_file_that_the_documents_link_to_is_there() -> None:
-    for document in (
-        "README.md",
-        "ARCHITECTURE.md",
-        "CONTRIBUTING.md",
-        "SECURITY.md",
-        "weights/README.md",
-    ):
-        for target in re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / document).read_text()):
-            assert ((ROOT / document).parent / target).exists(), f"{document} links to {target}"
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+DOCUMENTS = [
+    *(ROOT / place for place in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md")),
+    ROOT / "weights" / "README.md",
+    *DECISIONS,
+]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
+def test_every_file_that_the_documents_link_to_is_there(document: Path) -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", document.read_text()):
+        assert (document.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("document", [ROOT / "ARCHITECTURE.md", *DECISIONS], ids=name)
+def test_every_module_that_architecture_and_decisions_name_is_there(document: Path) -> None:
+    named = re.findall(r"`(\w[\w/]*/[\w/]*(?:\.(?:py|md|json))?)`", document.read_text())
+    places = (ROOT, ROOT / "brainai")
+    assert [path for path in named if not any((place / path).exists() for place in places)] == []
+
+
+def test_the_index_of_decisions_names_every_record_once() -> None:
+    index = (ROOT / "docs" / "decisions" / "README.md").read_text()
+    records = [path.name for path in DECISIONS if path.name != "README.md"]
+    assert sorted(re.findall(r"\]\((\d{4}-[^)]+)\)", index)) == records
+    assert [int(record[:4]) for record in records] == list(range(1, len(records) + 1))
+
+
+def test_every_dependency_has_a_reason() -> None:
+    table = (ROOT / "docs" / "decisions" / "0036-dependencies.md").read_text().lower()
+    lines = [line.split("#")[0] for line in (ROOT / "requirements-dev.txt").read_text().split("\n")]
+    wanted = {Requirement(line).name for line in lines if line and not line.startswith("-r")}
+    assert [package for package in {*wanted, *requirements()} if package.lower() not in table] == []
 
 
 def test_every_test_that_a_promise_of_security_names_is_there() -> None:
