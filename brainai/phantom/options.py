@@ -11,19 +11,21 @@ class Phantoms:
     """Write simulated studies (--out), the demo's examples (--examples) or heads (--decoys)."""
 
     out: Path | None = None
-    """write studies into this folder, as BraTS 2021 does"""
+    """folder for simulated studies, with the file names of BraTS 2021"""
     examples: Path | None = None
-    """write the examples of the demo here"""
+    """folder for the examples of the demo"""
     decoys: Path | None = None
-    """write heads in T1, T2 and proton density here, as scans"""
+    """folder for scans of heads in T1, T2 and proton density"""
     count: int = 8
-    """how many studies"""
+    """number of studies"""
     seed: int = 0
-    """same seed, same studies"""
+    """the same seed gives the same studies"""
     spacing: tuple[float, float, float] = (1.0, 1.0, 4.0)
     """distance of voxels along x, y and z, mm"""
 
     def __post_init__(self) -> None:
-        given = sum(place is not None for place in (self.out, self.examples, self.decoys))
+        given = sum(folder is not None for folder in (self.out, self.examples, self.decoys))
         if given != 1:
-            raise ConfigError(f"--out, --examples, --decoys: expected one of them, found {given}.")
+            raise ConfigError(
+                f"--out, --examples and --decoys: expected exactly one of them, found {given}."
+            )
