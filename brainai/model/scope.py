@@ -47,8 +47,6 @@ class Scope(nn.Module):
     fitted nothing is refused. `scan_limit []` is the least evidence of a whole scan.
     """
 
-    FITTED_LATER = ("scan_limit",)  # scopes of older model folders have none of these
-
     def __init__(self) -> None:
         super().__init__()
         blocks: list[nn.Module] = []
