@@ -139,7 +139,7 @@ def dice(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray) -> np.ndarray:
 
 
 def dice_of_tumor(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray) -> np.ndarray:
-    """Dice where there is tumor to find, else NaN: specificity measures what is claimed elsewhere."""
+    """Dice where there is tumor to find, else NaN: specificity measures the other slices."""
     return np.where(np.asarray(tp) + fn > 0, dice(tp, fp, fn), np.nan)[()]
 
 
