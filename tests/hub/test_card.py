@@ -56,7 +56,7 @@ def test_a_run_from_imagenet_weights_or_from_the_hub_names_its_base(info, report
 def test_every_figure_of_the_front_matter_is_that_of_the_report(info, report) -> None:
     results = ModelCard(model_card(info, report)).data.eval_results
     # Six figures of all slices and of two sources; fewer where one class or no outline is there.
-    assert len(results) == 28
+    assert len(results) == 26
     keys = {metric: key for key, metric in METRICS.items()}
     for result in results:
         group = NAMES[result.dataset_name]
@@ -108,7 +108,7 @@ def test_it_says_what_the_operating_point_gave_on_test_by_the_figures_of_the_rep
 ) -> None:
     wanted = "best Dice (F1) on validation patients, specificity of at least 97 % in those without "
     wanted += "a tumor"
-    assert f"{wanted}; Dice 88 % (80 to 93) on test patients" in model_card(info, report)
+    assert f"{wanted}; Dice 87 % (77 to 93) on test patients" in model_card(info, report)
     figure = {"value": 0.624, "low": 0.5, "high": 0.701, "n_patients": 14, "n_slices": 777}
     figures = report["all"]["figures"] | {"dice": figure}
     other = report | {"all": report["all"] | {"figures": figures}}
