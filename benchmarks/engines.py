@@ -74,7 +74,9 @@ def engines(model: str) -> tuple[dict[str, Callable[[torch.Tensor], object]], in
     if has_fast_bfloat16():
         found["torch, bfloat16"] = torch_maps(network, torch.bfloat16)
     if find_spec("openvino"):
-        converted = convert(network, info.image_size)
+        import openvino  # noqa: PLC0415
+
+        converted = convert(openvino, network, info.image_size)
         found["OpenVINO, float32"] = openvino_maps(converted, "f32")
         if has_fast_bfloat16():
             found["OpenVINO, bfloat16"] = openvino_maps(converted, "bf16")
