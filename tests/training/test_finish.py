@@ -117,7 +117,7 @@ def test_where_valid_has_one_class_no_page_says_that_something_was_fitted(
     told = info_form(info, None, classifier.weights)
     assert (told["calibration"], told["operating_point"]) == ("not fitted", info.operating_point)
     assert "<dt>Calibration</dt><dd>not fitted</dd>" in weights_section(info, classifier.weights)
-    assert notices(info, classifier.weights)[0].endswith("were not calibrated.")
+    assert notices(info, classifier.weights)[0].endswith("are not calibrated.")
 
 
 def test_without_updates_there_is_no_scope(model_folder, dataset_folder, tmp_path) -> None:

@@ -55,7 +55,7 @@ def test_an_address_is_not_fetched_but_refused_each_time(client):
     "bare", ["slice.png", "https://example.org/slice.png", "data:image/png;base64,iVBORw0KGgo="]
 )
 def test_a_bare_path_or_address_is_told_of_handle_file(client, bare):
-    with pytest.raises(AppError, match=r'from Python as handle_file\("slice\.png"\)') as caught:
+    with pytest.raises(AppError, match=r'in Python with handle_file\("slice\.png"\)') as caught:
         client.predict(bare, api_name="/predict")
     assert caught.value.title == "no_upload"
 
