@@ -105,7 +105,9 @@ def dataset_card(name: str, records: list[SliceRecord], content_hash: str, licen
     )
     slices = Counter(record.split for record in records)
     tumor = Counter(record.split for record in records if record.label)
-    patients = Counter(split for split, _ in {(one.split, one.patient_id) for one in records})
+    patients = Counter(
+        split for split, _ in {(record.split, record.patient_id) for record in records}
+    )
     rows = [f"| {s} | {patients[s]:,} | {slices[s]:,} | {tumor[s]:,} |" for s in SPLITS]
     sources = sorted({record.source for record in records})
     text = TEXT.read_text(encoding="utf-8").format(

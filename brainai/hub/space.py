@@ -149,15 +149,15 @@ def plan(
 ) -> str:
     """Return what the command would do, for people to read."""
     state = "new" if new else "exists"
-    added = [one for one in operations if isinstance(one, CommitOperationAdd)]
+    added = [operation for operation in operations if isinstance(operation, CommitOperationAdd)]
     front_matter = bytes(files["README.md"]).decode().split("---")[1].strip()
     lines = [
         f"Space     {target.url} ({state}; {'public' if target.public else 'private'} if new)",
         f"variable  {VARIABLE}={model.id}",
         *(["secret    HF_TOKEN: set it yourself, the model is private"] if model.private else []),
         f"files     {len(files)}, of which {len(files) - len(added)} are up to date",
-        *(f"  + {one.path_in_repo} ({one.upload_info.size:,} bytes)" for one in added),
-        *(f"  - {one.path_in_repo}" for one in operations if one not in added),
+        *(f"  + {file.path_in_repo} ({file.upload_info.size:,} bytes)" for file in added),
+        *(f"  - {file.path_in_repo}" for file in operations if file not in added),
         "README.md",
         indent(front_matter, "  "),
     ]

@@ -90,7 +90,7 @@ def check_no_paths(value: Any) -> None:
         DataError: the request names a path.
     """
     if any(isinstance(part, dict) and "path" in part for part in walk(value)):
-        raise DataError("Expected a file as a `data:` address, found a path.", "no_upload")
+        raise DataError("Expected a file as a `data:` URL, found a path.", "no_upload")
 
 
 def check_session(session: Any) -> None:

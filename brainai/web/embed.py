@@ -17,12 +17,12 @@ def encoded(picture: Image.Image, form: str = "PNG") -> bytes:
 
 
 def data_uri(content: bytes, kind: str) -> str:
-    """Return a file as a `data:` address; `kind` is its MIME type."""
+    """Return a file as a `data:` URL; `kind` is its MIME type."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def picture_uri(picture: Image.Image, form: str = "PNG") -> str:
-    """Return a picture as a `data:` address."""
+    """Return a picture as a `data:` URL."""
     return data_uri(encoded(picture, form), f"image/{form.lower()}")
 
 

@@ -19,7 +19,7 @@ from brainai.web import bodies
 from brainai.web.answers import Answer
 from brainai.web.limits import ALL_JSON_BYTES, MAX_JSON_BYTES, MAX_MCP_BYTES
 from brainai.web.logs import log_place
-from brainai.web.open_routes import Asked, check_address, find_route, path_within
+from brainai.web.open_routes import Route, check_address, find_route, path_within
 from brainai.web.quota import Ledger
 from brainai.web.receiving import recount
 from brainai.web.refusals import INTERNAL
@@ -63,26 +63,26 @@ class FrontDoor:
             await answer.replace(scope, receive)
 
     async def _pass_on(self, scope: Scope, receive: Receive, answer: "Answer") -> None:
-        asked = find_route(scope["method"], path_within(scope))
-        if asked.mcp:
-            await self._pass_on_mcp(asked, scope, receive, answer)
-        elif asked.job:
+        route = find_route(scope["method"], path_within(scope))
+        if route.mcp:
+            await self._pass_on_mcp(route, scope, receive, answer)
+        elif route.job:
             async with self._body(receive, MAX_JSON_BYTES) as body:
-                body = self._checked(asked, bodies.parse(body))
+                body = self._checked(route, bodies.parse(body))
                 await self.app(with_body(scope, body), again(body, receive), answer.send)
         else:
-            check_address(asked, scope)
+            check_address(route, scope)
             await self.app(scope, receive, answer.send)
 
     async def _pass_on_mcp(
-        self, asked: Asked, scope: Scope, receive: Receive, answer: "Answer"
+        self, route: Route, scope: Scope, receive: Receive, answer: "Answer"
     ) -> None:
         """Pass on a request of MCP, which has its own form for errors.
 
-        Gradio writes the files that come as `data:` addresses, so they are counted afterwards.
+        Gradio writes the files that come as `data:` URLes, so they are counted afterwards.
         """
         answer.plain = True
-        if asked.method != "POST":
+        if route.method != "POST":
             await self.app(scope, receive, answer.send)
             return
         async with self._body(receive, MAX_MCP_BYTES) as body:
@@ -112,35 +112,35 @@ class FrontDoor:
         finally:
             self.reading -= size
 
-    def _checked(self, asked: Asked, body: dict[str, Any]) -> bytes:
+    def _checked(self, route: Route, body: dict[str, Any]) -> bytes:
         """Check the body of a request, and return the body to pass on to Gradio.
 
         Raises:
             DataError: Gradio could not process the request.
             Busy: the request would have to wait too long.
         """
-        named = asked.job == "call/v2"  # the body holds the inputs and nothing else
+        named = route.job == "call/v2"  # the body holds the inputs and nothing else
         session = None if named else body.get("session_hash")
-        if asked.job == "queue/join" or session is not None:
+        if route.job == "queue/join" or session is not None:
             bodies.check_session(session)
-        if asked.job in ("cancel", "reset"):
+        if route.job in ("cancel", "reset"):
             return json.dumps(body).encode()
-        index = body.get("fn_index") if asked.job in ("queue/join", "run") else None
-        function = bodies.find_function(self.page.fns, asked.name, index)
-        if asked.job == "run" and function.queue:
+        index = body.get("fn_index") if route.job in ("queue/join", "run") else None
+        function = bodies.find_function(self.page.fns, route.name, index)
+        if route.job == "run" and function.queue:
             raise DataError("This endpoint has a queue: ask it at /gradio_api/call.", "queued")
         if named:
             bodies.check_names(function, body)
         else:
-            bodies.check_inputs(function, body.get("data"), simple=asked.job == "call")
+            bodies.check_inputs(function, body.get("data"), simple=route.job == "call")
             bodies.check_event(function, body.get("event_data"))
         bodies.check_file_count(body)
-        if asked.job != "run":
-            body = self._given_a_turn(asked.job, function, body)
+        if route.job != "run":
+            body = self._queued(route.job, function, body)
         self.ledger.name(uploads_named(body))
         return json.dumps(body).encode()
 
-    def _given_a_turn(self, job: str, function: Any, body: dict[str, Any]) -> dict[str, Any]:
+    def _queued(self, job: str, function: Any, body: dict[str, Any]) -> dict[str, Any]:
         """Return the request if the queue has a place for it.
 
         Gradio's clients do not show HTTP errors of the queue. Without a place, their request is

@@ -35,7 +35,7 @@ NOT_FOUND = DataError("There is nothing at this address.", "not_found")
 WRONG_METHOD = DataError("This address does not accept this HTTP method.", "wrong_method")
 
 
-class Asked(NamedTuple):
+class Route(NamedTuple):
     """The parts of a request's path; None for a part that the path does not have."""
 
     method: str
@@ -47,7 +47,7 @@ class Asked(NamedTuple):
     session: str | None = None
 
 
-def find_route(method: str, path: str) -> Asked:
+def find_route(method: str, path: str) -> Route:
     """Return the parts of the path of a request.
 
     Raises:
@@ -57,7 +57,7 @@ def find_route(method: str, path: str) -> Asked:
     for methods, pattern in OPEN:
         match = re.fullmatch(pattern, path)
         if match and method in methods:
-            return Asked(method, path, **match.groupdict())
+            return Route(method, path, **match.groupdict())
         known = known or bool(match)
     raise WRONG_METHOD if known else NOT_FOUND
 
@@ -70,18 +70,18 @@ def path_within(scope: Scope) -> str:
     return path
 
 
-def check_address(asked: Asked, scope: Scope) -> None:
+def check_address(route: Route, scope: Scope) -> None:
     """Check the file and the session that an address names.
 
     Raises:
         DataError: the file was not uploaded, or the session hash is not valid.
     """
-    if asked.file is not None and not is_upload(asked.file):
+    if route.file is not None and not is_upload(route.file):
         raise NOT_FOUND
-    session = asked.session
-    if asked.path == f"{API}/queue/data":
+    session = route.session
+    if route.path == f"{API}/queue/data":
         session = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [""])[0]
     if session is not None:
         check_session(session)
-    if asked.path == f"{API}/startup-events" and scope["app"].startup_events_triggered:
+    if route.path == f"{API}/startup-events" and scope["app"].startup_events_triggered:
         raise NOT_FOUND  # Gradio itself calls this once, when it starts

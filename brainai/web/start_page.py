@@ -22,7 +22,7 @@ from brainai.web.verdict import percent
 WORDS = f"""
 <h2>Is there a tumor in this brain MRI?</h2>
 <p class="lead">Upload a FLAIR slice or a whole scan. BrainAI answers “Tumor” or “No Tumor” with a
-probability and outlines the tumor that it sees, or answers “Cannot judge” with the reason. It is
+probability and outlines what it takes for tumor, or answers “Cannot judge” with the reason. It is
 made for people who study, teach or build such networks.</p>
 <p class="notice">{DISCLAIMER}</p>
 """

@@ -69,7 +69,7 @@ def _kind(file: Any) -> str:
     if not isinstance(file, str):
         return "something else"
     if file.lower().startswith(("http:", "https:", "data:")):
-        return "an address"
+        return "a URL"
     return "a path of this server" if Path(file).is_absolute() else "a name"
 
 
@@ -229,7 +229,7 @@ def emptied(*uploads: Upload | None) -> list[Any]:
 
 
 def refuse_addresses(page: gr.Blocks) -> None:
-    """Keep all components of the page from downloading files from addresses.
+    """Keep all components of the page from downloading files from URLs.
 
     Gradio would load files of any size into memory, before our limits apply.
     """
@@ -241,13 +241,13 @@ def refuse_addresses(page: gr.Blocks) -> None:
 
 async def _take_file(take: Callable[..., Any], file: Any) -> Any:
     if str(file).lower().startswith(("http:", "https:")):
-        sentence = f"Expected an uploaded file, found an address: {SEND}."
+        sentence = f"Expected an uploaded file, found a URL: {SEND}."
         raise gr.Error(sentence, title="no_upload", print_exception=False)
     return await take(file)
 
 
 def offer(name: str, content: bytes) -> dict[str, Any]:
-    """Store a file for the program that asked, at an address that nobody can guess.
+    """Store a file for the program that asked, at a URL that nobody can guess.
 
     It is deleted together with old uploads.
 

@@ -104,7 +104,9 @@ def _words(mask: np.ndarray | None, heatmap: np.ndarray | None, area_cm2: float 
     if mask is not None:
         sentences.append(area_sentence(mask, area_cm2))
     if heatmap is None:
-        sentences.append("There is no heat map: this network does not score single places.")
+        sentences.append(
+            "There is no heat map: this network does not score single areas of a picture."
+        )
     else:
         sentences.append(
             "The heat map explains the decision: it shows, coarsely, which areas raised the class "
@@ -123,7 +125,7 @@ def _legend() -> str:
     return (
         '<div class="legend heat"><span>no evidence</span>'
         f'<i style="background-image:linear-gradient(to right, {stops})"></i>'
-        "<span>strong evidence</span></div>"
+        "<span>strong</span></div>"
     )
 
 

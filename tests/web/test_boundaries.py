@@ -46,7 +46,7 @@ def test_the_folder_of_all_uploads_is_no_upload(running, uploads, tmp_path, meta
 
 def test_an_address_is_not_fetched_but_refused_each_time(client):
     for _ in range(2):
-        with pytest.raises(AppError, match="found an address: send the file itself") as caught:
+        with pytest.raises(AppError, match="found a URL: send the file itself") as caught:
             client.predict(handle_file("https://example.org/slice.png"), api_name="/predict")
         assert caught.value.title == "no_upload"
 

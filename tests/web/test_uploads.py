@@ -34,8 +34,8 @@ def test_only_files_in_the_folder_of_uploads_are_uploads(uploads, name):
     [
         ("slice.png", "a name"),
         ("/home/anna/slice.png", "a path of this server"),
-        ("https://example.org/slice.png", "an address"),
-        ("data:image/png;base64,iVBORw0KGgo=", "an address"),
+        ("https://example.org/slice.png", "a URL"),
+        ("data:image/png;base64,iVBORw0KGgo=", "a URL"),
         (5, "something else"),
     ],
 )
