@@ -28,7 +28,7 @@ from brainai.hub.upload import (
     add_tag,
     changes,
     check_right,
-    expected,
+    expected_parent,
     look_up,
     push,
     tags_of,
@@ -78,7 +78,7 @@ def publish_model(
 
 
 @contextmanager
-def untouched(folder: Path) -> Iterator[None]:
+def without_training(folder: Path) -> Iterator[None]:
     """Keep a training from changing a run, or the model in it, while it is published.
 
     Raises:
@@ -155,7 +155,7 @@ def begin(run: Path, target: Target, tag: str | None = None) -> None:
     if tag_exists and record.get("tag") != tag:
         raise ConfigError(TAG_EXISTS.format(target.url, tag))
     if record.get("repository") != target.repository:  # a resumed run keeps its record
-        write_record(run, {"repository": target.repository, "parent": expected(listing)})
+        write_record(run, {"repository": target.repository, "parent": expected_parent(listing)})
 
 
 def publish_run(run: Path, target: Target, tag: str | None) -> str:
@@ -205,7 +205,7 @@ def run(options: Publish, _: Sequence[str]) -> None:
         target = Target(options.repository, "dataset", options.public)
         print(publish_dataset(options.folder, target, options.license))
         return
-    with untouched(options.folder):
+    with without_training(options.folder):
         target = Target(options.repository, public=options.public)
         print(publish_model(options.folder, target, tag=options.tag))
 

@@ -107,7 +107,7 @@ def look_up(target: Target) -> Listing | None:
             return None
 
 
-def expected(listing: Listing | None) -> str:
+def expected_parent(listing: Listing | None) -> str:
     """Return the parent to pass to a later `push`: the commit, or "" if nothing can be lost."""
     empty = listing is None or set(listing.files) <= MADE_BY_THE_HUB
     return "" if empty else listing.commit
@@ -146,7 +146,7 @@ def push(
             parent = "" if parent is None else parent  # no other push may come first
             api.create_repo(**place, private=not target.public, exist_ok=True, **options)
             listing = list_files(target.repository, target.kind)
-        if parent is not None and parent != expected(listing):
+        if parent is not None and parent != expected_parent(listing):
             raise HubError(f"{what}: {CHANGED}")
         operations = changes(files, listing, owns)
         if not operations:

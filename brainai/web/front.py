@@ -69,7 +69,7 @@ class FrontDoor:
         elif route.job:
             async with self._body(receive, MAX_JSON_BYTES) as body:
                 body = self._checked(route, bodies.parse(body))
-                await self.app(with_body(scope, body), again(body, receive), answer.send)
+                await self.app(with_body(scope, body), replayed(body, receive), answer.send)
         else:
             check_address(route, scope)
             await self.app(scope, receive, answer.send)
@@ -87,7 +87,7 @@ class FrontDoor:
             return
         async with self._body(receive, MAX_MCP_BYTES) as body:
             bodies.check_no_paths(bodies.parse(body))
-            await self.app(scope, again(body, receive), answer.send)
+            await self.app(scope, replayed(body, receive), answer.send)
             if len(body) > SMALL:
                 await recount(self.ledger)
 
@@ -165,7 +165,7 @@ def with_body(scope: Scope, body: bytes) -> Scope:
     return {**scope, "headers": [*kept, (b"content-length", str(len(body)).encode())]}
 
 
-def again(body: bytes, receive: Receive) -> Receive:
+def replayed(body: bytes, receive: Receive) -> Receive:
     """Return a `receive` that first gives a body that was already read."""
     pieces = [{"type": "http.request", "body": body, "more_body": False}]
 

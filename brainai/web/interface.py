@@ -38,7 +38,7 @@ from brainai.web.start_page import StartPage, add_start_page
 from brainai.web.style import plain_html, theme
 from brainai.web.sweep import claim_folder, swept
 from brainai.web.uploads import refuse_addresses, uploads_in_use
-from brainai.web.waiting import settle
+from brainai.web.waiting import configure_queue
 
 CSS = Path(__file__).parent / "assets" / "page.css"
 
@@ -116,7 +116,7 @@ def launch(page: Page, **options: Any) -> Any:
     POOL.warm()
     share_arenas()
     log_places_only()
-    settle(page._queue)
+    configure_queue(page._queue)
     ledger = Ledger(
         free_bytes=lambda: shutil.disk_usage(get_upload_folder()).free,
         in_use=lambda: uploads_in_use(page),

@@ -81,7 +81,7 @@ def without_forwarded(headers: Headers) -> list[tuple[bytes, bytes]]:
     return [(name, value) for name, value in headers if not name.lower().startswith(FORWARDED)]
 
 
-def account(address: str) -> str:
+def visitor_key(address: str) -> str:
     """Return what counts as one visitor: an IPv4 address, or the /64 network of an IPv6 address.
 
     A household can use as many addresses of its IPv6 network as it likes.

@@ -23,7 +23,7 @@ from starlette.types import Message, Receive
 
 from brainai.errors import DataError
 from brainai.web.limits import MAX_SCAN_BYTES, MB
-from brainai.web.proxies import account
+from brainai.web.proxies import visitor_key
 from brainai.web.quota import Amount, Ledger
 from brainai.web.refusals import refusal_text
 
@@ -34,7 +34,7 @@ def upload_route(ledger: Ledger) -> Callable:
     """Return the function that receives uploads and counts them in a ledger."""
 
     async def upload(request: Request) -> Response:
-        visitor = account(request.client.host if request.client else "")
+        visitor = visitor_key(request.client.host if request.client else "")
         counted = _Counted(request.receive, ledger, visitor, _boundary(request))
         folder = Path(get_upload_folder()) / secrets.token_hex(16)
         ledger.coming.add(folder.name)

@@ -84,7 +84,7 @@ class RecentTime:
         self.avg_time += weight * (seconds - self.avg_time)
 
 
-def settle(queue: Any) -> None:
+def configure_queue(queue: Any) -> None:
     """Make Gradio's queue keep recent processing times, and nothing for its view of all requests.
 
     That view is closed, and would sum up 10,000 requests with their session hashes after each.

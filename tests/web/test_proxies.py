@@ -10,7 +10,7 @@ from serving import served
 from brainai.web.guard import original_request
 from brainai.web.interface import build_page
 from brainai.web.jobs import Jobs
-from brainai.web.proxies import PRIVATE, Proxies, account, uvicorn_trusts_nobody
+from brainai.web.proxies import PRIVATE, Proxies, uvicorn_trusts_nobody, visitor_key
 
 
 def request(peer: str, **headers: str) -> dict:
@@ -66,7 +66,7 @@ def test_the_last_address_that_is_no_trusted_proxy_is_the_visitor(allowed, peer,
     ],
 )
 def test_a_household_counts_as_one_visitor(address, counted):
-    assert account(address) == counted
+    assert visitor_key(address) == counted
 
 
 def test_on_a_space_its_private_network_is_trusted_and_elsewhere_nobody(monkeypatch):
