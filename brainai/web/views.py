@@ -38,9 +38,9 @@ def slice_figure(
     outlined = mask is not None and bool(mask.any())
     layers = _picture(draw_slice(pixels), "The slice.")
     if heatmap is not None:
-        layers += _picture(draw_heat(heatmap), "The heat map over the slice.", "heat")
+        layers += _picture(draw_heat(heatmap), "Heat map overlay.", "heat")
     if outlined:
-        layers += _picture(draw_outline(mask), "The outline over the slice.", "outline")
+        layers += _picture(draw_outline(mask), "Outline overlay.", "outline")
     return (
         f"<figure>{_choice(outlined, heatmap is not None)}"
         f'<div class="layers">{layers}</div>{_legend() if heatmap is not None else ""}'
