@@ -1,9 +1,9 @@
-"""The console script `brainai`, and what all command lines have in common.
+"""The command `brainai`, and the code that all commands share.
 
     brainai predict --flair slice.png --model weights
 
-A command is two names: what describes its options, in a module that imports no torch, and what runs
-it. Help and mistakes in the options are therefore answered at once.
+Each command names the dataclass of its options, in a module that does not import torch, and the
+function that runs it. So help and errors in the options appear at once.
 """
 
 import sys
@@ -18,7 +18,7 @@ from brainai.console import print_anywhere
 from brainai.errors import BrainAIError, ConfigError
 
 Options = TypeVar("Options")
-COMMANDS = {  # name: (its options, its program, both within `brainai`; what it does)
+COMMANDS = {  # name: (options, program, what it does); modules are relative to `brainai`
     "prepare": ("data.options:Prepare", "data.prepare:run", "turn scan files into a data set"),
     "train": ("training.config:parse_config", "training.__main__:run", "train a model"),
     "evaluate": ("evaluation.options:Evaluate", "evaluation.__main__:run", "score a model"),
@@ -30,14 +30,14 @@ COMMANDS = {  # name: (its options, its program, both within `brainai`; what it 
     ),
     "serve": ("web.options:Serve", "web.serve:run", "open the demo in a browser"),
     "publish": ("hub.options:Publish", "hub.publish:run", "push a model or a data set to the Hub"),
-    "space": ("hub.options:Space", "hub.space:run", "make or update the Space on the Hub"),
+    "space": ("hub.options:Space", "hub.space:run", "create or update the Space on the Hub"),
     "phantom": ("phantom.options:Phantoms", "phantom.__main__:run", "simulate studies"),
 }
 EXTRAS = {"gradio": "serve", "starlette": "serve", "accelerate": "train"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run `brainai`: 0, or 2 after one line that says what to correct."""
+    """Run `brainai`; return 0, or 2 after printing an error."""
     print_anywhere()
     arguments = sys.argv[1:] if arguments is None else arguments
     name, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
@@ -52,15 +52,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     options, program, _ = COMMANDS[name]
     return run_command(
-        _named(options), lambda *given: _program(program)(*given), rest, f"brainai {name}"
+        _load(options), lambda *args: _load_program(program)(*args), rest, f"brainai {name}"
     )
 
 
 def usage() -> str:
-    """The help of `brainai`: all commands, each with what it does."""
+    """Return the help of `brainai`, which lists all commands."""
     commands = "\n".join(f"  {name:10}{does}" for name, (_, _, does) in COMMANDS.items())
     return (
-        f"usage: brainai COMMAND [OPTIONS]\n\n{commands}\n\nbrainai COMMAND --help lists options."
+        f"usage: brainai COMMAND [OPTIONS]\n\n{commands}\n\n"
+        "Run brainai COMMAND --help for the options of a command."
     )
 
 
@@ -73,12 +74,13 @@ def run_command(
     """Read the options of a command line and run its program.
 
     Args:
-        options: a dataclass for tyro, or a function of arguments and `prog` that reads them itself.
-        program: gets the options, and the command as words, which reports keep.
-        arguments: None takes those of the process.
-        prog: how the command is called, such as "brainai predict".
+        options: a dataclass for tyro, or a function that takes the arguments and `prog` and returns
+            the options.
+        program: called with the options and with the words of the command, which reports keep.
+        arguments: the arguments of the command; None for those of the process.
+        prog: name of the command, such as "brainai predict".
     Returns:
-        The exit status: 0, or 2 after one line on stderr that says what to correct.
+        The exit status: 0, or 2 after printing an error to stderr.
     """
     print_anywhere()
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -94,15 +96,20 @@ def run_command(
     return 0
 
 
-def _named(place: str) -> Any:
-    """What a place such as "data.prepare:run" stands for."""
+def _load(place: str) -> Any:
+    """Return the object that a place such as "data.prepare:run" names."""
     module, name = place.split(":")
     return getattr(import_module(f"brainai.{module}"), name)
 
 
-def _program(place: str) -> Callable[[Any, list[str]], None]:
+def _load_program(place: str) -> Callable[[Any, list[str]], None]:
+    """Return the function that a place names.
+
+    Raises:
+        ConfigError: a package that an extra installs is missing.
+    """
     try:
-        return _named(place)
+        return _load(place)
     except ModuleNotFoundError as error:
         extra = EXTRAS.get((error.name or "").split(".")[0])
         if extra is None:

@@ -1,14 +1,15 @@
-"""What the command lines share: text that any console takes."""
+"""Print text on any console."""
 
 import io
 import sys
 
 
 def print_anywhere() -> None:
-    """Have `print` put a "?" in the place of a character that the console lacks.
+    """Make `print` replace characters that the console lacks with "?".
 
-    A log in ASCII or Latin-1 would otherwise end a command at its last line, with all work done.
+    Otherwise a console or log in ASCII or Latin-1 could end a command with an error at its last
+    line, after all work is done.
     """
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # not in a notebook, nor where it is closed
+        if isinstance(stream, io.TextIOWrapper):  # streams of notebooks and closed ones are not
             stream.reconfigure(errors="replace")

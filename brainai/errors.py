@@ -1,21 +1,21 @@
-"""Errors that a user can mend.
+"""Errors that a user can correct.
 
 Each message is one sentence or two: what was expected, what was found, where, and what to do next.
-Command lines print it and exit with 2; the web interface shows it as it is, so a message that can
-reach a visitor names no path of the server.
+Commands print the message and exit with status 2. The web interface shows the message unchanged, so
+a message that can reach a visitor must not name a path of the server.
 """
 
 
 class BrainAIError(Exception):
-    """Base of the errors that a user can mend."""
+    """Base class of the errors that a user can correct."""
 
 
 class DataError(BrainAIError):
-    """A scan, picture or data set is not what is needed.
+    """A scan, picture or data set is not as expected.
 
     Attributes:
-        code: what programs tell errors apart by; docs/api.md lists those that reach them. Messages
-            may be reworded, codes stay.
+        code: stable name of the error for programs; docs/api.md lists the codes. The message may
+            change, the code does not.
     """
 
     def __init__(self, message: str, code: str = "unsuitable"):
@@ -24,26 +24,27 @@ class DataError(BrainAIError):
 
 
 class OutOfScope(DataError):
-    """What was brought can be read, but is nothing that the network may judge.
+    """A file can be read, but is out of scope: the network must not judge it.
 
     Attributes:
-        reason: a few words, such as "color picture".
+        reason: why, in a few words such as "color picture".
     """
 
-    def __init__(self, message: str, reason: str = ""):  # one without: pickle makes it so
+    # The default is needed by pickle, which first calls the class with the message alone.
+    def __init__(self, message: str, reason: str = ""):
         super().__init__(message, "out_of_scope")
         self.reason = reason
 
 
 class WeightsError(BrainAIError):
-    """Weights, a checkpoint or a model folder are missing, damaged or of another kind."""
+    """Weights, a checkpoint or a model folder are missing, damaged or of the wrong kind."""
 
 
 class HubError(BrainAIError):
-    """The Hugging Face Hub cannot be reached, or does not do what it is asked.
+    """The Hugging Face Hub cannot be reached, or refuses a request.
 
     Attributes:
-        unreachable: nothing came back that says no; the same may work later.
+        unreachable: whether the Hub could not be reached, so that trying again later may work.
     """
 
     def __init__(self, message: str, *, unreachable: bool = False):
@@ -56,4 +57,4 @@ class ConfigError(BrainAIError):
 
 
 class StorageError(BrainAIError):
-    """The operating system does not write or read a file: the disk is full, for instance."""
+    """The operating system cannot write or read a file, for instance because the disk is full."""

@@ -54,7 +54,7 @@ def test_an_unknown_command_is_one_line_and_status_2(capsys) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_a_program(name: str) -> None:
-    assert callable(command_line._named(COMMANDS[name][1]))
+    assert callable(command_line._load(COMMANDS[name][1]))
 
 
 def test_a_program_gets_its_options_and_the_command_as_it_was_called(monkeypatch) -> None:
@@ -93,15 +93,15 @@ def test_a_package_that_is_not_installed_is_named_with_the_extra_that_brings_it(
     def missing(place: str) -> None:
         raise ModuleNotFoundError(f"No module named {place!r}", name="gradio.themes")
 
-    monkeypatch.setattr(command_line, "_named", missing)
+    monkeypatch.setattr(command_line, "_load", missing)
     with pytest.raises(command_line.ConfigError, match=r"pip install 'brainai\[serve\]'"):
-        command_line._program("web.serve:run")
+        command_line._load_program("web.serve:run")
 
 
 def test_another_missing_module_is_a_fault_of_the_program(monkeypatch) -> None:
     def missing(place: str) -> None:
         raise ModuleNotFoundError(f"No module named {place!r}", name="brainai.web.gone")
 
-    monkeypatch.setattr(command_line, "_named", missing)
+    monkeypatch.setattr(command_line, "_load", missing)
     with pytest.raises(ModuleNotFoundError, match=r"web\.serve"):
-        command_line._program("web.serve:run")
+        command_line._load_program("web.serve:run")

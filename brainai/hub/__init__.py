@@ -1,1 +1,1 @@
-"""What goes to the Hub: models with their cards, data sets, and the Space."""
+"""Publish models with their cards, data sets and the Space on the Hugging Face Hub."""

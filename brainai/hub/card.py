@@ -1,4 +1,4 @@
-"""The model card: README.md of a model folder, its figures taken from report.json."""
+"""The model card: README.md of a model folder, with the figures of report.json."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,13 +23,13 @@ SHOWN = {
 HUB_NAMES = ("f1", "roc_auc", "recall", "specificity", "dice", "expected_calibration_error")
 METRICS = dict(zip(SHOWN, HUB_NAMES, strict=True))
 FIGURES = "figures"
-CHARTS = {  # no picture of a scan is among them
+CHARTS = {  # none of these shows a scan
     "roc_pr.png": "ROC curve, and precision against recall",
-    "reliability.png": "Share of slices with tumor against the probability given",
+    "reliability.png": "Share of slices with tumor against the predicted probability",
     "confusion.png": "Confusion matrix",
-    "sizes.png": "Sensitivity by size of tumor",
-    "mask_dice.png": "Dice of the mask, patient by patient",
-    "learning_curves.png": "Loss and figures on `valid`, epoch by epoch",
+    "sizes.png": "Sensitivity by tumor size",
+    "mask_dice.png": "Dice of the mask for each patient",
+    "learning_curves.png": "Loss and figures on `valid` for each epoch",
 }
 LICENSE = "apache-2.0"
 TEXT = Path(__file__).with_name("model_card.md")
@@ -38,21 +38,22 @@ TEXT = Path(__file__).with_name("model_card.md")
 def model_card(
     info: ModelInfo, report: dict, charts: Sequence[str] = (), repository: str | None = None
 ) -> str:
-    """The text of README.md.
+    """Return the text of README.md.
 
     Args:
-        report: the content of report.json, as `build_report` makes it.
-        charts: names of `CHARTS` that lie in the folder `FIGURES` beside it.
-        repository: `owner/name` on the Hub, where it is for one.
+        info: the facts about the model.
+        report: the content of report.json, as returned by `build_report`.
+        charts: names of `CHARTS` that are in the folder `FIGURES` next to the card.
+        repository: `owner/name` on the Hub; None for a folder on disk.
     """
     front_matter = card_data(info, report, repository).to_yaml(line_break="\n")
     return f"---\n{front_matter}\n---\n\n" + card_body(info, report, charts, repository)
 
 
 def card_data(info: ModelInfo, report: dict, repository: str | None = None) -> ModelCardData:
-    """What the Hub reads of the card: license, data sets, base model, the figures on `test`.
+    """Return the metadata that the Hub reads: license, data sets, base model, test figures.
 
-    Its form: https://github.com/huggingface/hub-docs/blob/main/modelcard.md
+    The format: https://github.com/huggingface/hub-docs/blob/main/modelcard.md
     """
     sources = source_names(info, report)
     base = HUB_ID.fullmatch(str(info.training.get("started_from", "")))
@@ -70,7 +71,7 @@ def card_data(info: ModelInfo, report: dict, repository: str | None = None) -> M
 
 
 def eval_results(report: dict) -> list[EvalResult]:
-    """The figures of all held-out slices and of every source, as `model-index` takes them."""
+    """Return the figures of all held-out slices and of each source, in `model-index` form."""
     return [
         EvalResult(
             task_type="image-segmentation" if key == "mask_dice" else "image-classification",
@@ -86,16 +87,16 @@ def eval_results(report: dict) -> list[EvalResult]:
 
 
 def shown_figures(report: dict) -> list[tuple[str, str, dict]]:
-    """The group, the name and the figure of all that a card shows and that is known."""
+    """Return (group, name, figure) for each known figure that a card shows."""
     groups = {"all": report["all"], **report["source"]}
-    found = [(group, key, of["figures"][key]) for group, of in groups.items() for key in SHOWN]
-    return [(group, key, figure) for group, key, figure in found if figure["value"] is not None]
+    shown = [(group, key, of["figures"][key]) for group, of in groups.items() for key in SHOWN]
+    return [(group, key, figure) for group, key, figure in shown if figure["value"] is not None]
 
 
 def card_body(
     info: ModelInfo, report: dict, charts: Sequence[str] = (), repository: str | None = None
 ) -> str:
-    """The card for people to read, without what the Hub reads; arguments of `model_card`."""
+    """Return the card without the metadata; the arguments are those of `model_card`."""
     sources = source_names(info, report)
     parts = [sections.scan_section(report), sections.point_section(report)]
     parts += [sections.calibration_section(report), sections.scope_section(report)]
@@ -104,12 +105,14 @@ def card_body(
         name=repository or info.name,
         disclaimer=DISCLAIMER,
         architecture=info.architecture,
-        decoder=" and a U-Net decoder beside it" if info.decoder else "",
+        decoder=" and a U-Net decoder" if info.decoder else "",
         size=info.image_size,
         revision=info.revision,
-        git_revision=info.git_revision or "of no commit",
+        git_revision=info.git_revision or "unknown commit",
         dataset_hash=info.dataset_hash[:16],
-        refuses="Most of these are answered with “Cannot judge”, not all." if info.scope else "",
+        refuses="The model answers most of these with “Cannot judge”, but not all."
+        if info.scope
+        else "",
         id=repository or "this folder",
         timm_id=f"hf-hub:{repository}" if repository else "local-dir:this folder",
         sources="\n".join(f"- {SOURCES.get(name, name)}" for name in sources),
@@ -124,27 +127,33 @@ def card_body(
 
 
 def source_names(info: ModelInfo, report: dict) -> list[str]:
-    """What it was trained on; where that was not noted, what it was measured on."""
+    """Return the sources of the training data, or those of the report if none were noted."""
     return info.training.get("sources", list(report["source"]))
 
 
 def notes(sources: list[str]) -> str:
-    """What is to be known of the people and the terms of these sources."""
+    """Return what readers must know about the people and the terms of these sources."""
     healthy = NO_HEALTHY_PERSON if set(sources) <= GLIOMA else ""
     return f"{healthy} {NON_COMMERCIAL if 'lgg' in sources else ''}".strip()
 
 
 def untested(report: dict) -> str:
-    """On whom it was not tested, as far as the sources of the report tell."""
-    others = "on other lesions of real people or on healthy persons, "
+    """Return on whom the model was not tested, as far as the sources of the report show."""
+    others = "on other lesions of real people, on healthy people, "
     known = others if set(report["source"]) <= GLIOMA else ""
-    return f"Not tested on children, {known}nor on scanners other than those of the sets above."
+    return (
+        f"The model was not tested on children, {known}or on scanners other than those of the "
+        "data sets above."
+    )
 
 
 def procedure(info: ModelInfo) -> str:
-    """How the weights came to be, in words."""
+    """Return how the weights were trained; Markdown."""
     training = info.training
-    rows = ["| pixels | epochs | trains | peak rate | slices an update |", "|---|---|---|---|---|"]
+    rows = [
+        "| pixels | epochs | trains | peak learning rate | slices per update |",
+        "|---|---|---|---|---|",
+    ]
     rows += [
         f"| {stage['image_size']} | {stage['epochs']} | {stage['train']} | {stage['lr']:g} | "
         f"{stage['batch_size']} |"
@@ -152,34 +161,38 @@ def procedure(info: ModelInfo) -> str:
     ]
     words = [f"`{training['command']}`"] if "command" in training else []
     if training.get("started_from"):
-        words.append(f"From {training['started_from']}.")
+        words.append(f"Training started from {training['started_from']}.")
     if training.get("note"):
         words.append(training["note"])
     if len(rows) > 2:
-        words += ["\n".join(rows), "AdamW, one cycle a stage; the rest stands in brainai.json."]
+        words += [
+            "\n".join(rows),
+            "AdamW, with one cycle of the learning rate per stage; brainai.json has the other "
+            "settings.",
+        ]
     words.append(what_was_fitted(info))
     return "\n\n".join(words)
 
 
 def what_was_fitted(info: ModelInfo) -> str:
-    """What was fitted on `valid`, and what was not."""
+    """Return a sentence on what was fitted on `valid`, and one on what was not."""
     parts = {"probability, threshold": info.calibrated}
-    if info.scan_weights is not None:  # the weights of today do without
+    if info.scan_weights is not None:  # older weights have none
         parts["the verdict on whole scans"] = True
-    parts["what cannot be judged"] = info.scope
+    parts["the limits of “Cannot judge”"] = info.scope
     fitted = ", ".join(part for part, done in parts.items() if done) or "nothing"
     left = ", ".join(part for part, done in parts.items() if not done)
     return f"Fitted on patients of `valid`: {fitted}." + (f" Not fitted: {left}." if left else "")
 
 
 def site_section(report: dict) -> str:
-    """The figures of every site, one row each."""
+    """Return the figures of each site as a Markdown section."""
     return f"## By site\n\n{sections.group_table(report['site'])}" if report["site"] else ""
 
 
 def figures(report: dict) -> str:
-    """What a slice is called tumor from, and the figures of all slices and of every source as a
-    Markdown table."""
+    """Return the figures of all slices and of each source as a Markdown table, followed by the
+    threshold."""
     head = "| data | patients | slices | figure | value | 95 % interval |"
     lines = [head, "|---|---|---|---|---|---|"]
     for group, key, of in shown_figures(report):
@@ -189,8 +202,8 @@ def figures(report: dict) -> str:
             f"{of['value']:.3f} | {interval} |"
         )
     words = (
-        f"{LEVEL} % intervals from resampling patients. A slice is called tumor from "
-        f"probability {report['threshold']:.3f} on: {sections.operating_point(report)}. "
-        f"{sections.shared_patients(report)}"
+        f"The {LEVEL} % intervals come from resampling patients. A slice is labeled “Tumor” if its "
+        f"probability is at least {report['threshold']:.3f}. The operating point is: "
+        f"{sections.operating_point(report)}. {sections.shared_patients(report)}"
     )
     return "\n".join(lines) + f"\n\n{words.strip()}"

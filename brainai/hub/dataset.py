@@ -1,7 +1,7 @@
-"""A dataset folder to the Hub, for those whose data may be shared.
+"""Publish a dataset folder on the Hub, if its data may be shared.
 
-Thousands of files: they go in as many commits as the client finds good, and what a broken upload
-brought there is not sent again.
+A data set has thousands of files. The Hub's client splits them into commits as it sees fit, and
+does not send again the files that an interrupted upload already sent.
 """
 
 from collections import Counter
@@ -18,30 +18,33 @@ from brainai.hub.upload import Target, check_right, push
 from brainai.model.hub_errors import hub_errors
 
 CARD = "README.md"
-SENT = ["metadata.csv", "dataset.json", "images/*", "masks/*"]  # a * takes folders, too
+SENT = ["metadata.csv", "dataset.json", "images/*", "masks/*"]  # "*" also matches subfolders
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
 FILES = [{"split": "train", "path": ["metadata.csv", "images/**", "masks/**"]}]
 ALL_SLICES = [{"config_name": "default", "data_files": FILES}]
-# else names of folders such as test_01 would be taken for splits
+# Without this, the Hub would take folder names such as test_01 for splits.
 TEXT = Path(__file__).with_name("dataset_card.md")
 
 
 def publish_dataset(folder: Path, target: Target, license: str | None) -> str:
-    """Push a dataset folder with its card; in a line, what is now where.
+    """Push a dataset folder with its card, and return one line that names the URL and the commit.
 
-    The card is README.md of the folder, or written for this repository where there is none.
+    The card is README.md of the folder. If there is none, a card is written for this repository.
 
     Args:
-        license: as the Hub names it, such as cc-by-4.0.
+        folder: the dataset folder.
+        target: the repository to push to.
+        license: identifier of the license on the Hub, such as "cc-by-4.0".
     Raises:
-        ConfigError: no license, or another than that of the card that is there.
-        DataError: no dataset folder. HubError: it was not pushed whole.
+        ConfigError: the license is missing, or differs from that of the folder's card.
+        DataError: the folder holds no data set.
+        HubError: the Hub did not receive all files.
     """
     records, info = read_records(folder), read_dataset_info(folder)
     if not license:
         raise ConfigError(
-            "--license is missing: name the terms that the scans may be shared on, such as "
-            "cc-by-4.0. Where you may not share them, do not publish them, not even privately."
+            "--license is missing: name the license under which the scans may be shared, such as "
+            "cc-by-4.0. If you may not share them, do not publish them, not even privately."
         )
     card = (
         own_card(folder, license)
@@ -49,7 +52,9 @@ def publish_dataset(folder: Path, target: Target, license: str | None) -> str:
     )
     check_right(target)
     push(target, {CARD: card}, owns=lambda name: False, message="Card")
-    with hub_errors(f"{target.url} did not get all of {folder}; the same command goes on with it"):
+    with hub_errors(
+        f"{target.url} did not receive all of {folder}; run the same command again to continue"
+    ):
         done = HfApi().upload_folder(
             repo_id=target.repository,
             repo_type="dataset",
@@ -62,31 +67,32 @@ def publish_dataset(folder: Path, target: Target, license: str | None) -> str:
 
 
 def own_card(folder: Path, license: str) -> bytes | None:
-    """README.md of a folder, where somebody wrote one.
+    """Return README.md of a folder, or None if there is none.
 
     Raises:
-        ConfigError: its front matter cannot be read, or names another license.
+        ConfigError: the front matter cannot be read, or names another license.
     """
     path = folder / CARD
     if not path.is_file():
         return None
     try:
-        there = DatasetCard.load(path).data.license
+        named = DatasetCard.load(path).data.license
     except (ValueError, YAMLError) as error:
         raise ConfigError(
-            f"{path}: expected a card whose front matter names the license. Mend or delete it."
+            f"{path}: expected a card whose front matter names the license. Correct or delete it."
         ) from error
-    if there != license:
+    if named != license:
         raise ConfigError(
-            f"{path} names the license {there}, --license {license}: change one, or delete it."
+            f"{path} names the license {named}, but --license is {license}: change one of them, or "
+            "delete the file."
         )
     return path.read_bytes()
 
 
 def dataset_card(name: str, records: list[SliceRecord], content_hash: str, license: str) -> str:
-    """The text of README.md.
+    """Return the text of README.md for a data set.
 
-    Its form: https://github.com/huggingface/hub-docs/blob/main/datasetcard.md
+    The format: https://github.com/huggingface/hub-docs/blob/main/datasetcard.md
     """
     size = next((words for most, words in SIZES if len(records) < most), "n>1M")
     data = DatasetCardData(
@@ -99,7 +105,9 @@ def dataset_card(name: str, records: list[SliceRecord], content_hash: str, licen
     )
     slices = Counter(record.split for record in records)
     tumor = Counter(record.split for record in records if record.label)
-    patients = Counter(split for split, _ in {(one.split, one.patient_id) for one in records})
+    patients = Counter(
+        split for split, _ in {(record.split, record.patient_id) for record in records}
+    )
     rows = [f"| {s} | {patients[s]:,} | {slices[s]:,} | {tumor[s]:,} |" for s in SPLITS]
     sources = sorted({record.source for record in records})
     text = TEXT.read_text(encoding="utf-8").format(

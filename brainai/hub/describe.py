@@ -1,4 +1,4 @@
-"""What an evaluation found, put into the model folder it was made of: report, charts and card.
+"""Put the report, charts and card of an evaluation into the folder of the evaluated model.
 
 python -m brainai.evaluation --model MODEL --data DATASET --split test --out OUT
 python -m brainai.hub.describe MODEL OUT
@@ -21,19 +21,19 @@ from brainai.model.folder import CARD, REPORT, read_model_info
 
 
 def write_card(folder: Path, out: Path) -> None:
-    """Put report, charts and card of an evaluation into the model folder it was made of.
+    """Put the report, charts and card of an evaluation into the folder of the evaluated model.
 
     Args:
-        folder: model folder.
-        out: folder of `write_report`.
+        folder: the model folder.
+        out: the folder that `write_report` wrote.
     Raises:
-        DataError: there is no report, or it is one of other weights.
+        DataError: there is no report, or it belongs to other weights.
     """
     info, report = read_model_info(folder), read_report(out / REPORT)
     if report["about"].get("model_revision") != info.revision:
         raise DataError(
-            f"{out / REPORT} is of weights {report['about'].get('model_revision')}, {folder} holds "
-            f"{info.revision}: evaluate these."
+            f"{out / REPORT} is the report of weights {report['about'].get('model_revision')}, but "
+            f"{folder} holds weights {info.revision}: evaluate these."
         )
     drawn = [name for name in CHARTS if (out / FIGURES / name).is_file()]
     with write_folder(folder / FIGURES) as figures:
@@ -47,7 +47,7 @@ def write_card(folder: Path, out: Path) -> None:
 
 @dataclass(frozen=True)
 class Options:
-    """Put the report of an evaluation into a model folder: figures, charts, card."""
+    """Put the report, charts and card of an evaluation into a model folder."""
 
     model: tyro.conf.Positional[Path]
     """model folder"""
@@ -56,12 +56,12 @@ class Options:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line: 0, or 2 after one line that says what to correct."""
+    """Run the command line; return 0, or 2 after printing an error."""
     return run_command(Options, run, arguments, "python -m brainai.hub.describe")
 
 
 def run(options: Options, _: Sequence[str]) -> None:
-    """Write the card, and say where it is."""
+    """Write the card and print its path."""
     write_card(options.model, options.out)
     print(f"card: {options.model / CARD}")
 

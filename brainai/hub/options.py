@@ -8,35 +8,35 @@ import tyro
 
 @dataclass(frozen=True)
 class Publish:
-    """Push a model, or a data set that may be shared, to the Hub."""
+    """Publish a model, or a data set that may be shared, on the Hub."""
 
     folder: tyro.conf.Positional[Path]
-    """run, model folder, or with --dataset data set"""
+    """run folder, model folder, or (with --dataset) dataset folder"""
     repository: tyro.conf.Positional[str]
     """owner/name on the Hub"""
     public: bool = False
     """make a new repository public"""
     tag: str | None = None
-    """name of the release; by default weights- and their revision"""
+    """name of the release; default: weights-REVISION"""
     dataset: bool = False
     """the folder is a data set"""
     license: str | None = None
-    """of the data set, such as cc-by-4.0; it must be known"""
+    """license of the data set, such as cc-by-4.0; required with --dataset"""
 
 
 @dataclass(frozen=True)
 class Space:
-    """Make the Space, or bring it up to date, with only the files that it needs."""
+    """Create the Space or update it, with only the files that it needs."""
 
     space: tyro.conf.Positional[str]
-    """owner/space on the Hub"""
+    """Space to create or update: owner/space on the Hub"""
     model: str
-    """owner/name@revision on the Hub"""
+    """model to answer with: owner/name@revision on the Hub"""
     public: bool = False
     """make a new Space public"""
     hardware: str = "cpu-basic"
-    """hardware to suggest"""
+    """hardware that the Space suggests"""
     dry_run: bool = False
-    """only print what would be done"""
+    """only print what the command would do"""
     out: Path | None = None
-    """write the files here, and change no Space"""
+    """write the files into this folder instead of changing a Space"""

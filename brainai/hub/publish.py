@@ -1,9 +1,10 @@
-"""A model, or a data set that may be shared, to the Hub.
+"""Publish a model, or a data set that may be shared, on the Hub.
 
     python -m brainai.hub.publish RUN owner/name                  # or a model folder
     python -m brainai.hub.publish --dataset DATASET owner/name --license cc-by-4.0
 
-Private, unless --public says otherwise. A model goes in one commit with its card and charts.
+A new repository is private, unless --public is given. A model, its card and its charts are pushed
+in one commit.
 """
 
 import json
@@ -27,7 +28,7 @@ from brainai.hub.upload import (
     add_tag,
     changes,
     check_right,
-    expected,
+    expected_parent,
     look_up,
     push,
     tags_of,
@@ -42,22 +43,25 @@ from brainai.model.folder import (
     read_model_report,
 )
 
-RECORD = "hub.json"  # in a run folder: what was pushed where
-TAKEN = "{} has a release {} already: choose another --tag."
+RECORD = "hub.json"  # in a run folder: what was pushed, and where
+TAG_EXISTS = "{} already has a release {}: choose another --tag."
 
 
 def publish_model(
     folder: Path, target: Target, *, tag: str | None = None, parent: str | None = None
 ) -> str:
-    """Push the model of a run, or a model folder; in a line, what is now where. A run keeps it in
-    `RECORD`.
+    """Push the model of a run, or a model folder; return one line with the URL, commit and tag.
+
+    A run folder keeps repository, commit and tag in `RECORD`.
 
     Args:
-        folder: of a run, or of a model.
-        tag: name of the release; None is `weights-` and the revision of the weights.
-        parent: what is expected on the main branch, see `push`.
+        folder: a run folder or a model folder.
+        target: the repository to push to.
+        tag: name of the release; None for `weights-` followed by the revision of the weights.
+        parent: the expected commit on the main branch, see `push`.
     Raises:
-        WeightsError: it is no whole model folder. ConfigError: the tag is taken.
+        WeightsError: the model folder is incomplete or damaged.
+        ConfigError: the tag exists.
         HubError: nothing was pushed.
     """
     run = folder if (folder / "model").is_dir() and not (folder / INFO).exists() else None
@@ -66,105 +70,107 @@ def publish_model(
     listing = look_up(target)
     tags = {} if listing is None else tags_of(target)
     if tag in tags and (tags[tag] != listing.commit or changes(files, listing, owns)):
-        raise ConfigError(TAKEN.format(target.url, tag))
+        raise ConfigError(TAG_EXISTS.format(target.url, tag))
     commit = push(target, files, owns=owns, message=f"Weights {revision}", parent=parent)
     release = tag or f"weights-{revision}"
     if release not in tags:
         add_tag(target, release, commit)
     record = {"repository": target.repository, "commit": commit, "url": target.url}
     if (tagged := tags.get(release, commit)) == commit:
-        record["tag"], said = release, f", tag {release}"
+        record["tag"], tag_note = release, f", tag {release}"
     else:  # the same weights with another card
-        said = f"; the tag {release} stays at {tagged}"
+        tag_note = f"; the tag {release} stays at {tagged}"
     if run is not None:
         write_record(run, record)
-    return f"{target.url}: commit {commit}{said}"
+    return f"{target.url}: commit {commit}{tag_note}"
 
 
 @contextmanager
-def untouched(folder: Path) -> Iterator[None]:
-    """Keep a training from changing a run, or the model in one, while it is published.
+def without_training(folder: Path) -> Iterator[None]:
+    """Keep a training from changing a run, or the model in it, while it is published.
 
     Raises:
         ConfigError: a training is writing to the run.
     """
-    places = (folder, folder.absolute().parent)
-    run = next((place for place in places if (place / LOCK).exists()), None)
-    busy = f"A training is writing to {run}: publish its model when it has ended."
+    folders = (folder, folder.absolute().parent)
+    run = next((candidate for candidate in folders if (candidate / LOCK).exists()), None)
+    busy = f"A training is writing to {run}: publish its model after the training has ended."
     with nullcontext() if run is None else hold(run, busy):
         yield
 
 
 def owns(name: str) -> bool:
-    """Whether an old file of a repository is one that an earlier push put there."""
+    """Return whether a file of the repository comes from an earlier push."""
     return name in FILES or name.startswith(f"{FIGURES}/")
 
 
 def model_files(folder: Path, repository: str) -> tuple[Files, str]:
-    """The files of a model folder by name, its card naming the repository, and its revision.
+    """Return the files of a model folder by name, and the revision of its weights.
 
-    A card that was edited by hand goes as it is.
+    The card is written again so that it names the repository, unless it was edited by hand.
 
     Raises:
-        WeightsError: a file is missing, damaged or of another model; or there is no report.
+        WeightsError: a file is missing, damaged or from another model, or there is no report.
     """
     if not (folder / INFO).is_file():
         raise WeightsError(
-            f"{folder} holds neither a finished run nor a model: expected {INFO} in it, or in its "
-            "folder model."
+            f"{folder} holds neither a finished run nor a model: expected {INFO} in it or in its "
+            "subfolder model."
         )
     load_model(folder)
     load_scope(folder)
     info, report = read_model_info(folder), read_model_report(folder)
     if report is None:
         raise WeightsError(
-            f"{folder} has no report.json of this version, and weights are not published without "
-            "their figures: `python -m brainai.evaluation --model … --out OUT`, then "
+            f"{folder} has no report.json of this version, and weights are published only with "
+            "their figures: run `python -m brainai.evaluation --model … --out OUT`, then "
             "`python -m brainai.hub.describe`."
         )
     if report["about"].get("model_revision") != info.revision:
         raise WeightsError(
-            f"{folder} has a report of other weights: evaluate these, then "
+            f"{folder} has a report of other weights: evaluate these, then run "
             "`python -m brainai.hub.describe`."
         )
     charts = [name for name in CHARTS if (folder / FIGURES / name).is_file()]
     names = [name for name in FILES if (folder / name).is_file()]
     names += [f"{FIGURES}/{name}" for name in charts]
     files: dict[str, Path | bytes] = {name: folder / name for name in names}
-    own = model_card(info, report, charts).encode()
-    if CARD not in files or (folder / CARD).read_bytes() == own:
+    generated = model_card(info, report, charts).encode()
+    if CARD not in files or (folder / CARD).read_bytes() == generated:
         files[CARD] = model_card(info, report, charts, repository).encode()
     return files, info.revision
 
 
 def begin(run: Path, target: Target, tag: str | None = None) -> None:
-    """Before training: check the right to write, and note which commit is there, so that what
-    another run pushes meanwhile is not overwritten.
+    """Check before training that the token may write, and note which commit is on the Hub.
+
+    The push after training then does not overwrite what another run has pushed meanwhile.
 
     Raises:
-        HubError: there is no right to write there. ConfigError: the tag is taken.
+        HubError: the token may not write to the repository.
+        ConfigError: the tag exists.
     """
     try:
         check_right(target)
         listing = look_up(target)
-        taken = tag is not None and listing is not None and tag in tags_of(target)
+        tag_exists = tag is not None and listing is not None and tag in tags_of(target)
     except HubError as error:
         if not error.unreachable:
             raise
-        print(f"{error} Training begins; the push is tried at its end.", file=sys.stderr)
+        print(f"{error} Training begins; the push is tried when it ends.", file=sys.stderr)
         return
-    known = read_record(run)
-    if taken and known.get("tag") != tag:
-        raise ConfigError(TAKEN.format(target.url, tag))
-    if known.get("repository") != target.repository:  # else a run that goes on
-        write_record(run, {"repository": target.repository, "parent": expected(listing)})
+    record = read_record(run)
+    if tag_exists and record.get("tag") != tag:
+        raise ConfigError(TAG_EXISTS.format(target.url, tag))
+    if record.get("repository") != target.repository:  # a resumed run keeps its record
+        write_record(run, {"repository": target.repository, "parent": expected_parent(listing)})
 
 
 def publish_run(run: Path, target: Target, tag: str | None) -> str:
-    """After training: push, unless somebody else has pushed since `begin`; see `publish_model`.
+    """Push after training, unless somebody else has pushed since `begin`; see `publish_model`.
 
     Raises:
-        HubError: nothing was pushed; the message ends with the command that tries again.
+        HubError: nothing was pushed; the message ends with the command to try again.
     """
     again = shlex.join(
         ["python", "-m", "brainai.hub.publish", str(run), target.repository]
@@ -175,12 +181,12 @@ def publish_run(run: Path, target: Target, tag: str | None) -> str:
         return publish_model(run, target, tag=tag, parent=read_record(run).get("parent"))
     except (HubError, ConfigError) as error:
         raise HubError(
-            f"The run in {run} is complete, only its push failed. {error} Then: {again}"
+            f"The run in {run} is complete; only its push failed. {error} Then run: {again}"
         ) from error
 
 
 def read_record(run: Path) -> dict[str, str]:
-    """What `RECORD` of a run tells; {} where there is none, or it is damaged."""
+    """Return the content of `RECORD` of a run; {} if it is missing or damaged."""
     try:
         return unsealed((run / RECORD).read_bytes())
     except (OSError, ValueError):
@@ -188,24 +194,26 @@ def read_record(run: Path) -> dict[str, str]:
 
 
 def write_record(run: Path, record: dict[str, str]) -> None:
-    """Write `RECORD`, whole or not at all."""
+    """Write `RECORD`, completely or not at all."""
     write_text(run / RECORD, json.dumps(sealed(record), indent=2) + "\n")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line: 0, or 2 after one line that says what to correct."""
+    """Run the command line; return 0, or 2 after printing an error."""
     return run_command(Publish, run, arguments, "python -m brainai.hub.publish")
 
 
 def run(options: Publish, _: Sequence[str]) -> None:
-    """Publish what the options name, and print where it is."""
+    """Publish the model or data set that the options name, and print its URL and commit."""
     if options.dataset and options.tag:
-        raise ConfigError("--tag is for models: a data set is named by its content hash.")
+        raise ConfigError(
+            "--tag is for models: leave it out, since a data set is named by its content hash."
+        )
     if options.dataset:
         target = Target(options.repository, "dataset", options.public)
         print(publish_dataset(options.folder, target, options.license))
         return
-    with untouched(options.folder):
+    with without_training(options.folder):
         target = Target(options.repository, public=options.public)
         print(publish_model(options.folder, target, tag=options.tag))
 

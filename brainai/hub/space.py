@@ -1,8 +1,8 @@
-"""The Space, made or brought up to date with one command, and only the files that it needs.
+"""Create or update the Space with one command, with only the files that it needs.
 
     python -m brainai.hub.space owner/space --model owner/name@revision
 
-`--dry-run` prints what would be done; `--out FOLDER` writes the Space's files there instead.
+`--dry-run` only prints what would be done. `--out FOLDER` writes the files into a folder instead.
 """
 
 import subprocess
@@ -29,18 +29,18 @@ TEXT = Path(__file__).with_name("space_card.md")
 VARIABLE = "BRAINAI_WEIGHTS"
 NEEDED = ("app.py", "requirements.txt")
 CONTENT = (*NEEDED, "LICENSE", "brainai/**/*", "examples/*", *(f"weights/{name}" for name in FILES))
-FOLDERS = ("brainai/", "examples/", "weights/")  # old files in these are ours to delete
+FOLDERS = ("brainai/", "examples/", "weights/")  # old files in these folders are deleted
 
 
 @dataclass(frozen=True)
 class Pinned:
-    """A model on the Hub as it is at one commit."""
+    """A model on the Hub at one commit."""
 
     repository: str
     commit: str
-    files: tuple[str, ...]  # those that an answer needs
+    files: tuple[str, ...]  # the files that answering needs
     private: bool
-    sources: tuple[str, ...] = ()  # what it was trained on, where that was noted
+    sources: tuple[str, ...] = ()  # of the training data, if they were noted
 
     @property
     def id(self) -> str:
@@ -49,51 +49,53 @@ class Pinned:
 
 
 def pin(name: str) -> Pinned:
-    """What `owner/name@revision` stands for now.
+    """Return the commit and files that `owner/name@revision` stands for now.
 
     Raises:
-        ConfigError: it is no such name. WeightsError: it holds no model, or a damaged one.
-        HubError: the Hub has none, or cannot be reached.
+        ConfigError: `name` is not of that form.
+        WeightsError: the repository holds no model, or a damaged one.
+        HubError: there is no such repository or revision, or the Hub cannot be reached.
     """
-    found = HUB_ID.fullmatch(name)
-    if found is None:
+    parts = HUB_ID.fullmatch(name)
+    if parts is None:
         raise ConfigError(f"--model: expected owner/name@revision on the Hub, found {name!r}.")
     with hub_errors(f"{name} was not looked up"):
-        listing = list_files(found["repository"], revision=found["revision"])
+        listing = list_files(parts["repository"], revision=parts["revision"])
     check_names(set(listing.files), name)
     files = tuple(file for file in FILES if file in listing.files)
     sources = ()
-    if INFO in files:  # a timm classifier of others has none
+    if INFO in files:  # a third-party timm classifier has none
         with hub_errors(f"{INFO} of {name} was not fetched"):
-            info = hf_hub_download(found["repository"], INFO, revision=listing.commit)
+            info = hf_hub_download(parts["repository"], INFO, revision=listing.commit)
         sources = trained_on(Path(info).parent)
-    return Pinned(found["repository"], listing.commit, files, listing.private, sources)
+    return Pinned(parts["repository"], listing.commit, files, listing.private, sources)
 
 
 def trained_on(folder: Path) -> tuple[str, ...]:
-    """The sources that a model folder names, or none; errors of `read_model_info`."""
+    """Return the training sources that a model folder notes; errors of `read_model_info`."""
     return tuple(read_model_info(folder).training.get("sources", ()))
 
 
 def space_files(root: Path, space: str, model: Pinned, hardware: str) -> Files:
-    """The files of the Space by name: those of `CONTENT`, and its card.
+    """Return the files of the Space by name: those of `CONTENT`, and its card.
 
-    A file that git does not know stays private, where there is git to ask.
+    Files that git does not track are left out. Without git, hidden files and caches are left out.
 
     Args:
         root: a checkout of this repository.
         space: owner/name of the Space.
-        hardware: what its front matter suggests, such as cpu-basic or zero-a10g.
+        model: the model to answer with.
+        hardware: the hardware that the Space suggests, such as "cpu-basic" or "zero-a10g".
     Raises:
-        ConfigError: it is no checkout.
+        ConfigError: `root` is not a checkout.
     """
     if not all((root / name).is_file() for name in NEEDED):
         raise ConfigError(
-            f"{root} is no checkout of BrainAI: expected {' and '.join(NEEDED)} in it. "
-            "Run the command from one."
+            f"{root} is not a checkout of BrainAI: expected {' and '.join(NEEDED)} in it. "
+            "Run the command from a checkout."
         )
-    found = [path for pattern in CONTENT for path in root.glob(pattern) if path.is_file()]
-    names = {path.relative_to(root).as_posix() for path in found}
+    paths = [path for pattern in CONTENT for path in root.glob(pattern) if path.is_file()]
+    names = {path.relative_to(root).as_posix() for path in paths}
     command = ["git", "-C", str(root), "ls-files", "-z"]
     try:
         names &= set(
@@ -107,14 +109,14 @@ def space_files(root: Path, space: str, model: Pinned, hardware: str) -> Files:
 
 
 def space_card(root: Path, space: str, model: Pinned, hardware: str) -> str:
-    """README.md of the Space: the front matter of this repository's, filled in.
+    """Return README.md of the Space: the front matter of this repository's README, filled in.
 
-    Its form: https://huggingface.co/docs/hub/spaces-config-reference
+    The format: https://huggingface.co/docs/hub/spaces-config-reference
     """
     data = SpaceCard.load(root / "README.md").data
     data["models"] = [model.repository]
     data["suggested_hardware"] = hardware
-    if not model.private:  # fetched while the Space is built, where there is no secret
+    if not model.private:  # the build of a Space has no secret to fetch private weights with
         data["preload_from_hub"] = [f"{model.repository} {','.join(model.files)} {model.commit}"]
     text = TEXT.read_text(encoding="utf-8").format(
         title=data["title"],
@@ -129,33 +131,33 @@ def space_card(root: Path, space: str, model: Pinned, hardware: str) -> str:
 
 
 def license(root: Path, model: Pinned) -> str:
-    """Whose terms may bind those who use the weights that answer, or those that stand in."""
+    """Return the notice on the license of the model's data, or of that of the fallback weights."""
     if "lgg" in model.sources:
         return NON_COMMERCIAL
     if "lgg" in trained_on(root / "weights"):
-        return f"{NON_COMMERCIAL} This is about the weights in `weights/`, which stand in."
+        return f"{NON_COMMERCIAL} This applies to the fallback weights in `weights/`."
     return ""
 
 
 def owns(name: str) -> bool:
-    """Whether an old file of a Space is one that an earlier command put there."""
+    """Return whether a file of the Space comes from an earlier command."""
     return name.startswith(FOLDERS)
 
 
 def plan(
     target: Target, files: Files, operations: list[Operation], model: Pinned, new: bool
 ) -> str:
-    """What would be done, for people."""
-    state = "a new one" if new else "there is one"
-    added = [one for one in operations if isinstance(one, CommitOperationAdd)]
+    """Return what the command would do, for people to read."""
+    state = "new" if new else "exists"
+    added = [operation for operation in operations if isinstance(operation, CommitOperationAdd)]
     front_matter = bytes(files["README.md"]).decode().split("---")[1].strip()
     lines = [
         f"Space     {target.url} ({state}; {'public' if target.public else 'private'} if new)",
         f"variable  {VARIABLE}={model.id}",
-        *(["secret    HF_TOKEN, to be set by you: the model is private"] if model.private else []),
-        f"files     {len(files)}, of which {len(files) - len(added)} are there already",
-        *(f"  + {one.path_in_repo} ({one.upload_info.size:,} bytes)" for one in added),
-        *(f"  - {one.path_in_repo}" for one in operations if one not in added),
+        *(["secret    HF_TOKEN: set it yourself, the model is private"] if model.private else []),
+        f"files     {len(files)}, of which {len(files) - len(added)} are up to date",
+        *(f"  + {file.path_in_repo} ({file.upload_info.size:,} bytes)" for file in added),
+        *(f"  - {file.path_in_repo}" for file in operations if file not in added),
         "README.md",
         indent(front_matter, "  "),
     ]
@@ -166,36 +168,36 @@ def write_files(files: Files, out: Path) -> None:
     """Write the files of a Space into a new folder.
 
     Raises:
-        ConfigError: there is something in it already.
+        ConfigError: the folder is not empty.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"--out {out}: expected a new or empty folder.")
+        raise ConfigError(f"--out {out}: expected a new or empty folder. Choose another one.")
     for name, content in files.items():
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         (out / name).write_bytes(content if isinstance(content, bytes) else content.read_bytes())
 
 
 def set_variable(space: str, value: str) -> None:
-    """Name the weights to the Space, unless it has that name: setting it starts the Space anew."""
+    """Set the variable that names the weights, if it differs: setting it restarts the Space."""
     with hub_errors(f"{VARIABLE} of {space} was not set"):
-        known = HfApi().get_space_variables(space).get(VARIABLE)
-        if known is None or known.value != value:
+        current = HfApi().get_space_variables(space).get(VARIABLE)
+        if current is None or current.value != value:
             HfApi().add_space_variable(space, VARIABLE, value)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line: 0, or 2 after one line that says what to correct."""
+    """Run the command line; return 0, or 2 after printing an error."""
     return run_command(Space, run, arguments, "python -m brainai.hub.space")
 
 
 def run(chosen: Space, _: Sequence[str]) -> None:
-    """Do what the options say, and print it."""
+    """Create or update the Space, or write its files, and print what was done."""
     target = Target(chosen.space, "space", chosen.public)
     model = pin(chosen.model)
     files = space_files(ROOT, target.repository, model, chosen.hardware)
     if chosen.out is not None:
         write_files(files, chosen.out)
-        print(f"{len(files)} files in {chosen.out}; to be started with {VARIABLE}={model.id}")
+        print(f"{len(files)} files in {chosen.out}; start the app with {VARIABLE}={model.id}")
         return
     if chosen.dry_run:
         listing = look_up(target)

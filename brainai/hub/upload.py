@@ -1,8 +1,8 @@
-"""Files into a repository of the Hub: all in one commit, or none.
+"""Push files to a repository on the Hub in one commit.
 
-The client's `upload_folder` makes several commits where hf_xet is installed, so that a visitor
-might load half a model. `create_commit` makes one, and sends no object again that a broken upload
-brought.
+The client's `upload_folder` makes several commits if hf_xet is installed, so somebody could load
+half a model. `create_commit` makes one commit, and does not send again what an interrupted upload
+already sent.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,22 +24,22 @@ from brainai.errors import ConfigError, HubError
 from brainai.model.fetch import Listing, is_same, list_files
 from brainai.model.hub_errors import BY_STATUS, CHANGED, NOT_LOGGED_IN, OFFLINE, hub_errors
 
-MADE_BY_THE_HUB = {".gitattributes", "README.md"}  # what is in a repository from the start
+MADE_BY_THE_HUB = {".gitattributes", "README.md"}  # files of a new repository
 Files: TypeAlias = Mapping[str, Path | bytes]  # by name in the repository
 Operation: TypeAlias = CommitOperationAdd | CommitOperationDelete
 
 
 @dataclass(frozen=True)
 class Target:
-    """A repository to write to; it is made where it is not there yet.
+    """A repository to push to; a missing one is created.
 
     Raises:
-        ConfigError: the Hub does not take such a name.
+        ConfigError: the Hub does not accept the name.
     """
 
     repository: str  # owner/name
     kind: Literal["model", "dataset", "space"] = "model"
-    public: bool = False  # counts only for a repository that is made
+    public: bool = False  # for a new repository only
 
     def __post_init__(self) -> None:
         try:
@@ -47,37 +47,44 @@ class Target:
             _owner, _name = self.repository.split("/")
         except ValueError as error:
             raise ConfigError(
-                f"Expected owner/name of a repository on the Hub, found {self.repository!r}."
+                f"Expected a repository on the Hub as owner/name, found {self.repository!r}."
             ) from error
 
     @property
     def url(self) -> str:
-        """Where people find it."""
+        """Return the address of the repository on the Hub."""
         prefix = "" if self.kind == "model" else f"{self.kind}s/"
         return f"{constants.ENDPOINT}/{prefix}{self.repository}"
 
 
 def changes(files: Files, listing: Listing | None, owns: Callable[[str], bool]) -> list[Operation]:
-    """What a commit has to do so that a repository holds these files; nothing where it does.
+    """Return the operations after which a repository holds these files; [] if it already does.
 
     Args:
-        listing: of the repository; None where there is none yet.
-        owns: whether a file that is there, and not here, is an old one of ours.
+        files: the content of each file, by its name in the repository.
+        listing: the files of the repository; None if it does not exist yet.
+        owns: says for a file of the repository whether it comes from an earlier push. Such a file
+            is deleted if it is not among `files`.
     """
-    there = {} if listing is None else listing.files
+    remote = {} if listing is None else listing.files
     operations: list[Operation] = [
-        CommitOperationDelete(name) for name in sorted(there) if name not in files and owns(name)
+        CommitOperationDelete(name) for name in sorted(remote) if name not in files and owns(name)
     ]
     for name, content in files.items():
         data = content if isinstance(content, bytes) else content.read_bytes()
-        if name not in there or not is_same(data, there[name]):
+        if name not in remote or not is_same(data, remote[name]):
             operations.append(CommitOperationAdd(name, content))
     return operations
 
 
 def check_right(target: Target) -> None:
-    """Raises HubError where the token is missing or wrong, or may not write there: before hours of
-    training, not after. What a fine-grained token may do is not known before it is tried."""
+    """Check, before hours of training, that the token may write to the repository.
+
+    A fine-grained token passes: what it may do is known only when it is used.
+
+    Raises:
+        HubError: the token is missing or wrong, or may not write there.
+    """
     what = f"{target.repository} cannot be written to"
     if constants.HF_HUB_OFFLINE:
         raise HubError(f"{what}: {OFFLINE}")
@@ -92,7 +99,7 @@ def check_right(target: Target) -> None:
 
 
 def look_up(target: Target) -> Listing | None:
-    """What the repository holds now; None where there is none, or none that may be seen."""
+    """Return what the repository holds now; None if it does not exist or is not visible."""
     with hub_errors(f"{target.url} was not looked up"):
         try:
             return list_files(target.repository, target.kind)
@@ -100,8 +107,8 @@ def look_up(target: Target) -> Listing | None:
             return None
 
 
-def expected(listing: Listing | None) -> str:
-    """What a later `push` may expect as parent: the commit, or "" where nothing is to be lost."""
+def expected_parent(listing: Listing | None) -> str:
+    """Return the parent to pass to a later `push`: the commit, or "" if nothing can be lost."""
     empty = listing is None or set(listing.files) <= MADE_BY_THE_HUB
     return "" if empty else listing.commit
 
@@ -115,14 +122,17 @@ def push(
     parent: str | None = None,
     **options: object,
 ) -> str:
-    """Bring a repository to hold these files, in one commit; the commit, 40 digits.
+    """Make a repository hold these files, in one commit, and return the commit (40 digits).
 
-    Where it holds them already, nothing is written. Files of others stay.
+    If it already holds them, nothing is written. Files that do not come from an earlier push stay.
 
     Args:
+        target: the repository; it is created if it does not exist.
+        files: the content of each file, by its name in the repository.
         owns: see `changes`.
-        parent: the commit that is expected there, "" for an empty or no repository; None is any.
-        options: of `HfApi.create_repo`, for a new repository.
+        message: the commit message.
+        parent: the expected commit of the repository; "" for an empty or missing one, None for any.
+        options: options of `HfApi.create_repo`, for a new repository.
     Raises:
         HubError: nothing was committed.
     """
@@ -133,10 +143,10 @@ def push(
     with hub_errors(what):
         listing = look_up(target)
         if listing is None:
-            parent = "" if parent is None else parent  # none is to come between
+            parent = "" if parent is None else parent  # no other push may come first
             api.create_repo(**place, private=not target.public, exist_ok=True, **options)
             listing = list_files(target.repository, target.kind)
-        if parent is not None and parent != expected(listing):
+        if parent is not None and parent != expected_parent(listing):
             raise HubError(f"{what}: {CHANGED}")
         operations = changes(files, listing, owns)
         if not operations:
@@ -146,26 +156,26 @@ def push(
                 **place, operations=operations, commit_message=message, parent_commit=listing.commit
             ).oid
         except (HTTPError, OSError, RuntimeError):
-            # The answer may have been lost, not the commit: the client then tries again, and the
-            # Hub tells it that the repository changed.
-            now = list_files(target.repository, target.kind)
-            if changes(files, now, owns):
+            # The commit may have succeeded although its answer was lost: the client then tries
+            # again, and the Hub answers that the repository has changed.
+            current = list_files(target.repository, target.kind)
+            if changes(files, current, owns):
                 raise
-            return now.commit
+            return current.commit
 
 
 def tags_of(target: Target) -> dict[str, str]:
-    """The commit of every tag of a repository that is there."""
+    """Return the commit of each tag of an existing repository."""
     with hub_errors(f"the tags of {target.url} were not looked up"):
-        known = HfApi().list_repo_refs(target.repository, repo_type=target.kind).tags
-    return {one.name: one.target_commit for one in known}
+        tags = HfApi().list_repo_refs(target.repository, repo_type=target.kind).tags
+    return {tag.name: tag.target_commit for tag in tags}
 
 
 def add_tag(target: Target, tag: str, commit: str) -> None:
-    """Give a commit a name.
+    """Tag a commit.
 
     Raises:
-        HubError: it has none: the name is taken, or the Hub is away.
+        HubError: the tag exists, or the Hub cannot be reached.
     """
     with hub_errors(f"{target.url} has the commit {commit}, but not the tag {tag}"):
         HfApi().create_tag(target.repository, repo_type=target.kind, tag=tag, revision=commit)

@@ -1,1 +1,1 @@
-"""The demo: a Gradio page and the endpoints for programs; the only package that knows Gradio."""
+"""The demo: a Gradio page and the endpoints for programs. Only this package imports Gradio."""

@@ -1,4 +1,4 @@
-"""The tab about the model: how it works, how good it is, what it cannot do; from its report."""
+"""The tab about the model: how it works, its limits, and the figures of its report."""
 
 from html import escape
 from typing import Any
@@ -11,7 +11,7 @@ from brainai.hub.card import SHOWN, card_body
 from brainai.model.fetch import Fetched
 from brainai.model.folder import ModelInfo
 from brainai.web.limits import MAX_SCAN_BYTES, MAX_SLICE_BYTES, MAX_SLICES, MB
-from brainai.web.style import own_html
+from brainai.web.style import plain_html
 from brainai.web.verdict import percent
 
 SOURCE_NAMES = {
@@ -23,88 +23,89 @@ SOURCE_NAMES = {
     "tumor-free": "Without a tumor",
 }
 
-OURS = (  # how it works, and what it cannot do
-    "A ResNet50 with a U-Net decoder was trained on slices of patients with brain tumors, "
-    "outlined by experts. It reads one axial slice, sets its gray levels, and gives the "
-    "probability that tumor is on it. FLAIR is enough; T1 with contrast and T2 of the same slice "
-    "can be added. A scan is judged slice by slice.",
-    "Nearly all the people it was shown had a glioma, so other diseases mislead it. Small lesions "
-    "are missed most. Most pictures that are no upright axial FLAIR slice are refused, not all.",
+BRAINAI_MODEL = (  # how it works, and what it cannot do
+    "The model is a ResNet50 with a U-Net decoder. It was trained on slices of patients with brain "
+    "tumors that experts had outlined. It takes one axial slice, normalizes the gray levels, and "
+    "gives the probability that the slice shows a tumor. FLAIR is enough; T1 with contrast and T2 "
+    "of the same slice can be added. A scan is judged slice by slice.",
+    "Nearly all people in the training data had a glioma, so other diseases mislead the model. It "
+    "misses small lesions most often. It refuses most pictures that are not an upright axial FLAIR "
+    "slice, but not all.",
 )
-OF_OTHERS = (
-    "This timm classifier was trained elsewhere, on what is not known here. It reads one axial "
-    "slice, whose gray levels are set as for BrainAI’s own, and gives a probability of tumor. A "
-    "scan is judged slice by slice.",
-    "What it cannot do was not measured here. It refuses only what is no slice at all.",
+THIRD_PARTY_MODEL = (
+    "This is a third-party timm classifier. What it was trained on is not known here. It takes one "
+    "axial slice, with gray levels normalized as for BrainAI’s own models, and gives the "
+    "probability of a tumor. A scan is judged slice by slice.",
+    "Its limits were not measured here. It refuses only pictures that are not a slice at all.",
 )
 
 
 def words(info: ModelInfo) -> str:
-    """How the model works, what it cannot do, and what happens to pictures; HTML."""
-    how, limits = OURS if info.training else OF_OTHERS
+    """Return how the model works, what it cannot do, and what happens to pictures; HTML."""
+    how, limits = BRAINAI_MODEL if info.training else THIRD_PARTY_MODEL
     return f"""
 <div class="columns">
 <div><h2>How it works</h2><p>{how}</p></div>
 <div><h2>What it cannot do</h2>
-<p>{limits} “No tumor” means this slice, not this person. It makes mistakes, also confident ones,
-and it replaces no doctor.</p></div>
+<p>{limits} “No Tumor” is about this slice, not about this person. The model makes mistakes,
+sometimes with high confidence, and does not replace a doctor.</p></div>
 <div><h2>Your pictures</h2>
-<p>They are judged on this server, shown to nobody else, and deleted within the hour. There is no
-history and no log of them. Bring none that names a person. Slices may have
-{MAX_SLICE_BYTES // MB} MB, scans {MAX_SCAN_BYTES // MB} MB, and {MAX_SLICES} slices may come at
-once.</p></div>
+<p>They are judged on this server, shown to nobody else, and deleted within the hour. The server
+keeps no history and no log of them. Do not upload pictures that name a person. A slice may have up
+to {MAX_SLICE_BYTES // MB} MB and a scan up to {MAX_SCAN_BYTES // MB} MB. You can upload up to
+{MAX_SLICES} slices at once.</p></div>
 </div>
 """
 
 
 def add_about_page(info: ModelInfo, report: dict[str, Any] | None, weights: Fetched) -> None:
-    """Put the tab's contents where it is called, within `gr.Blocks`."""
+    """Add the contents of the tab; call it within `gr.Blocks`."""
     sections = words(info) + weights_section(info, weights) + figures_section(info, report)
-    own_html(sections, elem_id="about")
+    plain_html(sections, elem_id="about")
     if report is not None:
-        with gr.Accordion("The whole model card", open=False):
+        with gr.Accordion("Full model card", open=False):
             repository = weights.repository if weights.commit else None
             card = card_body(info, report, repository=repository)
             gr.Markdown(card, elem_id="model-card")
 
 
 def weights_section(info: ModelInfo, weights: Fetched) -> str:
-    """Which weights answer, where they come from, and what was fitted of them; HTML."""
+    """Return which weights answer, where they come from, and what was fitted; HTML."""
     facts = {"Model": info.name, "Weights": info.revision}
     if weights.commit is not None:
         facts["On the Hub"] = f"commit {weights.commit[:12]}"
         if weights.revision not in (None, weights.commit):
-            facts["On the Hub"] += f", asked for as {weights.revision}"
+            facts["On the Hub"] += f", requested as {weights.revision}"
     facts |= {
         "Calibration": fitted(info.calibrated),
-        "“Tumor” from": f"{percent(info.threshold)} on: {info.operating_point}",
+        "Threshold for slices": f"{percent(info.threshold)}: {info.operating_point}",
     }
     if info.scan_threshold is not None:
-        point = f"{percent(info.scan_threshold)} on: {info.operating_point_of_scans}"
-        facts["A scan is “Tumor” from"] = point
+        point = f"{percent(info.scan_threshold)}: {info.operating_point_of_scans}"
+        facts["Threshold for scans"] = point
     facts["“Cannot judge”"] = fitted(info.scope)
     rows = "".join(f"<div><dt>{k}</dt><dd>{escape(v)}</dd></div>" for k, v in facts.items())
-    return f'<h2>Which weights answer</h2><dl class="facts">{rows}</dl>'
+    return f'<h2>Weights in use</h2><dl class="facts">{rows}</dl>'
 
 
 def fitted(done: bool) -> str:
-    """Whether something about the weights was fitted, in words."""
+    """Return "fitted" or "not fitted"."""
     return "fitted" if done else "not fitted"
 
 
 def figures_section(info: ModelInfo, report: dict[str, Any] | None) -> str:
-    """The figures on test patients, each with its interval, drawn and in numbers; HTML."""
+    """Return the figures on test patients with their intervals, as numbers and as bars; HTML."""
     title = f"<h2>How good {escape(info.name)} is</h2>"
     if report is None:
-        return f"{title}<p>No report lies beside these weights, so nothing is known of it.</p>"
+        return f"{title}<p>There is no report for these weights, so this is not known.</p>"
     groups = {"all": report["all"], **report["source"]}
     tables = "".join(
         _table(SOURCE_NAMES.get(name, name), summary["figures"]) for name, summary in groups.items()
     )
     return (
-        f"{title}<p>On patients that it never saw, from FLAIR alone. The bars show {LEVEL} % "
-        "intervals from resampling patients: few patients, wide intervals. "
-        f"{shared_patients(report)}</p>"
+        f"{title}<p>These figures are for patients that the model never saw, from FLAIR alone. The "
+        f"bars show {LEVEL} % intervals from resampling patients. With few patients, the intervals "
+        f"are wide. {shared_patients(report)}</p>"
         f'<div class="figures">{tables}</div>'
     )
 

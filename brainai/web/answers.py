@@ -1,4 +1,4 @@
-"""What goes back to who asked."""
+"""Pass Gradio's answers on to the client, and replace its errors."""
 
 import contextlib
 import json
@@ -13,15 +13,21 @@ from brainai.web.waiting import Busy
 
 
 class Answer:
-    """The answer of what stands behind; an error of Gradio's own making becomes a sentence with a
-    code."""
+    """The answer of the inner application; an error of Gradio's becomes a sentence with a code.
+
+    Attributes:
+        plain: whether errors below 500 have a form of their own, as in MCP; they are passed on.
+        started: whether the answer has begun.
+        refusal: the error that replaces the answer; None if there is none.
+    """
 
     def __init__(self, send: Send):
         self._send, self._status, self._body = send, None, b""
-        self.plain = False  # errors below 500 have a form of their own
+        self.plain = False
         self.started, self.refusal = False, None
 
     async def send(self, message: Message) -> None:
+        """Pass a message on, or hold it back if it belongs to an error of Gradio's."""
         if message["type"] == "http.response.start":
             least = 500 if self.plain else 400
             if message["status"] >= least and CODE.lower().encode() not in dict(message["headers"]):
@@ -31,31 +37,31 @@ class Answer:
         elif self._status is not None:
             self._body += message.get("body", b"")
             if not message.get("more_body"):
-                self.refusal = told_by_gradio(self._status, self._body)
+                self.refusal = gradio_error(self._status, self._body)
             return
         await self._send(message)
 
     async def replace(self, scope: Scope, receive: Receive) -> None:
-        """Answer with the refusal; where an answer has begun, end it."""
+        """Answer with the refusal, or end an answer that has begun."""
         if self.started:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
         else:
             await refusal_json(self.refusal)(scope, receive, self._send)
 
 
-def told_by_gradio(status: int, body: bytes) -> DataError:
-    """What Gradio answered with an error, as one of ours."""
-    told = None
+def gradio_error(status: int, body: bytes) -> DataError:
+    """Return an error answer of Gradio's as a `DataError`."""
+    content = None
     with contextlib.suppress(ValueError):
-        told = json.loads(body)
-    if isinstance(told, dict) and isinstance(told.get("error"), str):
-        return DataError(told["error"], str(told.get("title", "bad_request")))
+        content = json.loads(body)
+    if isinstance(content, dict) and isinstance(content.get("error"), str):
+        return DataError(content["error"], str(content.get("title", "bad_request")))
     if status == 503:
-        return Busy(30)  # the queue is at the most that it ever holds
+        return Busy(30)  # Gradio's queue is full
     if status >= 500:
         return INTERNAL
     if status in (403, 404):
         return NOT_FOUND
     if status == 405:
         return WRONG_METHOD
-    return bad_request("Expected a request as docs/api.md describes it, found another")
+    return bad_request("Expected a request as docs/api.md describes it, found another one")

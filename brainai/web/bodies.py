@@ -1,5 +1,5 @@
-"""Whether a request is one that the page or an endpoint can take: checks of its parts, with no
-server. What does not pass is told in one sentence with a code."""
+"""Check the parts of a request, without a server. Each failed check raises a `DataError` with one
+sentence and a code."""
 
 import inspect
 import json
@@ -12,44 +12,45 @@ from brainai.errors import DataError
 from brainai.web.limits import MAX_NAMED_FILES, MB, MIN_SESSION
 
 SESSION = re.compile(rf"[A-Za-z0-9_-]{{{MIN_SESSION},128}}")
-DEPTH = 32  # of a JSON value; what the page sends is nested five deep
-ODD = re.compile(rb"\\u(0000|[dD][89a-fA-F])")  # what a string must not hold, as JSON writes it
+DEPTH = 32  # levels of a JSON value; requests of the page have five
+ODD = re.compile(rb"\\u(0000|[dD][89a-fA-F])")  # JSON escapes of NUL and of half a character
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """The JSON object of a request.
+    """Return the JSON object of a request.
 
     Raises:
-        DataError: it is none, or holds characters that no text and no path has.
+        DataError: the body is not a JSON object, is nested too deeply, or holds characters that no
+            text and no path can have.
     """
     try:
-        found = json.loads(body)
+        content = json.loads(body)
     except (ValueError, RecursionError):
         raise bad_request("Expected a JSON object, found something else") from None
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise bad_request("Expected a JSON object, found another value")
     if ODD.search(body):
-        _check_characters(found)
+        _check_characters(content)
     else:
-        deque(walk(found), maxlen=0)
-    return found
+        deque(walk(content), maxlen=0)
+    return content
 
 
-def _check_characters(found: Any) -> None:
-    texts = [part for part in walk(found) if isinstance(part, str)]
+def _check_characters(content: Any) -> None:
+    texts = [part for part in walk(content) if isinstance(part, str)]
     if any("\0" in text for text in texts):
         raise bad_request("Expected text, found a NUL character")
     try:
         "".join(texts).encode()
     except UnicodeEncodeError:
-        raise bad_request("Expected text, found half a character") from None
+        raise bad_request("Expected text, found half of a surrogate pair") from None
 
 
 def walk(value: Any) -> Iterator[Any]:
-    """All parts of a JSON value: itself, and the keys and parts of what it holds.
+    """Yield a JSON value and, recursively, the keys and values that it holds.
 
     Raises:
-        DataError: it is nested deeper than anything that the page or an endpoint takes.
+        DataError: the value is nested more deeply than any valid request.
     """
     rest = [(value, 0)]
     while rest:
@@ -64,15 +65,18 @@ def walk(value: Any) -> Iterator[Any]:
 
 
 def paths(value: Any) -> Iterator[str]:
-    """The files that a JSON value names, as Gradio does."""
+    """Yield the paths of the files that a JSON value names, in Gradio's form."""
     for part in walk(value):
         if isinstance(part, dict) and isinstance(part.get("path"), str):
             yield part["path"]
 
 
 def check_file_count(value: Any) -> None:
-    """Raise DataError where a request names more files than any endpoint takes; Gradio looks at
-    each for a fraction of a millisecond."""
+    """Check that a request names no more files than any endpoint takes, since Gradio reads each.
+
+    Raises:
+        DataError: the request names too many files.
+    """
     if sum(1 for _ in paths(value)) > MAX_NAMED_FILES:
         raise DataError(
             f"Expected at most {MAX_NAMED_FILES} files in a request, found more.", "too_many_files"
@@ -80,94 +84,95 @@ def check_file_count(value: Any) -> None:
 
 
 def check_no_paths(value: Any) -> None:
-    """Whether a request of a language model names no files: Gradio would read them on the server.
+    """Check that a request of a language model names no path: Gradio would read it on the server.
 
     Raises:
-        DataError: it does.
+        DataError: the request names a path.
     """
     if any(isinstance(part, dict) and "path" in part for part in walk(value)):
-        raise DataError("Expected a file as a `data:` address, found a path.", "no_upload")
+        raise DataError("Expected a file as a `data:` URL, found a path.", "no_upload")
 
 
 def check_session(session: Any) -> None:
-    """Whether a session hash can be one: it is the key to a visitor's answers.
+    """Check the form of a session hash, which is the key to a visitor's answers.
 
     Raises:
-        DataError: it is too short to be hard to guess, or has other characters.
+        DataError: the hash is too short to be hard to guess, or has other characters.
     """
     if not isinstance(session, str) or not SESSION.fullmatch(session):
         raise bad_request(
             f"Expected a session hash of {MIN_SESSION} to 128 letters, digits, '-' or '_': "
-            "draw a long one at random"
+            "generate a long random one"
         )
 
 
 def find_function(functions: Mapping[int, Any], name: str | None, index: Any) -> Any:
-    """The function that a request asks for: by its number, else by its name.
+    """Return the function that a request asks for, by its index or else by its name.
 
     Raises:
-        DataError: there is none.
+        DataError: there is no such function.
     """
     if index is None:
-        found = (function for function in functions.values() if function.api_name == name)
-        function = next(found, None)
+        matches = (function for function in functions.values() if function.api_name == name)
+        function = next(matches, None)
     else:
-        whole = isinstance(index, int) and not isinstance(index, bool)
-        function = functions.get(index) if whole else None
-    if function is not None and function.fn is not None:  # else the browser does it alone
+        is_integer = isinstance(index, int) and not isinstance(index, bool)
+        function = functions.get(index) if is_integer else None
+    if function is not None and function.fn is not None:  # without fn, it runs in the browser only
         return function
     raise DataError(
-        "There is no such endpoint: GET /gradio_api/info lists those there are.", "no_endpoint"
+        "There is no such endpoint: GET /gradio_api/info lists all endpoints.", "no_endpoint"
     )
 
 
 def check_inputs(function: Any, data: Any, simple: bool = False) -> None:
-    """Whether a request brings as many inputs as its function takes.
+    """Check that a request has as many inputs as its function takes.
 
     Args:
-        function: Gradio's.
+        function: a function of the page, as Gradio stores it.
         data: the list of inputs.
-        simple: inputs that programs do not give may be left out.
-
+        simple: whether inputs that are hidden from the API may be left out.
     Raises:
-        DataError: it does not.
+        DataError: `data` is not a list, or has another number of inputs.
     """
     if not isinstance(data, list):
         raise bad_request("Expected the inputs as a list called data")
     if function.cancels:
-        return  # Gradio puts in what it needs
-    given = [block for block in function.inputs if not (simple and block.skip_api)]
-    if len(data) not in (len(given), len(function.inputs)):
-        raise bad_request(f"Expected {len(given)} inputs in data, found {len(data)}")
+        return  # Gradio adds the inputs itself
+    inputs = [block for block in function.inputs if not (simple and block.skip_api)]
+    if len(data) not in (len(inputs), len(function.inputs)):
+        raise bad_request(f"Expected {len(inputs)} inputs in data, found {len(data)}")
 
 
 def check_event(function: Any, event: Any) -> None:
-    """Whether a request tells what happened on the page, where its function asks for that.
+    """Check that a request has data on the event of the page if its function needs them.
 
     Raises:
-        DataError: it does not.
+        DataError: the data are missing or not an object.
     """
     if function.collects_event_data and not isinstance(event, dict):
         raise bad_request("Expected event_data as an object, found another value")
 
 
 def check_names(function: Any, named: Mapping[str, Any]) -> None:
-    """Whether a request brings the inputs that a function takes by name.
+    """Check that a request has the named inputs that its function takes.
 
     Raises:
-        DataError: one is missing, or is none of the function's.
+        DataError: an input is missing, or the function does not take it.
     """
     parameters = inspect.signature(function.fn).parameters
-    needed = [name for name, one in parameters.items() if one.default is one.empty]
-    if set(needed) - set(named) or set(named) - set(parameters):
+    required = [name for name, item in parameters.items() if item.default is item.empty]
+    if set(required) - set(named) or set(named) - set(parameters):
         raise bad_request(f"Expected the inputs {', '.join(parameters)}, found others")
 
 
 def bad_request(what: str) -> DataError:
+    """Return the error for a malformed request; `what` is the sentence without its period."""
     return DataError(f"{what}.", "bad_request")
 
 
 def too_large_request(limit: int) -> DataError:
+    """Return the error for a request of more than `limit` bytes."""
     return DataError(
         f"Expected a request of at most {limit // MB} MB: upload files first.",
         "too_large",

@@ -1,4 +1,4 @@
-"""What programs get: five endpoints. Their forms are described in docs/api.md."""
+"""The five endpoints for programs. docs/api.md describes their answers."""
 
 import tempfile
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ from brainai.web.limits import (
 from brainai.web.reading import Answer, SentSlice, judge_many, judge_slice, read_scans
 from brainai.web.uploads import flag, offer, pixel_size, scan_file, uploaded, uploaded_slices
 
-TOLD = (
+INFO_KEYS = (  # of `ModelInfo`
     "architecture",
     "image_size",
     "label_names",
@@ -44,13 +44,17 @@ TOLD = (
     "operating_point",
     "scan_threshold",
 )
-WEIGHTS_TOLD = ("repository", "revision", "commit", "notice")  # and no folder of the server
+WEIGHTS_KEYS = ("repository", "revision", "commit", "notice")  # of `Fetched`, without its folder
 
 
 def add_endpoints(
     jobs: Jobs, info: ModelInfo, report: dict[str, Any] | None, weights: Fetched
 ) -> None:
-    """Offer the endpoints, within `gr.Blocks`. Names and parameters are part of the interface."""
+    """Add the endpoints; call it within `gr.Blocks`.
+
+    The names of the endpoints and of their parameters are part of the API. The docstrings are
+    shown to programs and language models.
+    """
 
     def predict(
         flair: FileData,
@@ -58,7 +62,8 @@ def add_endpoints(
         t2: FileData | None = None,
         pixel_mm: float | None = None,
     ) -> dict[str, Any]:
-        """Say whether an axial FLAIR slice of a brain MRI shows tumor. Research and teaching only.
+        """Say whether an axial FLAIR slice of a brain MRI shows a tumor. Research and teaching
+        only.
 
         Args:
             flair: the FLAIR slice: PNG, JPEG, TIFF or another picture, or a DICOM file.
@@ -66,43 +71,44 @@ def add_endpoints(
             t2: the same slice in T2.
             pixel_mm: side of a pixel in mm, to get an area in cm².
         """
-        with told():
+        with errors_for_client():
             side = pixel_size(pixel_mm)
             files = {"flair": uploaded(flair), "t1c": uploaded(t1c), "t2": uploaded(t2)}
-            found, sent = judge_slice(jobs, info, files)
-            return slice_form(found, info, sent and sent.pixel_mm(side), mask_png(found, sent))
+            answer, sent = judge_slice(jobs, info, files)
+            return slice_form(answer, info, sent and sent.pixel_mm(side), mask_png(answer, sent))
 
     def predict_scan(
         flair: FileData | list[FileData],
         t1c: FileData | list[FileData] | None = None,
         t2: FileData | list[FileData] | None = None,
     ) -> dict[str, Any]:
-        """Say whether a brain MRI scan shows tumor, slice by slice. Research and teaching only.
+        """Say whether a brain MRI scan shows a tumor, for the scan and for each slice. Research and
+        teaching only.
 
         Args:
             flair: the FLAIR scan: a NIfTI or MetaImage file, a zip file of a DICOM series, or the
-                list of its files.
+                list of the files of a series.
             t1c: the same examination in T1 with contrast.
             t2: the same examination in T2.
         """
-        with told(), ExitStack() as stack:
+        with errors_for_client(), ExitStack() as stack:
             sent = {"flair": flair, "t1c": t1c, "t2": t2}
-            files = {name: stack.enter_context(scan_file(one)) for name, one in sent.items()}
+            files = {name: stack.enter_context(scan_file(file)) for name, file in sent.items()}
             try:
-                *_, found = jobs.scan(**dict.fromkeys(files) | read_scans(files))
+                *_, answer = jobs.scan(**dict.fromkeys(files) | read_scans(files))
             except OutOfScope as error:
-                found = Prediction.refused(error.reason, info)
-            return scan_form(found, info, mask_nifti(found))
+                answer = Prediction.refused(error.reason, info)
+            return scan_form(answer, info, mask_nifti(answer))
 
     def predict_batch(files: list[FileData], masks: bool = False) -> dict[str, Any]:
-        """Say for each of many axial FLAIR slices whether it shows tumor. Research and teaching
+        """Say for each of many axial FLAIR slices whether it shows a tumor. Research and teaching
         only.
 
         Args:
             files: FLAIR slices.
-            masks: whether to give each mask as a file.
+            masks: whether each answer has its mask as a file.
         """
-        with told():
+        with errors_for_client():
             wanted = flag(masks, "masks")
             names, slices = uploaded_slices(files)
             answers = [
@@ -112,12 +118,12 @@ def add_endpoints(
             return {"format_version": ANSWER_FORMAT, "answers": answers, **origin(info)}
 
     def model_info() -> dict[str, Any]:
-        """The model behind the answers: what it takes, its operating point, its figures on test
+        """Return the facts about the model: its inputs, its operating point, its figures on test
         patients with intervals, where its weights come from, and the limits of this server."""
         return info_form(info, report, weights)
 
     def health() -> dict[str, Any]:
-        """Whether the server answers."""
+        """Say whether the server answers."""
         return {"status": "ok", **origin(info)}
 
     gr.api(predict, api_name="predict", **SLICE_TURN)
@@ -128,8 +134,8 @@ def add_endpoints(
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """Whatever goes wrong inside reaches the caller as a sentence with a code."""
+def errors_for_client() -> Iterator[None]:
+    """Raise each error inside the block as a sentence with a code for the client."""
     try:
         yield
     except Exception as error:
@@ -139,7 +145,7 @@ def told() -> Iterator[None]:
 def batch_item(
     name: str, answer: Answer, info: ModelInfo, sent: SentSlice | None, masks: bool
 ) -> dict[str, Any]:
-    """One of many answers: the form of a slice with the file's name, or why there is none."""
+    """Return one answer of `/predict_batch`: that of a slice with the file's name, or an error."""
     if isinstance(answer, DataError):
         return {"file": name, "error": {"code": answer.code, "message": str(answer)}}
     mask = mask_png(answer, sent) if masks else None
@@ -147,17 +153,17 @@ def batch_item(
 
 
 def info_form(info: ModelInfo, report: dict[str, Any] | None, weights: Fetched) -> dict[str, Any]:
-    """The answer of `/model_info`."""
+    """Return the answer of `/model_info`."""
     figures = None
     if report is not None:
         groups = {"all": report["all"], **report["source"]}
         figures = {name: summary["figures"] for name, summary in groups.items()}
     return {
         "format_version": ANSWER_FORMAT,
-        **{key: getattr(info, key) for key in TOLD},
+        **{key: getattr(info, key) for key in INFO_KEYS},
         "calibration": fitted(info.calibrated),
         "scope": fitted(info.scope),
-        "weights": {key: getattr(weights, key) for key in WEIGHTS_TOLD},
+        "weights": {key: getattr(weights, key) for key in WEIGHTS_KEYS},
         "limits": {
             "slice_bytes": MAX_SLICE_BYTES,
             "slice_pixels": MAX_PIXELS,
@@ -170,17 +176,17 @@ def info_form(info: ModelInfo, report: dict[str, Any] | None, weights: Fetched) 
     }
 
 
-def mask_png(found: Prediction, sent: SentSlice | None) -> dict[str, Any] | None:
-    """The mask as a file of one bit a pixel, as large as the slice that was sent."""
-    if found.mask is None:
+def mask_png(answer: Prediction, sent: SentSlice | None) -> dict[str, Any] | None:
+    """Return the mask as a PNG file with one bit per pixel, as large as the slice that was sent."""
+    if answer.mask is None:
         return None
-    return offer("mask.png", encoded(mask_picture(found.mask, sent and sent.size)))
+    return offer("mask.png", encoded(mask_picture(answer.mask, sent and sent.size)))
 
 
-def mask_nifti(found: ScanPrediction | Prediction) -> dict[str, Any] | None:
-    """The mask of a scan, in the geometry of its file."""
-    if found.mask is None:
+def mask_nifti(answer: ScanPrediction | Prediction) -> dict[str, Any] | None:
+    """Return the mask of a scan as a NIfTI file in the geometry of the scan."""
+    if answer.mask is None:
         return None
     with tempfile.TemporaryDirectory(prefix="brainai-") as folder:
-        found.save_mask(Path(folder) / "mask.nii.gz")
+        answer.save_mask(Path(folder) / "mask.nii.gz")
         return offer("mask.nii.gz", (Path(folder) / "mask.nii.gz").read_bytes())

@@ -1,4 +1,4 @@
-"""The examples: simulated slices to click on, each said to be what it is."""
+"""The examples: simulated slices to click on, and a simulated scan."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ THUMBNAIL = 160  # pixels
 
 @dataclass(frozen=True)
 class Examples:
-    """What a visitor may try: files of slices, and of one scan; all simulated."""
+    """Files of simulated slices, and of one simulated scan, that a visitor can try."""
 
     slices: Sequence[Path] = ()
     scan: Path | None = None
 
     def number(self, chosen: object) -> int:
-        """The number of the slice that a page says was chosen.
+        """Return the number of the slice that the page says was clicked.
 
         Raises:
-            DataError: there is none of this number.
+            DataError: there is no example with this number.
         """
         text = str(chosen)
         if text.isascii() and text.isdecimal() and len(text) < 6 and int(text) < len(self.slices):
@@ -34,14 +34,18 @@ class Examples:
 
 
 def find_examples(folder: Path) -> Examples:
-    """The examples of a folder, those with a tumor first."""
+    """Return the examples of a folder, those with a tumor first."""
     scans = sorted(folder.glob("*.nii.gz"))
     slices = sorted(folder.glob("*.png"), key=lambda file: (file.stem.startswith("no_"), file.stem))
     return Examples(slices, scans[0] if scans else None)
 
 
 def caption(file: Path) -> str:
-    """What a file's name says: "tumor_frontal" is "With tumor: frontal"."""
+    """Return the caption of an example, made from its file name.
+
+    >>> caption(Path("tumor_frontal.png"))
+    'With tumor: frontal'
+    """
     for start, words in (("no_tumor_", "Without tumor"), ("tumor_", "With tumor")):
         if file.stem.startswith(start):
             return f"{words}: {file.stem.removeprefix(start).replace('_', ' ')}"
@@ -49,7 +53,7 @@ def caption(file: Path) -> str:
 
 
 def gallery(files: Sequence[Path]) -> str:
-    """HTML of buttons, one for each slice, with picture and caption."""
+    """Return HTML of one button for each slice, with picture and caption."""
     buttons = []
     for index, file in enumerate(files):
         with Image.open(file) as picture:
@@ -59,4 +63,4 @@ def gallery(files: Sequence[Path]) -> str:
             f'<button type="button" data-index="{index}"><img alt="" src="{source}">'
             f"<span>{escape(caption(file))}</span></button>"
         )
-    return f'<h2>Examples, all simulated</h2><div class="gallery">{"".join(buttons)}</div>'
+    return f'<h2>Examples (all simulated)</h2><div class="gallery">{"".join(buttons)}</div>'

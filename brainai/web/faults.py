@@ -1,7 +1,7 @@
-"""What a visitor or a program is told when something cannot be done, and what the log is told.
+"""What visitors, programs and the log learn about an error.
 
-The log gets the place in the code and the kind of error, never its message: messages of libraries
-quote files and headers, which may name a patient.
+The log gets the place in the code and the type of the error, never its message: messages of
+libraries quote files and headers, which may name a patient.
 """
 
 import json
@@ -16,15 +16,13 @@ from brainai.errors import DataError
 from brainai.web.logs import log_place
 from brainai.web.verdict import refusal_card
 
-INTERNAL = "Something went wrong here, not with your file. Try again."
-NOT_ASKED = (
-    "Too many questions wait here at the moment, or the connection broke. Try again in a minute."
-)
+INTERNAL = "Something went wrong on the server, not with your file. Try again."
+NOT_RECEIVED = "Too many requests are waiting, or the connection broke. Try again in a minute."
 NOT_YET = "Not judged yet"
 
 
 def explain(error: Exception) -> DataError:
-    """The error as it may be told; any but a `DataError` is logged and told in general words."""
+    """Return the error to show. Any but a `DataError` is logged and replaced by a general one."""
     if isinstance(error, DataError):
         return error
     log_place(error)
@@ -32,48 +30,54 @@ def explain(error: Exception) -> DataError:
 
 
 def to_client(error: Exception) -> gr.Error:
-    """The error as Gradio's clients get it: `message` is the sentence, `title` the code."""
-    told = explain(error)
-    return gr.Error(str(told), title=told.code, print_exception=False)
+    """Return the error for Gradio's clients: `message` is the sentence, `title` the code."""
+    shown = explain(error)
+    return gr.Error(str(shown), title=shown.code, print_exception=False)
 
 
 class Sentences:
-    """What the latest sessions were told last, for the page: it learns of an error only that there
-    was one."""
+    """The last error of each recent session, for the page, which learns only that one occurred."""
 
     def __init__(self, capacity: int = 1000):
         self.capacity = capacity
-        self._told: OrderedDict[str, str] = OrderedDict()
+        self._by_session: OrderedDict[str, str] = OrderedDict()
 
     def remember(self, session: str | None, sentence: str) -> None:
+        """Keep the last error of a session, and forget the oldest beyond the capacity."""
         if session is not None:
-            self._told[session] = sentence
-            self._told.move_to_end(session)
-            if len(self._told) > self.capacity:
-                self._told.popitem(last=False)
+            self._by_session[session] = sentence
+            self._by_session.move_to_end(session)
+            if len(self._by_session) > self.capacity:
+                self._by_session.popitem(last=False)
 
     def take(self, session: str | None) -> str | None:
-        return self._told.pop(session or "", None)
+        """Return the last error of a session, and forget it; None if there is none."""
+        return self._by_session.pop(session or "", None)
 
 
-TOLD = Sentences()
+SENTENCES = Sentences()
 
 
-def show_when_not_asked(asked: Dependency, source: Component, card: gr.HTML, waiting: str) -> None:
-    """Say so on the card where a question did not get through: an old answer would stay beside a
-    new picture, as if it were its own. One that was taken back, with what `source` held, leaves
-    the card as it waits at first.
+def show_failure(judging: Dependency, source: Component, card: gr.HTML, waiting: str) -> None:
+    """Show on the card that a request failed, so that no old answer stays next to a new picture.
 
-    The browser does it at once, without the server, which may be away; the server adds its own
-    sentence where it refused the question.
+    The browser shows this at once, without the server, which may be away. If the server refused
+    the request, it then shows its own sentence. If the visitor cancelled the request by emptying
+    `source`, the card returns to `waiting`.
+
+    Args:
+        judging: the event that judges.
+        source: the input for FLAIR.
+        card: the card with the answer.
+        waiting: HTML of the card before there is anything to judge.
     """
-    told = json.dumps(refusal_card(NOT_ASKED, NOT_YET))
-    choose = f"(held) => held ? {told} : {json.dumps(waiting)}"
-    asked.failure(None, source, card, js=choose, api_visibility="private")
+    failed = json.dumps(refusal_card(NOT_RECEIVED, NOT_YET))
+    choose = f"(held) => held ? {failed} : {json.dumps(waiting)}"
+    judging.failure(None, source, card, js=choose, api_visibility="private")
 
     def refused(held: Any, request: gr.Request) -> Any:
-        sentence = TOLD.take(request.session_hash)
+        sentence = SENTENCES.take(request.session_hash)
         return refusal_card(sentence, NOT_YET) if sentence and held else gr.skip()
 
     at_once = {"preprocess": False, "queue": False, "show_progress": "hidden"}
-    asked.failure(refused, source, card, api_visibility="private", **at_once)
+    judging.failure(refused, source, card, api_visibility="private", **at_once)

@@ -1,8 +1,8 @@
-"""What stands before Gradio's routes: which are open, and what they may be asked.
+"""The layer in front of Gradio's routes: it checks which routes are open and what a request holds.
 
-Gradio 6.31 answers what it does not know with a traceback in the log, and bounds neither the size
-of a request nor the wait. So a request is looked at here first, and what Gradio would stumble over
-gets a sentence with a code instead.
+Gradio 6.31 answers an unexpected request with a traceback in the log, and limits neither the size
+of a request nor its wait. So this layer checks each request first, and answers a bad one with a
+sentence and a code.
 """
 
 import json
@@ -19,7 +19,7 @@ from brainai.web import bodies
 from brainai.web.answers import Answer
 from brainai.web.limits import ALL_JSON_BYTES, MAX_JSON_BYTES, MAX_MCP_BYTES
 from brainai.web.logs import log_place
-from brainai.web.open_routes import Asked, check_address, find_route, path_within
+from brainai.web.open_routes import Route, check_address, find_route, path_within
 from brainai.web.quota import Ledger
 from brainai.web.receiving import recount
 from brainai.web.refusals import INTERNAL
@@ -30,18 +30,19 @@ SMALL = 2**16  # bytes; a request of a language model without a file
 
 
 class FrontDoor:
-    """The layer. It stands within Gradio's for cross-origin requests, so that its answers have the
-    headers of those too.
+    """The layer as an ASGI application.
+
+    It is inside Gradio's layer for cross-origin requests, so its answers get those headers too.
 
     Args:
-        app: what it stands before.
-        page: whose functions and queue are asked for.
-        ledger: where uploads are counted.
+        app: the inner application.
+        page: the page with the functions and the queue.
+        ledger: the ledger that counts uploads.
     """
 
     def __init__(self, app: ASGIApp, page: gr.Blocks, ledger: Ledger):
         self.app, self.page, self.ledger = app, page, ledger
-        self.reading = 0  # bytes of requests with JSON
+        self.reading = 0  # bytes of JSON in all current requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -53,7 +54,7 @@ class FrontDoor:
         except DataError as refusal:
             answer.refusal = refusal
         except ClientDisconnect:
-            return  # who asked is gone
+            return
         except Exception as error:
             if not isinstance(error, RuntimeError) or not answer.started:
                 log_place(error)
@@ -62,35 +63,37 @@ class FrontDoor:
             await answer.replace(scope, receive)
 
     async def _pass_on(self, scope: Scope, receive: Receive, answer: "Answer") -> None:
-        asked = find_route(scope["method"], path_within(scope))
-        if asked.mcp:
-            await self._pass_on_mcp(asked, scope, receive, answer)
-        elif asked.job:
+        route = find_route(scope["method"], path_within(scope))
+        if route.mcp:
+            await self._pass_on_mcp(route, scope, receive, answer)
+        elif route.job:
             async with self._body(receive, MAX_JSON_BYTES) as body:
-                body = self._checked(asked, bodies.parse(body))
-                await self.app(with_body(scope, body), again(body, receive), answer.send)
+                body = self._checked(route, bodies.parse(body))
+                await self.app(with_body(scope, body), replayed(body, receive), answer.send)
         else:
-            check_address(asked, scope)
+            check_address(route, scope)
             await self.app(scope, receive, answer.send)
 
     async def _pass_on_mcp(
-        self, asked: Asked, scope: Scope, receive: Receive, answer: "Answer"
+        self, route: Route, scope: Scope, receive: Receive, answer: "Answer"
     ) -> None:
-        """MCP has errors of its own form. Files that come as `data:` addresses are written by
-        Gradio, so they are counted afterwards."""
+        """Pass on a request of MCP, which has its own form for errors.
+
+        Gradio writes the files that come as `data:` URLes, so they are counted afterwards.
+        """
         answer.plain = True
-        if asked.method != "POST":
+        if route.method != "POST":
             await self.app(scope, receive, answer.send)
             return
         async with self._body(receive, MAX_MCP_BYTES) as body:
             bodies.check_no_paths(bodies.parse(body))
-            await self.app(scope, again(body, receive), answer.send)
+            await self.app(scope, replayed(body, receive), answer.send)
             if len(body) > SMALL:
                 await recount(self.ledger)
 
     @asynccontextmanager
     async def _body(self, receive: Receive, limit: int) -> AsyncIterator[bytes]:
-        """The body of a request, which counts while it is answered."""
+        """Read the body of a request, and count its bytes until the request is answered."""
         pieces, size, more = [], 0, True
         try:
             while more:
@@ -109,37 +112,40 @@ class FrontDoor:
         finally:
             self.reading -= size
 
-    def _checked(self, asked: Asked, body: dict[str, Any]) -> bytes:
-        """The body as Gradio gets it.
+    def _checked(self, route: Route, body: dict[str, Any]) -> bytes:
+        """Check the body of a request, and return the body to pass on to Gradio.
 
         Raises:
-            DataError: it is none that Gradio can take.
-            Busy: it would have to wait too long.
+            DataError: Gradio could not process the request.
+            Busy: the request would have to wait too long.
         """
-        named = asked.job == "call/v2"  # the body holds the inputs and nothing else
+        named = route.job == "call/v2"  # the body holds the inputs and nothing else
         session = None if named else body.get("session_hash")
-        if asked.job == "queue/join" or session is not None:
+        if route.job == "queue/join" or session is not None:
             bodies.check_session(session)
-        if asked.job in ("cancel", "reset"):
+        if route.job in ("cancel", "reset"):
             return json.dumps(body).encode()
-        index = body.get("fn_index") if asked.job in ("queue/join", "run") else None
-        function = bodies.find_function(self.page.fns, asked.name, index)
-        if asked.job == "run" and function.queue:
-            raise DataError("This endpoint waits its turn: ask it at /gradio_api/call.", "queued")
+        index = body.get("fn_index") if route.job in ("queue/join", "run") else None
+        function = bodies.find_function(self.page.fns, route.name, index)
+        if route.job == "run" and function.queue:
+            raise DataError("This endpoint has a queue: ask it at /gradio_api/call.", "queued")
         if named:
             bodies.check_names(function, body)
         else:
-            bodies.check_inputs(function, body.get("data"), simple=asked.job == "call")
+            bodies.check_inputs(function, body.get("data"), simple=route.job == "call")
             bodies.check_event(function, body.get("event_data"))
         bodies.check_file_count(body)
-        if asked.job != "run":
-            body = self._given_a_turn(asked.job, function, body)
+        if route.job != "run":
+            body = self._queued(route.job, function, body)
         self.ledger.name(uploads_named(body))
         return json.dumps(body).encode()
 
-    def _given_a_turn(self, job: str, function: Any, body: dict[str, Any]) -> dict[str, Any]:
-        """The request, where there is a place for it in the queue. Gradio's clients show nothing of
-        an HTTP error there, so theirs goes to a function that only tells why not."""
+    def _queued(self, job: str, function: Any, body: dict[str, Any]) -> dict[str, Any]:
+        """Return the request if the queue has a place for it.
+
+        Gradio's clients do not show HTTP errors of the queue. Without a place, their request is
+        therefore replaced by one to a function that raises the refusal.
+        """
         try:
             check_turn(self.page._queue, function)
         except Busy as busy:
@@ -150,7 +156,7 @@ class FrontDoor:
 
 
 def with_body(scope: Scope, body: bytes) -> Scope:
-    """A request with this body of JSON."""
+    """Return the scope of a request with another body, whose length it states."""
     kept = [
         (name, value)
         for name, value in scope["headers"]
@@ -159,8 +165,8 @@ def with_body(scope: Scope, body: bytes) -> Scope:
     return {**scope, "headers": [*kept, (b"content-length", str(len(body)).encode())]}
 
 
-def again(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives a body that was read already, and then what comes."""
+def replayed(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that first gives a body that was already read."""
     pieces = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive_again() -> Message:

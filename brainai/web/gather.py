@@ -1,4 +1,4 @@
-"""Slices that wait at the same time share a pass of the network."""
+"""Let slices that wait at the same time share a pass of the network."""
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -13,14 +13,14 @@ Judge: TypeAlias = Callable[[Sequence[Mapping[str, Any]]], Sequence[Prediction |
 
 
 class Gatherer:
-    """Judges slices from many threads, as many together as wait when a pass begins.
+    """Judges slices from many threads, together with all that wait when a pass begins.
 
-    There is no thread of its own and no delay: a caller who finds nobody at work judges at once,
-    and takes along who came meanwhile. Whoever comes first is judged first.
+    There is no extra thread and no delay: a caller judges as soon as no other pass runs, together
+    with the slices that arrived meanwhile, in the order of their arrival.
 
     Args:
-        judge: an answer for each of some slices, in their order.
-        most: slices in one pass.
+        judge: returns one answer for each slice, in the same order.
+        most: the most slices in one pass.
     """
 
     def __init__(self, judge: Judge, most: int):
@@ -29,18 +29,18 @@ class Gatherer:
         self._turn = Lock()
 
     def __call__(self, **sources: Any) -> Prediction:
-        """The answer for one slice; arguments as those of `Classifier.predict`.
+        """Return the answer for one slice; the arguments are those of `Classifier.predict`.
 
         Raises:
-            DataError: the slice cannot be judged; others that share its pass do not notice.
+            DataError: the slice cannot be judged; other slices of the same pass are not affected.
         """
-        own: Future = Future()
-        self._waiting.append((sources, own))
-        while not own.done():
+        future: Future = Future()
+        self._waiting.append((sources, future))
+        while not future.done():
             with self._turn:
-                if not own.done():
+                if not future.done():
                     self._pass()
-        answer = own.result()
+        answer = future.result()
         if isinstance(answer, DataError):
             raise answer
         return answer

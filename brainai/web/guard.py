@@ -1,4 +1,4 @@
-"""The outermost layer: it sees a request as it comes from the network."""
+"""The outermost layer, which sees a request as it comes from the network."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -9,11 +9,11 @@ from brainai.web.refusals import INTERNAL, refusal_json
 
 
 class Guard:
-    """Says who asks, and lets no error past it, which uvicorn would write down in full.
+    """Determines the client of a request, and stops errors, which uvicorn would log in full.
 
     Args:
-        app: Gradio's, with all its layers.
-        proxies: whose word is taken for who asks, by which scheme and for which host.
+        app: Gradio's application with all its layers.
+        proxies: the proxies whose headers on client, scheme and host are trusted.
     """
 
     def __init__(self, app: ASGIApp, proxies: Proxies):
@@ -30,40 +30,43 @@ class Guard:
             await send(message)
 
         try:
-            asked = as_asked(scope, self.proxies)
-            if asked is None:
+            original = original_request(scope, self.proxies)
+            if original is None:
                 refusal = bad_request("Expected the name of a host in the header Host")
                 await refusal_json(refusal)(scope, receive, send_noted)
             else:
-                await self.app(asked, receive, send_noted)
+                await self.app(original, receive, send_noted)
         except Exception as error:
             log_place(error)
             if not started:
                 await refusal_json(INTERNAL)(scope, receive, send)
 
 
-def as_asked(scope: Scope, proxies: Proxies) -> Scope | None:
-    """The request as its visitor sent it to the outermost proxy that is trusted; None where it
-    names no host."""
+def original_request(scope: Scope, proxies: Proxies) -> Scope | None:
+    """Return the request as the visitor sent it to the outermost trusted proxy.
+
+    Returns:
+        The scope of that request; None if its header Host names no host.
+    """
     peer = scope["client"][0] if scope.get("client") else ""
-    told = dict(reversed([(n.lower(), v.decode("latin-1")) for n, v in scope["headers"]]))
-    host = told.get(b"host", "localhost")
+    first = dict(reversed([(n.lower(), v.decode("latin-1")) for n, v in scope["headers"]]))
+    host = first.get(b"host", "localhost")
     if not HOST.fullmatch(host):
         return None
     headers = without_forwarded(scope["headers"])
-    if b"host" not in told:
+    if b"host" not in first:
         headers.append((b"host", host.encode()))
-    asked = {**scope, "headers": headers}
+    original = {**scope, "headers": headers}
     if proxies.trust(peer):
         chain = [
             v.decode("latin-1") for n, v in scope["headers"] if n.lower() == b"x-forwarded-for"
         ]
-        asked["client"] = (proxies.visitor(peer, ",".join(chain)), 0)
-        scheme = told.get(b"x-forwarded-proto", "").split(",")[0].strip()
+        original["client"] = (proxies.visitor(peer, ",".join(chain)), 0)
+        scheme = first.get(b"x-forwarded-proto", "").split(",")[0].strip()
         if scheme in ("http", "https"):
-            asked["scheme"] = scheme
+            original["scheme"] = scheme
             headers.append((b"x-forwarded-proto", scheme.encode()))
-        outside = told.get(b"x-forwarded-host", "").split(",")[0].strip()
+        outside = first.get(b"x-forwarded-host", "").split(",")[0].strip()
         if HOST.fullmatch(outside):
             headers.append((b"x-forwarded-host", outside.encode()))
-    return asked
+    return original

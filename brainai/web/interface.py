@@ -1,4 +1,4 @@
-"""The page and its endpoints put together, and served."""
+"""Build the page with its endpoints, and serve it."""
 
 import contextlib
 import shutil
@@ -35,10 +35,10 @@ from brainai.web.receiving import recount, upload_route
 from brainai.web.scan_page import add_scan_page
 from brainai.web.slice_page import SlicePage, add_slice_page
 from brainai.web.start_page import StartPage, add_start_page
-from brainai.web.style import own_html, theme
+from brainai.web.style import plain_html, theme
 from brainai.web.sweep import claim_folder, swept
 from brainai.web.uploads import refuse_addresses, uploads_in_use
-from brainai.web.waiting import settle
+from brainai.web.waiting import configure_queue
 
 CSS = Path(__file__).parent / "assets" / "page.css"
 
@@ -52,19 +52,19 @@ def build_page(
     report: dict[str, Any] | None = None,
     weights: Fetched | None = None,
 ) -> Page:
-    """The whole page and its endpoints.
+    """Return the page with all tabs and endpoints.
 
     Args:
-        jobs: what the model does.
-        info: of the model.
-        examples: what a visitor may try.
-        report: the model's report.json, where there is one.
-        weights: where the model comes from, to be told.
+        jobs: the functions that judge slices and scans.
+        info: the facts about the model.
+        examples: files that a visitor can try.
+        report: the content of the model's report.json, if there is one.
+        weights: where the model comes from.
     """
     claim_folder()
     examples, weights = examples or Examples(), weights or Fetched(Path())
     with Page(title="BrainAI", analytics_enabled=False, fill_width=True) as page:
-        own_html(title(notices(info, weights)), elem_id="title")
+        plain_html(title(notices(info, weights)), elem_id="title")
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Start", id="start"):
                 start = add_start_page(page, jobs, info, examples)
@@ -82,41 +82,46 @@ def build_page(
         add_endpoints(jobs, info, report, weights)
         page.add_refusal()
     refuse_addresses(page)
-    return page.queue(max_size=MAX_WAITING, api_open=False)  # none passes by the queue
+    return page.queue(max_size=MAX_WAITING, api_open=False)  # no request may skip the queue
 
 
 def notices(info: ModelInfo, weights: Fetched) -> list[str]:
-    """What a visitor should know of the weights before anything else."""
-    known = [] if weights.notice is None else [weights.notice]
+    """Return what a visitor must know about the weights before anything else."""
+    sentences = [] if weights.notice is None else [weights.notice]
     if not info.calibrated:
-        known.append("The probabilities of these weights were not calibrated.")
+        sentences.append("The probabilities of these weights are not calibrated.")
     if not info.scope:
-        known.append("These weights refuse little: judge yourself whether it is a FLAIR slice.")
-    return known
+        sentences.append(
+            "These weights refuse few pictures: check yourself that each picture is a FLAIR slice."
+        )
+    return sentences
 
 
 def title(notices: list[str]) -> str:
-    """The page's name, what it is not for, and some notices; HTML."""
+    """Return the name of the page, what it is not for, and the notices; HTML."""
     shown = "".join(f"<p>{escape(notice)}</p>" for notice in notices)
     return TITLE + (f'<div class="notice" role="status">{shown}</div>' if shown else "")
 
 
 def launch(page: Page, **options: Any) -> Any:
-    """Serve the page with the settings that medical pictures need; takes `Blocks.launch` options.
+    """Serve the page with settings that are fit for medical pictures.
 
-    Nothing is kept in the visitor's history, no inner error is shown or logged, uploads are bounded
-    and deleted. Where the package `mcp` is installed, the endpoints are tools for language models
-    too.
+    The server keeps no history, shows and logs no internal error, and limits and deletes uploads.
+    If the package `mcp` is installed, the endpoints are also tools for language models.
+
+    Args:
+        page: the page of `build_page`.
+        options: further options of `gr.Blocks.launch`.
     """
     POOL.warm()
     share_arenas()
     log_places_only()
-    settle(page._queue)
+    configure_queue(page._queue)
     ledger = Ledger(
         free_bytes=lambda: shutil.disk_usage(get_upload_folder()).free,
         in_use=lambda: uploads_in_use(page),
     )
-    ours = {
+    app_options = {
         "lifespan": _lifespan(page, ledger, Proxies.of_environment()),
         "middleware": [Middleware(FrontDoor, page=page, ledger=ledger)],
         "routes": [Route(f"{API}/upload", upload_route(ledger), methods=["POST"])],
@@ -129,18 +134,18 @@ def launch(page: Page, **options: Any) -> Any:
             run_history=False,
             show_error=False,
             enable_monitoring=False,
-            ssr_mode=False,  # Node would stand before the layers, and hide who asks
+            ssr_mode=False,  # Node would sit in front of our layers and hide the client's address
             max_file_size=MAX_SCAN_BYTES,
             state_session_capacity=SESSIONS,
-            app_kwargs=ours,
+            app_kwargs=app_options,
             mcp_server=find_spec("mcp") is not None,
             **options,
         )
 
 
 def _lifespan(page: Page, ledger: Ledger, proxies: Proxies) -> Callable:
-    """What lasts as long as the server: the outermost layer, the sweeping of uploads,
-    and memory that goes back."""
+    """Return the lifespan of the server: it adds the outermost layer, sweeps old uploads, and
+    returns free memory to the system."""
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
@@ -156,8 +161,8 @@ def _lifespan(page: Page, ledger: Ledger, proxies: Proxies) -> Callable:
 
 
 def _connect(start: StartPage, tabs: gr.Tabs, slices: SlicePage) -> None:
-    """The buttons of the first tab lead to the others; one has an example answered there."""
-    for button, tab in ((start.own, "slice"), (start.scan, "scan"), (start.many, "many")):
+    """Connect the buttons of the first tab to the other tabs; one of them judges an example."""
+    for button, tab in ((start.slice, "slice"), (start.scan, "scan"), (start.many, "many")):
         button.click(
             lambda tab=tab: gr.Tabs(selected=tab), None, tabs, queue=False, api_visibility="private"
         )

@@ -1,4 +1,4 @@
-"""What page and API ask of the classifier: three functions, to which a Space may lend a GPU."""
+"""The three functions that the page and the API call; a ZeroGPU Space runs them on a GPU."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
@@ -11,22 +11,28 @@ from brainai.inference.scan import ScanPrediction, ScanProgress
 from brainai.web.faults import explain
 from brainai.web.gather import Gatherer
 
-SLICE_SECONDS, LONG_SECONDS = 10, 60  # asked of a GPU; requests for less wait less
-TOGETHER = 8  # slices judged in one pass
+SLICE_SECONDS, LONG_SECONDS = 10, 60  # requested GPU time; shorter requests wait less
+TOGETHER = 8  # slices in one pass
 
 ManyAnswers: TypeAlias = Iterator[Prediction | DataError]
 
 
 class Jobs(NamedTuple):
-    """Work of three lengths."""
+    """The functions that judge a slice, a scan, and many slices.
 
-    slice: Callable[..., Prediction]  # as `Classifier.predict`
-    scan: Callable[..., Iterator[ScanProgress | ScanPrediction]]  # as `Classifier.follow_scan`
-    many: Callable[[Sequence[str | DataError]], ManyAnswers]  # one answer for each, none raises
+    Attributes:
+        slice: like `Classifier.predict`.
+        scan: like `Classifier.follow_scan`.
+        many: yields one answer for each slice, and an error as its answer instead of raising it.
+    """
+
+    slice: Callable[..., Prediction]
+    scan: Callable[..., Iterator[ScanProgress | ScanPrediction]]
+    many: Callable[[Sequence[str | DataError]], ManyAnswers]
 
     @classmethod
     def of(cls, classifier: Classifier) -> "Jobs":
-        """The work that this classifier does."""
+        """Return the functions of a classifier."""
 
         def many(files: Sequence[str | DataError]) -> ManyAnswers:
             for start in range(0, len(files), TOGETHER):
@@ -36,15 +42,15 @@ class Jobs(NamedTuple):
 
     @classmethod
     def gathered(cls, classifier: Classifier) -> "Jobs":
-        """The same work, in which slices of several visitors share a pass."""
+        """Return the functions of a classifier, where slices of several visitors share a pass."""
         gatherer = Gatherer(lambda slices: _judged(classifier, slices), TOGETHER)
         return cls.of(classifier)._replace(slice=gatherer)
 
     def on_gpu(self, lend: Callable) -> "Jobs":
-        """The same work on a GPU lent for it.
+        """Return the same functions, run on a GPU that the Space assigns for each call.
 
-        There a function runs in a process of its own, which callbacks do not leave: so long work
-        yields. Errors do not leave it either, but for their kind: so they travel as answers.
+        Each call then runs in a separate process. Callbacks cannot cross its border, so long work
+        yields its progress. Errors cross it only as their type, so they are returned as answers.
 
         Args:
             lend: `spaces.GPU`.
@@ -52,11 +58,11 @@ class Jobs(NamedTuple):
         ask_slice = lend(duration=SLICE_SECONDS)(_answering(self.slice))
         ask_scan = lend(duration=LONG_SECONDS)(_answering_steps(self.scan))
 
-        def judge_slice(*given, **named) -> Prediction:
-            return _raised(ask_slice(*given, **named))
+        def judge_slice(*args, **kwargs) -> Prediction:
+            return _raised(ask_slice(*args, **kwargs))
 
-        def judge_scan(*given, **named) -> Iterator[ScanProgress | ScanPrediction]:
-            yield from map(_raised, ask_scan(*given, **named))
+        def judge_scan(*args, **kwargs) -> Iterator[ScanProgress | ScanPrediction]:
+            yield from map(_raised, ask_scan(*args, **kwargs))
 
         return Jobs(judge_slice, judge_scan, lend(duration=LONG_SECONDS)(self.many))
 
@@ -64,21 +70,21 @@ class Jobs(NamedTuple):
 def _judged(
     classifier: Classifier, files: Sequence[Item | DataError]
 ) -> Sequence[Prediction | DataError]:
-    """The answers for some files: together, which is faster, and one by one where one is bad."""
+    """Return the answers for some files, judged together, or one by one if a file is bad."""
     if not any(isinstance(file, DataError) for file in files):
-        with contextlib.suppress(Exception):  # explained below, for the file that causes it
+        with contextlib.suppress(Exception):  # judging one by one finds the bad file
             return classifier.predict_batch(files)
     judge = _answering(lambda file: classifier.predict_batch([file])[0])
     return [file if isinstance(file, DataError) else judge(file) for file in files]
 
 
 def _answering(work: Callable) -> Callable:
-    """The work, with its error as its answer."""
+    """Return a function that returns an error instead of raising it."""
 
     @wraps(work)
-    def answer(*given, **named):
+    def answer(*args, **kwargs):
         try:
-            return work(*given, **named)
+            return work(*args, **kwargs)
         except Exception as error:
             return explain(error)
 
@@ -86,12 +92,12 @@ def _answering(work: Callable) -> Callable:
 
 
 def _answering_steps(work: Callable[..., Iterator]) -> Callable[..., Iterator]:
-    """The work of a generator, with its error as its last step."""
+    """Return a generator function that yields an error as its last step instead of raising it."""
 
     @wraps(work)
-    def steps(*given, **named):
+    def steps(*args, **kwargs):
         try:
-            yield from work(*given, **named)
+            yield from work(*args, **kwargs)
         except Exception as error:
             yield explain(error)
 
@@ -99,7 +105,7 @@ def _answering_steps(work: Callable[..., Iterator]) -> Callable[..., Iterator]:
 
 
 def _raised(answer):
-    """The answer, raised where it is an error."""
+    """Return the answer, or raise it if it is an error."""
     if isinstance(answer, DataError):
         raise answer
     return answer

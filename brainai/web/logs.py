@@ -1,4 +1,4 @@
-"""What the server writes down: where something failed and what kind of failure it was, and no more.
+"""The log of the server: where something failed, and the type of the error, and nothing else.
 
 Messages of libraries quote files, headers and arguments, which may name a patient.
 """
@@ -11,18 +11,21 @@ from types import SimpleNamespace
 from gradio import queueing, route_utils, routes
 
 OURS = "brainai"
-# Loggers with handlers of their own, or whose records go past those of the root.
+# Loggers with handlers of their own, or whose records do not reach those of the root logger.
 FOREIGN = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
 
 
 def log_place(error: BaseException) -> None:
-    """Write down the kind of an error and its place in the code."""
+    """Log the type of an error and its place in the code."""
     places = "".join(traceback.format_tb(error.__traceback__))
     logging.getLogger(__name__).error("%s at\n%s", type(error).__name__, places)
 
 
 def without_message(record: logging.LogRecord) -> bool:
-    """A filter of log records: those of libraries keep only their place and kind."""
+    """Filter for log records: records of libraries keep only their place and the type of error.
+
+    Always returns True, so no record is dropped.
+    """
     if record.name.split(".")[0] != OURS and not getattr(record, "plain", False):
         kind = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else "message"
         record.msg = f"{record.levelname}: {kind} at {record.module}:{record.lineno}"
@@ -32,9 +35,10 @@ def without_message(record: logging.LogRecord) -> bool:
 
 
 def log_places_only() -> None:
-    """Have no library write messages into the log of this process.
+    """Keep the messages of libraries out of the log of this process.
 
-    Gradio 6.31 prints tracebacks in three modules, past all logging: they are noted like others.
+    Gradio 6.31 prints tracebacks in three modules without using `logging`: they are logged as a
+    place and a type too.
     """
     logging.captureWarnings(True)  # warnings quote arguments too
     if not logging.getLogger().handlers:
@@ -50,7 +54,7 @@ def log_places_only() -> None:
 
 
 def _log_current() -> None:
-    """Stands in for `traceback.print_exc`."""
+    """Log the current error; replaces `traceback.print_exc`."""
     error = sys.exc_info()[1]
     if error is not None:
         log_place(error)

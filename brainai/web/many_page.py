@@ -1,4 +1,4 @@
-"""The tab for many slices: a table that fills while it works."""
+"""The tab for many slices: a table that fills while the slices are judged."""
 
 import csv
 import io
@@ -16,27 +16,27 @@ from brainai.inference.figures import draw_thumbnail
 from brainai.model.folder import ModelInfo
 from brainai.web.assets import asset
 from brainai.web.embed import download_link, picture_uri
-from brainai.web.faults import explain, show_when_not_asked
+from brainai.web.faults import explain, show_failure
 from brainai.web.jobs import Jobs
 from brainai.web.limits import MANY_TURN, MAX_SLICES
 from brainai.web.reading import Answer, SentSlice, judge_many
-from brainai.web.style import own_html
+from brainai.web.style import plain_html
 from brainai.web.uploads import Upload, uploaded_slices
 from brainai.web.verdict import framed, percent, progress_card, refusal_card, waiting_card
 
 THUMBNAIL = 96  # pixels, twice what is shown
-EVERY_SECONDS = 1.0  # a new state of the table goes out
+EVERY_SECONDS = 1.0  # between two updates of the table
 COLUMNS = ("file", "label", "probability", "threshold", "reason", "model", "revision")
 HEADINGS = ("Slice", "File", "Answer", "Probability", "Reason")
 WAITING = (
-    f"Bring up to {MAX_SLICES} FLAIR slices, as files or as a folder. A file that cannot be judged "
-    "becomes a row with its reason."
+    f"Upload up to {MAX_SLICES} FLAIR slices, as files or as a folder. The table gives the reason "
+    "for each file that cannot be judged."
 )
 NO_ANSWER = "No answer"
 
 
 def add_many_page(jobs: Jobs, info: ModelInfo) -> None:
-    """Put the tab's contents where it is called, within `gr.Blocks`."""
+    """Add the contents of the tab; call it within `gr.Blocks`."""
     with gr.Column():
         files = gr.File(
             label=f"FLAIR slices (PNG, JPEG or TIFF; up to {MAX_SLICES})",
@@ -46,9 +46,9 @@ def add_many_page(jobs: Jobs, info: ModelInfo) -> None:
             elem_id="many-files",
         )
         folder = gr.UploadButton("Choose a folder", file_count="directory", size="sm")
-    card = own_html(waiting_card(WAITING), elem_id="many-answer")
-    table = own_html("", js_on_load=asset("table.js"), elem_id="many-table")
-    asked = files.change(
+    card = plain_html(waiting_card(WAITING), elem_id="many-answer")
+    table = plain_html("", js_on_load=asset("table.js"), elem_id="many-table")
+    judging = files.change(
         page_answer(jobs, info),
         files,
         [card, table],
@@ -58,14 +58,16 @@ def add_many_page(jobs: Jobs, info: ModelInfo) -> None:
         api_visibility="private",
         **MANY_TURN,
     )
-    show_when_not_asked(asked, files, card, waiting_card(WAITING))
+    show_failure(judging, files, card, waiting_card(WAITING))
     at_once = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     folder.upload(lambda files: files, folder, files, **at_once)
-    files.clear(lambda: (waiting_card(WAITING), ""), None, [card, table], cancels=asked, **at_once)
+    files.clear(
+        lambda: (waiting_card(WAITING), ""), None, [card, table], cancels=judging, **at_once
+    )
 
 
 def page_answer(jobs: Jobs, info: ModelInfo) -> Callable[..., Iterator[tuple[str, str]]]:
-    """The function behind the page: uploads in; out card and table, again and again."""
+    """Return the function behind the page: it takes uploads and yields the card and the table."""
 
     def answer(uploads: Sequence[Upload] | None) -> Iterator[tuple[str, str]]:
         if not uploads:
@@ -82,30 +84,30 @@ def page_answer(jobs: Jobs, info: ModelInfo) -> Callable[..., Iterator[tuple[str
 def judged_tables(
     jobs: Jobs, info: ModelInfo, uploads: Sequence[Upload]
 ) -> Iterator[tuple[str, str]]:
-    """HTML of the card and of the table, whenever there is enough news.
+    """Yield the HTML of the card and of the table, at most once a second.
 
-    The table only ever grows at its end, and has no closing tags, which a browser adds: so only
-    the new rows travel.
+    The table only grows at its end and has no closing tags, which browsers add: Gradio then sends
+    only the new rows.
     """
     names, files = uploaded_slices(uploads)
-    table, answers, told = _table_start(), [], time.monotonic()
+    table, answers, updated = _table_start(), [], time.monotonic()
     yield progress_card("Judging the slices", 0, len(files)), table
     for name, (answer, sent) in zip(names, judge_many(jobs, info, files), strict=True):
         table += _row(name, sent, answer, info)
         answers.append(_without_maps(answer))
-        if time.monotonic() - told > EVERY_SECONDS:
-            told = time.monotonic()
+        if time.monotonic() - updated > EVERY_SECONDS:
+            updated = time.monotonic()
             yield progress_card("Judging the slices", len(answers), len(files)), table
     yield summary_card(names, answers, info), table
 
 
 def _without_maps(answer: Answer) -> Answer:
-    """The answer as the table needs it: 200 masks and heat maps are more than a server holds."""
+    """Return an answer without mask and heat map: 200 of them would take too much memory."""
     return replace(answer, mask=None, heatmap=None) if isinstance(answer, Prediction) else answer
 
 
 def summary_card(names: Sequence[str], answers: Sequence[Answer], info: ModelInfo) -> str:
-    """How many got which answer, and the table to keep; HTML."""
+    """Return the number of each answer and a link to the table as CSV; HTML."""
     labels = [answer.label if isinstance(answer, Prediction) else NO_ANSWER for answer in answers]
     kinds = (*reversed(info.label_names), CANNOT_JUDGE, NO_ANSWER)
     cells = "".join(f"<div><dt>{kind}</dt><dd>{labels.count(kind)}</dd></div>" for kind in kinds)
@@ -120,7 +122,7 @@ def summary_card(names: Sequence[str], answers: Sequence[Answer], info: ModelInf
 
 
 def to_csv(names: Sequence[str], answers: Sequence[Answer], info: ModelInfo) -> str:
-    """The table as CSV, a row for each file; a name cannot become a formula in a spreadsheet."""
+    """Return the table as CSV, one row per file; no name can become a formula in a spreadsheet."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()

@@ -1,7 +1,8 @@
-"""Memory goes back to the system after a crowd.
+"""Return memory to the system after many requests.
 
-The C library keeps what was freed for later, in as many pools as there were threads: after a crowd
-hundreds of megabytes that nobody uses. Only glibc has these settings; elsewhere nothing happens.
+The C library keeps freed memory for later, in as many pools as there were threads. After many
+requests at once this is hundreds of megabytes that nobody uses. Only glibc has these settings; with
+other C libraries nothing happens.
 """
 
 import asyncio
@@ -9,38 +10,38 @@ import contextlib
 import ctypes
 from collections.abc import AsyncIterator, Callable
 
-ARENAS = 2  # pools, one for each core of a small Space
+ARENAS = 2  # one pool for each core of a small Space
 EVERY_SECONDS = 10
-_M_ARENA_MAX = -8  # of malloc.h
+_M_ARENA_MAX = -8  # from malloc.h
 
 
 def share_arenas() -> None:
-    """Let threads share pools of memory; call it before there are many threads."""
+    """Make threads share pools of memory; call it before many threads start."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL("libc.so.6").mallopt(_M_ARENA_MAX, ARENAS)
 
 
 def trim() -> None:
-    """Give free memory back to the system."""
+    """Return free memory to the system."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 @contextlib.asynccontextmanager
-async def trimmed(asked: Callable[[], int], idle: Callable[[], bool]) -> AsyncIterator[None]:
-    """Give memory back once a crowd is gone.
+async def trimmed(count: Callable[[], int], idle: Callable[[], bool]) -> AsyncIterator[None]:
+    """Return memory to the system whenever requests have been answered and none is left.
 
     Args:
-        asked: how many requests there have been.
-        idle: whether none is waiting or in work.
+        count: returns how many requests there have been.
+        idle: returns whether no request is waiting or running.
     """
 
     async def keep_trimming() -> None:
-        before = asked()
+        before = count()
         while True:
             await asyncio.sleep(EVERY_SECONDS)
-            if asked() != before and idle():
-                before = asked()
+            if count() != before and idle():
+                before = count()
                 await asyncio.to_thread(trim)
 
     task = asyncio.create_task(keep_trimming())

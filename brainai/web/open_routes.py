@@ -1,6 +1,6 @@
-"""Which addresses are open: what page, clients, health checks and language models need.
+"""The addresses that are open: those that the page, clients, monitors and language models need.
 
-Gradio 6.31 opens many more, such as a view of all requests, a proxy, and an editor of the app.
+Gradio 6.31 opens many more, such as a view of all requests, a proxy, and an editor for the app.
 """
 
 import re
@@ -15,8 +15,7 @@ from brainai.web.uploads import is_upload
 
 API = "/gradio_api"
 READ = ("GET", "HEAD")
-# What page, clients and MCP need. All else that Gradio serves is closed.
-OPEN = [
+OPEN = [  # everything else that Gradio serves is closed
     (READ, r"/|/config/?|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json"),
     (READ, r"/(assets|static|svelte)/.+"),
     (READ, rf"{API}/(info/?|openapi\.json|theme\.css|app_id/?|login_check/?|queue/status)"),
@@ -33,56 +32,56 @@ OPEN = [
 
 
 NOT_FOUND = DataError("There is nothing at this address.", "not_found")
-WRONG_METHOD = DataError("This address does not take requests of this method.", "wrong_method")
+WRONG_METHOD = DataError("This address does not accept this HTTP method.", "wrong_method")
 
 
-class Asked(NamedTuple):
-    """What a request asks for: parts of its path, where it has them."""
+class Route(NamedTuple):
+    """The parts of a request's path; None for a part that the path does not have."""
 
     method: str
     path: str
-    job: str | None = None  # what is to be done with a body of JSON
-    name: str | None = None  # of an endpoint
+    job: str | None = None  # of a request with a JSON body, such as "call" or "cancel"
+    name: str | None = None  # of the endpoint
     mcp: str | None = None
     file: str | None = None
     session: str | None = None
 
 
-def find_route(method: str, path: str) -> Asked:
-    """What a request asks for.
+def find_route(method: str, path: str) -> Route:
+    """Return the parts of the path of a request.
 
     Raises:
-        DataError: there is nothing open at this address, or not for this method.
+        DataError: the address is not open, or not for this method.
     """
     known = False
     for methods, pattern in OPEN:
-        found = re.fullmatch(pattern, path)
-        if found and method in methods:
-            return Asked(method, path, **found.groupdict())
-        known = known or bool(found)
+        match = re.fullmatch(pattern, path)
+        if match and method in methods:
+            return Route(method, path, **match.groupdict())
+        known = known or bool(match)
     raise WRONG_METHOD if known else NOT_FOUND
 
 
 def path_within(scope: Scope) -> str:
-    """The path of a request within the app: a proxy may leave the prefix where it is mounted."""
+    """Return the path of a request within the app, without a prefix that a proxy left in place."""
     root, path = scope.get("root_path", ""), scope["path"]
     if root and (path == root or path.startswith(f"{root}/")):
         return path[len(root) :] or "/"
     return path
 
 
-def check_address(asked: Asked, scope: Scope) -> None:
-    """Whether an address may be asked for.
+def check_address(route: Route, scope: Scope) -> None:
+    """Check the file and the session that an address names.
 
     Raises:
-        DataError: it names a file that was not uploaded, or no session.
+        DataError: the file was not uploaded, or the session hash is not valid.
     """
-    if asked.file is not None and not is_upload(asked.file):
+    if route.file is not None and not is_upload(route.file):
         raise NOT_FOUND
-    session = asked.session
-    if asked.path == f"{API}/queue/data":
+    session = route.session
+    if route.path == f"{API}/queue/data":
         session = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [""])[0]
     if session is not None:
         check_session(session)
-    if asked.path == f"{API}/startup-events" and scope["app"].startup_events_triggered:
-        raise NOT_FOUND  # Gradio asks this itself, once
+    if route.path == f"{API}/startup-events" and scope["app"].startup_events_triggered:
+        raise NOT_FOUND  # Gradio itself calls this once, when it starts

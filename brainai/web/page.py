@@ -1,4 +1,4 @@
-"""Gradio's page, with errors that can be told."""
+"""Gradio's page, in which each error reaches the client as a sentence with a code."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import gradio as gr
 from gradio.exceptions import InvalidPathError
 
 from brainai.errors import DataError
-from brainai.web.faults import TOLD, to_client
+from brainai.web.faults import SENTENCES, to_client
 from brainai.web.uploads import NO_UPLOAD
 from brainai.web.waiting import Busy
 
@@ -14,33 +14,33 @@ REFUSING = "refuse"
 
 
 class Page(gr.Blocks):
-    """`gr.Blocks` in which whatever goes wrong reaches the caller as a sentence with a code.
+    """`gr.Blocks` in which each error reaches the client as a sentence with a code.
 
-    Gradio 6.31 prints the traceback of every error that is not told, with the values it was about,
-    and answers `{"error": null}`.
+    For other errors Gradio 6.31 prints a traceback that quotes values, and answers
+    `{"error": null}`.
     """
 
-    async def process_api(self, *given: Any, **named: Any) -> dict[str, Any]:
+    async def process_api(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         try:
-            return await super().process_api(*given, **named)
+            return await super().process_api(*args, **kwargs)
         except Exception as error:
-            told = error if is_told(error) else to_client(error)
-            TOLD.remember(named.get("session_hash"), str(told.message))
-            raise told from None
+            shown = error if is_for_client(error) else to_client(error)
+            SENTENCES.remember(kwargs.get("session_hash"), str(shown.message))
+            raise shown from None
 
-    async def preprocess_data(self, *given: Any, **named: Any) -> list[Any]:
+    async def preprocess_data(self, *args: Any, **kwargs: Any) -> list[Any]:
         try:
-            return await super().preprocess_data(*given, **named)
+            return await super().preprocess_data(*args, **kwargs)
         except Exception as error:
-            raise error if is_told(error) else to_client(not_taken(error)) from None
+            raise error if is_for_client(error) else to_client(input_error(error)) from None
 
     def add_refusal(self) -> None:
-        """Add the function to which requests go that are refused, within `gr.Blocks`."""
+        """Add the function that refused requests are sent to; call it within `gr.Blocks`."""
 
         def refuse(code: str, sentence: str) -> str:
             raise to_client(DataError(str(sentence), str(code)))
 
-        # It waits for nothing, and has no place that another could need.
+        # It has a queue of its own, so it neither waits nor takes a place from others.
         gr.api(
             refuse,
             api_name=REFUSING,
@@ -50,18 +50,18 @@ class Page(gr.Blocks):
         )
 
     def refusing(self, refusal: Busy) -> dict[str, Any]:
-        """A request of the function that tells a refusal."""
+        """Return the body of a request to the function that raises this refusal."""
         number = next(i for i, fn in self.fns.items() if fn.api_name == REFUSING)
         return {"fn_index": number, "data": [refusal.code, str(refusal)]}
 
 
-def is_told(error: Exception) -> bool:
-    """Whether an error is one of ours: those that Gradio raises itself quote values."""
+def is_for_client(error: Exception) -> bool:
+    """Return whether an error comes from `to_client`; Gradio's own errors quote values."""
     return isinstance(error, gr.Error) and not error.print_exception
 
 
-def not_taken(error: Exception) -> DataError:
-    """Why Gradio does not take an input: the caller's mistake."""
+def input_error(error: Exception) -> DataError:
+    """Return why Gradio rejected an input, which is the caller's mistake."""
     if isinstance(error, InvalidPathError | OSError | gr.Error):
         return DataError(NO_UPLOAD, "no_upload")
-    return DataError("Expected inputs as the API describes them, found others.", "bad_request")
+    return DataError("Expected inputs as docs/api.md describes them, found others.", "bad_request")

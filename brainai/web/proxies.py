@@ -1,7 +1,7 @@
-"""Who asks: what a proxy in front says is believed only of a proxy that is trusted.
+"""Determine the visitor behind a proxy: only headers of trusted proxies are believed.
 
-Gradio builds addresses from `X-Forwarded-Host` of anybody, and uvicorn believes every program on
-the same machine. So this module decides for both.
+Gradio builds addresses from anybody's `X-Forwarded-Host`, and uvicorn trusts every program on the
+same machine. So this module decides for both.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from brainai.errors import ConfigError
 
-VARIABLE = "FORWARDED_ALLOW_IPS"  # uvicorn's own
+VARIABLE = "FORWARDED_ALLOW_IPS"  # also read by uvicorn
 # On a Space all requests come from the platform's proxies, which have private addresses.
 PRIVATE = "127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,::1,fc00::/7"
 HOST = re.compile(r"[A-Za-z0-9._~-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
@@ -36,10 +36,12 @@ class Proxies:
 
     @classmethod
     def of_environment(cls) -> "Proxies":
-        """Those that FORWARDED_ALLOW_IPS names; on a Space the platform's; else none.
+        """Return the proxies that FORWARDED_ALLOW_IPS names.
+
+        Without that variable these are the platform's proxies on a Space, and none elsewhere.
 
         Raises:
-            ConfigError: it names something else than addresses.
+            ConfigError: the variable names something other than addresses or networks.
         """
         on_space = "SPACE_ID" in os.environ or os.environ.get("SYSTEM") == "spaces"
         allowed = os.environ.get(VARIABLE, PRIVATE if on_space else "")
@@ -47,19 +49,26 @@ class Proxies:
             return cls(allowed)
         except ValueError:
             raise ConfigError(
-                f"{VARIABLE} is {allowed!r}: expected addresses or networks of trusted proxies, "
-                "separated by commas, or *."
+                f"{VARIABLE}: expected addresses or networks of trusted proxies, separated by "
+                f"commas, or *, found {allowed!r}. Correct the variable."
             ) from None
 
     def trust(self, address: str) -> bool:
+        """Return whether an address is that of a trusted proxy."""
         with contextlib.suppress(ValueError):
             ip = ipaddress.ip_address(address)
             return self.any or any(ip in network for network in self.networks)
         return self.any
 
     def visitor(self, peer: str, forwarded_for: str) -> str:
-        """The address of who asks: the last one in the chain that is no proxy of ours. The ones
-        before it are only what the visitor says."""
+        """Return the address of the visitor: the last one in the chain that is no trusted proxy.
+
+        The addresses before it come from the visitor, who may invent them.
+
+        Args:
+            peer: address that the connection comes from.
+            forwarded_for: content of the header `X-Forwarded-For`.
+        """
         chain = [part.strip() for part in forwarded_for.split(",") if part.strip()]
         for address in reversed([*chain, peer]):
             if not self.trust(address):
@@ -68,13 +77,15 @@ class Proxies:
 
 
 def without_forwarded(headers: Headers) -> list[tuple[bytes, bytes]]:
-    """The headers of a request without what a proxy says."""
+    """Return the headers of a request without those that proxies set."""
     return [(name, value) for name, value in headers if not name.lower().startswith(FORWARDED)]
 
 
-def account(address: str) -> str:
-    """What counts as one visitor: an IPv4 address, or the network of an IPv6 address, since a
-    household has as many of those as it likes."""
+def visitor_key(address: str) -> str:
+    """Return what counts as one visitor: an IPv4 address, or the /64 network of an IPv6 address.
+
+    A household can use as many addresses of its IPv6 network as it likes.
+    """
     with contextlib.suppress(ValueError):
         ip = ipaddress.ip_address(address)
         if ip.version == 6:
@@ -86,7 +97,7 @@ def account(address: str) -> str:
 
 @contextlib.contextmanager
 def uvicorn_trusts_nobody() -> Iterator[None]:
-    """Have uvicorn leave the peer's address as it is while the server starts and runs."""
+    """Keep uvicorn from changing the peer's address while the server starts and runs."""
     before = os.environ.get(VARIABLE)
     os.environ[VARIABLE] = ""
     try:

@@ -1,7 +1,7 @@
-"""How much all uploads take together, by visitor and in total.
+"""Count the bytes and files of all uploads, for each visitor and in total.
 
-The ledger knows no disk and no server: it says what fits, and which uploads have to go for it. One
-upload is what one request brought, in a folder of its own.
+The ledger uses neither disk nor server: it says what fits, and which uploads must be deleted to
+make room. An upload is what one request sent; it has a folder of its own.
 """
 
 import time
@@ -20,23 +20,26 @@ from brainai.web.limits import (
     VISITOR_BYTES,
 )
 
-SERVER = ""  # the visitor to whom files of the server's own count
+SERVER = ""  # the account of files that the server wrote itself
 
 
 @dataclass(frozen=True)
 class Amount:
-    """Bytes and files."""
+    """A number of bytes and a number of files."""
 
     bytes: int = 0
     files: int = 0
 
     def plus(self, other: "Amount") -> "Amount":
+        """Return the sum."""
         return Amount(self.bytes + other.bytes, self.files + other.files)
 
     def minus(self, other: "Amount") -> "Amount":
+        """Return the difference."""
         return Amount(self.bytes - other.bytes, self.files - other.files)
 
     def within(self, limit: "Amount") -> bool:
+        """Return whether neither number exceeds its limit."""
         return self.bytes <= limit.bytes and self.files <= limit.files
 
 
@@ -44,8 +47,8 @@ class Amount:
 class _Upload:
     visitor: str
     amount: Amount
-    came: float  # by `clock`
-    named: bool = False  # by a request: then it may go as soon as no request needs it
+    came: float  # time of arrival, by `clock`
+    named: bool = False  # a request has named it: it may go once no request needs it
 
 
 EACH = Amount(VISITOR_BYTES, 3 * MAX_FILES)
@@ -53,14 +56,14 @@ TOTAL = Amount(TOTAL_BYTES, TOTAL_FILES)
 
 
 class Ledger:
-    """What every visitor's uploads take.
+    """The uploads of all visitors.
 
     Args:
-        each: the limit of one visitor.
-        total: the limit of all visitors together.
-        free_bytes: says how much of the disk is free.
-        in_use: says which uploads the requests need that are waiting or in work.
-        clock: seconds that only grow.
+        each: the limit for one visitor.
+        total: the limit for all visitors together.
+        free_bytes: returns how many bytes of the disk are free.
+        in_use: returns the uploads that waiting or running requests need.
+        clock: returns seconds of a monotonic clock.
     """
 
     def __init__(
@@ -76,17 +79,17 @@ class Ledger:
         self._uploads: OrderedDict[str, _Upload] = OrderedDict()  # least recently named first
         self._held: defaultdict[str, Amount] = defaultdict(Amount)
         self._all = Amount()
-        self.coming: set[str] = set()  # uploads that are on their way, and counted as such
+        self.coming: set[str] = set()  # uploads that are still arriving and already counted
 
     def held(self, visitor: str | None = None) -> Amount:
-        """What one visitor holds, or all of them, with uploads that are still coming in."""
+        """Return what one visitor holds, or all visitors, including uploads still arriving."""
         return self._all if visitor is None else self._held.get(visitor, Amount())
 
     def take(self, visitor: str, amount: Amount) -> list[str]:
-        """Count what comes in.
+        """Count an arriving amount.
 
         Returns:
-            The uploads that must be deleted first; they no longer count.
+            The uploads to delete first; they are no longer counted.
 
         Raises:
             DataError: there is no room; nothing was counted.
@@ -98,42 +101,50 @@ class Ledger:
         return gone
 
     def give_back(self, visitor: str, amount: Amount) -> None:
-        """Count no longer what an upload took that was broken off or refused."""
+        """Stop counting an amount, because its upload was interrupted, refused or deleted."""
         self._count(visitor, Amount().minus(amount))
 
     def keep(self, visitor: str, name: str, took: Amount, stored: Amount) -> None:
-        """Note an upload that is complete: what it took on its way, and what is stored of it."""
+        """Record a complete upload.
+
+        Args:
+            visitor: the visitor who sent it.
+            name: the folder of the upload.
+            took: what was counted while it arrived; it is no longer counted.
+            stored: what it takes on the disk.
+        """
         self.forget(name)
         self.give_back(visitor, took)
         self._count(visitor, stored)
         self._uploads[name] = _Upload(visitor, stored, self.clock())
 
     def name(self, names: Iterable[str]) -> None:
-        """Note that a request needs these uploads."""
+        """Record that a request names these uploads."""
         for name in names:
             if name in self._uploads:
                 self._uploads[name].named = True
                 self._uploads.move_to_end(name)
 
     def forget(self, name: str) -> None:
-        """Count an upload no longer that has been deleted."""
+        """Stop counting an upload that has been deleted."""
         upload = self._uploads.pop(name, None)
         if upload is not None:
             self.give_back(upload.visitor, upload.amount)
 
-    def reconcile(self, found: dict[str, Amount], looked: float) -> None:
-        """Compare with what the disk held: forget what is gone, and count to the server's own
-        account what is not known.
+    def reconcile(self, on_disk: dict[str, Amount], looked: float) -> None:
+        """Compare the ledger with the disk.
+
+        Uploads that are gone are forgotten. Unknown ones count to the account of the server.
 
         Args:
-            found: what each upload on the disk takes.
-            looked: by `clock`, when the disk was read; what came since is left alone.
+            on_disk: what each upload on the disk takes.
+            looked: time at which the disk was read, by `clock`; later uploads are left alone.
         """
         for name, upload in list(self._uploads.items()):
-            if name not in found and upload.came < looked:
+            if name not in on_disk and upload.came < looked:
                 self.forget(name)
-        for name in found.keys() - self._uploads.keys() - self.coming:
-            self.keep(SERVER, name, Amount(), found[name])
+        for name in on_disk.keys() - self._uploads.keys() - self.coming:
+            self.keep(SERVER, name, Amount(), on_disk[name])
 
     def _count(self, visitor: str, amount: Amount) -> None:
         self._all = self._all.plus(amount)
@@ -143,28 +154,32 @@ class Ledger:
             del self._held[visitor]
 
     def _chosen_to_go(self, visitor: str, amount: Amount) -> list[str]:
-        """The uploads without which the amount fits: the visitor's own first, oldest first."""
-        own, everybody = self.held(visitor).plus(amount), self._all.plus(amount)
+        """Return the uploads to delete so that the amount fits: the visitor's first, oldest first.
+
+        Raises:
+            DataError: the amount would not fit even then.
+        """
+        visitors, everybody = self.held(visitor).plus(amount), self._all.plus(amount)
         total, chosen = self._total(), []
-        if own.within(self.each) and everybody.within(total):
+        if visitors.within(self.each) and everybody.within(total):
             return chosen
         for name, upload in self._may_go(visitor):
-            mine = upload.visitor == visitor
-            if own.within(self.each) and everybody.within(total):
+            is_visitors = upload.visitor == visitor
+            if visitors.within(self.each) and everybody.within(total):
                 break
-            if not mine and not own.within(self.each):
-                break  # those of others give this visitor no more
+            if not is_visitors and not visitors.within(self.each):
+                break  # deleting uploads of others does not help this visitor's limit
             chosen.append(name)
             everybody = everybody.minus(upload.amount)
-            own = own.minus(upload.amount) if mine else own
-        if not own.within(self.each):
+            visitors = visitors.minus(upload.amount) if is_visitors else visitors
+        if not visitors.within(self.each):
             raise self._too_much()
         if not everybody.within(total):
             raise full()
         return chosen
 
     def _may_go(self, visitor: str) -> Iterator[tuple[str, _Upload]]:
-        """The uploads that may be deleted, the visitor's own first."""
+        """Yield the uploads that may be deleted, those of the visitor first."""
         in_use, fresh = self.in_use(), self.clock() - FRESH_SECONDS
         idle = [
             (name, upload)
@@ -175,7 +190,10 @@ class Ledger:
         yield from (item for item in idle if item[1].visitor != visitor)
 
     def _total(self) -> Amount:
-        """The limit of all, where the disk has as much: held and free are together constant."""
+        """Return the limit for all visitors, reduced if the disk is small.
+
+        Held plus free bytes stay constant while uploads arrive, so the limit does too.
+        """
         disk = int(DISK_SHARE * (self._all.bytes + self.free_bytes()))
         return Amount(min(self.total.bytes, disk), self.total.files)
 
@@ -188,7 +206,7 @@ class Ledger:
 
 
 def full() -> DataError:
-    """Why nothing more is taken from anybody."""
+    """Return the error for uploads when the limit for all visitors is reached."""
     return DataError(
         "The server has no room for more files at the moment: try again in a few minutes.", "full"
     )

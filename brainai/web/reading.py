@@ -1,6 +1,6 @@
-"""Read what visitors sent, in child processes with limits, and have it judged.
+"""Read uploads in child processes with limits, and judge them.
 
-Every picture is read once: the same pixels are judged and shown.
+Each picture is read once: the same pixels are judged and shown.
 """
 
 import math
@@ -20,8 +20,8 @@ from brainai.model.folder import ModelInfo
 from brainai.web.faults import explain
 from brainai.web.jobs import Jobs
 
-MAX_PIXELS_KEPT = 4_000_000  # of a picture; a larger one is reduced as it is read
-MAX_SLICES_TOGETHER, MAX_BYTES_TOGETHER = 64, 64_000_000  # read, then judged, before the next
+MAX_PIXELS_KEPT = 4_000_000  # larger pictures are reduced when they are read
+MAX_SLICES_TOGETHER, MAX_BYTES_TOGETHER = 64, 64_000_000  # of slices read before they are judged
 
 Answer: TypeAlias = Prediction | DataError
 
@@ -29,15 +29,20 @@ Answer: TypeAlias = Prediction | DataError
 class SentSlice(NamedTuple):
     """A picture that was sent.
 
-    pixels: `[h, w]` float32, gray levels as they were stored; reduced where it is large.
-    size: height and width of the file.
+    Attributes:
+        pixels: `[h, w]` float32, gray levels as stored in the file; a large picture is reduced.
+        size: height and width of the picture in the file.
     """
 
     pixels: np.ndarray
     size: tuple[int, int]
 
     def pixel_mm(self, stored_mm: float | None) -> float | None:
-        """Return the side of one of `pixels`, from that of a pixel of the file."""
+        """Return the side in mm of one of `pixels`, given that of a pixel of the file.
+
+        >>> SentSlice(np.zeros((2, 2), np.float32), (4, 4)).pixel_mm(0.5)
+        1.0
+        """
         if stored_mm is None:
             return None
         return stored_mm * math.sqrt(math.prod(self.size) / self.pixels.size)
@@ -47,9 +52,11 @@ def read_slice(file: str, expect_flair: bool = False) -> SentSlice:
     """Read a picture, or the DICOM file of a slice.
 
     Args:
-        expect_flair: refuse a DICOM file whose header says plainly that it is no FLAIR.
+        file: path of the file.
+        expect_flair: whether to refuse a DICOM file whose header says that it is not FLAIR.
     Raises:
-        OutOfScope, DataError: as `slices.open_slice`, or it takes too much time or memory.
+        OutOfScope: the picture can be read but not judged, see `slices.open_slice`.
+        DataError: the file cannot be read, or reading takes too much time or memory.
     """
     arguments = {"path": file, "most_pixels": MAX_PIXELS_KEPT, "expect_flair": expect_flair}
     fields, pixels = ask("picture", SLICE, "The picture", arguments)
@@ -57,12 +64,12 @@ def read_slice(file: str, expect_flair: bool = False) -> SentSlice:
 
 
 def copy_for_browser(file: str) -> bytes | None:
-    """Return a slice as a PNG file where no browser shows it as it is, else None.
+    """Return a slice as a PNG file if browsers cannot show the original, else None.
 
-    Windowing takes no notice of gain and offset, so the copy is judged as the file itself is.
+    Gain and offset do not change the normalized gray levels, so the copy gets the same answer.
 
     Raises:
-        DataError: as `read_slice`.
+        DataError: see `read_slice`.
     """
     _, content = ask("browser_copy", SLICE, "The picture", {"path": file})
     return None if content is None else content.tobytes()
@@ -71,10 +78,16 @@ def copy_for_browser(file: str) -> bytes | None:
 def judge_slice(
     jobs: Jobs, info: ModelInfo, files: Mapping[str, str | None]
 ) -> tuple[Prediction, SentSlice | None]:
-    """Read the sequences of one slice and judge it; return FLAIR's pixels with the answer.
+    """Read the sequences of one slice, and return the answer and the FLAIR slice.
 
+    Args:
+        jobs: the functions that judge.
+        info: the facts about the model.
+        files: path of the file of each sequence; None for a sequence that was not sent.
+    Returns:
+        The answer, and FLAIR as it was read; None if a file is out of scope.
     Raises:
-        DataError: a file cannot be read, or the sequences do not fit together.
+        DataError: a file cannot be read, or the sequences do not match.
     """
     sent = {}
     for name, file in files.items():
@@ -83,29 +96,33 @@ def judge_slice(
         except OutOfScope as error:
             prefix = "" if name == "flair" else f"{SPOKEN[name]}: "
             return Prediction.refused(prefix + error.reason, info), None
-    found = jobs.slice(**{name: one and one.pixels for name, one in sent.items()})
-    return found, sent.get("flair")
+    answer = jobs.slice(**{name: image and image.pixels for name, image in sent.items()})
+    return answer, sent.get("flair")
 
 
 def judge_many(
     jobs: Jobs, info: ModelInfo, files: Sequence[str | DataError]
 ) -> Iterator[tuple[Answer, SentSlice | None]]:
-    """Read and judge many slices; yield each answer in turn, with its pixels where it has any.
+    """Read and judge many slices, and yield the answer and the slice of each file in turn.
 
     Args:
-        files: where each lies, or why it cannot be taken.
+        jobs: the functions that judge.
+        info: the facts about the model.
+        files: for each slice, the path of its file, or the error why it was not accepted.
     """
-    for together in _read_together(files, info):
-        judged = iter(jobs.many([one.pixels for one in together if isinstance(one, SentSlice)]))
-        for one in together:
-            yield (next(judged), one) if isinstance(one, SentSlice) else (one, None)
+    for batch in _read_batches(files, info):
+        judged = iter(jobs.many([item.pixels for item in batch if isinstance(item, SentSlice)]))
+        for item in batch:
+            yield (next(judged), item) if isinstance(item, SentSlice) else (item, None)
 
 
 def read_scans(files: Mapping[str, Path | None]) -> dict[str, Volume]:
     """Read the sequences of an examination.
 
+    Args:
+        files: path of each sequence; None for a sequence that was not sent.
     Raises:
-        DataError: one of them is no scan, or takes too much time or memory.
+        DataError: a sequence is not a scan, or reading it takes too much time or memory.
     """
     return {
         name: read_scan(file, SPOKEN[name], name == "flair", allow_companion=False)
@@ -114,20 +131,20 @@ def read_scans(files: Mapping[str, Path | None]) -> dict[str, Volume]:
     }
 
 
-def _read_together(
+def _read_batches(
     files: Sequence[str | DataError], info: ModelInfo
 ) -> Iterator[list[SentSlice | Answer]]:
-    """Read slices, and yield them so many at a time that their memory stays bounded."""
-    together, size = [], 0
+    """Read slices, and yield them in batches that limit the memory they take."""
+    batch, size = [], 0
     for file in files:
-        one = file if isinstance(file, DataError) else _read_or_refuse(file, info)
-        together.append(one)
-        size += one.pixels.nbytes if isinstance(one, SentSlice) else 0
-        if len(together) >= MAX_SLICES_TOGETHER or size >= MAX_BYTES_TOGETHER:
-            yield together
-            together, size = [], 0
-    if together:
-        yield together
+        item = file if isinstance(file, DataError) else _read_or_refuse(file, info)
+        batch.append(item)
+        size += item.pixels.nbytes if isinstance(item, SentSlice) else 0
+        if len(batch) >= MAX_SLICES_TOGETHER or size >= MAX_BYTES_TOGETHER:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _read_or_refuse(file: str, info: ModelInfo) -> SentSlice | Answer:

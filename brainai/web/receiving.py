@@ -1,8 +1,8 @@
-"""The uploads of visitors, taken in place of Gradio's own route.
+"""Receive uploads, in place of Gradio's own route.
 
-Gradio bounds one file, not all together, and leaves what was broken off on the disk. Here each
-upload has a folder of its own: it is counted while it comes in, and goes as a whole where it is
-refused or broken off. What Gradio's reader of forms does with it stays as it is.
+Gradio limits each file but not all files together, and leaves interrupted uploads on the disk. Here
+each upload has a folder of its own. It is counted while it arrives, and the whole folder is deleted
+if the upload is refused or interrupted. Gradio still parses the form.
 """
 
 import asyncio
@@ -23,18 +23,18 @@ from starlette.types import Message, Receive
 
 from brainai.errors import DataError
 from brainai.web.limits import MAX_SCAN_BYTES, MB
-from brainai.web.proxies import account
+from brainai.web.proxies import visitor_key
 from brainai.web.quota import Amount, Ledger
 from brainai.web.refusals import refusal_text
 
-MOST_PARTS = 1000  # in one request, as in Gradio's reader
+MOST_PARTS = 1000  # in one request; Gradio's limit
 
 
 def upload_route(ledger: Ledger) -> Callable:
-    """The route that takes uploads, and counts them in this ledger."""
+    """Return the function that receives uploads and counts them in a ledger."""
 
     async def upload(request: Request) -> Response:
-        visitor = account(request.client.host if request.client else "")
+        visitor = visitor_key(request.client.host if request.client else "")
         counted = _Counted(request.receive, ledger, visitor, _boundary(request))
         folder = Path(get_upload_folder()) / secrets.token_hex(16)
         ledger.coming.add(folder.name)
@@ -47,7 +47,7 @@ def upload_route(ledger: Ledger) -> Callable:
             ledger.give_back(visitor, counted.taken)
             if not isinstance(error, Exception):
                 raise
-            return refusal_text(_told(counted.refused or error))
+            return refusal_text(_upload_error(counted.refused or error))
         finally:
             ledger.coming.discard(folder.name)
 
@@ -55,7 +55,7 @@ def upload_route(ledger: Ledger) -> Callable:
 
 
 async def _received(request: Request, folder: Path) -> list[str]:
-    """The files of a request, in a folder."""
+    """Store the files of a request in a folder, and return their paths."""
     upload_id = request.query_params.get("upload_id")
     progress = file_upload_statuses if upload_id else None
     files, _, _ = await upload_fn(
@@ -67,7 +67,7 @@ async def _received(request: Request, folder: Path) -> list[str]:
 
 
 class _Counted:
-    """A request whose body is counted, and ends where there is no more room."""
+    """A request whose body is counted, and refused as soon as there is no more room."""
 
     def __init__(self, receive: Receive, ledger: Ledger, visitor: str, boundary: bytes):
         self._receive, self._ledger, self._visitor = receive, ledger, visitor
@@ -89,29 +89,29 @@ class _Counted:
         return message
 
     def _parts(self, body: bytes) -> int:
-        """The parts that begin in this piece of the body; the last boundary counts as one."""
-        looked_at = self._end + body
+        """Count the parts that begin in this piece of the body; the last boundary counts too."""
+        text = self._end + body
         keep = len(self._boundary) - 1
-        self._end = looked_at[-keep:] if keep else b""
-        return looked_at.count(self._boundary)
+        self._end = text[-keep:] if keep else b""
+        return text.count(self._boundary)
 
 
 async def recount(ledger: Ledger) -> None:
-    """Compare the ledger with the disk: files go by age, and others come than uploads."""
+    """Compare the ledger with the disk: old files are deleted, and the server writes files too."""
     looked = ledger.clock()
     ledger.reconcile(await asyncio.to_thread(_on_disk, Path(get_upload_folder())), looked)
 
 
 def _on_disk(folder: Path) -> dict[str, Amount]:
-    """What each folder of uploads holds."""
-    found: defaultdict[str, Amount] = defaultdict(Amount)
+    """Return what each upload in the folder of uploads takes."""
+    amounts: defaultdict[str, Amount] = defaultdict(Amount)
     for place, _, names in os.walk(folder):
         within = Path(place).relative_to(folder).parts
         for name in names if within else ():
-            with contextlib.suppress(OSError):  # it may go at any time
+            with contextlib.suppress(OSError):  # it may be deleted at any time
                 size = (Path(place) / name).lstat().st_size
-                found[within[0]] = found[within[0]].plus(Amount(size, 1))
-    return dict(found)
+                amounts[within[0]] = amounts[within[0]].plus(Amount(size, 1))
+    return dict(amounts)
 
 
 def delete_uploads(names: list[str]) -> None:
@@ -121,7 +121,7 @@ def delete_uploads(names: list[str]) -> None:
 
 
 def _boundary(request: Request) -> bytes:
-    """What separates the parts of a request; something, where it says nothing."""
+    """Return the boundary between the parts of a request; a placeholder if none is declared."""
     with contextlib.suppress(Exception):
         return parse_options_header(request.headers.get("Content-Type", ""))[1][b"boundary"]
     return b"no boundary"
@@ -131,15 +131,15 @@ def _size(files: list[str]) -> Amount:
     return Amount(sum(Path(file).stat().st_size for file in files), len(files))
 
 
-def _told(error: Exception) -> DataError:
-    """Why an upload was not taken."""
+def _upload_error(error: Exception) -> DataError:
+    """Return why an upload was not accepted."""
     if isinstance(error, DataError):
         return error
     if "maximum allowed size" in str(error):
-        return DataError(f"Bring a file of at most {MAX_SCAN_BYTES // MB} MB.", "too_large")
+        return DataError(f"Send a file of at most {MAX_SCAN_BYTES // MB} MB.", "too_large")
     if "Too many files" in str(error):
         return DataError(f"Send at most {MOST_PARTS} files in one request.", "too_many_files")
     return DataError(
-        "This upload cannot be read: send files as multipart/form-data, each called `files`.",
+        "This upload cannot be read: send multipart/form-data, with each file in a field `files`.",
         "bad_request",
     )

@@ -1,4 +1,4 @@
-"""The tab for a whole scan: files in, progress while it works, then a viewer."""
+"""The tab for a whole scan: file inputs, progress while the scan is judged, then a viewer."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -14,13 +14,13 @@ from brainai.inference.sequences import SPOKEN
 from brainai.model.folder import ModelInfo
 from brainai.web.assets import asset
 from brainai.web.examples import Examples
-from brainai.web.faults import explain, show_when_not_asked
+from brainai.web.faults import explain, show_failure
 from brainai.web.jobs import Jobs
 from brainai.web.limits import SCAN_TURN
 from brainai.web.reading import read_scans
 from brainai.web.scan_report import scan_report
 from brainai.web.scan_view import draw_slices, latest_slice, scan_view
-from brainai.web.style import own_html
+from brainai.web.style import plain_html
 from brainai.web.uploads import Upload, emptied, scan_file
 from brainai.web.verdict import (
     SCAN_WANTED,
@@ -32,15 +32,15 @@ from brainai.web.verdict import (
 )
 
 WAITING = (
-    "Bring a FLAIR scan: a NIfTI or MetaImage file, a zip file of a DICOM series, or all its "
-    "files. It is judged slice by slice; a scan takes some seconds to a minute."
+    "Upload a FLAIR scan: a NIfTI or MetaImage file, a zip file of a DICOM series, or all files of "
+    "the series. It is judged slice by slice, which takes from a few seconds to a minute."
 )
 
 
 def add_scan_page(jobs: Jobs, info: ModelInfo, examples: Examples) -> None:
-    """Put the tab's contents where it is called, within `gr.Blocks`.
+    """Add the contents of the tab; call it within `gr.Blocks`.
 
-    As with slices, one event judges what the inputs hold, whoever changed them.
+    As on the tab for slices, a single event judges what the inputs hold.
     """
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=280):
@@ -56,10 +56,10 @@ def add_scan_page(jobs: Jobs, info: ModelInfo, examples: Examples) -> None:
             )
         with gr.Column(scale=3, min_width=320):
             waiting = waiting_card(WAITING)
-            card = own_html(waiting, js_on_load=asset("scan.js"), elem_id="scan-answer")
+            card = plain_html(waiting, js_on_load=asset("scan.js"), elem_id="scan-answer")
     inputs = [flair, *others]
-    asked = gr.on(
-        [one.change for one in inputs],
+    judging = gr.on(
+        [file.change for file in inputs],
         page_answer(jobs, info),
         inputs,
         card,
@@ -68,29 +68,29 @@ def add_scan_page(jobs: Jobs, info: ModelInfo, examples: Examples) -> None:
         api_visibility="private",
         **SCAN_TURN,
     )
-    show_when_not_asked(asked, flair, card, waiting)
+    show_failure(judging, flair, card, waiting)
 
     def picked(t1c: Upload | None, t2: Upload | None) -> list[Any]:
         return [[str(examples.scan)], *emptied(t1c, t2)]
 
-    def other_patient(t1c: Upload | None, t2: Upload | None) -> list[Any]:
+    def emptied_card(t1c: Upload | None, t2: Upload | None) -> list[Any]:
         return [waiting, *emptied(t1c, t2)]
 
     at_once = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     folder.upload(lambda files: files, folder, flair, **at_once)
     example.click(picked, others, inputs, preprocess=False, **at_once)
-    # Whoever takes the scan away wants no answer, and the machine no more work.
-    flair.clear(other_patient, others, [card, *others], preprocess=False, cancels=asked, **at_once)
+    # A visitor who removes the scan no longer needs the answer: cancelling spares the work.
+    flair.clear(emptied_card, others, [card, *others], preprocess=False, cancels=judging, **at_once)
 
 
 def page_answer(jobs: Jobs, info: ModelInfo) -> Callable[..., Iterator[str]]:
-    """The function behind the page: uploads in; out the card, again and again until the answer."""
+    """Return the function behind the page: it takes the inputs and yields cards until done."""
 
     def answer(flair: Any, t1c: Upload | None = None, t2: Upload | None = None) -> Iterator[str]:
         try:
             with ExitStack() as stack:
                 sent = {"flair": flair, "t1c": t1c, "t2": t2}
-                files = {name: stack.enter_context(scan_file(one)) for name, one in sent.items()}
+                files = {name: stack.enter_context(scan_file(file)) for name, file in sent.items()}
                 yield from judged_cards(jobs, info, files)
         except Exception as error:
             yield refusal_card(str(explain(error)))
@@ -99,7 +99,7 @@ def page_answer(jobs: Jobs, info: ModelInfo) -> Callable[..., Iterator[str]]:
 
 
 def judged_cards(jobs: Jobs, info: ModelInfo, files: dict[str, Path | None]) -> Iterator[str]:
-    """HTML of how far it is, and last of the answer; whatever goes wrong gives a sentence."""
+    """Yield the HTML of the progress and finally of the answer, or of a card with the error."""
     if files["flair"] is None:
         yield waiting_card(WAITING)
         return
@@ -123,7 +123,7 @@ def _other_sequences(info: ModelInfo) -> list[gr.File]:
     known = [name for name in ("t1c", "t2") if name in info.modalities]
     with (
         gr.Accordion(
-            "Add T1c or T2 (optional, best before FLAIR)", open=False, visible=bool(known)
+            "Add T1c or T2 (optional; add them before FLAIR)", open=False, visible=bool(known)
         ),
         gr.Row(),
     ):

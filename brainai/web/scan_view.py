@@ -1,7 +1,7 @@
-"""A judged scan on the page: slider over its slices, probability along it, and files to keep.
+"""The viewer of a judged scan: a slider over its slices, a plot of the probability, and downloads.
 
-All slices travel once; the browser moves through them (assets/scan.js), so the slider needs no
-answer from the server. HTML and pictures; the words of the verdict are in `verdict.py`.
+All slices are sent once and the browser moves through them (assets/scan.js), so the slider sends
+no request to the server. The words of the verdict are in `verdict.py`.
 """
 
 import json
@@ -31,8 +31,11 @@ Report: TypeAlias = Callable[[Borders], str]
 
 
 def draw_slices(volume: Volume) -> list[Image.Image]:
-    """Every slice, lowest first, in one gray window for the whole scan and in square pixels: front
-    up, the patient's right on the left; mode "L"."""
+    """Return a picture of each slice, lowest first, in mode "L".
+
+    All pictures share one gray window and have square pixels. The front of the head is up, and the
+    patient's right is on the left.
+    """
     width, height, count = volume.voxels.shape
     x, y, _ = volume.spacing_mm
     width, height = width * x / min(x, y), height * y / min(x, y)
@@ -44,15 +47,16 @@ def draw_slices(volume: Volume) -> list[Image.Image]:
     return [Image.fromarray(plane) for plane in np.round(levels * 255).astype(np.uint8)]
 
 
-def scan_view(found: ScanPrediction, slices: list[Image.Image], report: Report) -> str:
-    """HTML of facts, slider, plot and downloads.
+def scan_view(prediction: ScanPrediction, slices: list[Image.Image], report: Report) -> str:
+    """Return HTML of the facts, slider, plot and downloads.
 
     Args:
-        slices: of `draw_slices`.
-        report: makes the page to be printed, from the outlines of all slices.
+        prediction: the answer for the scan.
+        slices: the pictures of all slices, from `draw_slices`.
+        report: returns the report to print, given the outlines of all slices.
     """
-    start, count = found.strongest_slice(), len(slices)
-    words, borders = slice_words(found), outlines(found, slices)
+    start, count = prediction.strongest_slice(), len(slices)
+    words, borders = slice_words(prediction), outlines(prediction, slices)
     data = json.dumps(
         [
             {
@@ -64,7 +68,7 @@ def scan_view(found: ScanPrediction, slices: list[Image.Image], report: Report) 
         ]
     )
     return (
-        f'{facts(found)}<figure class="scan"><div class="layers">'
+        f'{facts(prediction)}<figure class="scan"><div class="layers">'
         f'<img class="slice" alt="{escape(words[start])}" '
         f'src="{picture_uri(slices[start], "JPEG")}">'
         '<img class="outline" alt="" hidden></div>'
@@ -73,68 +77,69 @@ def scan_view(found: ScanPrediction, slices: list[Image.Image], report: Report) 
         f'max="{count}" value="{start + 1}"></label>'
         '<label class="switch"><input type="checkbox" name="outlined" checked> '
         "<span>Show the outline</span></label>"
-        f"{plot(found, start)}</figure>"
+        f"{plot(prediction, start)}</figure>"
         f"<template>{escape(data)}</template>"
-        f'<div class="saving">{_downloads(found, report(borders))}</div>'
+        f'<div class="saving">{_downloads(prediction, report(borders))}</div>'
     )
 
 
-def facts(found: ScanPrediction) -> str:
-    """What was found in numbers: volume, slices, largest area; HTML."""
-    judged = sum(label != "" for label in found.slice_labels)
-    tumor = int(np.nansum(found.slices >= found.slice_threshold))
-    rows = [("Slices called tumor", f"{tumor} of {judged} judged")]
-    if found.volume_ml is not None:
-        rows.insert(0, ("Outlined volume", f"{found.volume_ml:.1f} mL"))
-        rows.append(("Largest area in a slice", cm2(float(found.areas_cm2.max()))))
+def facts(prediction: ScanPrediction) -> str:
+    """Return the outlined volume, the number of slices with a tumor and the largest area; HTML."""
+    judged = sum(label != "" for label in prediction.slice_labels)
+    tumor = int(np.nansum(prediction.slices >= prediction.slice_threshold))
+    rows = [("Slices labeled “Tumor”", f"{tumor} of {judged} judged")]
+    if prediction.volume_ml is not None:
+        rows.insert(0, ("Outlined volume", f"{prediction.volume_ml:.1f} mL"))
+        rows.append(("Largest area in a slice", cm2(float(prediction.areas_cm2.max()))))
     cells = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in rows)
     return f'<dl class="facts">{cells}</dl>'
 
 
-def plot(found: ScanPrediction, marked: int | None = None) -> str:
-    """Probability along the scan, a bar a slice; a click on it leads to the slice. HTML with SVG.
+def plot(prediction: ScanPrediction, marked: int | None = None) -> str:
+    """Return a plot of the probability along the scan, with one bar per slice; HTML with SVG.
 
     Args:
-        marked: index of the slice that is shown.
+        prediction: the answer for the scan.
+        marked: index of the slice that is shown; None for a plot without clicks, as in the report.
     """
-    count = len(found.slices)
+    count = len(prediction.slices)
     bars = "".join(
-        f'<rect class="{"over" if p >= found.slice_threshold else "under"}" x="{k + 0.1:g}" '
+        f'<rect class="{"over" if p >= prediction.slice_threshold else "under"}" x="{k + 0.1:g}" '
         f'width="0.8" y="{1 - p:.4f}" height="{max(p, 0.004):.4f}"/>'
-        for k, p in enumerate(found.slices)
+        for k, p in enumerate(prediction.slices)
         if not math.isnan(p)
     )
-    level = 1 - found.slice_threshold
+    level = 1 - prediction.slice_threshold
     mark = "" if marked is None else f'<rect class="mark" x="{marked}" y="0" width="1" height="1"/>'
-    highest = int(np.nanargmax(found.slices))
+    highest = int(np.nanargmax(prediction.slices))
     summary = (
-        f"Probability of tumor in each of {count} slices; "
-        f"highest, {percent(float(found.slices[highest]))}, in slice {highest + 1}."
+        f"Probability of tumor in each of {count} slices. The highest is "
+        f"{percent(float(prediction.slices[highest]))}, in slice {highest + 1}."
     )
     return (
         '<div class="along"><p class="small">Probability along the scan'
-        f"{'' if marked is None else '; a click leads to the slice'}</p>"
+        f"{'' if marked is None else ' (click to go to a slice)'}</p>"
         '<div class="axes"><span>100 %</span>'
         f'<svg role="img" aria-label="{escape(summary)}" viewBox="0 0 {count} 1" '
         f'preserveAspectRatio="none">{mark}{bars}'
         f'<line x1="0" x2="{count}" y1="{level:.4f}" y2="{level:.4f}"/></svg>'
         "<span>0 %</span></div>"
         f'<p class="ends small"><span>slice 1, lowest</span>'
-        f"<span>dashed: {escape(percent(found.slice_threshold))}, "
-        "the operating point of slices</span>"
+        f"<span>dashed line: {escape(percent(prediction.slice_threshold))}, "
+        "the threshold for slices</span>"
         f"<span>slice {count}</span></p></div>"
     )
 
 
-def slice_words(found: ScanPrediction) -> list[str]:
-    """One line for each slice: which it is, and its answer."""
-    count = len(found.slices)
+def slice_words(prediction: ScanPrediction) -> list[str]:
+    """Return one line per slice with its number, position and answer."""
+    count = len(prediction.slices)
     lines = []
-    for row in found.rows():
+    for row in prediction.rows():
         height = f"{row['position_mm']:.1f} mm".replace("-", "−")
         line = f"Slice {row['index'] + 1} of {count} (at {height}): "
         if row["label"] is None:
-            line += "not judged, too little of the head"
+            line += "not judged because it shows too little of the head"
         else:
             line += f"{row['label']}, {percent(row['probability'])}"
             if row["area_cm2"]:
@@ -144,7 +149,7 @@ def slice_words(found: ScanPrediction) -> list[str]:
 
 
 def latest_slice(judged: JudgedSlice, slices: list[Image.Image]) -> str:
-    """HTML of a slice with its outline, while others are still to be judged."""
+    """Return HTML of the latest slice and its outline, shown while other slices are judged."""
     picture = slices[judged.index]
     words = f"Slice {judged.index + 1} of {len(slices)}: {percent(judged.probability)}"
     outline = _border(judged.mask, picture)
@@ -156,11 +161,11 @@ def latest_slice(judged: JudgedSlice, slices: list[Image.Image]) -> str:
     )
 
 
-def outlines(found: ScanPrediction, slices: list[Image.Image]) -> Borders:
-    """The border of the mask in each slice, to lie over it; None where there is nothing."""
-    if found.mask is None:
+def outlines(prediction: ScanPrediction, slices: list[Image.Image]) -> Borders:
+    """Return the border of the mask in each slice as a picture to overlay; None without a mask."""
+    if prediction.mask is None:
         return [None] * len(slices)
-    planes = (found.mask[:, :, k].T for k in range(len(slices)))
+    planes = (prediction.mask[:, :, k].T for k in range(len(slices)))
     return [_border(plane, picture) for plane, picture in zip(planes, slices, strict=True)]
 
 
@@ -170,14 +175,14 @@ def _border(plane: np.ndarray | None, picture: Image.Image) -> Image.Image | Non
     return draw_outline(stretch(plane, *picture.size[::-1]) >= 0.5)
 
 
-def _downloads(found: ScanPrediction, report: str) -> str:
+def _downloads(prediction: ScanPrediction, report: str) -> str:
     links = []
     with tempfile.TemporaryDirectory(prefix="brainai-") as folder:
-        if found.mask is not None:
-            found.save_mask(Path(folder) / "mask.nii.gz")
+        if prediction.mask is not None:
+            prediction.save_mask(Path(folder) / "mask.nii.gz")
             content = (Path(folder) / "mask.nii.gz").read_bytes()
             links.append(download_link("mask.nii.gz", content, "application/gzip", "Mask (NIfTI)"))
-        found.write_csv(Path(folder) / "slices.csv")
+        prediction.write_csv(Path(folder) / "slices.csv")
         content = (Path(folder) / "slices.csv").read_bytes()
     links.append(download_link("slices.csv", content, "text/csv", "Table of the slices (CSV)"))
     links.append(

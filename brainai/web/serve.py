@@ -1,6 +1,6 @@
-"""The demo as a program: load the model, build the page, serve it until stopped.
+"""The demo as a program: load the model, build the page, and serve it until stopped.
 
-`app.py` starts it on a Space and in a checkout, `brainai serve` where the package is installed.
+`app.py` starts it on a Space and in a checkout; `brainai serve` starts it from the package.
 """
 
 import os
@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 try:
-    import spaces  # only on a ZeroGPU Space, where it must come before torch
+    import spaces  # exists only on a ZeroGPU Space, and must be imported before torch
 except ImportError:
     spaces = None
 
 from brainai.web.sweep import claim_folder
 
-claim_folder()  # before Gradio is imported
+claim_folder()  # Gradio reads the folder when it is imported
 
 from brainai.inference.classifier import Classifier
 from brainai.web.examples import find_examples
@@ -29,14 +29,16 @@ def run(options: Serve, _: Sequence[str], home: Path = Path()) -> None:
     """Serve the demo.
 
     Args:
-        home: folder with `weights`, which stand in for others that cannot be had, and `examples`.
+        options: the options of the command line.
+        home: folder with `examples`, and with `weights` to fall back on if the Hub cannot be
+            reached.
     Raises:
         WeightsError: there are no weights.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that uploads go at the end
-    own = home / "weights"
-    weights = options.weights or os.environ.get("BRAINAI_WEIGHTS") or own
-    classifier = Classifier.load(weights, fallback=own)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that uploads are deleted
+    fallback = home / "weights"
+    weights = options.weights or os.environ.get("BRAINAI_WEIGHTS") or fallback
+    classifier = Classifier.load(weights, fallback=fallback)
     forget_tokens()
     print(*filter(None, (f"Weights: {classifier.weights}", classifier.weights.notice)), sep="\n")
     jobs = Jobs.gathered(classifier) if spaces is None else Jobs.of(classifier).on_gpu(spaces.GPU)

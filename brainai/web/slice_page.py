@@ -1,4 +1,4 @@
-"""The tab for one slice: brought or picked, answered at once."""
+"""The tab for one slice, which is judged as soon as it is uploaded or picked."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,78 +10,80 @@ from brainai.inference.sequences import SPOKEN
 from brainai.model.folder import ModelInfo
 from brainai.web.assets import asset
 from brainai.web.examples import PIXEL_MM, Examples, gallery
-from brainai.web.faults import explain, show_when_not_asked
+from brainai.web.faults import explain, show_failure
 from brainai.web.jobs import Jobs
 from brainai.web.limits import MAX_PIXEL_MM, MIN_PIXEL_MM, SLICE_TURN
 from brainai.web.reading import copy_for_browser, judge_slice
-from brainai.web.style import own_html
+from brainai.web.style import plain_html
 from brainai.web.uploads import Upload, emptied, offer, uploaded
 from brainai.web.verdict import answer_card, out_of_scope_card, refusal_card, waiting_card
 from brainai.web.views import slice_figure
 
-PLACEHOLDER = "# Drop a FLAIR slice here\nor click to choose, or paste\nPNG, JPEG or TIFF"
-WAITING = "Bring a FLAIR slice, or click one of the examples. It is judged at once."
+PLACEHOLDER = "# Drop a FLAIR slice here\nor click to choose or paste one\nPNG, JPEG or TIFF"
+WAITING = "Upload a FLAIR slice, or click one of the examples. It is judged at once."
 
 
 class SlicePage(NamedTuple):
-    """What another tab needs to have an example answered here."""
+    """What another tab needs to have an example judged here."""
 
-    pick: Callable[..., list[Any]]  # number of the example, what T1c and T2 hold → the inputs
+    pick: Callable[..., list[Any]]  # (number of the example, values of T1c and T2) → the inputs
     inputs: list[Any]
 
 
 def add_slice_page(jobs: Jobs, info: ModelInfo, examples: Examples) -> SlicePage:
-    """Put the tab's contents where it is called, within `gr.Blocks`.
+    """Add the contents of the tab; call it within `gr.Blocks`.
 
-    Whatever changes an input only changes it; one event judges what the inputs then hold, once more
-    if they changed meanwhile. So no answer overtakes another, and none stays beside other inputs.
+    Other events only change the inputs. A single event judges what the inputs hold, and judges
+    again if they changed meanwhile. So no answer overtakes another, and no answer stays next to
+    other inputs.
     """
     with gr.Row(equal_height=False):
         with gr.Column():
             flair = _slice_input("FLAIR slice", PLACEHOLDER, height=320, elem_id="flair")
             others, pixel_mm = _options(info)
-            shown = own_html(
+            shown = plain_html(
                 gallery(examples.slices),
                 js_on_load=asset("examples.js"),
                 elem_id="examples",
                 visible=bool(examples.slices),
             )
         with gr.Column():
-            card = own_html(waiting_card(WAITING), js_on_load=asset("slice.js"), elem_id="answer")
+            card = plain_html(waiting_card(WAITING), js_on_load=asset("slice.js"), elem_id="answer")
     inputs = [flair, *others, pixel_mm]
-    asked = gr.on(
-        [*(one.change for one in inputs[:3]), pixel_mm.submit, pixel_mm.blur],
+    judging = gr.on(
+        [*(image.change for image in inputs[:3]), pixel_mm.submit, pixel_mm.blur],
         page_answer(jobs, info),
         inputs,
         card,
-        preprocess=False,  # Gradio's own fails on a damaged file before us, and whitens 16 bit
+        preprocess=False,  # Gradio's fails on damaged files and turns 16-bit pictures white
         trigger_mode="always_last",
         api_visibility="private",
         **SLICE_TURN,
     )
-    show_when_not_asked(asked, flair, card, waiting_card(WAITING))
+    show_failure(judging, flair, card, waiting_card(WAITING))
 
-    def pick(index: int, *held: Upload | None) -> list[Any]:
-        return [str(examples.slices[index]), *emptied(*held), PIXEL_MM]
+    def pick(index: int, *sequences: Upload | None) -> list[Any]:
+        return [str(examples.slices[index]), *emptied(*sequences), PIXEL_MM]
 
     def picked(event: gr.EventData, t1c: Upload | None, t2: Upload | None) -> list[Any]:
         return pick(examples.number(getattr(event, "index", None)), t1c, t2)
 
-    def other_patient(t1c: Upload | None, t2: Upload | None) -> list[Any]:
+    def emptied_options(t1c: Upload | None, t2: Upload | None) -> list[Any]:
         return [*emptied(t1c, t2), 0]
 
     at_once = {"preprocess": False, "queue": False, "show_progress": "hidden"}
     at_once |= {"api_visibility": "private"}
     shown.select(picked, others, inputs, **at_once)
-    flair.clear(other_patient, others, inputs[1:], **at_once)
-    in_turn = at_once | {"queue": True} | SLICE_TURN  # it decodes what was sent
-    for one in inputs[:3]:
-        one.upload(browser_copy, one, one, **in_turn)
+    # The next FLAIR may be of another patient, so the other inputs are emptied too.
+    flair.clear(emptied_options, others, inputs[1:], **at_once)
+    in_turn = at_once | {"queue": True} | SLICE_TURN  # because it decodes the upload
+    for image in inputs[:3]:
+        image.upload(browser_copy, image, image, **in_turn)
     return SlicePage(pick, inputs)
 
 
 def page_answer(jobs: Jobs, info: ModelInfo) -> Callable[..., str]:
-    """The function behind the page: uploads in, out the card."""
+    """Return the function behind the page, which takes the inputs and returns the card."""
 
     def answer(
         flair: Upload | None,
@@ -101,11 +103,11 @@ def page_answer(jobs: Jobs, info: ModelInfo) -> Callable[..., str]:
 
 
 def browser_copy(upload: Upload | None) -> Any:
-    """What an input holds from now on: the file that was sent, or a copy that browsers show."""
+    """Return a copy of the upload that browsers can show, or leave the input alone."""
     try:
         file = uploaded(upload)
         copy = None if file is None else copy_for_browser(file)
-    except DataError:  # it is told where the slice is judged
+    except DataError:  # judging the slice shows this error
         return gr.skip()
     return gr.skip() if copy is None else offer("slice.png", copy)["path"]
 
@@ -113,14 +115,16 @@ def browser_copy(upload: Upload | None) -> Any:
 def judged_card(
     jobs: Jobs, info: ModelInfo, sent: dict[str, str | None], pixel_mm: float | None
 ) -> str:
-    """HTML of the answer; whatever goes wrong gives a sentence: raised, it would leave an old
-    answer beside a new picture, as if it were its own."""
+    """Return the HTML of the answer, or of a card with the error.
+
+    No error is raised: that would leave the old answer next to the new picture.
+    """
     try:
         prediction, flair = judge_slice(jobs, info, sent)
         if prediction.reason is not None:
             return out_of_scope_card(prediction.reason)
         tumor = prediction.label == info.label_names[1]
-        possible = pixel_mm and MIN_PIXEL_MM <= pixel_mm <= MAX_PIXEL_MM  # else it is unknown
+        possible = pixel_mm and MIN_PIXEL_MM <= pixel_mm <= MAX_PIXEL_MM  # 0 means unknown
         figure = slice_figure(
             flair.pixels,
             prediction.mask if tumor else None,
@@ -135,8 +139,7 @@ def judged_card(
 
 
 def _options(info: ModelInfo) -> tuple[list[gr.Image], gr.Number]:
-    """What may be added, folded away: the other sequences if the model knows them, and the size of
-    a pixel."""
+    """Add the optional inputs: the other sequences, if the model takes them, and the pixel size."""
     known = [name for name in ("t1c", "t2") if name in info.modalities]
     with gr.Accordion("Add T1c, T2 or the pixel size (optional)", open=False):
         with gr.Row(visible=bool(known)):
@@ -147,8 +150,8 @@ def _options(info: ModelInfo) -> tuple[list[gr.Image], gr.Number]:
                 for name in ("t1c", "t2")
             ]
         pixel_mm = gr.Number(
-            label="Side of a pixel in mm",
-            info="Turns the outline into cm². A picture file does not tell it: 0 where unknown.",
+            label="Pixel size in mm",
+            info="The side of one pixel, needed for the area in cm². Enter 0 if it is not known.",
             value=0,
             minimum=0,
             maximum=MAX_PIXEL_MM,

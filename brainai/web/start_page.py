@@ -1,4 +1,4 @@
-"""The first tab: what this is, for whom, what it looks like, and a way in."""
+"""The first tab: what BrainAI does, for whom, an example answer, and buttons to the other tabs."""
 
 from collections.abc import Callable
 from html import escape
@@ -16,41 +16,42 @@ from brainai.web.embed import picture_uri
 from brainai.web.examples import Examples
 from brainai.web.faults import explain
 from brainai.web.jobs import Jobs
-from brainai.web.style import own_html
+from brainai.web.style import plain_html
 from brainai.web.verdict import percent
 
 WORDS = f"""
-<h2>Is there tumor on this brain MRI?</h2>
-<p class="lead">Bring a FLAIR slice or a whole scan. BrainAI answers “Tumor”, “No Tumor” or “Cannot
-judge” with a probability, and shows where: for those who study, teach or build such networks.</p>
+<h2>Is there a tumor in this brain MRI?</h2>
+<p class="lead">Upload a FLAIR slice or a whole scan. BrainAI answers “Tumor” or “No Tumor” with a
+probability and outlines what it takes for tumor, or answers “Cannot judge” with the reason. It is
+made for people who study, teach or build such networks.</p>
 <p class="notice">{DISCLAIMER}</p>
 """
 
 
 class StartPage(NamedTuple):
-    """The buttons that lead on."""
+    """The buttons that lead to the other tabs."""
 
     example: gr.Button
-    own: gr.Button
+    slice: gr.Button
     scan: gr.Button
     many: gr.Button
 
 
 def add_start_page(page: gr.Blocks, jobs: Jobs, info: ModelInfo, examples: Examples) -> StartPage:
-    """Put the tab's contents where it is called, within `page`."""
+    """Add the contents of the tab to `page`; call it within the tab."""
     with gr.Row(equal_height=False, elem_id="start"):
         with gr.Column(min_width=300):
-            own_html(WORDS)
+            plain_html(WORDS)
             with gr.Row():
                 example = gr.Button(
                     "Try an example", variant="primary", visible=bool(examples.slices)
                 )
-                own = gr.Button("Bring a slice")
+                one_slice = gr.Button("Upload a slice")
             with gr.Row():
-                scan = gr.Button("Bring a whole scan", size="sm")
-                many = gr.Button("Bring many slices", size="sm")
+                scan = gr.Button("Upload a whole scan", size="sm")
+                many = gr.Button("Upload many slices", size="sm")
         with gr.Column(min_width=300, visible=bool(examples.slices)):
-            picture = own_html(elem_id="answered")
+            picture = plain_html(elem_id="answered")
     if examples.slices:
         page.load(
             answered_example(jobs, info, examples),
@@ -60,24 +61,29 @@ def add_start_page(page: gr.Blocks, jobs: Jobs, info: ModelInfo, examples: Examp
             show_progress="hidden",
             api_visibility="private",
         )
-    return StartPage(example, own, scan, many)
+    return StartPage(example, one_slice, scan, many)
 
 
 def answered_example(jobs: Jobs, info: ModelInfo, examples: Examples) -> Callable[[], str]:
-    """The function behind the picture: the first example as this model answers it, judged once."""
+    """Return a function that returns the HTML of the first example with the model's answer.
+
+    The example is judged once.
+    """
 
     drawn: list[str] = []
     one_at_a_time = Lock()
 
     def draw() -> str:
         file = examples.slices[0]
-        found = jobs.slice(flair=str(file))
+        prediction = jobs.slice(flair=str(file))
         picture = draw_slice(decode(file)).convert("RGB")
-        if found.mask is not None and found.label == info.label_names[1]:
-            outline = draw_outline(found.mask)
+        if prediction.mask is not None and prediction.label == info.label_names[1]:
+            outline = draw_outline(prediction.mask)
             picture.paste(outline, mask=outline)
-        sure = "" if found.probability is None else f", {percent(found.probability)}"
-        return _figure(picture, f"A simulated slice, as BrainAI answers it: {found.label}{sure}")
+        answer = prediction.label
+        if prediction.probability is not None:
+            answer += f", {percent(prediction.probability)}"
+        return _figure(picture, f"BrainAI’s answer for a simulated slice: {answer}")
 
     def shown() -> str:
         try:
@@ -85,7 +91,7 @@ def answered_example(jobs: Jobs, info: ModelInfo, examples: Examples) -> Callabl
                 if not drawn:
                     drawn.append(draw())
                 return drawn[0]
-        except Exception as error:  # the rest of the page is worth having without it
+        except Exception as error:  # the rest of the page works without this picture
             explain(error)
             return ""
 
@@ -94,6 +100,6 @@ def answered_example(jobs: Jobs, info: ModelInfo, examples: Examples) -> Callabl
 
 def _figure(picture: Image.Image, words: str) -> str:
     return (
-        f'<figure><img alt="Axial slice of a head, a bright lesion outlined in amber" '
+        f'<figure><img alt="Axial slice of a head with a bright lesion outlined in amber" '
         f'src="{picture_uri(picture)}"><figcaption>{escape(words)}</figcaption></figure>'
     )

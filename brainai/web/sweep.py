@@ -1,9 +1,9 @@
-"""What visitors send is deleted within the hour, whatever happens in between.
+"""Delete uploads within the hour, whatever happens in between.
 
-Gradio's own `delete_cache` knows the files that it noted, and ends for good at its first error: a
-broken-off upload stays for ever, and one request that names a folder stops it. So the app has a
-folder of its own, and all that lies there too long goes. No Gradio in here: it reads the place of
-that folder when it is imported.
+Gradio's own `delete_cache` knows only the files that it recorded, and stops for good at its first
+error: interrupted uploads stay for ever, and one request that names a folder stops it. So the app
+has a folder of its own, and every file that stays there too long is deleted. This module must not
+import Gradio, which reads the path of that folder when it is imported.
 """
 
 import asyncio
@@ -23,8 +23,10 @@ PREFIX = "brainai-uploads-"
 
 
 def claim_folder() -> None:
-    """Give this process a folder for uploads that nobody else on the machine can read, and that
-    goes when it ends, unless GRADIO_TEMP_DIR names one."""
+    """Create the folder for uploads of this process, unless GRADIO_TEMP_DIR names one.
+
+    No other user of the machine can read it, and it is deleted when the process ends.
+    """
     if PLACE not in os.environ:
         os.environ[PLACE] = folder = tempfile.mkdtemp(prefix=PREFIX)
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -37,14 +39,14 @@ async def swept(
     """Sweep now and every few minutes.
 
     Args:
-        in_use: says which folders of uploads requests need; they stay.
-        afterwards: what follows each time.
+        in_use: returns the folders of uploads that requests need; they are kept.
+        afterwards: called after each sweep.
     """
     folder = Path(os.environ[PLACE])
 
     async def keep_sweeping() -> None:
         while True:
-            # Those of earlier processes too, which may have been killed.
+            # Also the folders of earlier processes, which may have been killed.
             for place in {folder, *Path(tempfile.gettempdir()).glob(f"{PREFIX}*")}:
                 await asyncio.to_thread(sweep, place, STAY_SECONDS, in_use())
                 if place != folder:
@@ -60,8 +62,13 @@ async def swept(
 
 
 def sweep(folder: Path, seconds: float, kept: Collection[str] = ()) -> None:
-    """Delete files that have been in a folder for longer, and folders that were empty as long, but
-    nothing in the folders of these names."""
+    """Delete old files and old empty folders.
+
+    Args:
+        folder: the folder to sweep.
+        seconds: age from which on files and empty folders are deleted.
+        kept: names of subfolders in which nothing is deleted.
+    """
     before = time.time() - seconds
     for place, _, names in os.walk(folder, topdown=False):
         within = Path(place).relative_to(folder).parts
@@ -74,8 +81,10 @@ def sweep(folder: Path, seconds: float, kept: Collection[str] = ()) -> None:
 
 
 def _remove(path: Path, before: float) -> None:
-    """Remove a file or an empty folder that has not changed since; what cannot go stays for the
-    next time."""
+    """Remove a file or an empty folder that has not changed since `before`.
+
+    What cannot be removed is left for the next sweep.
+    """
     with contextlib.suppress(OSError):
         if path.lstat().st_ctime <= before:  # copies keep the mtime of their source
             path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()

@@ -1,5 +1,5 @@
-"""The Hub's token is needed to fetch private weights, and then no more: what a server doesn't have,
-nobody can read from it."""
+"""Forget the Hub's token once the weights are there: nobody can read from a server what it does
+not have."""
 
 import ctypes
 import os
@@ -11,8 +11,8 @@ NAMES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 def forget_tokens() -> None:
     """Remove the Hub's tokens from the environment of this process.
 
-    On Linux they are overwritten too where the process started with them: /proc/<id>/environ shows
-    that place for as long as the process lives.
+    On Linux they are also overwritten in the memory that the process started with, which
+    /proc/<id>/environ shows as long as the process lives.
     """
     for name in NAMES:
         if name in os.environ:

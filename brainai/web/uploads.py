@@ -1,5 +1,4 @@
-"""Files that visitors and programs send: which are taken, and how they are handed on; files that
-programs get back."""
+"""Check the files that visitors and programs send, and offer files that programs get back."""
 
 import contextlib
 import functools
@@ -27,18 +26,22 @@ from brainai.web.limits import (
 )
 
 Upload: TypeAlias = Mapping[str, Any]
-SEND = 'send the file itself, from Python as handle_file("slice.png") of gradio_client'
+SEND = 'send the file itself, in Python with handle_file("slice.png") of gradio_client'
 NO_UPLOAD = f"Expected an uploaded file: {SEND}."
 
 
 def uploaded(upload: Any, limit: int = MAX_SLICE_BYTES) -> str | None:
-    """The file of an upload, or None.
+    """Return the path of an uploaded file; None if there is no upload.
 
+    Gradio checks only files that a request declares as uploads. A request that names a path in
+    another way could read any file of the server, also another visitor's. Folders are refused
+    because the folder of uploads holds those of all visitors.
+
+    Args:
+        upload: what the request has in the place of a file.
+        limit: the largest size in bytes.
     Raises:
-        DataError: it is none, or larger than `limit` bytes. Gradio checks only what calls itself an
-            upload; a request that names a file without doing so would have any file of the server
-            read, another visitor's too. A folder is no upload: below the folder of all uploads lie
-            those of everybody.
+        DataError: it is not an uploaded file, or it is too large.
     """
     file = upload.get("path") if isinstance(upload, Mapping) else upload
     if file is None:
@@ -53,74 +56,78 @@ def uploaded(upload: Any, limit: int = MAX_SLICE_BYTES) -> str | None:
         raise DataError("The file is no longer here: send it again.", "no_upload") from None
     if size > limit:
         raise DataError(
-            f"The file has {size / MB:.0f} MB: bring one of at most {limit // MB} MB.", "too_large"
+            f"The file has {size / MB:.0f} MB: send one of at most {limit // MB} MB.", "too_large"
         )
     return file
 
 
 def _kind(file: Any) -> str:
-    """What stands in the place of an upload; never quoted, since it may name a person."""
+    """Return in words what a request has instead of an upload, without quoting it.
+
+    A quoted name could be that of a person.
+    """
     if not isinstance(file, str):
         return "something else"
     if file.lower().startswith(("http:", "https:", "data:")):
-        return "an address"
+        return "a URL"
     return "a path of this server" if Path(file).is_absolute() else "a name"
 
 
 def is_upload(file: str) -> bool:
-    """Whether a file would lie in the folder of uploads, or is that folder."""
+    """Return whether a path is the folder of uploads, or is inside it."""
     try:
         return is_in_or_equal(file, get_upload_folder())
-    except (OSError, ValueError):  # no path at all: too long, NUL, half a character
+    except (OSError, ValueError):  # not a path: too long, with NUL or half of a surrogate pair
         return False
 
 
 def uploads_named(value: Any) -> set[str]:
-    """Which uploads a JSON value names: the folders that lie in the folder of all uploads."""
+    """Return the uploads that a JSON value names, as names of their folders."""
     within = [Path(path).parts for path in paths(value) if is_upload(path)]
     depth = len(Path(get_upload_folder()).parts)
     return {parts[depth] for parts in within if len(parts) > depth}
 
 
 def uploads_in_use(page: gr.Blocks) -> set[str]:
-    """The uploads that requests need which wait in the queue or are worked on."""
+    """Return the uploads that waiting or running requests need."""
     events = list(page._queue.event_ids_to_events.values())
     return {name for event in events if event.data for name in uploads_named(event.data.data)}
 
 
 def uploaded_slices(uploads: Any) -> tuple[list[str], list[str | DataError]]:
-    """The files of many slices: names and files, with its error in the place of one that cannot be
-    taken.
+    """Return the names and the paths of many slices.
+
+    A file that cannot be accepted has an error in the place of its path.
 
     Raises:
-        DataError: none, or too many.
+        DataError: there are no files, or too many.
     """
-    given = _as_list(uploads)
-    if not given:
-        raise DataError("There is no file: bring FLAIR slices.", "missing_flair")
-    if len(given) > MAX_SLICES:
+    sent = _as_list(uploads)
+    if not sent:
+        raise DataError("There is no file: send FLAIR slices.", "missing_flair")
+    if len(sent) > MAX_SLICES:
         raise DataError(
-            f"These are {len(given)} files: bring at most {MAX_SLICES} at once.",
+            f"Expected at most {MAX_SLICES} files at once, found {len(sent)}: send fewer.",
             "too_many_files",
         )
-    return [_name(upload) for upload in given], [_taken(upload) for upload in given]
+    return [_name(upload) for upload in sent], [_path_or_error(upload) for upload in sent]
 
 
 def _as_list(uploads: Any) -> list:
-    """One file or a list of them, as a list."""
+    """Return a single upload, or several, as a list."""
     if uploads is None:
         return []
     return list(uploads) if isinstance(uploads, list | tuple) else [uploads]
 
 
 def _name(upload: Any) -> str:
-    """The name of a file as its sender knows it."""
+    """Return the name that the sender gave to a file."""
     if not isinstance(upload, Mapping):
         return "file"
     return str(upload.get("orig_name") or Path(str(upload.get("path") or "file")).name)
 
 
-def _taken(upload: Any) -> str | DataError:
+def _path_or_error(upload: Any) -> str | DataError:
     try:
         return uploaded(upload) or DataError("There is no file.", "missing_flair")
     except DataError as error:
@@ -128,10 +135,10 @@ def _taken(upload: Any) -> str | DataError:
 
 
 def pixel_size(pixel_mm: float | str | None) -> float | None:
-    """The side of a pixel in mm, where one is given.
+    """Return the side of a pixel in mm; None if it was not sent.
 
     Raises:
-        DataError: no such pixel can be.
+        DataError: the value is not a number, or is out of range.
     """
     if pixel_mm is None:
         return None
@@ -147,7 +154,7 @@ def pixel_size(pixel_mm: float | str | None) -> float | None:
 
 
 def _number(value: Any) -> float | None:
-    """Return a number, also one that a form sent as text; None for anything else."""
+    """Return a number, which a form may have sent as text; None for anything else."""
     if not isinstance(value, int | float | str) or isinstance(value, bool):
         return None
     try:
@@ -157,10 +164,16 @@ def _number(value: Any) -> float | None:
 
 
 def flag(value: Any, name: str) -> bool:
-    """A switch, also one that a form or a shell sent as text.
+    """Return a boolean, which a form or a shell may have sent as text.
 
+    Args:
+        value: the value that was sent.
+        name: the name of the parameter, for the error.
     Raises:
-        DataError: it is neither on nor off.
+        DataError: the value is neither true nor false.
+
+    >>> flag("yes", "masks")
+    True
     """
     word = str(value).strip().lower()
     if word in ("true", "1", "yes", "on", "false", "0", "no", "off", "none", ""):
@@ -170,48 +183,56 @@ def flag(value: Any, name: str) -> bool:
 
 @contextlib.contextmanager
 def scan_file(uploads: Any) -> Iterator[Path | None]:
-    """Where a scan can be read from: the one file sent, or a folder that holds all files of a
-    series for as long as it is read; None if nothing was sent.
+    """Return, as a context, the path from which a scan can be read.
+
+    The path is that of a single file, or of a temporary folder with all files of a series; None if
+    nothing was sent.
 
     Raises:
-        DataError: too many or too large files, or one that is no upload.
+        DataError: a file was not uploaded, or the files are too many or too large.
     """
-    given = _as_list(uploads)
-    if len(given) > MAX_FILES:
+    sent = _as_list(uploads)
+    if len(sent) > MAX_FILES:
         raise DataError(
-            f"These are {len(given)} files: bring one series, of at most {MAX_FILES}.",
+            f"Expected one series of at most {MAX_FILES} files, found {len(sent)}: send fewer.",
             "too_many_files",
         )
-    files = [Path(file) for one in given if (file := uploaded(one, MAX_SCAN_BYTES)) is not None]
+    paths_sent = (uploaded(upload, MAX_SCAN_BYTES) for upload in sent)
+    files = [Path(path) for path in paths_sent if path is not None]
     if sum(file.stat().st_size for file in files) > MAX_SCAN_BYTES:
         raise DataError(
-            f"Together the files are too large: bring at most {MAX_SCAN_BYTES // MB} MB.",
+            f"Together the files are too large: send at most {MAX_SCAN_BYTES // MB} MB.",
             "too_large",
         )
     if len(files) < 2:
         yield files[0] if files else None
         return
     with tempfile.TemporaryDirectory(prefix="brainai-") as folder:
-        # The header of a scan in two files names the other one, which may be no link.
+        # The header of a scan in two files names the other file, which must not be a link.
         in_two = any(file.name.lower().endswith((".mhd", ".hdr", ".hdr.gz")) for file in files)
         for number, file in enumerate(files):
             place = Path(folder) / file.name
-            if place.exists():  # names may occur twice
+            if place.exists():  # two files can have the same name
                 suffix = next((s for s in FILES if file.name.lower().endswith(s)), "")
                 place = Path(folder) / f"{number:05d}{suffix}"
             shutil.copyfile(file, place) if in_two else place.symlink_to(file)
         yield Path(folder)
 
 
-def emptied(*held: Upload | None) -> list[Any]:
-    """Nothing, for each of some inputs. An empty one is left alone: told to be empty it would count
-    as changed, and have the rest judged once more."""
-    return [gr.skip() if upload is None else None for upload in held]
+def emptied(*uploads: Upload | None) -> list[Any]:
+    """Return the value that empties each input.
+
+    An empty input is left alone: setting it to None would count as a change, and the other inputs
+    would be judged again.
+    """
+    return [gr.skip() if upload is None else None for upload in uploads]
 
 
 def refuse_addresses(page: gr.Blocks) -> None:
-    """Have no part of the page fetch a file from elsewhere: Gradio would, into memory and of any
-    size, before any limit of ours."""
+    """Keep all components of the page from downloading files from URLs.
+
+    Gradio would load files of any size into memory, before our limits apply.
+    """
     for block in page.blocks.values():
         take = getattr(block, "async_move_resource_to_block_cache", None)
         if take is not None:
@@ -220,14 +241,22 @@ def refuse_addresses(page: gr.Blocks) -> None:
 
 async def _take_file(take: Callable[..., Any], file: Any) -> Any:
     if str(file).lower().startswith(("http:", "https:")):
-        sentence = f"Expected an uploaded file, found an address: {SEND}."
+        sentence = f"Expected an uploaded file, found a URL: {SEND}."
         raise gr.Error(sentence, title="no_upload", print_exception=False)
     return await take(file)
 
 
 def offer(name: str, content: bytes) -> dict[str, Any]:
-    """A file for the program that asked, under an address that nobody can guess; deleted with the
-    uploads."""
+    """Store a file for the program that asked, at a URL that nobody can guess.
+
+    It is deleted together with old uploads.
+
+    Args:
+        name: name of the file.
+        content: its bytes.
+    Returns:
+        The file in the form in which Gradio's clients expect it.
+    """
     file = Path(get_upload_folder()) / secrets.token_hex(16) / name
     file.parent.mkdir(parents=True)
     file.write_bytes(content)

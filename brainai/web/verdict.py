@@ -1,4 +1,4 @@
-"""The answer in words: HTML of the cards that the page shows."""
+"""HTML of the cards that show the answers on the page."""
 
 from collections.abc import Sequence
 from html import escape
@@ -10,39 +10,46 @@ from brainai.inference.sequences import SPOKEN
 from brainai.model.folder import ModelInfo
 from brainai.model.scan_verdict import SUPPORT_MM
 
-HEADLINES = ("The network sees no tumor {where}", "The network sees tumor {where}")
+HEADLINES = ("The network sees no tumor {where}", "The network sees a tumor {where}")
 
-SLICE_WANTED = "Bring one upright axial FLAIR slice of a brain, in gray."
-SCAN_WANTED = "Bring an axial FLAIR scan of a brain."
+SLICE_WANTED = "Upload one upright axial FLAIR slice of a brain, in gray."
+SCAN_WANTED = "Upload an axial FLAIR scan of a brain."
 
 
 def waiting_card(invitation: str) -> str:
-    """Before there is anything to judge."""
+    """Return the card that is shown before there is anything to judge."""
     return framed("waiting", f"<h2>The answer appears here</h2><p>{invitation}</p>")
 
 
 def progress_card(words: str, done: int = 0, total: int = 0, shown: str = "") -> str:
-    """While it works: how far it is, where that is known, and what there is to see (HTML)."""
-    known = f' value="{done}" max="{total}"' if total else ""
+    """Return the card that is shown while slices are judged.
+
+    Args:
+        words: what is being done.
+        done: slices judged so far.
+        total: all slices; 0 if the number is not known.
+        shown: HTML of the latest slice.
+    """
+    value = f' value="{done}" max="{total}"' if total else ""
     count = f"<p>{done} of {total} slices</p>" if total else ""
-    bar = f'<progress aria-label="{escape(words)}"{known}></progress>'
+    bar = f'<progress aria-label="{escape(words)}"{value}></progress>'
     return framed("working", f"<h2>{escape(words)}</h2>{bar}{count}{shown}")
 
 
 def refusal_card(sentence: str, title: str = "This cannot be judged") -> str:
-    """What cannot be judged, and why; the sentence is escaped."""
+    """Return the card for an input that cannot be judged; `sentence` says why and is escaped."""
     return framed("refused", f"<h2>{title}</h2><p>{escape(sentence)}</p>")
 
 
 def out_of_scope_card(reason: str, wanted: str = SLICE_WANTED) -> str:
-    """“Cannot judge”: its reason of a few words, and what to bring instead."""
-    return refusal_card(f"The reason: {reason}. {wanted}")
+    """Return the card for “Cannot judge”: the reason, and what to upload instead."""
+    return refusal_card(f"Reason: {reason}. {wanted}")
 
 
 def answer_card(
     prediction: Prediction, info: ModelInfo, figure: str, sequences: Sequence[str]
 ) -> str:
-    """Verdict, both probabilities, the slice (HTML), and what the answer came from."""
+    """Return the card for a slice: the verdict, both probabilities, and the figure (HTML)."""
     return _answer(
         prediction,
         info,
@@ -52,14 +59,16 @@ def answer_card(
     )
 
 
-def scan_card(found: ScanPrediction, info: ModelInfo, view: str, sequences: Sequence[str]) -> str:
-    """Verdict on the whole scan, its viewer (HTML), and what the answer came from."""
-    notes = "".join(f"<p>{escape(note)}</p>" for note in found.notes)
+def scan_card(
+    prediction: ScanPrediction, info: ModelInfo, view: str, sequences: Sequence[str]
+) -> str:
+    """Return the card for a whole scan: the verdict, both probabilities, and the viewer (HTML)."""
+    notes = "".join(f"<p>{escape(note)}</p>" for note in prediction.notes)
     return _answer(
-        found,
+        prediction,
         info,
-        headline(found.label, info, "in this scan"),
-        f"{_operating_point(found.threshold, info.operating_point_of_scans)}"
+        headline(prediction.label, info, "in this scan"),
+        f"{_operating_point(prediction.threshold, info.operating_point_of_scans)}"
         f'<p class="small">{_how_scans_are_judged(info)}</p>{view}{notes}',
         sequences,
     )
@@ -68,30 +77,36 @@ def scan_card(found: ScanPrediction, info: ModelInfo, view: str, sequences: Sequ
 def _how_scans_are_judged(info: ModelInfo) -> str:
     if info.scan_weights is None:
         return (
-            "The probability of a scan is the highest that neighboring slices hold together over "
-            f"{SUPPORT_MM:g} mm, so that no slice decides alone."
+            "The probability of a scan is the highest value that neighboring slices over "
+            f"{SUPPORT_MM:g} mm all reach, so no slice decides alone."
         )
     return (
-        "The probability of a scan comes from how sure neighboring slices are together over "
-        f"{SUPPORT_MM:g} mm, and from how much is outlined there: a few slices called tumor make "
-        "no scan with a tumor."
+        "The probability of a scan is computed from the probabilities of neighboring slices over "
+        f"{SUPPORT_MM:g} mm together and from the volume outlined there. A few slices labeled "
+        "“Tumor” are not enough for the scan to be labeled “Tumor”."
     )
 
 
 def headline(label: str, info: ModelInfo, where: str) -> str:
-    """The verdict as a sentence."""
+    """Return the verdict as a sentence."""
     return HEADLINES[info.label_names.index(label)].format(where=where)
 
 
 def source_line(info: ModelInfo, sequences: Sequence[str]) -> str:
-    """What the answer came from: sequences, model and revision; HTML."""
+    """Return the sequences, the model and the revision behind an answer; HTML."""
     source = " + ".join(SPOKEN[name] for name in sequences)
     revision = f" · revision {escape(info.revision)}" if info.revision else ""
     return f"From {source} · {escape(info.name)}{revision}"
 
 
 def framed(kind: str, body: str, small_print: str = "") -> str:
-    """A card of a kind that the style sheet knows, with the disclaimer that each has; HTML."""
+    """Return a card with the disclaimer; HTML.
+
+    Args:
+        kind: class of the card in the style sheet.
+        body: HTML of the content.
+        small_print: HTML that follows the disclaimer.
+    """
     return (
         f'<section class="card {kind}" role="status">{body}'
         f'<footer><p class="notice">{DISCLAIMER}</p>{small_print}</footer></section>'
@@ -99,7 +114,13 @@ def framed(kind: str, body: str, small_print: str = "") -> str:
 
 
 def percent(probability: float) -> str:
-    """One decimal, and never a certainty that no network has."""
+    """Return a probability in percent with one decimal, and never as 0 or 100 %.
+
+    >>> percent(0.8764)
+    '87.6 %'
+    >>> percent(1.0)
+    '> 99.9 %'
+    """
     if probability < 0.001:
         return "< 0.1 %"
     if probability > 0.999:
@@ -124,8 +145,9 @@ def _answer(
 
 def _operating_point(threshold: float, point: str) -> str:
     return (
-        f'<p class="small">The answer is “Tumor” from {escape(percent(threshold))} on, '
-        f"the tick on the bar: the operating point, {escape(point)}.</p>"
+        '<p class="small">The answer is “Tumor” if the probability is at least '
+        f"{escape(percent(threshold))} (the tick on the bar). Operating point: "
+        f"{escape(point)}.</p>"
     )
 
 

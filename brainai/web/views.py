@@ -1,7 +1,7 @@
-"""The slice on the card, with outline and heat map to switch on and off: HTML and pictures.
+"""The slice on the card, with an outline and a heat map that can be switched on and off.
 
-The layers travel once and the browser switches them: no second question to the network, and no
-visitor's picture waits on the server for a click.
+All layers are sent once and the browser switches them. So a click needs no second pass of the
+network, and no visitor's picture is kept on the server.
 """
 
 import numpy as np
@@ -26,21 +26,21 @@ def slice_figure(
     area_cm2: float | None = None,
     size: tuple[int, int] | None = None,
 ) -> str:
-    """The slice, what may lie over it, the choice among that, and the words for each.
+    """Return HTML of the slice, its layers, the switch between them, and a caption.
 
     Args:
         pixels: `[H, W]` raw gray levels.
-        mask: `[H, W]` bool to outline, or None for no word of an outline.
+        mask: `[H, W]` bool to outline; None to leave the outline out.
         heatmap: `[H, W]` float in [0, 1], or None if the network has none.
-        area_cm2: of the mask, where the size of a pixel is known.
-        size: height and width of the mask to save; its own if not given.
+        area_cm2: area of the mask, if the pixel size is known.
+        size: height and width of the saved mask; None for those of `mask`.
     """
     outlined = mask is not None and bool(mask.any())
     layers = _picture(draw_slice(pixels), "The slice.")
     if heatmap is not None:
-        layers += _picture(draw_heat(heatmap), "Over it the heat map.", "heat")
+        layers += _picture(draw_heat(heatmap), "Heat map overlay.", "heat")
     if outlined:
-        layers += _picture(draw_outline(mask), "Over it the outline.", "outline")
+        layers += _picture(draw_outline(mask), "Outline overlay.", "outline")
     return (
         f"<figure>{_choice(outlined, heatmap is not None)}"
         f'<div class="layers">{layers}</div>{_legend() if heatmap is not None else ""}'
@@ -50,23 +50,28 @@ def slice_figure(
 
 
 def area_sentence(mask: np.ndarray, area_cm2: float | None = None) -> str:
-    """Size of the outlined area in words; a picture file does not say how large its pixels are."""
+    """Return the size of the outlined area in words.
+
+    Args:
+        mask: `[H, W]` bool.
+        area_cm2: area of the mask; None if the pixel size is not known.
+    """
     share = mask.mean()
     if share == 0:
-        return "The network could not outline it."
+        return "The network could not outline an area."
     size = f"{'under 0.1' if share < 0.001 else f'{100 * share:.1f}'} % of the picture"
     if area_cm2 is not None:
         size = f"{cm2(area_cm2)}, {size}"
-    return f"Outlined: {size}. An estimate of the tumor's extent, not a measurement."
+    return f"Outlined: {size}. This is an estimate of the tumor's extent, not a measurement."
 
 
 def cm2(area: float) -> str:
-    """An area in words."""
+    """Return an area in words."""
     return f"{area:.1f} cm²" if area >= 0.05 else "under 0.1 cm²"
 
 
 def _saving(mask: np.ndarray | None, size: tuple[int, int] | None) -> str:
-    """What can be kept: the picture as it is shown, and the mask of the slice's own size."""
+    """Return the buttons that save the picture as shown, and the mask in the size of the slice."""
     view = '<button type="button" class="save" data-save="slice.png">Save this view (PNG)</button>'
     if mask is None:
         return f'<div class="saving">{view}</div>'
@@ -76,7 +81,7 @@ def _saving(mask: np.ndarray | None, size: tuple[int, int] | None) -> str:
 
 
 def _choice(outlined: bool, heated: bool) -> str:
-    """What the picture can show, the first at first; nothing where there is no choice."""
+    """Return the switch between the layers, with the first one chosen; "" without layers."""
     views = {
         "outline": ("Outline", outlined),
         "heat": ("Heat map", heated),
@@ -91,7 +96,7 @@ def _choice(outlined: bool, heated: bool) -> str:
     )
     if not offered:
         return ""
-    return f"<fieldset><legend>Over the slice</legend><div>{buttons}</div></fieldset>"
+    return f"<fieldset><legend>Show over the slice</legend><div>{buttons}</div></fieldset>"
 
 
 def _words(mask: np.ndarray | None, heatmap: np.ndarray | None, area_cm2: float | None) -> str:
@@ -99,17 +104,20 @@ def _words(mask: np.ndarray | None, heatmap: np.ndarray | None, area_cm2: float 
     if mask is not None:
         sentences.append(area_sentence(mask, area_cm2))
     if heatmap is None:
-        sentences.append("No heat map: this network does not decide place by place.")
+        sentences.append(
+            "There is no heat map: this network does not score single areas of a picture."
+        )
     else:
         sentences.append(
-            "The heat map is for the decision: it shows, coarsely, what spoke for “Tumor” in the "
-            "class score, which the probability joins with the outline’s. It is no outline."
+            "The heat map explains the decision: it shows, coarsely, which areas raised the class "
+            "score for “Tumor”. The probability combines this score with the evidence of the "
+            "outline. The heat map is not an outline."
         )
     return "".join(f"<p>{sentence}</p>" for sentence in sentences)
 
 
 def _legend() -> str:
-    """The colors of the heat map over gray, as on the slice, from none to the most."""
+    """Return the color scale of the heat map over gray, as on the slice."""
     stops = ", ".join(
         f"rgb({red} {green} {blue} / {opacity / 255:.2f})"
         for red, green, blue, opacity in heat_colors(np.linspace(0, 1, LEGEND_STEPS)).tolist()

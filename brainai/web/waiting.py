@@ -1,6 +1,6 @@
-"""How long a request would wait, and whether one more is taken.
+"""Estimate how long a request would wait, and decide whether to accept it.
 
-The estimate counts seconds, not requests: a hundred slices may wait where ten scans may not.
+The estimate is in seconds, not in requests: a hundred slices may wait where ten scans may not.
 """
 
 import math
@@ -12,20 +12,18 @@ from typing import Any, NamedTuple
 from brainai.errors import DataError
 from brainai.web.limits import PATIENCE, Patience
 
-NEWEST = 0.2  # the weight of the newest measurement in the mean
+NEWEST = 0.2  # weight of the newest measurement in the running mean
 
 
 class Busy(DataError):
-    """Too many requests wait.
+    """Too many requests are waiting.
 
     Attributes:
-        seconds: after how many it is worth asking again.
+        seconds: after how many seconds it makes sense to try again.
     """
 
     def __init__(self, seconds: int):
-        super().__init__(
-            f"Too many requests wait at the moment: try again in {seconds} seconds.", "busy"
-        )
+        super().__init__(f"Too many requests are waiting: try again in {seconds} seconds.", "busy")
         self.seconds = seconds
 
 
@@ -33,9 +31,9 @@ class Line(NamedTuple):
     """Requests for one kind of work.
 
     Attributes:
-        places: how many are worked on at a time.
-        running: the seconds that each one in work still needs.
-        waiting: the seconds that each waiting one will need.
+        places: the number of requests that run at the same time.
+        running: the seconds that each running request still needs.
+        waiting: the seconds that each waiting request will need.
     """
 
     places: int
@@ -44,53 +42,62 @@ class Line(NamedTuple):
 
 
 def seconds_to_wait(line: Line) -> float:
-    """The seconds until one more request would be worked on."""
+    """Return the seconds until one more request would start.
+
+    >>> seconds_to_wait(Line(2, running=[3, 5], waiting=[4]))
+    6.0
+    """
     if len(line.running) + len(line.waiting) < line.places:
         return 0.0
     return (sum(line.running) + sum(line.waiting)) / line.places
 
 
 def check_patience(line: Line, patience: Patience) -> None:
-    """Take one more request.
+    """Check that one more request may wait.
 
     Raises:
-        Busy: it would wait too long, or too many wait already.
+        Busy: the request would wait too long, or too many are waiting already.
     """
     excess = seconds_to_wait(line) - patience.seconds
-    at_once = max(0, line.places - len(line.running))  # of those that wait for a moment only
+    at_once = max(0, line.places - len(line.running))  # these wait only for a moment
     if excess > 0 or len(line.waiting) - at_once >= patience.requests:
-        one = (sum(line.waiting) or patience.assumed) / max(1, len(line.waiting)) / line.places
-        raise Busy(math.ceil(max(1.0, one, excess)))
+        next_place = (
+            (sum(line.waiting) or patience.assumed) / max(1, len(line.waiting)) / line.places
+        )
+        raise Busy(math.ceil(max(1.0, next_place, excess)))
 
 
-class Lately:
-    """The mean of the times that a piece of work took, in which the latest count most.
+class RecentTime:
+    """The running mean of processing times, in which recent times count most.
 
-    It stands in for Gradio's `ProcessTime`, a mean over all times since the start, which a warming
-    up or a crowd would mark for days. Gradio reads `avg_time` for its own estimates too.
+    It replaces Gradio's `ProcessTime`, a mean over all times since the start, which a slow first
+    request or a crowd would distort for days. Gradio also reads `avg_time` for its own estimates.
     """
 
     def __init__(self) -> None:
         self.avg_time, self.count = 0.0, 0
 
     def add(self, seconds: float) -> None:
+        """Add a measured time in seconds."""
         self.count += 1
         weight = NEWEST if self.count > 1 else 1.0
         self.avg_time += weight * (seconds - self.avg_time)
 
 
-def settle(queue: Any) -> None:
-    """Have Gradio's queue keep the times of late, and nothing for its view of all requests: that
-    one is closed, and 10,000 requests with their session hashes are summed up after each."""
-    queue.process_time_per_fn = defaultdict(Lately)
+def configure_queue(queue: Any) -> None:
+    """Make Gradio's queue keep recent processing times, and nothing for its view of all requests.
+
+    That view is closed, and would sum up 10,000 requests with their session hashes after each.
+    """
+    queue.process_time_per_fn = defaultdict(RecentTime)
     queue.ANALYTICS_MAX_EVENTS = 0
 
 
 def check_turn(queue: Any, fn: Any) -> None:
-    """Whether Gradio's queue takes one more request for this function.
+    """Check that Gradio's queue may take one more request for this function.
 
     Raises:
-        Busy: not now.
+        Busy: the request would wait too long, or too many are waiting already.
     """
     patience, line = (
         PATIENCE.get(fn.concurrency_id),
@@ -99,15 +106,15 @@ def check_turn(queue: Any, fn: Any) -> None:
     if patience is None or line is None:
         return
 
-    def needs(one: Any) -> float:
-        measured = queue.process_time_per_fn.get(one)
+    def duration(function: Any) -> float:
+        measured = queue.process_time_per_fn.get(function)
         return measured.avg_time if measured else patience.assumed
 
     now = time.time()
     running = [
-        max(0.0, needs(one) - (now - start))
-        for one, starts in line.start_times_per_fn.items()
+        max(0.0, duration(function) - (now - start))
+        for function, starts in line.start_times_per_fn.items()
         for start in starts
     ]
-    waiting = [needs(event.fn) for event in line.queue]
+    waiting = [duration(event.fn) for event in line.queue]
     check_patience(Line(line.concurrency_limit or len(running) + 1, running, waiting), patience)

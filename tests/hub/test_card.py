@@ -50,7 +50,7 @@ def test_a_run_from_imagenet_weights_or_from_the_hub_names_its_base(info, report
         card = ModelCard(model_card(began, report))
         jsonschema.validate(card.data.to_dict(), SCHEMA)
         assert card.data.base_model == base
-        assert f"From {start}." in card.text
+        assert f"Training started from {start}." in card.text
 
 
 def test_every_figure_of_the_front_matter_is_that_of_the_report(info, report) -> None:
@@ -117,14 +117,15 @@ def test_it_says_what_the_operating_point_gave_on_test_by_the_figures_of_the_rep
 
 def test_it_says_what_was_fitted_and_what_was_not(info, report) -> None:
     without_scans = model_card(replace(info, scan_weights=None), report)
-    whole = "Fitted on patients of `valid`: probability, threshold, what cannot be judged."
+    whole = "Fitted on patients of `valid`: probability, threshold, the limits of “Cannot judge”."
     assert f"{whole}\n" in without_scans
     unfitted = model_card(replace(info, calibration_hash="", scan_weights=None), report)
     assert (
-        "Fitted on patients of `valid`: what cannot be judged. Not fitted: probability, threshold."
+        "Fitted on patients of `valid`: the limits of “Cannot judge”. Not fitted: probability, "
+        "threshold."
     ) in unfitted
     with_scans = model_card(info, report)
-    assert "threshold, the verdict on whole scans, what cannot be judged." in with_scans
+    assert "threshold, the verdict on whole scans, the limits of “Cannot judge”." in with_scans
     neither = model_card(replace(info, calibration_hash="", scope=False, scan_weights=None), report)
     assert "Fitted on patients of `valid`: nothing." in neither
 
@@ -166,8 +167,8 @@ def test_that_nobody_is_healthy_is_said_where_the_sources_tell_it(
 def test_of_sets_of_ones_own_nothing_is_claimed(info, report) -> None:
     other = replace(info, training=info.training | {"sources": ["tumor-free", "pairs"]})
     terms = model_card(other, report).split("## Training data and its terms")[1].split("\n## ")[0]
-    assert "- FLAIR scans of people without a tumor; the terms of the set hold\n" in terms
-    assert "- FLAIR slices with masks; the terms of the set hold\n" in terms
+    assert "- FLAIR scans of people without a tumor; the terms of the data set apply\n" in terms
+    assert "- FLAIR slices with masks; the terms of the data set apply\n" in terms
     assert not re.search("BraTS|Lesjak|sclerosis|CC BY", terms)
 
 
@@ -176,12 +177,13 @@ def test_of_sets_of_ones_own_nothing_is_claimed(info, report) -> None:
     [
         (
             "pairs",
-            "Not tested on children, on other lesions of real people or on healthy persons, nor on "
-            "scanners other than those of the sets above.",
+            "The model was not tested on children, on other lesions of real people, on healthy "
+            "people, or on scanners other than those of the data sets above.",
         ),
         (
             "tumor-free",
-            "Not tested on children, nor on scanners other than those of the sets above.",
+            "The model was not tested on children, or on scanners other than those of the data "
+            "sets above.",
         ),
     ],
 )
@@ -190,7 +192,7 @@ def test_the_limits_say_on_whom_it_was_not_tested(info, report, source: str, wor
     other = report | {"source": groups}
     limits = model_card(info, other).split("\n## Limits\n")[1]
     assert " ".join(limits.split()).startswith(
-        f"Few patients were held out: read the intervals. {words} Small lesions"
+        f"Few patients were held out, so read the intervals. {words} The model misses small lesions"
     )
 
 

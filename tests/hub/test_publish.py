@@ -127,7 +127,7 @@ def test_a_tag_that_is_taken_is_told_before_anything_is_pushed(hub, token, run, 
     assert main([str(run), "me/model", "--tag", "v1"]) == 0  # the very same
     repository = hub.repositories["models/me/model"]
     repository.commit(repository.files | {"notes.md": b""})
-    assert "has a release v1 already" in refused([str(run), "me/model", "--tag", "v1"], capsys)
+    assert "already has a release v1" in refused([str(run), "me/model", "--tag", "v1"], capsys)
     assert repository.messages[-1] == "a commit"
 
 
@@ -136,7 +136,7 @@ def test_a_release_is_never_claimed_for_other_weights(hub, token, run, capsys) -
     repository = hub.repositories["models/me/model"]
     first = repository.head
     (run / "model" / "README.md").write_text("---\nlicense: mit\n---\nanother card")
-    assert "has a release v1 already" in refused([str(run), "me/model", "--tag", "v1"], capsys)
+    assert "already has a release v1" in refused([str(run), "me/model", "--tag", "v1"], capsys)
     assert repository.head == first
 
 
@@ -156,7 +156,7 @@ def test_with_only_another_card_the_tag_of_the_weights_stays(hub, token, run) ->
 def test_a_taken_tag_is_told_before_training(hub, token, run, tmp_path) -> None:
     publish_model(run, Target("me/model"), tag="v1")
     begin(run, Target("me/model"), "v1")  # the very run
-    with pytest.raises(ConfigError, match="has a release v1 already"):
+    with pytest.raises(ConfigError, match="already has a release v1"):
         begin(tmp_path / "another", Target("me/model"), "v1")
 
 
@@ -203,7 +203,7 @@ def test_without_token_or_right_nothing_is_pushed(hub, run, monkeypatch, capsys)
 
 @pytest.mark.parametrize("name", ["model", "me/model/more", "me/mo del", "/", ""])
 def test_what_is_no_name_of_a_repository_is_refused(hub, token, run, capsys, name) -> None:
-    assert "Expected owner/name" in refused([str(run), name], capsys)
+    assert "Expected a repository on the Hub as owner/name" in refused([str(run), name], capsys)
 
 
 def test_what_is_no_model_is_refused(hub, token, tmp_path, model_folder, capsys) -> None:
@@ -234,9 +234,9 @@ def test_an_upload_that_keeps_breaking_off_is_told_and_goes_on_where_it_was(
     with pytest.raises(HubError) as told:
         publish_run(run, Target("me/model"), None)
     assert str(told.value) == (
-        f"The run in {run} is complete, only its push failed. {hub.url}/me/model was not changed: "
+        f"The run in {run} is complete; only its push failed. {hub.url}/me/model was not changed: "
         "the Hub was not reached, or the connection broke off: try again later. "
-        f"Then: python -m brainai.hub.publish {run} me/model"
+        f"Then run: python -m brainai.hub.publish {run} me/model"
     )
     repository = hub.repositories["models/me/model"]
     assert set(repository.files) == {".gitattributes"}
@@ -287,7 +287,7 @@ def test_what_was_pushed_while_a_run_trained_is_not_overwritten(hub, token, run,
     target = Target("me/model")
     begin(run, target)
     theirs = hub.hold("me/model", model_folder)
-    with pytest.raises(HubError, match=r"changed by somebody else .* Then: python -m brainai"):
+    with pytest.raises(HubError, match=r"changed by somebody else .* Then run: python -m brainai"):
         publish_run(run, target, None)
     assert theirs.messages[-1] == "a commit"
     assert main([str(run), "me/model"]) == 0  # knowing it, one may
@@ -319,7 +319,7 @@ def test_before_training_the_right_to_write_is_checked(hub, run, monkeypatch, ca
 def test_a_hub_that_is_away_when_training_begins_does_not_stop_it(hub, token, run, capsys) -> None:
     hub.status = 503
     begin(run, Target("me/model"))
-    assert "Training begins; the push is tried at its end" in capsys.readouterr().err
+    assert "Training begins; the push is tried when it ends" in capsys.readouterr().err
     hub.status = 0
     assert "commit" in publish_run(run, Target("me/model"), None)
 
@@ -355,7 +355,7 @@ def test_a_card_of_ones_own_goes_with_the_data_set(hub, token, dataset_folder, t
     call = ["--dataset", str(data), "me/slices", "--license", "mit"]
     for text, words in (
         ("---\nlicense: cc-by-4.0\n---\nmine", "names the license cc-by-4.0"),
-        ("---\nlicense: [\n---\n", "Mend or delete it"),
+        ("---\nlicense: [\n---\n", "Correct or delete it"),
     ):
         (data / "README.md").write_text(text)
         assert words in refused(call, capsys)

@@ -78,7 +78,7 @@ def test_the_terms_of_lgg_are_told_of_the_weights_that_learned_from_it(
     assert main(["me/space", "--model", "me/model"]) == 0
     card = hub.repositories["spaces/me/space"].files["README.md"].decode()
     assert NON_COMMERCIAL in card
-    words = f"{NON_COMMERCIAL} This is about the weights in `weights/`, which stand in."
+    words = f"{NON_COMMERCIAL} This applies to the fallback weights in `weights/`."
     assert (words in card) is of_those_that_stand_in
 
 
@@ -127,10 +127,10 @@ def test_a_dry_run_tells_the_plan_and_changes_nothing(hub: Hub, model, capsys) -
     assert main([*CALL, "--dry-run"]) == 0
     said = capsys.readouterr().out
     for words in (
-        "spaces/me/space (a new one; private if new)",
+        "spaces/me/space (new; private if new)",
         f"{VARIABLE}=me/model@{model.head}",
         "+ app.py (",
-        "0 are there already",
+        "0 are up to date",
         "suggested_hardware: cpu-basic",
     ):
         assert words in said
@@ -141,7 +141,7 @@ def test_secrets_are_left_to_the_owner_and_told(hub, token, model_folder, capsys
     hub.hold("me/secret", model_folder, private=True)
     call = ["me/space", "--model", "me/secret"]
     main([*call, "--dry-run"])
-    assert "HF_TOKEN, to be set by you" in capsys.readouterr().out
+    assert "HF_TOKEN: set it yourself" in capsys.readouterr().out
     assert main(call) == 0
     said = capsys.readouterr()
     assert "set the secret HF_TOKEN" in said.out
@@ -166,7 +166,7 @@ def test_without_right_model_or_checkout_there_is_a_sentence(
     model.commit({"pytorch_model.bin": b""})
     assert "as a pickle only" in refused(["me/space", "--model", "me/model"])
     monkeypatch.setattr("brainai.hub.space.ROOT", tmp_path)
-    assert "no checkout of BrainAI" in refused(CALL)
+    assert "is not a checkout of BrainAI" in refused(CALL)
     assert "spaces/me/space" not in hub.repositories
 
 

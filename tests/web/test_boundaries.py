@@ -46,7 +46,7 @@ def test_the_folder_of_all_uploads_is_no_upload(running, uploads, tmp_path, meta
 
 def test_an_address_is_not_fetched_but_refused_each_time(client):
     for _ in range(2):
-        with pytest.raises(AppError, match="found an address: send the file itself") as caught:
+        with pytest.raises(AppError, match="found a URL: send the file itself") as caught:
             client.predict(handle_file("https://example.org/slice.png"), api_name="/predict")
         assert caught.value.title == "no_upload"
 
@@ -55,7 +55,7 @@ def test_an_address_is_not_fetched_but_refused_each_time(client):
     "bare", ["slice.png", "https://example.org/slice.png", "data:image/png;base64,iVBORw0KGgo="]
 )
 def test_a_bare_path_or_address_is_told_of_handle_file(client, bare):
-    with pytest.raises(AppError, match=r'from Python as handle_file\("slice\.png"\)') as caught:
+    with pytest.raises(AppError, match=r'in Python with handle_file\("slice\.png"\)') as caught:
         client.predict(bare, api_name="/predict")
     assert caught.value.title == "no_upload"
 

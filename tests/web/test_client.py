@@ -118,7 +118,7 @@ def png(pixels: np.ndarray) -> bytes:
         ("page.eps", b"%!PS-Adobe-3.0\n%%BoundingBox: 0 0 99 99\n", "unreadable", "could not be"),
         ("small.png", png(GRAY[40:60, 40:60]), "too_small", "too small"),
         ("huge.png", png(np.zeros((8000, 8000), np.uint8)), "too_large", "at most 32 million"),
-        ("heavy.png", b"0" * 21 * 2**20, "too_large", "21 MB: bring one of at most 20 MB"),
+        ("heavy.png", b"0" * 21 * 2**20, "too_large", "21 MB: send one of at most 20 MB"),
     ],
     ids=lambda value: value if isinstance(value, str) and "." in value else "",
 )
@@ -228,7 +228,7 @@ def test_many_slices_come_with_masks_where_they_are_asked_for(client, save):
 
 def test_too_many_slices_are_refused(client, save):
     sent = [handle_file(str(save("a.png", head(1))))] * 201
-    with pytest.raises(AppError, match="bring at most 200 at once") as caught:
+    with pytest.raises(AppError, match="Expected at most 200 files at once") as caught:
         client.predict(sent, api_name="/predict_batch")
     assert caught.value.title == "too_many_files"
 
@@ -292,6 +292,6 @@ def test_an_error_of_ours_is_told_in_general_words_and_logged_without_its_messag
     jobs = Jobs.of(running.classifier)._replace(slice=fail)
     with served(build_page(jobs, running.classifier.info)) as url:
         sentence = refusal(connect(url), save("a.png", GRAY), "internal")
-    assert sentence == "Something went wrong here, not with your file. Try again."
+    assert sentence == "Something went wrong on the server, not with your file. Try again."
     assert "ValueError at" in caplog.text
     assert "Anna" not in caplog.text

@@ -11,7 +11,7 @@ from brainai.web.refusals import STATUS
 
 SENTENCES = {
     "not_found": "There is nothing at this address.",
-    "wrong_method": "This address does not take requests of this method.",
+    "wrong_method": "This address does not accept this HTTP method.",
 }
 
 

@@ -7,10 +7,10 @@ import pytest
 from hostile import ask
 from serving import served
 
-from brainai.web.guard import as_asked
+from brainai.web.guard import original_request
 from brainai.web.interface import build_page
 from brainai.web.jobs import Jobs
-from brainai.web.proxies import PRIVATE, Proxies, account, uvicorn_trusts_nobody
+from brainai.web.proxies import PRIVATE, Proxies, uvicorn_trusts_nobody, visitor_key
 
 
 def request(peer: str, **headers: str) -> dict:
@@ -28,13 +28,13 @@ TOLD = {
 
 
 def test_who_is_not_trusted_is_the_visitor_and_says_nothing():
-    asked = as_asked(request("10.0.0.5", **TOLD), Proxies(""))
+    asked = original_request(request("10.0.0.5", **TOLD), Proxies(""))
     assert (asked["client"], asked["scheme"]) == (("10.0.0.5", 5), "http")
     assert asked["headers"] == [(b"host", b"app:7860")]
 
 
 def test_a_trusted_proxy_names_the_visitor_the_host_and_the_scheme():
-    asked = as_asked(request("10.0.0.5", **TOLD), Proxies("10.0.0.0/8"))
+    asked = original_request(request("10.0.0.5", **TOLD), Proxies("10.0.0.0/8"))
     assert (asked["client"][0], asked["scheme"]) == ("203.0.113.7", "https")
     assert dict(asked["headers"])[b"x-forwarded-host"] == b"brainai.example"
     assert b"x-gradio-server" not in dict(asked["headers"])
@@ -66,7 +66,7 @@ def test_the_last_address_that_is_no_trusted_proxy_is_the_visitor(allowed, peer,
     ],
 )
 def test_a_household_counts_as_one_visitor(address, counted):
-    assert account(address) == counted
+    assert visitor_key(address) == counted
 
 
 def test_on_a_space_its_private_network_is_trusted_and_elsewhere_nobody(monkeypatch):

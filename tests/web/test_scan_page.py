@@ -42,7 +42,7 @@ def test_the_example_scan_is_answered_in_words_and_numbers(visit, known):
     page = visit("Scan", url=known)
     judge_example(page)
     card = page.locator("#scan-answer").inner_text()
-    assert "The network sees tumor in this scan" in card
+    assert "The network sees a tumor in this scan" in card
     assert "90.0 %" in card
     assert "2.3 mL" in card  # 16 + 64 + 36 voxels of 0.02 mL
     assert "3 of 10 judged" in card
@@ -63,7 +63,10 @@ def test_the_slider_moves_through_the_slices_and_asks_the_server_nothing(visit, 
     before = page.locator("#scan-answer img.slice").get_attribute("src")
     slider.focus()
     page.keyboard.press("Home")
-    assert words.inner_text() == "Slice 1 of 12 (at 0.0 mm): not judged, too little of the head"
+    assert (
+        words.inner_text()
+        == "Slice 1 of 12 (at 0.0 mm): not judged because it shows too little of the head"
+    )
     assert not outline.is_visible()
     assert page.locator("#scan-answer img.slice").get_attribute("src") != before
     for _ in range(5):
@@ -115,7 +118,12 @@ def test_the_report_is_one_page_of_its_own_and_prints_on_one_sheet(visit, known,
     report = page.context.new_page()
     report.goto(file.as_uri())
     text = report.locator("body").inner_text()
-    for words in ("sees tumor in this scan", "2.3 mL", "not a medical device", "FLAIR: a <note>."):
+    for words in (
+        "sees a tumor in this scan",
+        "2.3 mL",
+        "not a medical device",
+        "FLAIR: a <note>.",
+    ):
         assert words in text
     assert report.get_by_role("img", name="Slice 7 of 12").evaluate("i => i.naturalWidth > 0")
     printed = report.pdf(format="A4")
@@ -184,7 +192,7 @@ def test_a_scan_out_of_scope_is_told_why(visit, running):
         page = visit("Scan", url=url)
         page.get_by_role("button", name="Try the example").click()
         card = page.wait_for_selector("#scan-answer .card.refused").inner_text()
-    assert "looks like T1 or T2, not like FLAIR. Bring an axial FLAIR scan" in card
+    assert "looks like T1 or T2, not like FLAIR. Upload an axial FLAIR scan" in card
 
 
 def test_the_example_takes_the_place_of_a_scan_of_ones_own_and_the_answer_follows(

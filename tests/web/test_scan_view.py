@@ -89,7 +89,7 @@ def test_plot_has_a_bar_for_each_judged_slice_above_or_below_the_threshold(found
     assert len(re.findall('class="under"', html)) == 7
     assert len(re.findall('class="over"', html)) == 3
     assert 'class="mark" x="6"' in html
-    assert "highest, 97.0 %, in slice 7" in html
+    assert "The highest is 97.0 %, in slice 7" in html
     assert 'y1="0.5000"' in html
     assert "mark" not in plot(found)
 
@@ -98,13 +98,15 @@ def test_slices_are_told_apart_by_their_own_threshold_and_not_by_the_scans(found
     found = replace(found, threshold=0.7, slice_threshold=0.35)  # 0.4 is called tumor as well
     assert len(re.findall('class="over"', plot(found))) == 4
     assert 'y1="0.6500"' in plot(found)
-    assert "dashed: 35.0 %, the operating point of slices" in plot(found)
+    assert "dashed line: 35.0 %, the threshold for slices" in plot(found)
     assert "<dd>4 of 10 judged</dd>" in facts(found)
 
 
 def test_each_slice_has_its_words(found):
     words = slice_words(found)
-    assert words[0] == "Slice 1 of 12 (at 0.0 mm): not judged, too little of the head"
+    assert (
+        words[0] == "Slice 1 of 12 (at 0.0 mm): not judged because it shows too little of the head"
+    )
     assert words[1] == "Slice 2 of 12 (at 5.0 mm): No Tumor, 2.0 %"
     assert words[6] == "Slice 7 of 12 (at 30.0 mm): Tumor, 97.0 %, outlined 2.6 cm²"
 
@@ -125,7 +127,7 @@ def report(found, volume, info, sequences) -> str:
 
 def test_report_tells_verdict_model_and_disclaimer_and_escapes_what_a_file_says(found, volume):
     html = report(found, volume, ModelInfo(revision="r1"), ["flair", "t2"])
-    assert "The network sees tumor in this scan" in html
+    assert "The network sees a tumor in this scan" in html
     assert "From FLAIR + T2 · brainai-resnet50 · revision r1" in html
     assert DISCLAIMER in html
     assert "FLAIR: a &lt;note&gt;." in html

@@ -35,13 +35,13 @@ def site(running):
 
 def test_the_first_tab_says_what_it_is_and_shows_an_answered_slice(visit, site):
     page = visit("Start", url=site)
-    page.get_by_role("heading", name="Is there tumor on this brain MRI?").wait_for()
+    page.get_by_role("heading", name="Is there a tumor in this brain MRI?").wait_for()
     text = page.locator("#start").inner_text()
     assert "not a medical device" in text
     picture = page.get_by_role("img", name="Axial slice of a head")
     picture.wait_for()
     assert picture.evaluate("image => image.naturalWidth") == 533
-    assert "A simulated slice, as BrainAI answers it: Tumor, 90.0 %" in (
+    assert "BrainAI’s answer for a simulated slice: Tumor, 90.0 %" in (
         page.locator("#answered").inner_text()
     )
 
@@ -56,7 +56,7 @@ def test_one_click_leads_from_the_first_tab_to_an_answer(visit, site):
 
 @pytest.mark.parametrize(
     ("button", "tab"),
-    [("Bring a slice", "Slice"), ("Bring a whole scan", "Scan"), ("Bring many", "Many slices")],
+    [("Upload a slice", "Slice"), ("Upload a whole scan", "Scan"), ("Upload many", "Many slices")],
 )
 def test_the_other_buttons_lead_to_their_tabs(visit, site, button, tab):
     page = visit("Start", url=site)
@@ -77,7 +77,7 @@ def test_a_visitor_sees_the_place_in_the_queue_and_a_sentence_where_it_is_full(v
         pages = [visit("Slice", url=url) for _ in range(4)]
         for number, visitor in enumerate(pages):
             visitor.locator("#examples").get_by_role("button").first.click()
-            told = ["processing", "processing", "queue: 1/1", "Too many questions wait here"][
+            told = ["processing", "processing", "queue: 1/1", "Too many requests are waiting"][
                 number
             ]
             visitor.locator("#answer").get_by_text(told).wait_for()
@@ -96,7 +96,7 @@ def test_about_shows_every_figure_with_its_interval(visit, site):
     row = table.get_by_role("row", name="AUROC of slices").inner_text()
     assert f"{auroc['value']:.3f}" in row
     assert f"{auroc['low']:.3f} to {auroc['high']:.3f}" in row
-    page.get_by_role("button", name="The whole model card").click()
+    page.get_by_role("button", name="Full model card").click()
     page.get_by_role("heading", name="Training data").wait_for()
 
 
@@ -148,7 +148,7 @@ def test_nothing_on_any_tab_is_a_serious_barrier(visit, site, save, look):
     page.get_by_role("heading", name="3 of 3 files judged").wait_for()
     examine("many, answered")
     open_tab("About")
-    page.get_by_role("button", name="The whole model card").click()
+    page.get_by_role("button", name="Full model card").click()
     examine("about")
     open_tab("API")
     examine("api")
@@ -176,4 +176,4 @@ def test_page_works_without_examples_and_without_a_report(visit, running):
         page.wait_for_selector("#answer .card.waiting")
         assert not page.locator("#examples").is_visible()
         page.get_by_role("tab", name="About").click()
-        page.get_by_text("No report lies beside these weights").wait_for()
+        page.get_by_text("There is no report for these weights").wait_for()

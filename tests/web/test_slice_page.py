@@ -95,7 +95,7 @@ def test_a_color_picture_cannot_be_judged_and_is_told_why(visit, save):
     page.set_input_files(INPUT, save("colors.png", colors))
     card = page.wait_for_selector("#answer .card.refused").inner_text()
     assert "This cannot be judged" in card
-    assert "The reason: color picture. Bring one upright axial FLAIR slice" in card
+    assert "Reason: color picture. Upload one upright axial FLAIR slice" in card
     assert "not a medical device" in card
     assert page.locator(ANSWERED).count() == 0
 
@@ -133,7 +133,7 @@ def test_the_size_of_a_pixel_gives_the_area(visit, running, save):
         page.get_by_text("Outlined: 100.0 % of the picture.").wait_for()
         page.get_by_role("button", name="Add T1c, T2 or the pixel size").click()
         page.wait_for_timeout(400)  # Gradio fills an opened accordion, and its fields, anew
-        page.get_by_label("Side of a pixel in mm").fill("0.5")
+        page.get_by_label("Pixel size in mm").fill("0.5")
         page.keyboard.press("Enter")
         page.get_by_text(
             "Outlined: 19.2 cm², 100.0 % of the picture."

@@ -34,8 +34,8 @@ def test_only_files_in_the_folder_of_uploads_are_uploads(uploads, name):
     [
         ("slice.png", "a name"),
         ("/home/anna/slice.png", "a path of this server"),
-        ("https://example.org/slice.png", "an address"),
-        ("data:image/png;base64,iVBORw0KGgo=", "an address"),
+        ("https://example.org/slice.png", "a URL"),
+        ("data:image/png;base64,iVBORw0KGgo=", "a URL"),
         (5, "something else"),
     ],
 )
@@ -43,7 +43,7 @@ def test_what_stands_for_a_file_is_named_with_the_way_to_send_one(uploads, uploa
     with pytest.raises(DataError) as caught:
         uploaded(upload)
     assert str(caught.value) == (
-        f"Expected an uploaded file, found {found}: send the file itself, from Python as "
+        f"Expected an uploaded file, found {found}: send the file itself, in Python with "
         'handle_file("slice.png") of gradio_client.'
     )
 
@@ -67,7 +67,7 @@ def test_an_upload_that_was_deleted_is_asked_for_again(uploads):
 def test_a_file_is_taken_up_to_the_limit_and_no_further(uploads):
     upload = sent(uploads, "some.png", size=2**20)
     assert uploaded(upload, limit=2**20) == upload["path"]
-    with pytest.raises(DataError, match="bring one of at most 0 MB") as caught:
+    with pytest.raises(DataError, match="send one of at most 0 MB") as caught:
         uploaded(upload, limit=2**20 - 1)
     assert caught.value.code == "too_large"
 
@@ -81,7 +81,7 @@ def test_one_bad_file_among_many_keeps_its_place(uploads):
 
 
 def test_too_many_files_are_refused_together(uploads):
-    with pytest.raises(DataError, match="These are 201 files: bring at most 200 at once"):
+    with pytest.raises(DataError, match="Expected at most 200 files at once, found 201"):
         uploaded_slices([{}] * 201)
 
 

@@ -38,11 +38,11 @@ def test_percent_never_claims_certainty(probability, words):
 
 def test_tumor_is_said_in_words_with_both_probabilities_and_the_slice():
     html = card("Tumor", 0.75)
-    assert "The network sees tumor on this slice" in html
+    assert "The network sees a tumor on this slice" in html
     assert "75.0 %" in html
     assert "25.0 %" in html
-    assert "from 40.0 % on" in html
-    assert "the operating point, sensitivity of 9 in 10." in html
+    assert "at least 40.0 %" in html
+    assert "Operating point: sensitivity of 9 in 10." in html
     assert "<figure>the slice</figure>" in html
 
 
@@ -59,10 +59,21 @@ def test_card_names_what_the_answer_came_from():
 @pytest.mark.parametrize(
     ("fitted", "words"),
     [
-        ({}, ("from 40.0 % on", "sensitivity of 9 in 10", "the highest that neighboring slices")),
+        (
+            {},
+            (
+                "at least 40.0 %",
+                "sensitivity of 9 in 10",
+                "the highest value that neighboring slices",
+            ),
+        ),
         (
             {"scan_weights": (1.0, 1.0, 0.0), "scan_threshold": 0.7},
-            ("from 70.0 % on", "on whole scans of validation patients", "how much is outlined"),
+            (
+                "at least 70.0 %",
+                "on whole scans of validation patients",
+                "the volume outlined there",
+            ),
         ),
     ],
 )
@@ -71,7 +82,7 @@ def test_a_scan_is_told_by_its_own_threshold_where_it_has_one(tmp_path, fitted, 
     answer = known_answer(read_scan(scan_file(tmp_path / "flair.nii.gz")))
     answer = replace(answer, threshold=info.threshold_of_scans)
     html = scan_card(answer, info, "<figure>the scan</figure>", ["flair"])
-    for part in (*words, "The network sees tumor in this scan", "<figure>the scan</figure>"):
+    for part in (*words, "The network sees a tumor in this scan", "<figure>the scan</figure>"):
         assert part in html
     assert f'style="left:{100 * info.threshold_of_scans:.2f}%"' in html
 
@@ -86,7 +97,7 @@ def test_what_cannot_be_judged_is_told_with_its_reason_and_what_to_bring():
 @pytest.mark.parametrize(
     "html",
     [
-        waiting_card("Bring a slice."),
+        waiting_card("Upload a slice."),
         progress_card("Judging", 1, 3),
         refusal_card("No."),
         card("Tumor", 0.75),

@@ -59,20 +59,20 @@ def test_only_what_there_is_can_be_chosen_and_the_first_is(mask, heatmap, offere
     html = slice_figure(SLICE, mask, heatmap)
     assert views(html) == offered
     assert html.count("checked") == bool(offered)
-    assert ("<legend>Over the slice</legend>" in html) == bool(offered)
+    assert ("<legend>Show over the slice</legend>" in html) == bool(offered)
 
 
 def test_each_is_said_to_be_for_its_own_purpose():
     html = slice_figure(SLICE, MASK, HEAT)
-    assert "Outlined: 4.0 % of the picture. An estimate of the tumor's extent" in html
-    assert "The heat map is for the decision" in html
-    assert "It is no outline." in html
+    assert "Outlined: 4.0 % of the picture. This is an estimate of the tumor's extent" in html
+    assert "The heat map explains the decision" in html
+    assert "The heat map is not an outline." in html
     assert "no evidence" in html
 
 
 def test_a_network_without_a_heat_map_says_so():
     html = slice_figure(SLICE, MASK)
-    assert "No heat map" in html
+    assert "There is no heat map" in html
     assert "legend heat" not in html
 
 

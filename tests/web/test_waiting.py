@@ -16,7 +16,7 @@ from brainai.web import waiting
 from brainai.web.interface import build_page
 from brainai.web.jobs import Jobs
 from brainai.web.limits import Patience
-from brainai.web.waiting import Busy, Lately, Line, check_patience, seconds_to_wait
+from brainai.web.waiting import Busy, Line, RecentTime, check_patience, seconds_to_wait
 
 
 def test_a_free_place_means_no_wait():
@@ -35,7 +35,7 @@ def test_one_more_is_taken_up_to_the_limit_and_told_when_to_come_back_beyond_it(
     with pytest.raises(Busy) as caught:  # 44.5 s, of which 14.5 too many
         check_patience(Line(1, [10.0], [10.0, 10.0, 14.5]), Patience(30, 99, 1))
     assert caught.value.seconds == 15
-    assert str(caught.value) == "Too many requests wait at the moment: try again in 15 seconds."
+    assert str(caught.value) == "Too many requests are waiting: try again in 15 seconds."
 
 
 def test_a_hundred_fast_ones_may_wait_where_three_slow_ones_may_not():
@@ -53,11 +53,11 @@ def test_however_fast_they_are_no_more_wait_than_memory_has_room_for():
 
 def test_the_latest_times_count_most():
     """10, then 0.8 · 10 + 0.2 · 20 = 12, then 0.8 · 12 + 0.2 · 2 = 10."""
-    lately = Lately()
+    recent = RecentTime()
     means = []
     for seconds in (10, 20, 2):
-        lately.add(seconds)
-        means.append(round(lately.avg_time, 6))
+        recent.add(seconds)
+        means.append(round(recent.avg_time, 6))
     assert means == [10, 12, 10]
 
 
@@ -106,7 +106,7 @@ def test_over_http_a_full_queue_is_status_503_with_a_code_and_when_to_come_back(
         reply = ask(held.url, "POST", f"/gradio_api/{path}", body)
         assert (reply.status, reply.code) == (503, "busy")
         assert reply.headers["retry-after"] == "4"  # 32 s a slice, eight at a time
-        sentence = "Too many requests wait at the moment: try again in 4 seconds."
+        sentence = "Too many requests are waiting: try again in 4 seconds."
         assert json.loads(reply.text) == {"error": sentence, "title": "busy"}
 
 

@@ -25,17 +25,17 @@ def test_weights_that_are_as_asked_for_need_no_notice() -> None:
 
 def test_weights_without_calibration_or_scope_say_so_first() -> None:
     told = notices(replace(OURS, calibration_hash="", scope=False), PULLED)
-    assert told[0] == "The probabilities of these weights were not calibrated."
-    assert "refuse little" in told[1]
+    assert told[0] == "The probabilities of these weights are not calibrated."
+    assert "refuse few pictures" in told[1]
 
 
 def test_the_page_names_the_operating_point() -> None:
     point = "sensitivity of at least 95 % on validation patients; 87 % (76 to 96) on test patients"
     shown = weights_section(replace(OURS, threshold=0.131, operating_point=point), PULLED)
-    assert f"<dt>“Tumor” from</dt><dd>13.1 % on: {point}</dd>" in shown
-    assert "A scan is" not in shown
+    assert f"<dt>Threshold for slices</dt><dd>13.1 %: {point}</dd>" in shown
+    assert "Threshold for scans" not in shown
     fitted = replace(OURS, scan_weights=(1.0, 1.0, 0.0), scan_threshold=0.7)
-    assert "<dt>A scan is “Tumor” from</dt><dd>70.0 % on: " in weights_section(fitted, PULLED)
+    assert "<dt>Threshold for scans</dt><dd>70.0 %: " in weights_section(fitted, PULLED)
 
 
 def test_a_notice_is_text_and_never_markup() -> None:
@@ -44,17 +44,17 @@ def test_a_notice_is_text_and_never_markup() -> None:
 
 def test_the_page_names_the_commit_and_no_folder_of_the_server() -> None:
     shown = weights_section(OURS, PULLED)
-    assert "commit aaaaaaaaaaaa, asked for as v1" in shown
+    assert "commit aaaaaaaaaaaa, requested as v1" in shown
     assert "/server/cache" not in shown
     assert "On the Hub" not in weights_section(OURS, Fetched(Path("/server/weights")))
 
 
 def test_of_a_classifier_of_others_nothing_is_claimed() -> None:
     ours, theirs = words(OURS), words(replace(OURS, training={}))
-    assert "it was shown had a glioma" in ours
-    assert "it was shown had a glioma" not in theirs
-    assert "was not measured here" in theirs
-    assert "replaces no doctor" in theirs
+    assert "in the training data had a glioma" in ours
+    assert "in the training data had a glioma" not in theirs
+    assert "were not measured here" in theirs
+    assert "does not replace a doctor" in theirs
 
 
 def test_model_info_tells_where_the_weights_come_from() -> None:

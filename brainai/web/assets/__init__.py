@@ -4,5 +4,5 @@ from pathlib import Path
 
 
 def asset(name: str) -> str:
-    """The text of a file of this folder."""
+    """Return the text of a file in this folder."""
     return (Path(__file__).parent / name).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-// The slices came with the answer; moving through them asks the server nothing.
+// All slices come with the answer, so moving through them sends no request to the server.
 let slices = [];
 
 const show = (number) => {

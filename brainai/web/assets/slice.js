@@ -1,4 +1,4 @@
-// What a visitor chose to see over one slice is shown over the next; the browser alone knows it.
+// The layer that a visitor chose for one slice is also shown over the next; only the browser knows it.
 element.addEventListener("change", (event) => {
   if (event.target.name === "view") element.dataset.view = event.target.value;
 });
@@ -9,7 +9,7 @@ watch("value", () => {
   element.scrollIntoView({ block: "nearest", behavior: "smooth" });
 });
 
-// What is seen is what is saved: the layers that show, drawn upon each other in full resolution.
+// Save what is shown: the visible layers, drawn over each other in full resolution.
 element.addEventListener("click", (event) => {
   const button = event.target.closest("[data-save]");
   if (!button) return;

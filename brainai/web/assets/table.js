@@ -1,4 +1,4 @@
-// A click on a heading sorts by it; a table that is still filling stays sorted.
+// A click on a heading sorts by that column; rows that arrive later are sorted in.
 let column = null;
 let descending = false;
 
@@ -9,7 +9,7 @@ const value = (row) => {
 
 const compare = (a, b) => {
   const [left, right] = [value(a), value(b)];
-  if (left === "" || right === "") return (left === "") - (right === ""); // no value comes last
+  if (left === "" || right === "") return (left === "") - (right === ""); // rows without a value come last
   const order = isNaN(left) || isNaN(right) ? left.localeCompare(right, undefined, { numeric: true }) : left - right;
   return descending ? -order : order;
 };
