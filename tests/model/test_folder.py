@@ -60,7 +60,7 @@ OTHER = {  # what a value is changed to where its type alone does not tell
     "scan_threshold": 0.4,
     "training": {"command": "by hand"},
 }
-REFUSED = r"brainai\.json and the weights beside it are not of one and the same model"
+REFUSED = r"brainai\.json and the weights are not from the same model"
 UNFIT = "does not fit the network that brainai.json describes"
 
 
