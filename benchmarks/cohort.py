@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.page import table, write_section
-from brainai.data.phantom import simulate
-from brainai.data.phantom.files import write_nifti
 from brainai.inference.cohort.ledger import Ledger
+from brainai.phantom import simulate
+from brainai.phantom.files import write_nifti
 
 DIFFERENT = 4  # simulated heads; further scans are the same files again
 RATIO_TARGET = 1.6

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
-from brainai.data.dataset import PARTS, read_info, read_records
+from brainai.data.dataset import PARTS, read_dataset_info, read_records
 from brainai.data.parts import read_part
 from brainai.data.prepare import OPTIONS_FILE, PrepareOptions, start_folder
 from brainai.data.store import open_store
@@ -91,7 +91,7 @@ def data_readers(data: Path) -> Iterator[Reader]:
     """The files of a dataset folder, one picture and one mask for all."""
 
     def table(copy: Path) -> str:
-        read_info(copy)
+        read_dataset_info(copy)
         return f"(reads {len(read_records(copy))} slices)"
 
     def decode(copy: Path) -> str:

@@ -28,8 +28,8 @@ def write_scan(folder: Path, sequences: int) -> list[Path]:
     # Only here: what makes the scan must not count into the memory of what judges it.
     import numpy as np  # noqa: PLC0415
 
-    from brainai.data.phantom import simulate  # noqa: PLC0415
-    from brainai.data.phantom.files import write_nifti  # noqa: PLC0415
+    from brainai.phantom import simulate  # noqa: PLC0415
+    from brainai.phantom.files import write_nifti  # noqa: PLC0415
 
     study = simulate(0, **SHAPE_MM)
     paths = []

@@ -31,7 +31,7 @@ COMMANDS = {  # name: (its options, its program, both within `brainai`; what it 
     "serve": ("web.options:Serve", "web.serve:run", "open the demo in a browser"),
     "publish": ("hub.options:Publish", "hub.publish:run", "push a model or a data set to the Hub"),
     "space": ("hub.options:Space", "hub.space:run", "make or update the Space on the Hub"),
-    "phantom": ("data.options:Phantoms", "data.phantom.__main__:run", "simulate studies"),
+    "phantom": ("phantom.options:Phantoms", "phantom.__main__:run", "simulate studies"),
 }
 EXTRAS = {"gradio": "serve", "starlette": "serve", "accelerate": "train"}
 

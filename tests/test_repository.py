@@ -1,9 +1,7 @@
 """Rules that hold for the repository as a whole."""
 
-import ast
 import json
 import re
-import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 import pytest
 import timm
 import torch
+from modules import MODULES, ROOT, imports, name
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
@@ -19,85 +18,8 @@ from brainai import __version__
 from brainai.hub.card import CHARTS, figures, model_card
 from brainai.hub.terms import NON_COMMERCIAL
 from brainai.inference.classifier import Classifier
-from brainai.model.folder import load_model, read_info
+from brainai.model.folder import load_model, read_model_info
 from brainai.training.config import PRESETS
-
-ROOT = Path(__file__).parents[1]
-MODULES = sorted([*(ROOT / "brainai").rglob("*.py"), ROOT / "app.py", ROOT / "train.py"])
-ALLOWED = {
-    "gradio": ("brainai/web/",),
-    "accelerate": ("brainai/training/", "brainai/inference/cohort/"),
-    "pyarrow": ("brainai/inference/cohort/tables.py",),
-    "huggingface_hub": ("brainai/hub/", "brainai/model/fetch.py", "brainai/model/hub_errors.py"),
-    "timm": ("brainai/model/",),
-    "nibabel": ("brainai/data/",),
-    "SimpleITK": ("brainai/data/volumes.py", "brainai/data/dicom"),  # and dicom_headers.py
-}
-DOWNSTREAM = {  # a package and those that may not know of it
-    "brainai.web": ("data", "model", "training", "evaluation", "inference", "hub"),
-    "brainai.inference": ("data", "model", "training", "evaluation", "hub"),
-    "brainai.training": ("data", "model", "evaluation", "inference", "hub", "web"),
-    "brainai.evaluation": ("data", "model"),
-    "brainai.hub": ("data", "model", "evaluation", "inference"),
-    "brainai.model": ("data",),
-}
-
-
-def imports(path: Path) -> set[str]:
-    """Full names of all modules that a file imports, inside functions too."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-    return found
-
-
-def name(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
-
-
-@pytest.mark.parametrize("path", MODULES, ids=name)
-def test_libraries_stay_in_their_rooms(path: Path) -> None:
-    for module in imports(path):
-        rooms = ALLOWED.get(module.split(".")[0])
-        assert rooms is None or name(path).startswith(rooms), f"{name(path)} imports {module}"
-
-
-@pytest.mark.parametrize("path", MODULES, ids=name)
-def test_arrows_point_down_the_road(path: Path) -> None:
-    parts = path.relative_to(ROOT).parts
-    room = parts[1] if parts[0] == "brainai" and len(parts) > 2 else ""
-    for module in imports(path):
-        for package, forbidden in DOWNSTREAM.items():
-            if module == package or module.startswith(package + "."):
-                assert room not in forbidden, f"{name(path)} imports {module}"
-
-
-def undocumented(body: list[ast.stmt]) -> list[str]:
-    """Public functions, classes and methods without a docstring."""
-    found = []
-    for node in body:
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
-            found += [] if ast.get_docstring(node) else [node.name]
-            found += undocumented(node.body) if isinstance(node, ast.ClassDef) else []
-    return found
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "brainai" / "data").rglob("*.py")), ids=name)
-def test_what_others_call_of_the_data_says_what_it_does(path: Path) -> None:
-    assert undocumented(ast.parse(path.read_text()).body) == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "module",
-    ["brainai", "brainai.data.dataset", "brainai.data.prepare", "brainai.evaluation.metrics"],
-)
-def test_records_preparation_and_metrics_need_no_torch(module: str) -> None:
-    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
 def front_matter() -> dict[str, str]:
@@ -134,8 +56,8 @@ def test_the_requirements_admit_the_torch_of_zero_gpu_and_of_here(release: str) 
 
 
 def test_what_is_installed_is_what_the_requirements_ask_for() -> None:
-    for name, wanted in requirements().items():
-        assert version(name) in wanted, name
+    for package, wanted in requirements().items():
+        assert version(package) in wanted, package
 
 
 def test_what_is_imported_is_asked_for() -> None:
@@ -161,16 +83,39 @@ def test_the_readme_has_two_set_up_commands_and_ci_runs_the_second() -> None:
     assert "-m pytest$" in (ROOT / ".ci" / "run").read_text()
 
 
-def test_every_file_that_the_documents_link_to_is_there() -> None:
-    for document in (
-        "README.md",
-        "ARCHITECTURE.md",
-        "CONTRIBUTING.md",
-        "SECURITY.md",
-        "weights/README.md",
-    ):
-        for target in re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / document).read_text()):
-            assert ((ROOT / document).parent / target).exists(), f"{document} links to {target}"
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+DOCUMENTS = [
+    *(ROOT / place for place in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md")),
+    ROOT / "weights" / "README.md",
+    *DECISIONS,
+]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
+def test_every_file_that_the_documents_link_to_is_there(document: Path) -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", document.read_text()):
+        assert (document.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("document", [ROOT / "ARCHITECTURE.md", *DECISIONS], ids=name)
+def test_every_module_that_architecture_and_decisions_name_is_there(document: Path) -> None:
+    named = re.findall(r"`(\w[\w/]*/[\w/]*(?:\.(?:py|md|json))?)`", document.read_text())
+    places = (ROOT, ROOT / "brainai")
+    assert [path for path in named if not any((place / path).exists() for place in places)] == []
+
+
+def test_the_index_of_decisions_names_every_record_once() -> None:
+    index = (ROOT / "docs" / "decisions" / "README.md").read_text()
+    records = [path.name for path in DECISIONS if path.name != "README.md"]
+    assert sorted(re.findall(r"\]\((\d{4}-[^)]+)\)", index)) == records
+    assert [int(record[:4]) for record in records] == list(range(1, len(records) + 1))
+
+
+def test_every_dependency_has_a_reason() -> None:
+    table = (ROOT / "docs" / "decisions" / "0036-dependencies.md").read_text().lower()
+    lines = [line.split("#")[0] for line in (ROOT / "requirements-dev.txt").read_text().split("\n")]
+    wanted = {Requirement(line).name for line in lines if line and not line.startswith("-r")}
+    assert [package for package in {*wanted, *requirements()} if package.lower() not in table] == []
 
 
 def test_every_test_that_a_promise_of_security_names_is_there() -> None:
@@ -191,7 +136,7 @@ def test_the_figures_of_readme_and_card_are_those_of_the_report() -> None:
     card = (ROOT / "weights" / "README.md").read_text()
     charts = [name for name in CHARTS if (ROOT / "weights" / "figures" / name).exists()]
     assert len(charts) == 5  # of an evaluation: learning curves are a training's
-    assert card == model_card(read_info(ROOT / "weights"), report, charts)
+    assert card == model_card(read_model_info(ROOT / "weights"), report, charts)
 
 
 def test_the_page_of_reliability_is_that_of_the_results() -> None:
@@ -247,7 +192,7 @@ def test_every_preset_says_where_it_was_run() -> None:
 
 
 def test_the_experiments_name_the_revision_of_the_weights() -> None:
-    assert read_info(ROOT / "weights").revision in texts()["docs/experiments.md"]
+    assert read_model_info(ROOT / "weights").revision in texts()["docs/experiments.md"]
 
 
 def test_the_committed_weights_answer_and_name_themselves() -> None:

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from toy import write_dataset
 
 from benchmarks.flips import flip_rows
-from brainai.data.dataset import read_info, read_records, write_records
+from brainai.data.dataset import read_dataset_info, read_records, write_records
 from brainai.data.lock import hold
 from brainai.data.seals import sealed
 from brainai.evaluation.calibration import score_valid
@@ -226,7 +226,7 @@ def test_every_damaged_file_of_a_run_is_repaired_or_refused(
 ) -> None:
     data = shutil.copytree(dataset_folder, tmp_path / "data")
     checksum = write_records(data / "metadata.csv", read_records(data))
-    info = read_info(data) | {"metadata_checksum": checksum}
+    info = read_dataset_info(data) | {"metadata_checksum": checksum}
     (data / "dataset.json").write_text(json.dumps(sealed(info)))
     run = shutil.copytree(whole_run, tmp_path / "run")
     outcomes = {

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
-from brainai.data.dataset import FORMAT_VERSION, SPLITS, SliceRecord, write_records
+from brainai.data.dataset import DATASET_FORMAT, SPLITS, SliceRecord, write_records
 from brainai.data.files import write_text
 from brainai.data.identity import join_persons
 from brainai.data.parts import Part
@@ -86,7 +86,7 @@ def write_assembled(out: Path, assembled: Assembled, options: dict) -> None:
         (out / "dataset.json").unlink(missing_ok=True)
     checksum = write_records(out / "metadata.csv", assembled.records)
     info = {
-        "format_version": FORMAT_VERSION,
+        "format_version": DATASET_FORMAT,
         "options": options,
         "counts": count(assembled.records),
         "joined_persons": assembled.joined,

@@ -19,7 +19,7 @@ from brainai.data.files import write_text
 from brainai.data.seals import unsealed
 from brainai.errors import DataError
 
-FORMAT_VERSION = 1
+DATASET_FORMAT = 1
 MODALITIES = ("flair", "t1c", "t2")
 PARTS = ".parts"  # hidden folder with a file for each finished case; not in a published data set
 SPLITS = ("train", "valid", "test")
@@ -160,7 +160,7 @@ def _read_table(path: Path) -> str:
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read. Prepare the data set again.") from error
     if path.with_name("dataset.json").is_file():
-        checksum = read_info(path.parent).get("metadata_checksum")
+        checksum = read_dataset_info(path.parent).get("metadata_checksum")
         if checksum is not None and checksum != hashlib.sha256(content).hexdigest():
             raise DataError(
                 f"{path} is damaged or was changed by hand, because its checksum in dataset.json "
@@ -171,7 +171,7 @@ def _read_table(path: Path) -> str:
     return text
 
 
-def read_info(folder: str | Path) -> dict:
+def read_dataset_info(folder: str | Path) -> dict:
     """Read dataset.json of a dataset folder.
 
     Raises:
@@ -181,7 +181,7 @@ def read_info(folder: str | Path) -> dict:
     try:
         info = unsealed(path.read_bytes())
         version = int(info["format_version"])
-        if version == FORMAT_VERSION:
+        if version == DATASET_FORMAT:
             info["content_hash"].encode()
     except FileNotFoundError as error:
         raise DataError(
@@ -189,10 +189,10 @@ def read_info(folder: str | Path) -> dict:
         ) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path} is damaged. Prepare the data set again.") from error
-    if version != FORMAT_VERSION:
-        advice = "Update brainai" if version > FORMAT_VERSION else "Prepare the data set again"
+    if version != DATASET_FORMAT:
+        advice = "Update brainai" if version > DATASET_FORMAT else "Prepare the data set again"
         raise DataError(
-            f"{path} has format {version}, but this version reads format {FORMAT_VERSION}. "
+            f"{path} has format {version}, but this version reads format {DATASET_FORMAT}. "
             f"{advice}."
         )
     return info

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
+from scipy.ndimage import binary_erosion
 
 from brainai.data.dataset import MODALITIES, SliceRecord
 from brainai.data.images import prepare_slice, stretch
@@ -71,24 +72,57 @@ def turn(plane: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def recolor(plane: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Give a FLAIR slice the gray levels of another sequence: `[S, S]` → `[S, S]`, both in [0, 1].
+    """Give a FLAIR slice the gray levels of another sequence or of CT: `[S, S]` → `[S, S]`.
 
-    White matter is brighter than gray matter and lesions are dark, as in T1, or fluid is bright, as
-    in T2 and proton density. Fluid and lesions never both look as they do in FLAIR.
+    Values are in [0, 1]. In T1, white matter is brighter than gray matter and lesions are dark. In
+    T2, fluid is bright; in proton density it is about as bright as tissue. In CT, a bright skull
+    surrounds tissue of low contrast. Some slices are coarse, like echo-planar pictures. Fluid and
+    lesions never both look as they do in FLAIR.
     """
     inside = plane[plane > HEAD_LEVEL]
     if inside.size == 0:
         return invert(plane, random)
     tissue = float(np.median(inside))
-    if random.random() < 0.5:
-        white, gray = random.uniform(0.6, 0.9), random.uniform(0.2, 0.4)
-        levels = [0, random.uniform(0, 0.2), white, gray, random.uniform(0, gray)]
-    else:
-        white, gray, fluid = (random.uniform(*ends) for ends in ((0.2, 0.6), (0.4, 0.7), (0.7, 1)))
-        levels = [fluid, fluid, white, gray, random.uniform(0, 1)]
+    contrast = CONTRASTS[random.choice(len(CONTRASTS), p=CONTRAST_SHARES)]
     flair_levels = np.array([0, 0.5, 0.85, 1.25, max(1.3, 1 / tissue)]) * tissue
-    changed = np.interp(plane, flair_levels, levels) * _enclosed(plane > HEAD_LEVEL)
+    head = _enclosed(plane > HEAD_LEVEL)
+    changed = np.interp(plane, flair_levels, contrast(random)) * head
+    if contrast is _ct:
+        thick = max(1, round(len(plane) * random.uniform(0.01, 0.04)))
+        changed[head & ~binary_erosion(head, iterations=thick)] = random.uniform(0.8, 1.5)
+    if random.random() < COARSE:
+        side = round(len(plane) / random.uniform(1.5, 4))
+        changed = stretch(stretch(changed, side, side), *plane.shape)
     return prepare_slice(changed, len(plane))
+
+
+# Each returns the gray levels of fluid, fluid, white matter, gray matter and of tissue that is
+# brighter in FLAIR.
+def _t1(random: np.random.Generator) -> list[float]:
+    white, gray = random.uniform(0.6, 0.9), random.uniform(0.2, 0.4)
+    return [0, random.uniform(0, 0.2), white, gray, random.uniform(0, gray)]
+
+
+def _t2(random: np.random.Generator) -> list[float]:
+    white, gray, fluid = (random.uniform(*ends) for ends in ((0.2, 0.6), (0.4, 0.7), (0.7, 1)))
+    return [fluid, fluid, white, gray, random.uniform(0, 1)]
+
+
+def _proton_density(random: np.random.Generator) -> list[float]:
+    white = random.uniform(0.5, 0.8)
+    gray, fluid = white + random.uniform(0.02, 0.15), white + random.uniform(0.01, 0.25)
+    return [fluid, fluid, white, gray, gray + random.uniform(-0.1, 0.2)]
+
+
+def _ct(random: np.random.Generator) -> list[float]:
+    white = random.uniform(0.3, 0.6)
+    fluid = white * random.uniform(0.4, 0.8)
+    return [fluid, fluid, white, white * random.uniform(1, 1.2), white * random.uniform(0.6, 0.9)]
+
+
+CONTRASTS = (_t1, _t2, _proton_density, _ct)
+CONTRAST_SHARES = (0.3, 0.25, 0.25, 0.2)
+COARSE = 0.25  # share of recolored slices that are coarse
 
 
 def _enclosed(head: np.ndarray) -> np.ndarray:

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from brainai import phantom
 from brainai.command_line import run_command
-from brainai.data import phantom
 from brainai.data.assemble import Assembled, assemble, summary, write_assembled
 from brainai.data.cases import Case
 from brainai.data.dataset import PARTS

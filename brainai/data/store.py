@@ -26,7 +26,7 @@ from PIL import Image
 from platformdirs import user_cache_path
 from tqdm import tqdm
 
-from brainai.data.dataset import PARTS, SliceRecord, read_info, read_records
+from brainai.data.dataset import PARTS, SliceRecord, read_dataset_info, read_records
 from brainai.data.files import NOT_ALLOWED, storage_error, write_whole
 from brainai.data.images import fit, prepare_slice
 from brainai.data.pools import open_pool
@@ -72,7 +72,7 @@ def open_store(folder: str | Path, size: int, *, progress: bool = True) -> Store
     """
     folder = Path(folder)
     records = read_records(folder)
-    name = f"{read_info(folder)['content_hash'][:16]}-{size}.npy"
+    name = f"{read_dataset_info(folder)['content_hash'][:16]}-{size}.npy"
     channels = 1 if all(record.modalities == ("flair",) for record in records) else 3
     shape = (len(records), channels + 1, size, size)
     places = (folder / ".store", _cache(folder))

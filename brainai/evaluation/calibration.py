@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from brainai.data.dataset import SliceRecord, read_info, read_records
+from brainai.data.dataset import SliceRecord, read_dataset_info, read_records
 from brainai.data.store import open_store
 from brainai.evaluation.score import INSIDE, choose_device, split_rows
 from brainai.evaluation.valid import (
@@ -65,7 +65,7 @@ def calibrate(network: BrainNet, info: ModelInfo, dataset_folder: str | Path) ->
         else OPERATING_POINT,
         scan_weights=None if verdict is None else verdict.scan_weights,
         scan_threshold=None if verdict is None else verdict.scan_threshold,
-        calibration_hash=read_info(dataset_folder)["content_hash"],
+        calibration_hash=read_dataset_info(dataset_folder)["content_hash"],
     )
 
 

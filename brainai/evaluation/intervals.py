@@ -20,7 +20,7 @@ from brainai.evaluation.metrics import (
     brier,
     count,
     cross_entropy,
-    dice,
+    dice_of_tumor,
     equal_mass_bins,
     excess,
     ratio,
@@ -82,7 +82,7 @@ def sum_by_patient(scores: SliceScores, threshold: float) -> PatientSums:
         excess=_excess_in_bins(row, label, scores.probability, len(patients)),
         slices=add(np.ones(len(scores))),
         mask_slices=add(scored),
-        mask_dice=dice(mask_tp, mask_fp, mask_fn),
+        mask_dice=dice_of_tumor(mask_tp, mask_fp, mask_fn),
     )
 
 
@@ -118,7 +118,7 @@ def measure(sums: PatientSums, times: np.ndarray) -> dict[str, np.ndarray]:
     tp, fp, fn, tn = (times @ counts for counts in sums.counts)
     defined = ~np.isnan(sums.mask_dice)
     return {
-        "dice": dice(tp, fp, fn),
+        "dice": dice_of_tumor(tp, fp, fn),
         "auroc": ratio(((times @ sums.wins) * times).sum(axis=1), (tp + fn) * (fp + tn)),
         "sensitivity": sensitivity(tp, fn),
         "specificity": specificity(tn, fp),
@@ -137,7 +137,7 @@ def summarize_group(
     A figure holds `value, low, high` (NaN where undefined; low and high also with fewer than two
     patients, of whom no spread can be told), `n_patients, n_slices` it rests on, and
     `undefined_resamples`, left out of the interval. `mask_dice` adds `undefined_patients`: masks
-    known, but neither tumor nor any claimed.
+    known, but without tumor.
     """
     sums = sum_by_patient(scores, threshold)
     patients = len(sums.slices)

@@ -138,6 +138,11 @@ def dice(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray) -> np.ndarray:
     return ratio(2 * np.asarray(tp), 2 * np.asarray(tp) + fp + fn)
 
 
+def dice_of_tumor(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray) -> np.ndarray:
+    """Dice where there is tumor to find, else NaN: specificity measures the other slices."""
+    return np.where(np.asarray(tp) + fn > 0, dice(tp, fp, fn), np.nan)[()]
+
+
 def sensitivity(tp: np.ndarray, fn: np.ndarray) -> np.ndarray:
     """Share of the slices with tumor that were found; NaN without such slices."""
     return ratio(tp, np.asarray(tp) + fn)

@@ -7,7 +7,7 @@ slice of a patient there. Simulated people stand in, as far as they can.
 import numpy as np
 import torch
 
-from brainai.data import phantom
+from brainai import phantom
 from brainai.data.images import prepare_slice
 from brainai.evaluation.intervals import summarize_share
 from brainai.evaluation.score import choose_device

@@ -25,7 +25,7 @@ from brainai.evaluation.sections import POINT_NAMES
 from brainai.evaluation.text import markdown
 from brainai.model.folder import ModelInfo
 
-FORMAT_VERSION = 1
+REPORT_FORMAT = 1
 CALIBRATION_FIGURES = ("ece", "brier")
 BASELINE_FIGURES = ("auroc",)
 
@@ -90,7 +90,7 @@ def build_report(
     before = summarize(replace(scores, probability=scores.uncalibrated), threshold)
     return _null_for_nan(
         {
-            "format_version": FORMAT_VERSION,
+            "format_version": REPORT_FORMAT,
             "about": about,
             "threshold": threshold,
             "interval": {

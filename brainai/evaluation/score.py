@@ -10,7 +10,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from brainai import __version__
-from brainai.data.dataset import MODALITIES, SPLITS, read_info, read_records
+from brainai.data.dataset import MODALITIES, SPLITS, read_dataset_info, read_records
 from brainai.data.store import Store, open_store
 from brainai.errors import ConfigError, DataError
 from brainai.evaluation.metrics import UNKNOWN, SliceScores
@@ -173,7 +173,7 @@ def describe(info: ModelInfo, data: Path, split: str, modalities: tuple[str, ...
         "model_revision": info.revision,
         "operating_point": info.operating_point,
         "calibrated": info.calibrated,
-        "dataset_hash": read_info(data)["content_hash"],
+        "dataset_hash": read_dataset_info(data)["content_hash"],
         "split": split,
         "sites": "+".join(sorted({record.site for record in chosen})),
         "modalities": "+".join(modalities),

@@ -86,7 +86,7 @@ def scope_section(report: dict) -> str:
 
 
 def scan_section(report: dict) -> str:
-    """How whole scans were called; older reports do not say it."""
+    """How whole scans were called; empty where none were measured."""
     groups = report.get("scans", {}).get("groups", {})
     if not groups:
         return ""
@@ -156,7 +156,7 @@ def baseline_section(report: dict) -> str:
 def calibration_section(report: dict) -> str:
     groups = {"all": report["all"], **report["source"]}
     after = "class and mask joined by what was fitted on `valid`"
-    if not report["about"].get("calibrated", True):  # older reports do not say it
+    if not report["about"]["calibrated"]:
         after = "for which nothing was fitted on `valid`"
     rows = [
         "| data | ECE before | ECE after | Brier before | Brier after |",
@@ -215,14 +215,14 @@ def how_section(report: dict) -> str:
         "are left out for AUROC. “n/a” marks what is undefined, and an interval that fewer than "
         "two patients cannot give.\n\n"
         "Masks are compared at the resolution of the network, over all slices of a patient whose "
-        f"outline is known; {masks['undefined_patients']} patients without tumor there, and with "
-        "none claimed, have no mask Dice."
+        f"outline is known; {masks['undefined_patients']} patients without tumor there have "
+        "no mask Dice."
     )
 
 
 def operating_point(report: dict) -> str:
-    """`point_with_outcome` of a report; older ones do not say what the threshold was chosen for."""
-    return point_with_outcome(report["about"].get("operating_point", "its operating point"), report)
+    """`point_with_outcome` of a report."""
+    return point_with_outcome(report["about"]["operating_point"], report)
 
 
 def point_with_outcome(point: str, report: dict | None) -> str:

@@ -11,7 +11,7 @@ from huggingface_hub import DatasetCard, DatasetCardData, HfApi
 from yaml import YAMLError
 
 from brainai import DISCLAIMER
-from brainai.data.dataset import SPLITS, SliceRecord, read_info, read_records
+from brainai.data.dataset import SPLITS, SliceRecord, read_dataset_info, read_records
 from brainai.errors import ConfigError
 from brainai.hub.terms import SOURCES
 from brainai.hub.upload import Target, check_right, push
@@ -37,7 +37,7 @@ def publish_dataset(folder: Path, target: Target, license: str | None) -> str:
         ConfigError: no license, or another than that of the card that is there.
         DataError: no dataset folder. HubError: it was not pushed whole.
     """
-    records, info = read_records(folder), read_info(folder)
+    records, info = read_records(folder), read_dataset_info(folder)
     if not license:
         raise ConfigError(
             "--license is missing: name the terms that the scans may be shared on, such as "

@@ -17,7 +17,7 @@ from brainai.data.files import write_folder, write_text
 from brainai.errors import DataError
 from brainai.evaluation.report import read_report
 from brainai.hub.card import CHARTS, FIGURES, model_card
-from brainai.model.folder import CARD, REPORT, read_info
+from brainai.model.folder import CARD, REPORT, read_model_info
 
 
 def write_card(folder: Path, out: Path) -> None:
@@ -29,7 +29,7 @@ def write_card(folder: Path, out: Path) -> None:
     Raises:
         DataError: there is no report, or it is one of other weights.
     """
-    info, report = read_info(folder), read_report(out / REPORT)
+    info, report = read_model_info(folder), read_report(out / REPORT)
     if report["about"].get("model_revision") != info.revision:
         raise DataError(
             f"{out / REPORT} is of weights {report['about'].get('model_revision')}, {folder} holds "

@@ -32,7 +32,15 @@ from brainai.hub.upload import (
     push,
     tags_of,
 )
-from brainai.model.folder import CARD, FILES, INFO, load_model, load_scope, read_info, read_report
+from brainai.model.folder import (
+    CARD,
+    FILES,
+    INFO,
+    load_model,
+    load_scope,
+    read_model_info,
+    read_model_report,
+)
 
 RECORD = "hub.json"  # in a run folder: what was pushed where
 TAKEN = "{} has a release {} already: choose another --tag."
@@ -107,7 +115,7 @@ def model_files(folder: Path, repository: str) -> tuple[Files, str]:
         )
     load_model(folder)
     load_scope(folder)
-    info, report = read_info(folder), read_report(folder)
+    info, report = read_model_info(folder), read_model_report(folder)
     if report is None:
         raise WeightsError(
             f"{folder} has no report.json of this version, and weights are not published without "

@@ -21,7 +21,7 @@ from brainai.hub.options import Space
 from brainai.hub.terms import NON_COMMERCIAL
 from brainai.hub.upload import Files, Operation, Target, changes, look_up, push
 from brainai.model.fetch import HUB_ID, check_names, list_files
-from brainai.model.folder import FILES, INFO, read_info
+from brainai.model.folder import FILES, INFO, read_model_info
 from brainai.model.hub_errors import hub_errors
 
 ROOT = Path(__file__).parents[2]
@@ -71,8 +71,8 @@ def pin(name: str) -> Pinned:
 
 
 def trained_on(folder: Path) -> tuple[str, ...]:
-    """The sources that a model folder notes, none where it notes none; errors of `read_info`."""
-    return tuple(read_info(folder).training.get("sources", ()))
+    """The sources that a model folder names, or none; errors of `read_model_info`."""
+    return tuple(read_model_info(folder).training.get("sources", ()))
 
 
 def space_files(root: Path, space: str, model: Pinned, hardware: str) -> Files:

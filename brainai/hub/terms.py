@@ -10,7 +10,7 @@ SOURCES = {
     "cited; each release has terms of its own",
     "tumor-free": "FLAIR scans of people without a tumor; the terms of the set hold",
     "pairs": "FLAIR slices with masks; the terms of the set hold",
-    "phantom": "simulated studies (`python -m brainai.data.phantom`): no terms but this license",
+    "phantom": "simulated studies (`python -m brainai.phantom`): no terms but this license",
     "folders": "folders of pictures, one per class",
 }
 HUB_DATASETS = {"lgg": "lgg-mri-segmentation", "brats": "brats"}

@@ -22,7 +22,7 @@ from brainai.inference.sequences import (
 from brainai.model.answer import answer
 from brainai.model.cam import heat
 from brainai.model.fetch import Fetched, fetch_model
-from brainai.model.folder import ModelInfo, load_model, load_scope, read_report
+from brainai.model.folder import ModelInfo, load_model, load_scope, read_model_report
 from brainai.model.network import BrainNet
 from brainai.model.scope import Scope, refusal_of_scan, refusals
 
@@ -128,7 +128,7 @@ class Classifier:
         """
         weights = fetch_model(name, None if fallback is None else Path(fallback))
         network, info = load_model(weights.folder)
-        report = read_report(weights.folder, info.revision)
+        report = read_model_report(weights.folder, info.revision)
         info = replace(info, operating_point=point_with_outcome(info.operating_point, report))
         if weights.commit is not None:  # in the cache, a folder is named after its commit
             info = replace(info, name=weights.repository)

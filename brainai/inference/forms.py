@@ -1,7 +1,7 @@
 """The answers as JSON: one form for the API and the command line. docs/api.md describes it, and
 docs/api.schema.json checks it; keep the three true.
 
-A change that breaks a caller (a key gone or renamed, another meaning) raises FORMAT_VERSION; a new
+A change that breaks a caller (a key gone or renamed, another meaning) raises ANSWER_FORMAT; a new
 key does not. No key may be called "path": Gradio's client would take its value for a file.
 """
 
@@ -12,7 +12,7 @@ from brainai.inference.classifier import Prediction
 from brainai.inference.scan import ScanPrediction
 from brainai.model.folder import ModelInfo
 
-FORMAT_VERSION = 2
+ANSWER_FORMAT = 2
 DIGITS = 6  # of a probability
 AREA_DIGITS = 4  # of cm²
 VOLUME_DIGITS = 3  # of mL
@@ -87,7 +87,7 @@ def _form(
             zip(info.label_names, (round(1 - probability, DIGITS), probability), strict=True)
         )
     return {
-        "format_version": FORMAT_VERSION,
+        "format_version": ANSWER_FORMAT,
         "label": answer.label,
         "probability": probability,
         "probabilities": both,

@@ -30,7 +30,7 @@ from brainai.model.others import OURS, is_ours, is_timm_folder, load_timm_folder
 from brainai.model.revision import hash_of, revision_of
 from brainai.model.scope import Scope
 
-FORMAT_VERSION = 2
+MODEL_FORMAT = 2
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 DECODER = "decoder.safetensors"
@@ -72,7 +72,7 @@ class ModelInfo:
     # fitted
     git_revision: str = ""
     training: dict = field(default_factory=dict)  # the resolved configuration
-    format_version: int = FORMAT_VERSION
+    format_version: int = MODEL_FORMAT
 
     @property
     def calibrated(self) -> bool:
@@ -122,7 +122,7 @@ def write_model(
             info,
             scope=scope is not None,
             config_hash=hash_of(partial / CONFIG),
-            format_version=FORMAT_VERSION,
+            format_version=MODEL_FORMAT,
         )
         info = replace(info, revision=revision_of(partial, asdict(info)))
         write_text(partial / INFO, json.dumps(sealed(asdict(info)), indent=2) + "\n")
@@ -132,7 +132,7 @@ def _write_weights(folder: Path, network: BrainNet, info: ModelInfo, scope: Scop
     save_for_hf(
         network.classifier,
         folder,
-        model_config={"label_names": list(info.label_names), OURS: FORMAT_VERSION},
+        model_config={"label_names": list(info.label_names), OURS: MODEL_FORMAT},
         safe_serialization=True,
         data_config={
             "input_size": (3, info.image_size, info.image_size),
@@ -203,11 +203,11 @@ def load_scope(folder: str | Path) -> Scope | None:
         return None
     scope = Scope()
     _check_part(scope, path)
-    scope.load_state_dict(load_file(path), strict=False)  # only FITTED_LATER may be missing
+    scope.load_state_dict(load_file(path))
     return scope.eval()
 
 
-def read_info(folder: str | Path) -> ModelInfo:
+def read_model_info(folder: str | Path) -> ModelInfo:
     """Read and check brainai.json of a model folder.
 
     Raises:
@@ -217,7 +217,7 @@ def read_info(folder: str | Path) -> ModelInfo:
 
 
 def _read_values(folder: Path) -> dict:
-    """Return the values of brainai.json. Errors are those of `read_info`."""
+    """Return the values of brainai.json. Errors are those of `read_model_info`."""
     path = folder / INFO
     try:
         values = unsealed(path.read_bytes())
@@ -229,10 +229,10 @@ def _read_values(folder: Path) -> dict:
         ) from error
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise WeightsError(f"{path} is damaged. Copy the model folder again.") from error
-    if version != FORMAT_VERSION:
-        advice = "Update brainai" if version > FORMAT_VERSION else "Train the model again"
+    if version != MODEL_FORMAT:
+        advice = "Update brainai" if version > MODEL_FORMAT else "Train the model again"
         raise WeightsError(
-            f"{folder} has format {version}, but this version reads format {FORMAT_VERSION}. "
+            f"{folder} has format {version}, but this version reads format {MODEL_FORMAT}. "
             f"{advice}."
         )
     return values
@@ -246,7 +246,7 @@ def _info_of(values: dict) -> ModelInfo:
     return ModelInfo(**known)
 
 
-def read_report(folder: str | Path, revision: str | None = None) -> dict | None:
+def read_model_report(folder: str | Path, revision: str | None = None) -> dict | None:
     """Read report.json of a model folder, or return None if there is no valid report.
 
     The weights can be used without a report.
@@ -276,7 +276,7 @@ def is_whole(folder: str | Path) -> bool:
     if (folder / INFO).is_file() or is_ours(folder):
         names.append(INFO)
         try:
-            info = read_info(folder)
+            info = read_model_info(folder)
         except WeightsError:
             return False
         names += [*([DECODER] if info.decoder else []), *([SCOPE] if info.scope else [])]
@@ -298,8 +298,7 @@ def _check_part(module: torch.nn.Module, path: Path) -> None:
     except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(f"{path} is damaged. Copy the model folder again.") from error
     wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    optional = {name: wanted[name] for name in getattr(module, "FITTED_LATER", ())}
-    if optional | found != wanted:
+    if found != wanted:
         raise WeightsError(
             f"{path} does not fit the network that {INFO} describes. Use files of the same model."
         )

@@ -46,13 +46,11 @@ class Scope(nn.Module):
     refused.
 
     Buffers:
-        centre, whitening: `[D]` and `[D, D]`, of the features of slices in scope.
+        center, whitening: `[D]` and `[D, D]`, of the features of slices in scope.
         margins: `[4]`, the least log-odds of "axial FLAIR" against each other kind.
         reach: `[]`, the largest distance.
         scan_limit: `[]`, the least evidence of a whole scan.
     """
-
-    FITTED_LATER = ("scan_limit",)  # buffers that scopes of older model folders lack
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,7 +67,7 @@ class Scope(nn.Module):
         blocks += [nn.Conv2d(WIDTHS[-1], WIDTHS[-1], 4), nn.ReLU(inplace=True), nn.Flatten()]
         self.body = nn.Sequential(*blocks)
         self.head = nn.Linear(WIDTHS[-1], len(KINDS))
-        self.register_buffer("centre", torch.zeros(WIDTHS[-1]))
+        self.register_buffer("center", torch.zeros(WIDTHS[-1]))
         self.register_buffer("whitening", torch.eye(WIDTHS[-1]))
         self.register_buffer("margins", torch.full((len(KINDS) - 1,), -torch.inf))
         self.register_buffer("reach", torch.tensor(torch.inf))
@@ -91,7 +89,7 @@ class Scope(nn.Module):
         A distance is the root mean square over the features, about 1 for slices of training.
         """
         logits, features = self(flair)
-        whitened = (features - self.centre) @ self.whitening
+        whitened = (features - self.center) @ self.whitening
         return logits[:, :1] - logits[:, 1:], whitened.square().mean(dim=1).sqrt()
 
     def judge(self, flair: Tensor) -> list[str | None]:

@@ -20,7 +20,7 @@ from accelerate.utils import get_cpu_distributed_information, set_seed
 from joblib import cpu_count
 
 from brainai.command_line import run_command
-from brainai.data.dataset import read_info, source_names
+from brainai.data.dataset import read_dataset_info, source_names
 from brainai.data.files import storage_error
 from brainai.data.lock import hold
 from brainai.errors import BrainAIError, StorageError
@@ -141,7 +141,7 @@ def conclude(config: TrainConfig, network: BrainNet, words: Sequence[str]) -> No
         architecture=config.architecture,
         image_size=config.image_size,
         decoder=config.decoder,
-        dataset_hash=read_info(config.data)["content_hash"],
+        dataset_hash=read_dataset_info(config.data)["content_hash"],
         git_revision=git_revision(),
         training=config.recipe() | began | {"sources": source_names(config.data)},
     )

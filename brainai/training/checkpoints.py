@@ -25,7 +25,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from brainai.data.dataset import read_info
+from brainai.data.dataset import read_dataset_info
 from brainai.data.files import write_text, write_whole
 from brainai.data.seals import CHECKSUM, SealedWriter, check_seal
 from brainai.errors import ConfigError, WeightsError
@@ -47,7 +47,7 @@ class Progress:
 
 def identity(config: TrainConfig) -> dict:
     """What a run computes from: the recipe, and the content of the data set."""
-    return config.recipe() | {"data set": read_info(config.data)["content_hash"]}
+    return config.recipe() | {"data set": read_dataset_info(config.data)["content_hash"]}
 
 
 def save_checkpoint(config: TrainConfig, progress: Progress, state: dict) -> None:

@@ -143,7 +143,7 @@ def _fit(
     random: np.random.Generator,
     progress: bool,
 ) -> None:
-    device = scope.centre.device
+    device = scope.center.device
     on_cpu = device.type == "cpu"
     optimizer = torch.optim.AdamW(scope.parameters(), weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)

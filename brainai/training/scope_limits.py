@@ -51,7 +51,7 @@ def valid_planes(data: str | Path) -> tuple[Tensor, list[SliceRecord]]:
 def fit_distance(scope: Scope, planes: Tensor) -> None:
     """Center and whitening of the features of slices in scope, `[n, 1, S, S]` uint8."""
     features = torch.cat([scope(p.float() / 255)[1] for p in planes.split(BATCH)]).double()
-    scope.centre.copy_(features.mean(dim=0))
+    scope.center.copy_(features.mean(dim=0))
     away = features - features.mean(dim=0)
     spread = away.T @ away / len(away)
     # A little more in every direction: some features are never used, and must not weigh most.

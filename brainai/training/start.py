@@ -8,7 +8,7 @@ from brainai.data.images import MEAN
 from brainai.errors import ConfigError
 from brainai.evaluation.text import shown_command
 from brainai.model.fetch import fetch_model
-from brainai.model.folder import ModelInfo, read_info
+from brainai.model.folder import ModelInfo, read_model_info
 from brainai.model.network import imagenet_id
 from brainai.training.config import TrainConfig
 
@@ -34,7 +34,7 @@ def origin(config: TrainConfig, words: Sequence[str]) -> dict[str, str]:
     if config.init_from is None:
         start = imagenet_id(config.architecture) if config.pretrained else "random weights"
     elif Path(config.init_from).is_dir():
-        info = read_info(config.init_from)
+        info = read_model_info(config.init_from)
         start = f"the weights {info.revision} of {info.name}"
     else:
         start = config.init_from

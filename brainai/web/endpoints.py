@@ -13,7 +13,7 @@ from brainai.data.images import MAX_PIXELS, MIN_SIDE
 from brainai.errors import DataError, OutOfScope
 from brainai.inference.classifier import Prediction
 from brainai.inference.figures import mask_picture
-from brainai.inference.forms import FORMAT_VERSION, origin, scan_form, slice_form
+from brainai.inference.forms import ANSWER_FORMAT, origin, scan_form, slice_form
 from brainai.inference.scan import ScanPrediction
 from brainai.model.fetch import Fetched
 from brainai.model.folder import ModelInfo
@@ -109,7 +109,7 @@ def add_endpoints(
                 batch_item(name, answer, info, sent, wanted)
                 for name, (answer, sent) in zip(names, judge_many(jobs, info, slices), strict=True)
             ]
-            return {"format_version": FORMAT_VERSION, "answers": answers, **origin(info)}
+            return {"format_version": ANSWER_FORMAT, "answers": answers, **origin(info)}
 
     def model_info() -> dict[str, Any]:
         """The model behind the answers: what it takes, its operating point, its figures on test
@@ -153,7 +153,7 @@ def info_form(info: ModelInfo, report: dict[str, Any] | None, weights: Fetched) 
         groups = {"all": report["all"], **report["source"]}
         figures = {name: summary["figures"] for name, summary in groups.items()}
     return {
-        "format_version": FORMAT_VERSION,
+        "format_version": ANSWER_FORMAT,
         **{key: getattr(info, key) for key in TOLD},
         "calibration": fitted(info.calibrated),
         "scope": fitted(info.scope),

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from brainai.data.dataset import (
-    FORMAT_VERSION,
+    DATASET_FORMAT,
     SPLITS,
     SliceRecord,
     assign_split,
-    read_info,
+    read_dataset_info,
     read_records,
     write_records,
 )
@@ -110,11 +110,11 @@ def test_a_damaged_table_is_refused(tmp_path: Path, before: str, after: str) -> 
 
 def test_info_of_an_unfinished_data_set_or_of_another_format_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="did not finish"):
-        read_info(tmp_path)
+        read_dataset_info(tmp_path)
     (tmp_path / "dataset.json").write_text("{")
     with pytest.raises(DataError, match=r"is damaged\. Prepare the data set again"):
-        read_info(tmp_path)
-    for version, advice in ((FORMAT_VERSION + 1, "update brainai"), (0, "prepare the data set")):
+        read_dataset_info(tmp_path)
+    for version, advice in ((DATASET_FORMAT + 1, "Update brainai"), (0, "Prepare the data set")):
         (tmp_path / "dataset.json").write_text(json.dumps({"format_version": version}))
-        with pytest.raises(DataError, match=f"has format {version}, .*: {advice}"):
-            read_info(tmp_path)
+        with pytest.raises(DataError, match=rf"has format {version}, .*\. {advice}"):
+            read_dataset_info(tmp_path)

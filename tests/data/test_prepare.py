@@ -18,7 +18,7 @@ from faults import every_damage, small_files
 from PIL import Image
 from scans import add_header_text, brain, labels, write_brats, write_lgg, write_scan
 
-from brainai.data.dataset import SliceRecord, assign_split, read_info, read_records
+from brainai.data.dataset import SliceRecord, assign_split, read_dataset_info, read_records
 from brainai.data.images import window
 from brainai.data.lock import hold
 from brainai.data.prepare import main
@@ -113,7 +113,7 @@ def test_a_person_of_two_sources_is_one_patient(
     assert all(record.split == assign_split(record.patient_id) for record in read_records(out))
     shown = capsys.readouterr().out
     assert "TCGA_CS_4942 = BraTS2021_01476, TCGA_CS_4942_19970222" in shown
-    assert read_info(out)["joined_persons"] == {
+    assert read_dataset_info(out)["joined_persons"] == {
         "TCGA_CS_4942": ["BraTS2021_01476", "TCGA_CS_4942_19970222"]
     }
 
@@ -173,7 +173,7 @@ def test_time_points_are_cases_of_one_patient(tmp_path: Path) -> None:
     assert main([*arguments, "--workers", "1"]) == 0
     assert {r.patient_id for r in read_records(out)} == {"BraTS-GLI-00005"}
     assert len({r.case_id for r in read_records(out)}) == 2
-    assert read_info(out)["joined_persons"] == {}
+    assert read_dataset_info(out)["joined_persons"] == {}
 
 
 def test_summary_counts_by_source_split_and_site(
@@ -185,7 +185,7 @@ def test_summary_counts_by_source_split_and_site(
     assert rows["brats"] == ["2", "2", "10", "2"]
     assert rows["lgg CS"] == ["2", "2", "8", "2"]
     assert rows["all"] == ["3", "4", "18", "4"]
-    assert read_info(tmp_path / "out")["counts"] == {
+    assert read_dataset_info(tmp_path / "out")["counts"] == {
         "patients": 3, "cases": 4, "slices": 18, "positives": 4,
     }  # fmt: skip
 
@@ -314,7 +314,7 @@ def test_a_changed_input_is_read_again_and_a_removed_one_taken_out(
 ) -> None:
     out = tmp_path / "out"
     main(command(raw, out))
-    before = read_info(out)["content_hash"]
+    before = read_dataset_info(out)["content_hash"]
     shutil.rmtree(raw / "lgg" / "TCGA_CS_4941_19970222")
     segmentation = raw / "brats" / "BraTS2021_00001" / "BraTS2021_00001_seg.nii.gz"
     write_scan(segmentation, labels(1, 2))
@@ -322,7 +322,7 @@ def test_a_changed_input_is_read_again_and_a_removed_one_taken_out(
     assert sum(record.tumor_pixels for record in records_of(out, "BraTS2021_00001")) == 8
     assert not records_of(out, "TCGA_CS_4941_19970222")
     assert not (out / "images" / "TCGA_CS_4941_19970222").exists()
-    assert read_info(out)["content_hash"] != before
+    assert read_dataset_info(out)["content_hash"] != before
 
 
 def test_other_options_are_refused(

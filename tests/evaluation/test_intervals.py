@@ -77,18 +77,24 @@ def test_resamples_with_one_class_are_counted_and_left_out(make_scores):
 
 def test_mask_dice_sums_the_slices_of_a_patient_before_the_mean(make_scores):
     scores = make_scores(
-        [1, 1, 1, 0, 1],
-        [0.9] * 5,
-        patient=["a", "a", "b", "c", "d"],
-        mask_tp=[30, 0, 10, 0, -1],
-        mask_fp=[0, 10, 0, 0, -1],
-        mask_fn=[0, 10, 0, 0, -1],
+        [1, 1, 1, 0, 1, 0],
+        [0.9] * 6,
+        patient=["a", "a", "b", "c", "d", "e"],
+        mask_tp=[30, 0, 10, 0, -1, 0],
+        mask_fp=[0, 10, 0, 0, -1, 5],
+        mask_fn=[0, 10, 0, 0, -1, 0],
     )
     figure = summarize_group(scores, 0.5)["figures"]["mask_dice"]
-    # a: 60 / (60 + 10 + 10) = 0.75; b: 1; c: nothing there, nothing claimed; d: no outline.
+    # a: 60 / (60 + 10 + 10) = 0.75; b: 1; c and e: no tumor to find; d: no outline.
     assert figure["value"] == pytest.approx(0.875)
     assert (figure["n_patients"], figure["n_slices"]) == (2, 3)
-    assert figure["undefined_patients"] == 1
+    assert figure["undefined_patients"] == 2
+
+
+def test_dice_of_slices_is_undefined_without_tumor(make_scores):
+    figures = summarize_group(make_scores([0, 0], [0.9, 0.1]), 0.5)["figures"]
+    assert math.isnan(figures["dice"]["value"])
+    assert figures["specificity"]["value"] == 0.5
 
 
 def test_mask_dice_without_masks_is_undefined(make_scores):

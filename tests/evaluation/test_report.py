@@ -16,7 +16,10 @@ from brainai.evaluation.sections import point_with_outcome, shared_patients
 from brainai.evaluation.text import table
 from brainai.model.folder import ModelInfo
 
-ABOUT = {"model": "m", "dataset_hash": "abc", "split": "test", "command": "c", "version": "0"}
+ABOUT = {
+    "model": "m", "operating_point": "one half", "calibrated": True, "dataset_hash": "abc",
+    "split": "test", "command": "c", "version": "0",
+}  # fmt: skip
 
 
 def blank(file_name: str) -> np.ndarray:

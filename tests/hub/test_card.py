@@ -14,7 +14,7 @@ from brainai.errors import DataError
 from brainai.hub.card import CHARTS, METRICS, model_card
 from brainai.hub.describe import main, write_card
 from brainai.hub.terms import NO_HEALTHY_PERSON, NON_COMMERCIAL
-from brainai.model.folder import read_info
+from brainai.model.folder import read_model_info
 
 ROOT = Path(__file__).parents[2]
 WEIGHTS = ROOT / "weights"
@@ -25,7 +25,7 @@ NAMES = {"all sources": "all"} | {name: name for name in SOURCES}
 
 @pytest.fixture(scope="module")
 def info():
-    return read_info(WEIGHTS)
+    return read_model_info(WEIGHTS)
 
 
 @pytest.fixture(scope="module")

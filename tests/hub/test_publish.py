@@ -28,7 +28,7 @@ from brainai.hub.publish import (
 )
 from brainai.hub.upload import Target
 from brainai.inference.classifier import Classifier
-from brainai.model.folder import read_info
+from brainai.model.folder import read_model_info
 from brainai.training.finish import main as finish
 
 PICTURE = torch.linspace(0, 255, 64 * 64).reshape(64, 64).numpy()
@@ -63,7 +63,7 @@ def test_a_run_comes_back_with_equal_answers(hub: Hub, token, run: Path, capsys)
     said = capsys.readouterr().out.strip()
     assert said == (
         f"{hub.url}/me/model: commit {repository.head}, "
-        f"tag weights-{read_info(run / 'model').revision}"
+        f"tag weights-{read_model_info(run / 'model').revision}"
     )
     assert json.loads((run / "hub.json").read_text())["commit"] == repository.head
     here = Classifier.load(run / "model", device="cpu")

@@ -13,7 +13,7 @@ import brainai
 from brainai import Classifier
 from brainai.errors import DataError, WeightsError
 from brainai.model.answer import has_fast_bfloat16
-from brainai.model.folder import ModelInfo, load_model, read_info, write_model
+from brainai.model.folder import ModelInfo, load_model, read_model_info, write_model
 from brainai.model.network import build_network
 from brainai.model.scope import Scope
 
@@ -240,7 +240,7 @@ def test_load_tells_what_the_operating_point_gave_in_a_report_of_these_weights(t
     info = ModelInfo(architecture="test_resnet", image_size=64, operating_point=point)
     write_model(tmp_path / "m", build_network("test_resnet"), info)
     figures = {"dice": {"value": 0.9}, "sensitivity": {"value": 0.5, "low": 0.25, "high": 0.75}}
-    revision = read_info(tmp_path / "m").revision if of == "these" else "0" * 12
+    revision = read_model_info(tmp_path / "m").revision if of == "these" else "0" * 12
     report = {
         "about": {"split": "test", "model_revision": revision},
         "threshold": 0.5, "all": {"figures": figures}, "source": {}, "points": {},

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from brainai.data.seals import sealed, unsealed
 from brainai.errors import WeightsError
-from brainai.model.folder import ModelInfo, load_model, read_info, write_model
+from brainai.model.folder import ModelInfo, load_model, read_model_info, write_model
 from brainai.model.network import build_network
 from brainai.model.revision import revision_of
 from brainai.model.scope import Scope
@@ -138,8 +138,8 @@ def test_the_revision_names_the_weights(tmp_path: Path) -> None:
     for name in ("a", "b"):
         network = build_network("test_resnet")
         write_model(tmp_path / name, network, ModelInfo(architecture="test_resnet"))
-    assert len(read_info(tmp_path / "a").revision) == 12
-    assert read_info(tmp_path / "a").revision != read_info(tmp_path / "b").revision
+    assert len(read_model_info(tmp_path / "a").revision) == 12
+    assert read_model_info(tmp_path / "a").revision != read_model_info(tmp_path / "b").revision
 
 
 def test_a_folder_without_brainai_json_is_refused(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 
 from brainai.errors import ConfigError
-from brainai.model.folder import ModelInfo, read_info
+from brainai.model.folder import ModelInfo, read_model_info
 from brainai.training.config import PRESETS, Stage, TrainConfig, parse_config
 from brainai.training.start import check_start, origin, pinned
 
@@ -122,7 +122,7 @@ def test_weights_tell_what_they_started_from(model_folder) -> None:
     assert start() == "random weights"
     assert start("--pretrained", "--architecture", "resnet50").startswith("timm/resnet50")
     assert start("--init-from", "owner/name@1234") == "owner/name@1234"
-    info = read_info(model_folder)
+    info = read_model_info(model_folder)
     assert start("--init-from", str(model_folder)) == f"the weights {info.revision} of {info.name}"
 
 

@@ -8,15 +8,14 @@ import pytest
 import torch
 from toy import write_dataset
 
-from brainai.data.dataset import read_info as read_dataset_info
-from brainai.data.dataset import read_records, write_records
+from brainai.data.dataset import read_dataset_info, read_records, write_records
 from brainai.errors import DataError
 from brainai.evaluation.calibration import OPERATING_POINT
 from brainai.evaluation.metrics import average_precision
 from brainai.evaluation.score import score_split
 from brainai.hub.card import CHARTS, model_card
 from brainai.inference.classifier import Classifier
-from brainai.model.folder import ModelInfo, load_model, load_scope, read_info
+from brainai.model.folder import ModelInfo, load_model, load_scope, read_model_info
 from brainai.model.network import BrainNet, build_network
 from brainai.training.finish import finish, main
 from brainai.web.about_page import weights_section
@@ -64,7 +63,7 @@ def test_only_what_is_fitted_on_valid_is_new(out: Path, model_folder: Path, data
 
 def test_report_and_card_are_of_what_was_written(out: Path) -> None:
     report = json.loads((out / "report.json").read_text())
-    info = read_info(out / "model")
+    info = read_model_info(out / "model")
     assert report["about"]["model_revision"] == info.revision
     assert report["about"]["command"].startswith("python -m brainai.training.finish --model")
     assert report["threshold"] == info.threshold

@@ -148,7 +148,7 @@ class TwoNumbers(Scope):
 
     def __init__(self) -> None:
         super().__init__()
-        self.centre, self.whitening = torch.zeros(2), torch.eye(2)
+        self.center, self.whitening = torch.zeros(2), torch.eye(2)
 
     def forward(self, flair):
         features = flair[:, 0, 0, :2]
@@ -236,7 +236,7 @@ def test_a_device_that_is_not_there_is_refused_before_the_data_are_read(tmp_path
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_trains_a_scope_like_that_of_the_cpu(folder: Path) -> None:
     one, other = (train_scope(folder, 5, device=name, progress=False) for name in ("cpu", "cuda"))
-    assert other.centre.device.type == "cpu"
+    assert other.center.device.type == "cpu"
     for name, value in one.body.state_dict().items():
         torch.testing.assert_close(other.body.state_dict()[name], value, rtol=0.05, atol=0.02)
 

@@ -19,7 +19,7 @@ from brainai.errors import ConfigError
 from brainai.inference.cohort.find import Cohort, Scan
 
 HIDDEN = ".cohort"
-FORMAT_VERSION = 1
+LEDGER_FORMAT = 1
 JUDGED, REFUSED, ERROR = "judged", "refused", "error"  # status of a record
 FAILED = "failed"  # the program's fault, not the scan's: tried again by the next start
 
@@ -62,7 +62,7 @@ class Ledger:
         Raises:
             ConfigError: the answers that are there come from others.
         """
-        mine = {"format_version": FORMAT_VERSION, "model_revision": revision}
+        mine = {"format_version": LEDGER_FORMAT, "model_revision": revision}
         if not self._run.exists():
             write_text(self._run, json.dumps(mine) + "\n")
             return

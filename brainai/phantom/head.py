@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from brainai.data.phantom.fields import Field, ramp, smooth_noise
-from brainai.data.phantom.signal import INDEX
+from brainai.phantom.fields import Field, ramp, smooth_noise
+from brainai.phantom.signal import INDEX
 
 NOISE_MM = 2.5
 

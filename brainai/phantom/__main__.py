@@ -1,16 +1,16 @@
-"""`python -m brainai.data.phantom`: write simulated studies, or the pictures of `examples/`."""
+"""`python -m brainai.phantom`: write simulated studies, or the pictures of `examples/`."""
 
 import sys
 from collections.abc import Sequence
 
+from brainai import phantom
 from brainai.command_line import run_command
-from brainai.data import phantom
-from brainai.data.options import Phantoms
+from brainai.phantom.options import Phantoms
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line: 0, or 2 after one line that says what to correct."""
-    return run_command(Phantoms, run, arguments, "python -m brainai.data.phantom")
+    return run_command(Phantoms, run, arguments, "python -m brainai.phantom")
 
 
 def run(options: Phantoms, _: Sequence[str]) -> None:

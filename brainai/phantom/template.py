@@ -11,8 +11,8 @@ from functools import cache
 import numpy as np
 from scipy import ndimage
 
-from brainai.data.phantom import missing_package
-from brainai.data.phantom.fields import Field
+from brainai.phantom import missing_package
+from brainai.phantom.fields import Field
 
 COARSE_MM = 2
 MARGIN_MM = 32  # room for skull, scalp and face around the brain's grid

@@ -1,4 +1,4 @@
-"""Simulated studies: anatomy, MR signal, tumor, known mask. `python -m brainai.data.phantom`.
+"""Simulated studies: anatomy, MR signal, tumor, known mask. `python -m brainai.phantom`.
 
 The names below are loaded when they are first used: phantoms need packages (nilearn, and scipy and
 nibabel with it) that nothing else here needs, and where they are absent a command line should say
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from brainai.errors import DataError
 
 if TYPE_CHECKING:
-    from brainai.data.phantom.files import write_decoys, write_examples, write_studies
-    from brainai.data.phantom.study import Phantom, simulate
+    from brainai.phantom.files import write_decoys, write_examples, write_studies
+    from brainai.phantom.study import Phantom, simulate
 
 __all__ = ["Phantom", "simulate", "write_decoys", "write_examples", "write_studies"]
 _HOMES = {"Phantom": "study", "simulate": "study"}

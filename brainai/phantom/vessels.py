@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from brainai.data.phantom.fields import Field
-from brainai.data.phantom.template import Template, load_template
+from brainai.phantom.fields import Field
+from brainai.phantom.template import Template, load_template
 
 # Polylines in template space (LPS, mm), given for one side and mirrored, with a radius in mm.
 TUBES: tuple[tuple[float, tuple[tuple[float, float, float], ...]], ...] = (

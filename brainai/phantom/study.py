@@ -6,15 +6,15 @@ from functools import partial
 import numpy as np
 from scipy import ndimage
 
-from brainai.data.phantom.fields import ramp, spline_basis
-from brainai.data.phantom.head import draw_head
-from brainai.data.phantom.lesion import grow
-from brainai.data.phantom.plaques import draw_plaques
-from brainai.data.phantom.signal import INDEX, draw_protocol, receive, tissue_signals
-from brainai.data.phantom.template import load_template
-from brainai.data.phantom.tissues import LABELS, Patient, compose, draw_patient
-from brainai.data.phantom.warp import Warp, draw_warp
 from brainai.errors import ConfigError
+from brainai.phantom.fields import ramp, spline_basis
+from brainai.phantom.head import draw_head
+from brainai.phantom.lesion import grow
+from brainai.phantom.plaques import draw_plaques
+from brainai.phantom.signal import INDEX, draw_protocol, receive, tissue_signals
+from brainai.phantom.template import load_template
+from brainai.phantom.tissues import LABELS, Patient, compose, draw_patient
+from brainai.phantom.warp import Warp, draw_warp
 
 MODALITIES = ("flair", "t1c", "t2")
 SUBSLICE_MM = 1.5  # a thick slice is the mean of planes this far apart

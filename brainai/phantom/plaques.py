@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from brainai.data.phantom.fields import ramp
-from brainai.data.phantom.template import Template, gradient_fields
+from brainai.phantom.fields import ramp
+from brainai.phantom.template import Template, gradient_fields
 
 AT_VENTRICLES = 0.6  # of the plaques
 NEAR_MM = (1.0, 9.0)  # how far from the ventricles these lie

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from brainai.data.phantom.fields import Field, ramp, spline_basis
-from brainai.data.phantom.lesion import Lesion
-from brainai.data.phantom.template import Template
+from brainai.phantom.fields import Field, ramp, spline_basis
+from brainai.phantom.lesion import Lesion
+from brainai.phantom.template import Template
 
 NODE_MM = 6.0
 EXTENT_MM = np.array([[-144.0, 144.0], [-144.0, 144.0], [-120.0, 120.0]])

@@ -9,8 +9,8 @@ from tqdm import tqdm
 
 from brainai.data.files import write_folder
 from brainai.data.images import window
-from brainai.data.phantom import missing_package
-from brainai.data.phantom.study import MODALITIES, Phantom, simulate
+from brainai.phantom import missing_package
+from brainai.phantom.study import MODALITIES, Phantom, simulate
 
 FILE_NAMES = {"flair": "flair", "t1c": "t1ce", "t2": "t2"}  # as BraTS 2021 writes them
 DECOY_SPACING = (1.5, 1.5, 8.0)
@@ -57,11 +57,11 @@ Every file in this folder is **simulated**: no patient, no volunteer, no scanner
 person is impossible; any likeness to a scan is intended. They show what the program takes and
 gives; they measure nothing.
 
-Made by `python -m brainai.data.phantom --examples examples` (needs requirements-dev.txt), from the
+Made by `python -m brainai.phantom --examples examples` (needs requirements-dev.txt), from the
 average anatomy of the MNI152 template (ICBM 152 nonlinear symmetric 2009a, Fonov et al. 2011,
 NeuroImage 54:313; Copyright (C) 1993-2009 Louis Collins, McConnell Brain Imaging Center, Montreal
 Neurological Institute, McGill University), deformed at random, and from the signal equations and
-tissue values in `brainai/data/phantom/signal.py`.
+tissue values in `brainai/phantom/signal.py`.
 
 | file | seed | contents |
 |---|---|---|
@@ -149,7 +149,7 @@ def write_nifti(path: Path, voxels: np.ndarray, spacing_mm: tuple[float, float, 
     affine[:3, 3] = -affine[:3, :3] @ ((np.array(voxels.shape) - 1) / 2)
     image = nibabel.Nifti1Image(voxels, affine)
     image.header.set_xyzt_units("mm")
-    image.header["descrip"] = b"simulated by brainai.data.phantom, no patient"
+    image.header["descrip"] = b"simulated by brainai.phantom, no patient"
     nibabel.save(image, path)
 
 

@@ -10,13 +10,15 @@ import pytest
 from scipy import ndimage
 
 from brainai.data.images import decode
-from brainai.data.phantom import Phantom, simulate, write_studies
-from brainai.data.phantom.__main__ import main
-from brainai.data.phantom.fields import Field, spline_basis
-from brainai.data.phantom.files import EXAMPLES, write_study
-from brainai.data.phantom.lesion import NEVER, _travel
-from brainai.data.phantom.plaques import Plaques, draw_plaques
-from brainai.data.phantom.signal import (
+from brainai.data.volumes import read_volume
+from brainai.errors import ConfigError, DataError
+from brainai.phantom import Phantom, simulate, write_studies
+from brainai.phantom.__main__ import main
+from brainai.phantom.fields import Field, spline_basis
+from brainai.phantom.files import EXAMPLES, write_study
+from brainai.phantom.lesion import NEVER, _travel
+from brainai.phantom.plaques import Plaques, draw_plaques
+from brainai.phantom.signal import (
     INDEX,
     draw_protocol,
     gradient_echo,
@@ -25,9 +27,7 @@ from brainai.data.phantom.signal import (
     spin_echo,
     tissue_signals,
 )
-from brainai.data.phantom.template import _tissue_maps, load_template
-from brainai.data.volumes import read_volume
-from brainai.errors import ConfigError, DataError
+from brainai.phantom.template import _tissue_maps, load_template
 
 SMALL = {"spacing_mm": (4.0, 4.0, 8.0)}
 RIGHT_FRONT = {"center_mm": (-26, -28, 24), "radius_mm": 15.0, "style": "ring"}
@@ -96,7 +96,7 @@ def test_decoys_are_heads_in_t1_t2_and_proton_density(tmp_path, monkeypatch) -> 
         volumes = {name: np.full((4, 4, 2), 9.0) for name in options["sequences"]}
         return Phantom(volumes, np.zeros((4, 4, 2), np.uint8), options["spacing_mm"])
 
-    monkeypatch.setattr("brainai.data.phantom.files.simulate", draw)
+    monkeypatch.setattr("brainai.phantom.files.simulate", draw)
     assert main(["--decoys", str(tmp_path), "--count", "4"]) == 0
     assert asked == [(True, False), (False, True), (True, True), (False, True)]
     names = sorted(path.name for path in tmp_path.iterdir())
@@ -277,7 +277,7 @@ def test_without_nilearn_the_message_names_the_remedy(monkeypatch: pytest.Monkey
 def test_command_line_says_in_one_line_what_is_not_installed(tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['scipy'] = None\n"
-        "from brainai.data.phantom.__main__ import main\n"
+        "from brainai.phantom.__main__ import main\n"
         f"sys.exit(main(['--out', {str(tmp_path)!r}]))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from brainai.data.phantom.fields import Field, ramp, smooth_noise
-from brainai.data.phantom.head import HeadShape, add_head
-from brainai.data.phantom.lesion import Lesion
-from brainai.data.phantom.plaques import Plaques
-from brainai.data.phantom.signal import INDEX, NAMES
-from brainai.data.phantom.template import Template
-from brainai.data.phantom.vessels import vessel_fields
+from brainai.phantom.fields import Field, ramp, smooth_noise
+from brainai.phantom.head import HeadShape, add_head
+from brainai.phantom.lesion import Lesion
+from brainai.phantom.plaques import Plaques
+from brainai.phantom.signal import INDEX, NAMES
+from brainai.phantom.template import Template
+from brainai.phantom.vessels import vessel_fields
 
 LABELS = (1, 2, 4)  # BraTS 2021: core that does not enhance, edema, enhancing
 SPOT_NOISE_MM = 2.0

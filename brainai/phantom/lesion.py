@@ -10,8 +10,8 @@ from itertools import product
 import numpy as np
 from scipy import ndimage
 
-from brainai.data.phantom.fields import Field, ramp, smooth_noise
-from brainai.data.phantom.template import Template, gradient_fields
+from brainai.phantom.fields import Field, ramp, smooth_noise
+from brainai.phantom.template import Template, gradient_fields
 
 STEP_MM = 2.0
 STYLES = ("ring", "solid", "patchy", "none")  # how the core takes up contrast agent

@@ -1,0 +1,104 @@
+"""Which package may import which, and which library belongs to which package."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from modules import MODULES, ROOT, imports, name
+
+ALLOWED = {
+    "gradio": ("brainai/web/",),
+    "accelerate": ("brainai/training/", "brainai/inference/cohort/"),
+    "pyarrow": ("brainai/inference/cohort/tables.py",),
+    "huggingface_hub": ("brainai/hub/", "brainai/model/fetch.py", "brainai/model/hub_errors.py"),
+    "timm": ("brainai/model/",),
+    "nibabel": ("brainai/data/", "brainai/phantom/"),
+    "SimpleITK": ("brainai/data/volumes.py", "brainai/data/dicom"),  # and dicom_headers.py
+}
+# The order of the packages: each may import itself, its neighbors in the same row, and what stands
+# in the rows above it. The modules of `brainai/` itself (errors, console, command_line) come first.
+ORDER = (
+    ("data", "phantom"),
+    ("model",),
+    ("evaluation",),
+    ("inference",),
+    ("hub",),
+    ("training",),
+    ("web",),
+)
+PACKAGES = [package for row in ORDER for package in row]
+LEVEL = {package: level for level, row in enumerate(ORDER, start=1) for package in row}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_libraries_stay_in_their_rooms(path: Path) -> None:
+    for module in imports(path):
+        rooms = ALLOWED.get(module.split(".")[0])
+        assert rooms is None or name(path).startswith(rooms), f"{name(path)} imports {module}"
+
+
+def packages_imported(path: Path) -> set[str]:
+    """The packages of `brainai` that a file imports from."""
+    parts = [module.split(".") for module in imports(path)]
+    return {part[1] for part in parts if part[0] == "brainai" and len(part) > 1} & set(PACKAGES)
+
+
+def package_of(path: Path) -> str | None:
+    """The package of `brainai` that a file belongs to; None for the modules beside them."""
+    parts = path.relative_to(ROOT).parts
+    return parts[1] if parts[0] == "brainai" and len(parts) > 2 else None
+
+
+def test_the_order_names_every_package() -> None:
+    assert sorted(PACKAGES) == sorted(
+        path.parent.name for path in ROOT.glob("brainai/*/__init__.py")
+    )
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_no_import_runs_up_the_order(path: Path) -> None:
+    if name(path) in ("app.py", "train.py", "brainai/__init__.py"):  # they offer what lies below
+        return
+    level = LEVEL.get(package_of(path) or "", 0)
+    wrong = [package for package in packages_imported(path) if LEVEL[package] > level]
+    assert wrong == [], f"{name(path)} imports {wrong}"
+
+
+def test_of_the_data_only_the_preparation_imports_phantoms() -> None:
+    inside = [path for path in MODULES if package_of(path) == "data"]
+    found = [name(path) for path in inside if "phantom" in packages_imported(path)]
+    assert found == ["brainai/data/prepare.py"]
+
+
+def test_architecture_states_the_same_order() -> None:
+    rows = " → ".join(" + ".join(f"`{package}`" for package in row) for row in ORDER)
+    assert rows in " ".join((ROOT / "ARCHITECTURE.md").read_text().split())
+
+
+def undocumented(body: list[ast.stmt]) -> list[str]:
+    """Public functions, classes and methods without a docstring."""
+    found = []
+    for node in body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
+            found += [] if ast.get_docstring(node) else [node.name]
+            found += undocumented(node.body) if isinstance(node, ast.ClassDef) else []
+    return found
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if package_of(path) in ("data", "phantom")], ids=name
+)
+def test_what_others_call_of_the_data_says_what_it_does(path: Path) -> None:
+    assert undocumented(ast.parse(path.read_text()).body) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "module",
+    ["brainai", "brainai.data.dataset", "brainai.data.prepare", "brainai.evaluation.metrics"],
+)
+def test_records_preparation_and_metrics_need_no_torch(module: str) -> None:
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
