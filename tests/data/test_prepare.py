@@ -370,7 +370,7 @@ def test_all_bad_cases_are_reported_together(
     complaint = capsys.readouterr().err
     assert "3 cases are bad:" in complaint
     for words in ("BraTS2021_00001_flair.nii.gz: expected a complete scan file", "found [3]",
-                  "expected a mask for each of 1 to 4", "--skip-bad"):  # fmt: skip
+                  "expected a mask for each number from 1 to 4", "--skip-bad"):  # fmt: skip
         assert words in complaint
     assert "Traceback" not in complaint
     assert not (out / "metadata.csv").exists()

@@ -253,7 +253,7 @@ def test_such_a_folder_without_a_scan_or_with_two_is_told(tmp_path: Path) -> Non
         read_study(only_case("brats", tmp_path))
     for number in (1, 2):
         write_scan(t2 / f"{number}.nii", brain(2))
-    with pytest.raises(DataError, match=r"expected one file of t2, found 1\.nii, 2\.nii"):
+    with pytest.raises(DataError, match=r"expected one file for t2, found 1\.nii, 2\.nii"):
         read_study(only_case("brats", tmp_path))
 
 
