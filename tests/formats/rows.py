@@ -45,9 +45,7 @@ class Row:
 
 def table(rows: list[Row]) -> str:
     """The rows as a Markdown table."""
-    return "\n".join(
-        ["| Input | Result |", "|---|---|", *(r.line() for r in rows)]
-    )
+    return "\n".join(["| Input | Result |", "|---|---|", *(r.line() for r in rows)])
 
 
 def written(page: str, tables: dict[str, list[Row]]) -> str:
