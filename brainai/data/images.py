@@ -180,7 +180,7 @@ def _open(source: str | Path | bytes | Image.Image) -> Image.Image:
             "The picture is far too large. Provide a single slice.", "too_large"
         ) from error
     except FileNotFoundError as error:
-        raise DataError(f"There is no file {Path(str(source)).name}.") from error
+        raise DataError(f"There is no file {Path(str(source)).name}. Check its path.") from error
     except IsADirectoryError as error:
         raise DataError(
             f"This is a folder, which cannot be read as a slice: {AS_SCAN}.", "unreadable"
