@@ -1,1 +1,1 @@
-"""Data: scan files to dataset folder to network input."""
+"""Turn scan files into a dataset folder, and a dataset folder into network input."""

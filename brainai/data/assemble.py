@@ -1,5 +1,8 @@
-"""Put the finished cases of a dataset folder together: persons, splits, metadata.csv, dataset.json,
-and the summary that is printed."""
+"""Assemble the finished cases of a dataset folder.
+
+This joins persons, assigns splits, writes metadata.csv and dataset.json, and makes the summary that
+the command prints.
+"""
 
 import json
 from collections import defaultdict
@@ -24,9 +27,9 @@ TUMOR_NOT_EXPECTED = ("tumor-free", "pairs", "folders")  # the last two are sing
 class Assembled:
     """A finished data set.
 
-    records: every slice, sorted by case and index.
-    joined: for each person with several names or cases: the id, and the cases.
-    content_hash: over pixels and records; equal for equal input, however many workers made it.
+    records: all slices, sorted by case and index.
+    joined: the cases of each person who was joined from several names, by the person's id.
+    content_hash: hash of pixels and records. It does not depend on the number of workers.
     """
 
     records: list[SliceRecord]
@@ -40,13 +43,14 @@ def assemble(
     test_sites: Sequence[str] = (),
     pinned: Mapping[str, str] | None = None,
 ) -> Assembled:
-    """Join persons, give every slice its patient and split, and hash the whole.
+    """Join persons, assign a patient and a split to each slice, and compute the content hash.
 
     Args:
-        same_patient: groups of names that are known to be one person.
+        parts: the finished cases.
+        same_patient: groups of names that are known to belong to one person.
         test_sites, pinned: as in `choose_splits`.
     Raises:
-        ConfigError: no slice is of such a site, or a pinned name cannot be followed.
+        ConfigError: as in `choose_splits`.
     """
     person = join_persons([part.names for part in parts] + [tuple(g) for g in same_patient])
     records, lines, cases = [], [], defaultdict(list)
@@ -54,29 +58,32 @@ def assemble(
     for part in sorted(parts, key=lambda part: part.case_id):
         patient = person[part.names[0]]
         cases[patient].append(part)
-        mine = [
+        slices = [
             replace(record, patient_id=patient, split=splits[patient]) for record in part.slices
         ]
-        records += mine
-        lines.append(json.dumps([part.digest, [asdict(record) for record in mine]]))
+        records += slices
+        lines.append(json.dumps([part.digest, [asdict(record) for record in slices]]))
     joined = {
-        patient: [part.case_id for part in found]
-        for patient, found in sorted(cases.items())
-        if len({part.names[0] for part in found}) > 1
+        patient: [part.case_id for part in patient_parts]
+        for patient, patient_parts in sorted(cases.items())
+        if len({part.names[0] for part in patient_parts}) > 1
     }
     return Assembled(records, joined, sha256("\n".join(lines).encode()).hexdigest())
 
 
 def write_assembled(out: Path, assembled: Assembled, options: dict) -> None:
-    """Write metadata.csv and then dataset.json, each whole or not at all.
+    """Write metadata.csv and then dataset.json, each completely or not at all.
 
     Raises:
-        DataError: there is no slice at all.
+        DataError: there are no slices.
     """
     if not assembled.records:
-        raise DataError(f"{out}: expected slices, found none: every case is bad or empty.")
+        raise DataError(
+            f"{out}: expected slices, found none, because every case is bad or empty. Check --root."
+        )
     if _hash_of(out) != assembled.content_hash:
-        (out / "dataset.json").unlink(missing_ok=True)  # it says "complete": not while it changes
+        # dataset.json marks a complete data set, so it must not exist while the set changes.
+        (out / "dataset.json").unlink(missing_ok=True)
     checksum = write_records(out / "metadata.csv", assembled.records)
     info = {
         "format_version": DATASET_FORMAT,
@@ -97,7 +104,7 @@ def _hash_of(out: Path) -> str:
 
 
 def count(records: Iterable[SliceRecord]) -> dict[str, int]:
-    """Patients, cases, slices, and slices with tumor."""
+    """Count patients, cases, slices and slices with tumor (`positives`)."""
     records = list(records)
     return {
         "patients": len({record.patient_id for record in records}),
@@ -108,7 +115,7 @@ def count(records: Iterable[SliceRecord]) -> dict[str, int]:
 
 
 def summary(assembled: Assembled) -> str:
-    """Counts per source, split and site as a table, the persons joined, cases without tumor."""
+    """Return a table of counts per source, split and site, with notes on persons and cases."""
     records = assembled.records
     rows = [("", "patients", "cases", "slices", "positives")]
     for title, columns in (
@@ -129,7 +136,7 @@ def summary(assembled: Assembled) -> str:
 def _groups(
     records: list[SliceRecord], columns: tuple[str, ...]
 ) -> list[tuple[str, list[SliceRecord]]]:
-    """Records by the values of some columns, splits in their own order, the rest by name."""
+    """Group records by the values of columns. Splits are in their own order, all else by name."""
     groups = defaultdict(list)
     for record in records:
         groups[tuple(getattr(record, column) for column in columns)].append(record)
@@ -141,15 +148,15 @@ def _groups(
 def _notes(assembled: Assembled) -> list[str]:
     notes = []
     if assembled.joined:
-        notes += ["", f"{len(assembled.joined)} persons under several names, joined:"]
+        notes += ["", f"Persons joined from several names ({len(assembled.joined)}):"]
         lines = [f"  {patient} = {', '.join(ids)}" for patient, ids in assembled.joined.items()]
         notes += lines[:MAX_LINES]
         if len(lines) > MAX_LINES:
-            notes.append(f"  and {len(lines) - MAX_LINES} more: see joined_persons in dataset.json")
+            notes.append(f"  and {len(lines) - MAX_LINES} more (joined_persons in dataset.json)")
     positive = {record.case_id for record in assembled.records if record.label}
     expected = {r.case_id for r in assembled.records if r.source not in TUMOR_NOT_EXPECTED}
     without = sorted(expected - positive)
     if without:
         names = ", ".join(without[:8]) + (", …" if len(without) > 8 else "")
-        notes += ["", f"{len(without)} cases without a slice with tumor: {names}"]
+        notes += ["", f"Cases without a slice with tumor ({len(without)}): {names}"]
     return notes

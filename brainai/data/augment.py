@@ -1,7 +1,8 @@
-"""Whole batches in torch: from stored uint8 to network input, with augmentation for training.
+"""Turn batches of stored uint8 slices into network input in torch, with augmentation for training.
 
-Every random number of an epoch comes from one table `[N, AUGMENT_COLUMNS]`, drawn from the epoch's
-seed and indexed by slice: a slice is augmented alike whichever process, batch or restart meets it.
+All random numbers of an epoch come from one table `[N, AUGMENT_COLUMNS]`, which is drawn from the
+epoch's seed and has a row for each slice. The augmentation of a slice therefore does not depend on
+the process, the batch or a restart.
 """
 
 import math
@@ -29,15 +30,16 @@ AUGMENT_COLUMNS = LEND.stop
 
 
 def random_table(count: int, seed: int, columns: int = AUGMENT_COLUMNS) -> Tensor:
-    """The epoch's random numbers: `[count, columns]` uniform in [0, 1)."""
+    """Draw the random numbers of an epoch: `[count, columns]`, uniform in [0, 1)."""
     return torch.rand(count, columns, generator=torch.Generator().manual_seed(seed))
 
 
 def to_input(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    """Pictures `[N, 1 or 3, H, W]` → network input `[N, 3, H, W]`, normalized, channels-last.
+    """Normalize pictures `[N, 1 or 3, H, W]` to network input `[N, 3, H, W]`, channels-last.
 
     Args:
-        images: uint8, or float in [0, 1]; one channel is FLAIR and stands in for all three.
+        images: uint8, or float in [0, 1]. A single channel is FLAIR and is used for all three.
+        mean, std: of each channel, in [0, 1].
     """
     if images.dtype == torch.uint8:
         images = images.float() / 255
@@ -49,11 +51,12 @@ def to_input(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) ->
 
 
 def augment(planes: Tensor, random: Tensor, how: Augmentation) -> tuple[Tensor, Tensor]:
-    """Augmented pictures and masks.
+    """Augment pictures together with their masks.
 
     Args:
         planes: `[N, C + 1, H, W]` uint8 or float from 0 to 255, the mask last.
-        random: rows of `random_table` for these slices, `[N, AUGMENT_COLUMNS]`.
+        random: the rows of `random_table` for these slices, `[N, AUGMENT_COLUMNS]`.
+        how: the strength of the augmentation.
     Returns:
         Pictures `[N, C, H, W]` and masks `[N, 1, H, W]`, float32 in [0, 1].
     """
@@ -106,7 +109,7 @@ def _widen(region: Tensor, by: int) -> Tensor:
 
 
 def drop_modalities(images: Tensor, drop: Tensor) -> Tensor:
-    """Replace T1c and T2 by FLAIR where `drop` `[N, 2]` says so; FLAIR itself always stays."""
+    """Replace T1c and T2 by FLAIR where `drop`, `[N, 2]` bool, is True. FLAIR always stays."""
     if images.shape[1] == 1:
         return images
     flair = images[:, :1]
@@ -114,7 +117,7 @@ def drop_modalities(images: Tensor, drop: Tensor) -> Tensor:
 
 
 def _move(planes: Tensor, random: Tensor, how: Augmentation) -> Tensor:
-    """One map per slice for picture and mask together: flip, rotation, scale, shift, warp."""
+    """Flip, rotate, scale, shift and warp each slice together with its mask."""
     signed = random[:, MOVE][:, 1:] * 2 - 1
     angle = signed[:, 0] * math.radians(how.rotation)
     zoom = 1 / (1 + signed[:, 1] * how.scale)
@@ -133,12 +136,15 @@ def _move(planes: Tensor, random: Tensor, how: Augmentation) -> Tensor:
 
 
 def _bias(random: Tensor, size: tuple[int, int], how: Augmentation) -> Tensor:
-    """Brightness that varies slowly over a slice, as near a receiving coil, `[N, 1, H, W]`."""
+    """Return brightness that varies slowly over a slice, as near a receive coil, `[N, 1, H, W]`."""
     return torch.exp(_field(random.view(-1, 1, CONTROL, CONTROL), size) * how.bias)
 
 
 def _field(random: Tensor, size: tuple[int, int]) -> Tensor:
-    """Uniform control values `[N, C, k, k]` in [0, 1) → a smooth field `[N, C, H, W]`, about ±1."""
+    """Turn control values `[N, C, k, k]`, uniform in [0, 1), into a smooth field `[N, C, H, W]`.
+
+    The field lies between about -1 and 1.
+    """
     height, width = size
     rows, columns = (_spread(side).to(random.device) for side in (height, width))
     return rows @ (random * 2 - 1) @ columns.T
@@ -146,15 +152,17 @@ def _field(random: Tensor, size: tuple[int, int]) -> Tensor:
 
 @cache
 def _spread(side: int) -> Tensor:
-    """Bicubic interpolation of `CONTROL` values to `side`, as a matrix: two small products are far
-    cheaper than interpolating every picture."""
+    """Return the matrix of bicubic interpolation from `CONTROL` values to `side`.
+
+    Two small matrix products are much faster than interpolating every picture.
+    """
     return F.interpolate(
         torch.eye(CONTROL)[None, None], size=(side, CONTROL), mode="bicubic", align_corners=True
     )[0, 0]
 
 
 def _change_gray(images: Tensor, random: Tensor, how: Augmentation) -> Tensor:
-    """Gamma, gain, blur and noise, the same for all sequences of a slice but for the noise."""
+    """Apply gamma, gain, blur and noise. Only the noise differs between sequences of a slice."""
     random = random.to(images.device)
     column = random[:, :, None, None, None]
     gamma = torch.exp((column[:, 0] * 2 - 1) * how.gamma)
@@ -171,7 +179,7 @@ def _blur(images: Tensor) -> Tensor:
 
 
 def _noise(images: Tensor, offsets: Tensor) -> Tensor:
-    """Normal noise of standard deviation 1, cut per slice from one bank at a random place."""
+    """Crop normal noise of standard deviation 1 at a random place for each slice."""
     _, channels, height, width = images.shape
     bank = _noise_bank().to(images.device)
     corner = (offsets * NOISE_SIDE).long()

@@ -1,4 +1,4 @@
-"""A case before it is opened, a study after."""
+"""A case, which is a study before its files are read, and a study with its pixels."""
 
 import filecmp
 import re
@@ -15,16 +15,18 @@ from brainai.errors import DataError
 
 @dataclass(frozen=True)
 class Case:
-    """One study of one patient, not opened yet.
+    """One study of one patient whose files have not been read yet.
 
-    case_id: unique in a data set; the name of its folders there.
-    names: ids of its person, as its names tell; the first is the patient's own.
-    folder: where it lies, for messages.
-    files: what to read, by role: volumes "flair", "t1c", "t2", "seg" (tumor), "lesions" (of other
+    case_id: unique within a data set, and the name of the case's folders there.
+    source: the kind of source, one of `sources.SOURCES`.
+    site: where it was scanned, or "unknown".
+    names: ids of its person according to names of files and folders. The first is the main one.
+    folder: where the case lies, for messages.
+    files: the files by role: volumes "flair", "t1c", "t2", "seg" (tumor), "lesions" (of other
         diseases), or several "sequences" in one file; files of a series "dicom 7"; pictures
         "slice 7" and "mask 7", or "picture" and "mask".
-    release: of a BraTS study, else None.
-    label: of a picture in a class folder, else None.
+    release: the release of a BraTS study, else None.
+    label: the label of a picture in a class folder, else None.
     """
 
     case_id: str
@@ -37,7 +39,7 @@ class Case:
     label: int | None = None
 
     def file(self, role: str) -> Path | None:
-        """The file of one role, None where there is none."""
+        """Return the file of one role, or None if there is none."""
         return dict(self.files).get(role)
 
 
@@ -45,11 +47,14 @@ class Case:
 class Study:
     """The pixels of one case.
 
-    sequences: one array `[slices, H, W]` per modality, any number type, as scanned.
-    masks: `[slices, H, W]` bool, True in whole tumor; None where no outline was drawn.
-    names: further ids of the person, found inside the files.
-    lesions: `[slices, H, W]` bool, True where it is bright and no tumor; None where not outlined.
-    slice_step_mm: distance of neighboring slices; 0 where unknown.
+    modalities: the sequences that are present, always with "flair".
+    sequences: one array `[slices, H, W]` per modality, of any number type, as scanned.
+    masks: `[slices, H, W]` bool, True in the whole tumor; None if no tumor was outlined.
+    pixel_area_mm2: area of a pixel; 0 if unknown.
+    names: further ids of the person from inside the files.
+    lesions: `[slices, H, W]` bool, True where tissue is bright but not tumor; None if it was not
+        outlined.
+    slice_step_mm: distance of neighboring slices; 0 if unknown.
     """
 
     modalities: tuple[str, ...]
@@ -61,41 +66,48 @@ class Study:
     slice_step_mm: float = 0.0
 
     def slices(self) -> Iterator[tuple[int, tuple[np.ndarray, ...], np.ndarray | None]]:
-        """Index, planes `[H, W]` of the modalities, and mask `[H, W]` of every slice."""
+        """Yield the index, the planes `[H, W]` per modality and the mask `[H, W]` of each slice."""
         for index in range(len(self.sequences[0])):
             planes = tuple(sequence[index] for sequence in self.sequences)
             yield index, planes, None if self.masks is None else self.masks[index]
 
 
 def check_once(case: Case) -> None:
-    """Raises DataError where a role stands twice: which file counts is not told."""
+    """Raise DataError if a role has two files, because it is unclear which one counts."""
     roles = [role for role, _ in case.files]
     twice = sorted(role for role in set(roles) if roles.count(role) > 1)
     if twice:
         names = ", ".join(path.name for role, path in case.files if role == twice[0])
-        raise DataError(f"{case.folder}: expected one file of {twice[0]}, found {names}. Keep one.")
+        raise DataError(
+            f"{case.folder}: expected one file for {twice[0]}, found {names}. Keep only one."
+        )
 
 
 def check_not_flat(pixels: np.ndarray, path: Path) -> None:
-    """Raises DataError where all pixels or voxels, of any shape, have one value."""
+    """Raise DataError if all pixels or voxels, in an array of any shape, have the same value."""
     if pixels.min() == pixels.max():
         raise DataError(
-            f"{path}: expected a scan, found one value, {pixels.flat[0]}, everywhere "
-            "(where FLAIR is). Copy it again, or leave the file out."
+            f"{path}: expected a scan, found the same value, {pixels.flat[0]}, everywhere within "
+            "FLAIR. Copy the file again, or leave it out."
         )
 
 
 def safe_name(name: str) -> str:
-    """A name that can be a folder and an address everywhere."""
+    """Return a name that is valid as a folder and in a URL on every system.
+
+    Example:
+        >>> safe_name("Müller, A.")
+        'M_ller_A'
+    """
     return re.sub(r"[^A-Za-z0-9._-]+", "_", as_text(name)).strip("._") or "case"
 
 
 def same_content(one: Case, other: Case) -> bool:
-    """Whether two cases hold the same files, byte for byte, in the same roles."""
+    """Return whether two cases hold the same files, byte for byte, in the same roles."""
     if [role for role, _ in one.files] != [role for role, _ in other.files]:
         return False
     pairs = zip(one.files, other.files, strict=True)
     try:
-        return all(filecmp.cmp(mine, theirs, shallow=False) for (_, mine), (_, theirs) in pairs)
-    except OSError:  # one cannot be read, which is told where it is
+        return all(filecmp.cmp(first, second, shallow=False) for (_, first), (_, second) in pairs)
+    except OSError:  # a file cannot be read, which is reported when the case is read
         return False

@@ -1,8 +1,8 @@
-"""The dataset folder: its records, its checks, and the split by patient. No torch in here.
+"""The dataset folder: its records, its checks, and the split by patient, without torch.
 
 images/<case_id>/<index>.png   8 bit; gray (FLAIR alone) or RGB = (FLAIR, T1c, T2)
-masks/<case_id>/<index>.png    0 or 255, only where there is tumor
-metadata.csv                   one row per slice (`SliceRecord`), an ImageFolder's metadata file
+masks/<case_id>/<index>.png    0 or 255; only for slices with tumor
+metadata.csv                   one row per slice (`SliceRecord`), the metadata of an ImageFolder
 dataset.json                   format version, options, counts, content hash
 """
 
@@ -21,13 +21,13 @@ from brainai.errors import DataError
 
 DATASET_FORMAT = 1
 MODALITIES = ("flair", "t1c", "t2")
-PARTS = ".parts"  # hidden folder with a file for each finished case; not in a shared data set
+PARTS = ".parts"  # hidden folder with a file for each finished case; not in a published data set
 SPLITS = ("train", "valid", "test")
 LABEL_NAMES = ("No Tumor", "Tumor")
 SPLIT_SHARES = {"train": 0.65, "valid": 0.20, "test": 0.15}
 
 
-TUMOR_FREE = "tumor-free"  # source of people who are known to have no tumor
+TUMOR_FREE = "tumor-free"  # the source of people who are known to have no tumor
 
 
 @dataclass(frozen=True)
@@ -35,29 +35,32 @@ class SliceRecord:
     """One axial slice of one case; a row of metadata.csv."""
 
     file_name: str
-    mask_file_name: str  # "" where there is no tumor, or none was outlined
+    mask_file_name: str  # "" if there is no tumor, or if it was not outlined
     label: int  # 1 = tumor
     patient_id: str
     case_id: str
     slice_index: int
     slice_count: int
-    modalities: tuple[str, ...]  # really present, always with "flair"
+    modalities: tuple[str, ...]  # the sequences that are present, always with "flair"
     source: str
     site: str
     tumor_pixels: int  # -1 = tumor without an outline
     pixel_area_mm2: float  # 0 = unknown
     split: str
-    lesion_pixels: int = -1  # bright and no tumor, such as plaques; -1 = unknown
-    slice_step_mm: float = 0.0  # distance of the slices of the case; 0 = unknown
+    lesion_pixels: int = -1  # bright tissue that is not tumor, such as plaques; -1 = unknown
+    slice_step_mm: float = 0.0  # distance of neighboring slices; 0 = unknown
 
     @property
     def has_mask(self) -> bool:
-        """True where the extent of tumor is known, a tumor-free slice included."""
+        """Whether the extent of the tumor is known. This is also so for a tumor-free slice."""
         return self.tumor_pixels >= 0
 
 
 def assign_split(patient_id: str) -> str:
-    """The split of a patient, from a hash of the id alone: adding a patient moves nobody."""
+    """Return the split of a patient by a hash of the id.
+
+    Adding a patient therefore moves no other patient to another split.
+    """
     digest = hashlib.sha256(patient_id.encode()).digest()
     position = int.from_bytes(digest[:8], "big") / 2**64
     edge = 0.0
@@ -80,13 +83,13 @@ def write_records(path: Path, records: Iterable[SliceRecord]) -> str:
 
 
 def parse_record(row: dict[str, str]) -> SliceRecord:
-    """One row of metadata.csv as a record.
+    """Turn one row of metadata.csv into a record.
 
     Raises:
-        KeyError, ValueError: a column is missing or holds something else.
+        KeyError, ValueError: a column is missing, or its value has another type.
     """
     if None in row.values():
-        raise ValueError("a row that breaks off")
+        raise ValueError("an incomplete row")
     values: dict[str, Any] = {
         field.name: field.type(row[field.name])
         for field in fields(SliceRecord)
@@ -96,16 +99,17 @@ def parse_record(row: dict[str, str]) -> SliceRecord:
 
 
 def read_records(folder: str | Path) -> list[SliceRecord]:
-    """All slices of a dataset folder, checked: known splits, and no patient in two of them.
+    """Read and check the records of all slices of a dataset folder.
 
     Raises:
-        DataError: no dataset folder, a damaged row, or a patient who stands in two splits.
+        DataError: the folder is not a dataset folder, a row is damaged, a split is unknown, or a
+            patient is in two splits.
     """
     path = Path(folder) / "metadata.csv"
     if not path.is_file():
         raise DataError(
-            f"{folder} is not a dataset folder: it has no metadata.csv. "
-            "Make one with `python -m brainai.data.prepare`."
+            f"{folder} is not a dataset folder, because it has no metadata.csv. "
+            "Create one with `python -m brainai.data.prepare`."
         )
     records = []
     for row in csv.DictReader(io.StringIO(_read_table(path), newline="")):
@@ -121,51 +125,57 @@ def read_records(folder: str | Path) -> list[SliceRecord]:
 
 
 def check_records(records: list[SliceRecord], where: str) -> None:
-    """Raises DataError where a split is unknown or one patient stands in two splits."""
+    """Raise DataError if there is no slice, a split is unknown, or a patient is in two splits."""
     splits = defaultdict(set)
     for record in records:
         splits[record.patient_id].add(record.split)
-    unknown = sorted({split for found in splits.values() for split in found} - set(SPLITS))
+    unknown = sorted({record.split for record in records} - set(SPLITS))
     if unknown:
-        raise DataError(f"{where}: expected the splits {', '.join(SPLITS)}, found {unknown}.")
-    leaking = sorted(patient for patient, found in splits.items() if len(found) > 1)
+        raise DataError(
+            f"{where}: expected the splits {', '.join(SPLITS)}, found {', '.join(unknown)}. "
+            "Prepare the data set again."
+        )
+    leaking = sorted(patient for patient, names in splits.items() if len(names) > 1)
     if leaking:
         raise DataError(
-            f"{where}: {len(leaking)} patients stand in more than one split "
-            f"({', '.join(leaking[:5])}): figures would be too good. Prepare the data set again."
+            f"{where}: expected each patient in one split, found {len(leaking)} in several "
+            f"({', '.join(leaking[:5])}), which makes results look too good. Prepare the data set "
+            "again."
         )
     if not records:
-        raise DataError(f"{where} holds no slice. Check --root and --source of the preparation.")
+        raise DataError(
+            f"{where} holds no slices. Check --root and --source of the command that prepared it."
+        )
 
 
 def _read_table(path: Path) -> str:
-    """The text of metadata.csv, as the preparation wrote it.
+    """Return the text of metadata.csv.
 
     Raises:
-        DataError: it cannot be read, or was changed since.
+        DataError: the file cannot be read, or it was changed after the preparation.
     """
     try:
         content = path.read_bytes()
         text = content.decode()
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read: prepare the data set again.") from error
+        raise DataError(f"{path} cannot be read. Prepare the data set again.") from error
     if path.with_name("dataset.json").is_file():
         checksum = read_dataset_info(path.parent).get("metadata_checksum")
         if checksum is not None and checksum != hashlib.sha256(content).hexdigest():
             raise DataError(
-                f"{path} is damaged or was changed by hand: its checksum in dataset.json is "
-                "another. Prepare the data set again."
+                f"{path} is damaged or was changed by hand, because its checksum in dataset.json "
+                "does not match. Prepare the data set again."
             )
     if "\0" in text:  # the csv module of Python 3.10 refuses it
-        raise DataError(f"{path} is damaged: prepare the data set again.")
+        raise DataError(f"{path} is damaged. Prepare the data set again.")
     return text
 
 
 def read_dataset_info(folder: str | Path) -> dict:
-    """dataset.json of a dataset folder.
+    """Read dataset.json of a dataset folder.
 
     Raises:
-        DataError: it is missing, damaged, or of another format.
+        DataError: the file is missing, damaged or of another format version.
     """
     path = Path(folder) / "dataset.json"
     try:
@@ -175,18 +185,19 @@ def read_dataset_info(folder: str | Path) -> dict:
             info["content_hash"].encode()
     except FileNotFoundError as error:
         raise DataError(
-            f"{path} is missing: the preparation did not finish. Run it again."
+            f"{path} is missing, because the preparation did not finish. Run it again."
         ) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path} is damaged: prepare the data set again.") from error
+        raise DataError(f"{path} is damaged. Prepare the data set again.") from error
     if version != DATASET_FORMAT:
-        advice = "update brainai" if version > DATASET_FORMAT else "prepare the data set again"
+        advice = "Update brainai" if version > DATASET_FORMAT else "Prepare the data set again"
         raise DataError(
-            f"{path} has format {version}, this version reads {DATASET_FORMAT}: {advice}."
+            f"{path} has format {version}, but this version reads format {DATASET_FORMAT}. "
+            f"{advice}."
         )
     return info
 
 
 def source_names(folder: str | Path) -> list[str]:
-    """Where the slices of a dataset folder come from, such as `["brats", "lgg"]`."""
+    """Return the sources of the slices of a dataset folder, such as `["brats", "lgg"]`."""
     return sorted({record.source for record in read_records(folder)})

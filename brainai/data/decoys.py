@@ -1,6 +1,7 @@
-"""Pictures that are no upright axial FLAIR slice: what “Cannot judge” is fitted on.
+"""Make pictures that are not upright axial FLAIR slices, on which “Cannot judge” is fitted.
 
-Cut and turned from the scans of a data set, or drawn with no scan at all. No torch in here.
+They are cut from the scans of a data set and turned or changed, or drawn without any scan. The
+module does not import torch.
 """
 
 import io
@@ -17,26 +18,30 @@ from brainai.data.dataset import MODALITIES, SliceRecord
 from brainai.data.images import prepare_slice, stretch
 from brainai.data.store import Store
 
-# Of a scan's height to the width of its slices: 155 mm over 240 mm in BraTS, about that in LGG.
+# Ratio of a scan's height to the width of its slices: 155 mm to 240 mm in BraTS, similar in LGG.
 SCAN_HEIGHT = 0.65
-HEAD_LEVEL = 0.1  # of the gray window: what is brighter is head
-STACK = 12  # slices that make a case a stack that can be cut across
+HEAD_LEVEL = 0.1  # of the gray window; brighter pixels belong to the head
+STACK = 12  # least number of slices of a case for sagittal and coronal cuts
 
 
 def stacks(case_ids: Sequence[str]) -> dict[str, list[int]]:
-    """The places of the slices of each case that has enough of them to be cut across."""
+    """Return the indices of the slices of each case with at least `STACK` slices.
+
+    Args:
+        case_ids: the case of each slice.
+    """
     cases: dict[str, list[int]] = {}
-    for place, case in enumerate(case_ids):
-        cases.setdefault(case, []).append(place)
-    return {case: own for case, own in cases.items() if len(own) >= STACK}
+    for index, case in enumerate(case_ids):
+        cases.setdefault(case, []).append(index)
+    return {case: indices for case, indices in cases.items() if len(indices) >= STACK}
 
 
 class Scan(NamedTuple):
-    """The slices of a case, lowest first, as a scan to keep or to refuse.
+    """The slices of a case as a scan that is in scope or out of scope.
 
-    kind: "FLAIR", which is to keep, or what stands in its place.
-    record: of one of its slices.
-    planes: `[Z, S, S]` uint8.
+    kind: "FLAIR", which is in scope, or the kind of scan that is out of scope.
+    record: the record of one of its slices.
+    planes: `[Z, S, S]` uint8, from bottom to top.
     """
 
     kind: str
@@ -45,11 +50,13 @@ class Scan(NamedTuple):
 
 
 def scans(store: Store, rows: Iterable[int]) -> Iterator[Scan]:
-    """The cases among some rows of a store that are stacks: FLAIR, FLAIR upside down, and the other
-    sequences that they have."""
+    """Yield the scans of the cases with at least `STACK` slices among some rows of a store.
+
+    For each case these are FLAIR, FLAIR upside down, and the other sequences of the case.
+    """
     rows = list(rows)
-    for own in stacks([store.records[row].case_id for row in rows]).values():
-        stack = [rows[place] for place in own]
+    for indices in stacks([store.records[row].case_id for row in rows]).values():
+        stack = [rows[index] for index in indices]
         record, flair = store.records[stack[0]], store.planes[stack, 0]
         yield Scan("FLAIR", record, flair)
         yield Scan("FLAIR upside down", record, flair[:, ::-1])
@@ -59,27 +66,27 @@ def scans(store: Store, rows: Iterable[int]) -> Iterator[Scan]:
 
 
 def turn(plane: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """An axial slice upside down, mirrored top to bottom, or on its side: `[S, S]` → `[S, S]`."""
+    """Turn an axial slice upside down or on its side, or flip it vertically: `[S, S]` → same."""
     ways = (np.flipud, np.rot90, lambda p: np.rot90(p, 2), lambda p: np.rot90(p, 3))
     return np.ascontiguousarray(ways[random.integers(len(ways))](plane))
 
 
 def recolor(plane: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """A FLAIR slice with the gray levels of another sequence or machine: `[S, S]` → `[S, S]`, both
-    in [0, 1].
+    """Give a FLAIR slice the gray levels of another sequence or of CT: `[S, S]` → `[S, S]`.
 
-    White matter brighter than gray and lesions dark as in T1; fluid bright as in T2, or about as
-    bright as tissue as in proton density; a bright skull around dull tissue as in CT. Some are
-    coarse, as echo-planar pictures are. Fluid and lesions never look both as they do in FLAIR.
+    Values are in [0, 1]. In T1, white matter is brighter than gray matter and lesions are dark. In
+    T2, fluid is bright; in proton density it is about as bright as tissue. In CT, a bright skull
+    surrounds tissue of low contrast. Some slices are coarse, like echo-planar pictures. Fluid and
+    lesions never both look as they do in FLAIR.
     """
     inside = plane[plane > HEAD_LEVEL]
     if inside.size == 0:
         return invert(plane, random)
     tissue = float(np.median(inside))
     contrast = CONTRASTS[random.choice(len(CONTRASTS), p=CONTRAST_SHARES)]
-    places = np.array([0, 0.5, 0.85, 1.25, max(1.3, 1 / tissue)]) * tissue
+    flair_levels = np.array([0, 0.5, 0.85, 1.25, max(1.3, 1 / tissue)]) * tissue
     head = _enclosed(plane > HEAD_LEVEL)
-    changed = np.interp(plane, places, contrast(random)) * head
+    changed = np.interp(plane, flair_levels, contrast(random)) * head
     if contrast is _ct:
         thick = max(1, round(len(plane) * random.uniform(0.01, 0.04)))
         changed[head & ~binary_erosion(head, iterations=thick)] = random.uniform(0.8, 1.5)
@@ -89,9 +96,8 @@ def recolor(plane: np.ndarray, random: np.random.Generator) -> np.ndarray:
     return prepare_slice(changed, len(plane))
 
 
-# Levels of fluid, fluid, white matter, gray matter and what is brighter in FLAIR.
-
-
+# Each returns the gray levels of fluid, fluid, white matter, gray matter and of tissue that is
+# brighter in FLAIR.
 def _t1(random: np.random.Generator) -> list[float]:
     white, gray = random.uniform(0.6, 0.9), random.uniform(0.2, 0.4)
     return [0, random.uniform(0, 0.2), white, gray, random.uniform(0, gray)]
@@ -116,11 +122,11 @@ def _ct(random: np.random.Generator) -> list[float]:
 
 CONTRASTS = (_t1, _t2, _proton_density, _ct)
 CONTRAST_SHARES = (0.3, 0.25, 0.25, 0.2)
-COARSE = 0.25  # so many of them
+COARSE = 0.25  # share of recolored slices that are coarse
 
 
 def _enclosed(head: np.ndarray) -> np.ndarray:
-    """What lies between pixels of the head in its row and in its column, `[S, S]` bool."""
+    """Return which pixels lie between pixels of the head in row and column, `[S, S]` bool."""
     seen = [
         np.flip(np.logical_or.accumulate(np.flip(head, axis) if back else head, axis), axis)
         if back
@@ -132,11 +138,11 @@ def _enclosed(head: np.ndarray) -> np.ndarray:
 
 
 def cut(stack: np.ndarray, across: int, random: np.random.Generator) -> np.ndarray:
-    """A sagittal or coronal slice through a stack of axial ones, head up.
+    """Cut a sagittal or coronal slice, head up, through a stack of axial slices.
 
     Args:
-        stack: `[Z, S, S]` uint8, lowest first.
-        across: the axis that is cut across: 2 gives a sagittal slice, 1 a coronal one.
+        stack: `[Z, S, S]` uint8, from bottom to top.
+        across: axis across which to cut: 2 gives a sagittal slice, 1 a coronal slice.
     Returns:
         `[S, S]` float32 in [0, 1].
     """
@@ -147,7 +153,7 @@ def cut(stack: np.ndarray, across: int, random: np.random.Generator) -> np.ndarr
 
 
 def draw_noise(size: int, random: np.random.Generator) -> np.ndarray:
-    """Noise of any grain, from white to clouds, `[size, size]`."""
+    """Draw noise of any grain, from white noise to clouds, `[size, size]`."""
     shape = (size, size)
     white = random.normal(size=shape) if random.random() < 0.7 else random.random(shape) ** 4
     rows, columns = np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None]
@@ -156,7 +162,7 @@ def draw_noise(size: int, random: np.random.Generator) -> np.ndarray:
 
 
 def draw_shapes(size: int, random: np.random.Generator) -> np.ndarray:
-    """Ellipses, boxes and lines over a slope, blurred or not, `[size, size]`."""
+    """Draw ellipses, boxes and lines over a gradient, blurred or not, `[size, size]`."""
     slope = np.add.outer(*(np.linspace(0, random.uniform(-90, 90), size) for _ in range(2))) + 128
     picture = Image.fromarray(np.clip(slope, 0, 255).astype(np.uint8))
     pen = ImageDraw.Draw(picture)
@@ -175,7 +181,7 @@ def draw_shapes(size: int, random: np.random.Generator) -> np.ndarray:
 
 
 def draw_text(size: int, random: np.random.Generator) -> np.ndarray:
-    """A page of letters, dark on light or light on dark, `[size, size]`."""
+    """Draw a page of letters, dark on light or light on dark, `[size, size]`."""
     page = Image.new("L", (size, size), 255)
     pen, font = ImageDraw.Draw(page), ImageFont.load_default(random.uniform(0.03, 0.12) * size)
     letters = np.array(list(string.ascii_letters + "    "))
@@ -187,7 +193,7 @@ def draw_text(size: int, random: np.random.Generator) -> np.ndarray:
 
 
 def draw_chart(size: int, random: np.random.Generator) -> np.ndarray:
-    """Curves, bars or points between axes, `[size, size]`."""
+    """Draw a chart of curves, bars or points, `[size, size]`."""
     figure = Figure(figsize=(4, 4), dpi=size / 4)
     axes = figure.add_subplot()
     x, y = np.arange(12), random.normal(size=(3, 12)).cumsum(axis=1)
@@ -205,7 +211,7 @@ def draw_chart(size: int, random: np.random.Generator) -> np.ndarray:
 
 
 def shatter(plane: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """The pieces of a slice in another order, `[S, S]` → `[S, S]`: all of it, and no brain."""
+    """Shuffle the pieces of a slice, so that no brain can be seen, `[S, S]` → `[S, S]`."""
     parts = int(random.integers(2, 5))
     side = len(plane) // parts
     pieces = [
@@ -221,7 +227,7 @@ def shatter(plane: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def magnify(plane: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """A small part of a slice, as large as the whole: `[S, S]` → `[S, S]`."""
+    """Enlarge a small part of a slice to the size of the slice, `[S, S]` → `[S, S]`."""
     size = len(plane)
     side = int(size * random.uniform(0.2, 0.45))
     y, x = random.integers(0.2 * size, 0.8 * size - side, 2)
@@ -230,7 +236,7 @@ def magnify(plane: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def invert(plane: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Dark for bright, as on a film held against the light: `[S, S]` → `[S, S]`."""
+    """Exchange dark and bright, as in a negative: `[S, S]` → `[S, S]`, both in [0, 1]."""
     return 1 - plane
 
 
@@ -239,7 +245,7 @@ SPOILINGS: tuple[Callable, ...] = (shatter, magnify, invert)
 
 
 def draw(size: int, random: np.random.Generator) -> np.ndarray:
-    """A picture that is no scan at all, as the network sees one: `[size, size]` in [0, 1]."""
+    """Draw a picture that is not a scan, prepared for the network: `[size, size]` in [0, 1]."""
     while True:
         pixels = DRAWINGS[random.integers(len(DRAWINGS))](size, random)
         if np.ptp(pixels) > 0:
@@ -247,5 +253,5 @@ def draw(size: int, random: np.random.Generator) -> np.ndarray:
 
 
 def spoil(plane: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """A slice of which no brain is left to be seen, `[S, S]` → `[S, S]`, both in [0, 1]."""
+    """Change a slice so that no brain can be seen, `[S, S]` → `[S, S]`, both in [0, 1]."""
     return SPOILINGS[random.integers(len(SPOILINGS))](plane, random)

@@ -1,8 +1,10 @@
-"""A DICOM series → `Volume`. SimpleITK's GDCM reader decodes; which files belong together, and
-where they lie, is decided here, so that each refusal can say what was found.
+"""Read a DICOM series as a `Volume`.
 
-Of the headers nothing is kept but geometry, and nothing of theirs is ever quoted but the number of
-a series: names, ids and dates of patients end here.
+SimpleITK's GDCM reader decodes the pixels. This module decides which files belong together and
+where their slices lie, so that each error can say what was found.
+
+Only the geometry of the headers is kept, and messages quote nothing but the number of a series, so
+that names, ids and dates of patients go no further.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,24 +21,26 @@ from brainai.data.volumes import Volume, keep_quiet, oriented
 from brainai.data.voxels import Stored
 from brainai.errors import DataError, OutOfScope
 
-MIN_SLICES = 4  # a stack of fewer is a localizer
-STEP_TOLERANCE = 0.1  # of the distance of two slices; headers round, missing slices double it
+MIN_SLICES = 4  # a stack with fewer slices is a localizer
+STEP_TOLERANCE = 0.1  # of the distance of slices: rounding changes it less, a missing slice more
 
 
 def read_series(paths: Iterable[Path], called: str, expect_flair: bool = False) -> Volume:
-    """The one volume among DICOM files, in LPS orientation, float32.
+    """Read the only volume among DICOM files, in LPS orientation, float32.
 
-    Localizers, reports and pictures without a place are left out. Where several series are left,
-    the one that calls itself FLAIR is taken (if that is expected), else the only axial one; the
-    volume's note says which. Where FLAIR is expected, none is taken whose header says otherwise.
+    Localizers, reports and pictures without a position are left out. If several series remain, the
+    one named as FLAIR is used (if FLAIR is expected), else the only axial one; the volume's note
+    says which one was used. If FLAIR is expected, a series with a header of another sequence is
+    never used.
 
     Args:
-        paths: files of one series or of a whole examination; others among them are skipped.
-        called: what errors call the scan, such as "FLAIR".
+        paths: files of one series or of a whole examination. Files of other kinds are skipped.
+        called: the name of the scan in error messages, such as "FLAIR".
+        expect_flair: whether the series should be FLAIR.
     Raises:
-        OutOfScope: FLAIR is expected, and the header says plainly that no series is.
-        DataError: no series or several, color, several pictures in a file, slices missing,
-            doubled or damaged.
+        OutOfScope: FLAIR is expected, and the headers state that no series is FLAIR.
+        DataError: there is no series or more than one, pictures are in color, a file holds several
+            pictures, or slices are missing, duplicated or damaged.
     """
     with readable_names(paths) as readable:
         chosen = choose_series(readable, called, expect_flair)
@@ -45,8 +49,12 @@ def read_series(paths: Iterable[Path], called: str, expect_flair: bool = False) 
 
 
 class Series(NamedTuple):
-    """The slices of one series from the first to the last along its normal, the affine from voxel
-    index `[X, Y, Z]` to LPS, mm, and which of several series it is, or ""."""
+    """One DICOM series.
+
+    slices: sorted along the normal of the slices.
+    affine: `[4, 4]` float, voxel index `[X, Y, Z]` → LPS, mm.
+    note: which of several series this is, or "".
+    """
 
     slices: list[Slice]
     affine: np.ndarray
@@ -54,7 +62,10 @@ class Series(NamedTuple):
 
 
 def choose_series(paths: Iterable[Path], called: str, expect_flair: bool = False) -> Series:
-    """The one series among DICOM files, by their headers. Arguments and errors as `read_series`."""
+    """Choose the series to read by the headers of DICOM files.
+
+    Arguments and errors are those of `read_series`.
+    """
     keep_quiet()
     headers = read_headers(paths, called)
     stacks = [stack for stack in _group(headers.slices) if len(stack) >= MIN_SLICES]
@@ -62,7 +73,7 @@ def choose_series(paths: Iterable[Path], called: str, expect_flair: bool = False
         raise _nothing_useful(headers, called)
     stack = _choose(stacks, called, expect_flair)
     heights = _check_stack(stack, called)
-    note = f"Took series {stack[0].number} ({len(stack)} slices) of {len(stacks)} found."
+    note = f"Used series {stack[0].number} ({len(stack)} slices), one of {len(stacks)} found."
     stack = [stack[i] for i in np.argsort(heights)]
     affine = _affine(stack[0], np.sort(heights))
     check_place(affine, (*stack[0].shape, len(stack)), called)
@@ -70,72 +81,72 @@ def choose_series(paths: Iterable[Path], called: str, expect_flair: bool = False
 
 
 def read_picture(path: Path, expect_flair: bool = False) -> np.ndarray:
-    """The one gray picture of a DICOM file as it is stored, `[H, W]` float32.
+    """Read the only gray picture of a DICOM file as it is stored, `[H, W]` float32.
 
     Raises:
-        OutOfScope: several pictures, color, no MRI, or FLAIR is expected and the header says
-            plainly that it is none.
+        OutOfScope: the file holds several pictures, a color picture or no MRI, or FLAIR is expected
+            and the header states that the picture is not FLAIR.
         DataError: there is no picture, or it cannot be read.
     """
     keep_quiet()
     with readable_names([path]) as readable:
-        found = _single(read_headers(readable, "The picture").slices, expect_flair)
-        return np.ascontiguousarray(_read_pixels([found], "The picture")[:, :, 0].T)
+        header = _single(read_headers(readable, "The picture").slices, expect_flair)
+        return np.ascontiguousarray(_read_pixels([header], "The picture")[:, :, 0].T)
 
 
 def _single(slices: list[Slice], expect_flair: bool) -> Slice:
-    """The slice of a file that holds one to judge. Raises as `read_picture`."""
+    """Return the header of the only slice of a file. Raises the errors of `read_picture`."""
     called = "The picture"
     if not slices:
         raise DataError(
             f"{called}: expected a DICOM file with an MR slice, found one without a picture (a "
-            "report, a presentation state or an index). Bring the file of one slice."
+            "report, a presentation state or an index). Provide the file of one slice."
         )
-    found = slices[0]
-    if found.frames > 1:
-        held = f"file holds {found.frames} frames"
+    header = slices[0]
+    if header.frames > 1:
+        reason = f"file holds {header.frames} frames"
         raise OutOfScope(
-            f"The DICOM {held}: convert it to NIfTI, with dcm2niix for instance, and bring that as "
+            f"The DICOM {reason}. Convert it to NIfTI, for example with dcm2niix, and use that as "
             "a scan.",
-            held,
+            reason,
         )
-    if not found.is_gray:
-        raise OutOfScope("This is a color picture: bring a gray FLAIR slice.", "color picture")
-    if not found.is_mr:
-        reason = "by its DICOM header no MRI"
-        raise OutOfScope(f"This slice is {reason}: bring a FLAIR slice.", reason)
-    if expect_flair and found.kind.not_flair:
-        raise _no_flair(found.kind.not_flair, called, "slice")
-    check_size((*found.shape, 1), 1, called)
-    return found
+    if not header.is_gray:
+        raise OutOfScope("This is a color picture. Provide a gray FLAIR slice.", "color picture")
+    if not header.is_mr:
+        reason = "not an MRI, according to its DICOM header"
+        raise OutOfScope(f"This slice is {reason}. Provide a FLAIR slice.", reason)
+    if expect_flair and header.kind.not_flair:
+        raise _no_flair(header.kind.not_flair, called, "slice")
+    check_size((*header.shape, 1), 1, called)
+    return header
 
 
 def _nothing_useful(headers: Headers, called: str) -> DataError:
-    """What is there instead of a series of slices, and what to do about it."""
+    """Return the error that says what was found instead of a series, and what to do."""
     slices = headers.slices
     found = "1 DICOM file" if len(slices) == 1 else f"{len(slices)} DICOM files"
-    remedy = "Export the series as the scanner made it."
+    remedy = "Export the series unchanged from the scanner."
     if not slices:
         found = "no DICOM file that can be read"
-        remedy = "Bring the folder of one axial series, or a zip file of it."
+        remedy = "Provide the folder of one axial series, or a zip file of it."
         if headers.others:
-            found = f"{headers.others} DICOM files without a picture of a scanner (reports, "
+            found = f"{headers.others} DICOM files without a picture from a scanner (reports, "
             found += "presentation states, segmentations or an index)"
-    elif any(found.frames > 1 for found in slices):
-        found += ", several pictures in one of them (enhanced or multi-frame DICOM)"
-        remedy = "Convert the series to NIfTI, with dcm2niix for instance."
-    elif not any(found.is_mr for found in slices):
-        found += " of another kind of machine, no MRI"
-    elif not any(found.is_gray for found in slices):
+    elif any(header.frames > 1 for header in slices):
+        found += " with several pictures in one file (enhanced or multi-frame DICOM)"
+        remedy = "Convert the series to NIfTI, for example with dcm2niix."
+    elif not any(header.is_mr for header in slices):
+        found += " that are not from an MRI scanner"
+    elif not any(header.is_gray for header in slices):
         found += " with color pictures"
-    elif not any(found.has_pixel_size for found in slices):
-        found += " whose headers do not say how large a pixel is (no PixelSpacing)"
-    elif not any(found.has_place for found in slices):
-        found += " whose headers do not say where in the head they lie"
+    elif not any(header.has_pixel_size for header in slices):
+        found += " whose headers do not give the size of a pixel (no PixelSpacing)"
+    elif not any(header.has_place for header in slices):
+        found += " whose headers do not give the position of the slices in the head"
     else:
-        remedy = "Bring all files of one axial series."
+        remedy = "Provide all files of one axial series."
         if len(slices) == 1:
-            remedy = "Bring all files of its series, or have this one judged as a slice."
+            remedy = "Provide all files of its series, or use this file as a slice."
     return DataError(
         f"{called}: expected a DICOM series of at least {MIN_SLICES} parallel gray MR slices, "
         f"found {found}. {remedy}"
@@ -143,27 +154,27 @@ def _nothing_useful(headers: Headers, called: str) -> DataError:
 
 
 def _group(slices: Sequence[Slice]) -> list[list[Slice]]:
-    """Gray MR slices of one series, one size and one orientation; whatever else there is, not."""
+    """Group gray MR slices by series, size and orientation. All other files are left out."""
     stacks: list[list[Slice]] = []
-    # Some programs that take names out of headers give each file a series of its own, or all
-    # series of an examination one id.
-    each_its_own = len({found.series for found in slices}) == len(slices)
-    for found in slices:
-        if found.frames > 1 or not (found.is_gray and found.is_mr and found.has_place):
+    # Some de-identification programs give each file a series id of its own, or one id to all series
+    # of an examination.
+    ignore_id = len({header.series for header in slices}) == len(slices)
+    for header in slices:
+        if header.frames > 1 or not (header.is_gray and header.is_mr and header.has_place):
             continue
         for stack in stacks:
             first = stack[0]
             if (
-                (each_its_own or first.series == found.series)
-                and (first.number, first.shape) == (found.number, found.shape)
+                (ignore_id or first.series == header.series)
+                and (first.number, first.shape) == (header.number, header.shape)
                 and np.allclose(
-                    first.axes + first.spacing, found.axes + found.spacing, rtol=0, atol=SAME_AXES
+                    first.axes + first.spacing, header.axes + header.spacing, rtol=0, atol=SAME_AXES
                 )
             ):
-                stack.append(found)
+                stack.append(header)
                 break
         else:
-            stacks.append([found])
+            stacks.append([header])
     return stacks
 
 
@@ -183,37 +194,38 @@ def _choose(stacks: list[list[Slice]], called: str, expect_flair: bool) -> list[
         for stack in sorted(stacks, key=lambda stack: stack[0].number.zfill(9))[:12]
     )
     raise DataError(
-        f"{called}: expected one series, found {len(stacks)} and no sign which is meant: {listed}. "
-        "Bring the folder of one axial series."
+        f"{called}: expected one series, found {len(stacks)} and cannot tell which one to use: "
+        f"{listed}. Provide the folder of one axial series."
     )
 
 
 def _no_flair(why: str, called: str, what: str = "series") -> OutOfScope:
     return OutOfScope(
-        f"{called}: expected a FLAIR {what}, found one whose DICOM header says that it is another "
-        f"sequence ({why}). Bring the FLAIR {what}.",
-        "by its DICOM header another sequence than FLAIR",
+        f"{called}: expected a FLAIR {what}, found one whose DICOM header indicates another "
+        f"sequence ({why}). Provide the FLAIR {what}.",
+        "not FLAIR, according to its DICOM header",
     )
 
 
-def _is_axial(found: Slice) -> bool:
-    return int(np.abs(_normal(found)).argmax()) == 2
+def _is_axial(header: Slice) -> bool:
+    return int(np.abs(_normal(header)).argmax()) == 2
 
 
-def _normal(found: Slice) -> np.ndarray:
-    normal = np.cross(*np.reshape(found.axes, (2, 3)))
+def _normal(header: Slice) -> np.ndarray:
+    normal = np.cross(*np.reshape(header.axes, (2, 3)))
     return normal / np.linalg.norm(normal)
 
 
 def _check_stack(stack: Sequence[Slice], called: str) -> np.ndarray:
-    """How high each slice lies along the normal of the stack, mm.
+    """Return the position of each slice along the normal of the stack, mm.
 
     Raises:
-        DataError: slices are doubled, missing or shifted: their volume would not be the head's.
+        DataError: slices are duplicated, missing or shifted, so that their volume would not have
+            the shape of the head.
     """
     check_size((*stack[0].shape, len(stack)), 1, called)
     normal = _normal(stack[0])
-    positions = np.array([found.position for found in stack])
+    positions = np.array([header.position for header in stack])
     heights = positions @ normal
     steps = np.diff(np.sort(heights))
     step = float(np.median(steps))
@@ -221,34 +233,34 @@ def _check_stack(stack: Sequence[Slice], called: str) -> np.ndarray:
     if places < len(stack):
         raise DataError(
             f"{called}: expected one picture per slice, found {len(stack)} pictures of {places} "
-            "slices (several echoes, times or repetitions). Bring one of them."
+            "slices (several echoes, time points or repetitions). Provide one of them."
         )
     if np.abs(steps - step).max() > STEP_TOLERANCE * step:
         raise DataError(
-            f"{called}: expected slices at equal distances, found {steps.min():.1f} to "
-            f"{steps.max():.1f} mm: slices are missing, or several scans are mixed. "
+            f"{called}: expected slices at equal distances, found distances of {steps.min():.1f} "
+            f"to {steps.max():.1f} mm: slices are missing, or several scans are mixed. "
             "Export the series again."
         )
     aside = (positions - positions[0]) - np.outer(heights - heights[0], normal)
     if np.linalg.norm(aside, axis=1).max() > max(stack[0].spacing):
         raise DataError(
-            f"{called}: expected slices straight above each other, found them shifted sideways "
-            "(a tilted stack, or several scans). Convert the series to NIfTI, with dcm2niix "
-            "for instance."
+            f"{called}: expected slices directly above each other, found slices that are shifted "
+            "sideways (a tilted stack, or several scans). Convert the series to NIfTI, for example "
+            "with dcm2niix."
         )
     return heights
 
 
 def _read_pixels(stack: list[Slice], called: str) -> np.ndarray:
-    """The voxels of a checked stack, in its order; values as the scanner scales them."""
+    """Read the voxels of a checked stack in its order, with the scanner's rescaling applied."""
     reader = sitk.ImageFileReader()
     reader.SetImageIO("GDCMImageIO")
-    reader.SetOutputPixelType(sitk.sitkFloat32)  # each file may have a scale of its own
+    reader.SetOutputPixelType(sitk.sitkFloat32)  # each file may have its own rescale slope
     voxels = np.empty((len(stack), *stack[0].shape[::-1]), np.float32)
-    for plane, found in zip(voxels, stack, strict=True):
-        reader.SetFileName(str(found.path))
+    for plane, header in zip(voxels, stack, strict=True):
+        reader.SetFileName(str(header.path))
         try:
-            image = reader.Execute()  # has a name because a view does not keep it
+            image = reader.Execute()  # keeps the image alive, which its view does not
             plane[:] = sitk.GetArrayViewFromImage(image).reshape(plane.shape)
         except (RuntimeError, ValueError):
             raise damaged_series(called) from None
@@ -257,7 +269,7 @@ def _read_pixels(stack: list[Slice], called: str) -> np.ndarray:
 
 
 def _affine(first: Slice, heights: np.ndarray) -> np.ndarray:
-    """The affine from voxel index to LPS, mm, of a stack from its first slice upwards."""
+    """Return the affine from voxel index to LPS, mm, of a stack sorted by height."""
     affine = np.eye(4)
     step = float((heights[-1] - heights[0]) / (len(heights) - 1))
     affine[:3, :3] = np.stack([*np.reshape(first.axes, (2, 3)), _normal(first)], axis=1)

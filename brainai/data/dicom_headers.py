@@ -1,7 +1,7 @@
-"""What the headers of DICOM files say of each picture. SimpleITK's GDCM reader reads them.
+"""Read the headers of DICOM files with SimpleITK's GDCM reader.
 
-Of the headers nothing is kept but geometry, and nothing of theirs is ever quoted but the number of
-a series: names, ids and dates of patients end here.
+Only the geometry of the headers is kept, and messages quote nothing but the number of a series, so
+that names, ids and dates of patients go no further.
 """
 
 import math
@@ -21,30 +21,32 @@ from brainai.data.dicom_structure import MAX_DEPTH, Structure, examine
 from brainai.data.headers import MAX_ORIGIN_MM
 from brainai.errors import DataError
 
-SAME_AXES = 0.01  # direction cosines of one stack differ by rounding alone
+SAME_AXES = 0.01  # direction cosines within one stack differ only by rounding
 OTHER_MACHINES = {"CT", "PT", "NM", "US", "CR", "DX", "MG", "XA", "RF", "OP"}
-# The classes of MR pictures: one that cannot be read is a missing slice, anything else is none.
+# SOP classes of MR pictures. One that cannot be read is a missing slice; other classes are not.
 MR_PICTURES = {f"1.2.840.10008.5.1.4.1.1.4{kind}" for kind in ("", ".1", ".3", ".4")}
-# What has pixels and is no picture of a scanner: segmentations, maps, doses, pictures of displays.
+# SOP classes with pixels that no scanner made: segmentations, maps, doses, presentation states.
 DRAWN = re.compile(r"1\.2\.840\.10008\.5\.1\.4\.1\.1\.(66|30|481|11)(\..*)?")
 DECODED = re.compile(  # the transfer syntaxes that GDCM decodes
     r"(1\.2\.840\.10008\.1\.2(\.1|\.1\.99|\.2|\.5|\.4\.(50|51|57|70|80|81|90|91))?"
     r"|1\.2\.840\.113619\.5\.2)?"
 )
-NAMES = ("0008|103e", "0018|1030", "0018|0024")  # of the series, its protocol, its sequence
+NAMES = ("0008|103e", "0018|1030", "0018|0024")  # names of the series, protocol and sequence
 
 
 @dataclass(frozen=True)
 class Slice:
-    """What the header of one DICOM file says of its place.
+    """The header of one DICOM file, as far as geometry and sequence go.
 
-    series, picture: unique ids, to tell files apart; never shown.
-    number: of the series, digits or "?".
-    shape: columns and rows; frames: pictures in the file.
-    least_bytes: that its pixels take where they are not compressed.
-    kind: whether it is FLAIR, by names, times and kind of sequence.
-    position: of the first pixel, mm, LPS; axes: unit vectors along a row and along a column.
-    spacing: mm between columns and between rows.
+    series, picture: unique ids that tell files apart; they are never shown.
+    number: the number of the series, digits or "?".
+    shape: number of columns and rows.
+    frames: number of pictures in the file.
+    least_bytes: how many bytes its pixels take if they are not compressed.
+    kind: whether the series is FLAIR, by names, times and kind of sequence.
+    position: place of the first pixel in LPS coordinates, mm.
+    axes: unit vectors along a row and along a column.
+    spacing: distance of columns and of rows, mm.
     """
 
     path: Path
@@ -63,12 +65,12 @@ class Slice:
 
     @property
     def has_pixel_size(self) -> bool:
-        """True where the header says how large a pixel is, and it makes sense."""
+        """Whether the header gives a plausible size of a pixel."""
         return len(self.spacing) == 2 and all(0 < side < math.inf for side in self.spacing)
 
     @property
     def has_place(self) -> bool:
-        """True where the header says all of it, and it makes sense."""
+        """Whether the header gives a plausible position, orientation and size of a pixel."""
         if (len(self.position), len(self.axes)) != (3, 6) or not self.has_pixel_size:
             return False
         numbers = np.array([*self.position, *self.axes])
@@ -82,18 +84,22 @@ class Slice:
 
 
 class Headers(NamedTuple):
-    """slices: of the files that hold pictures. others: how many DICOM files hold none, such as
-    presentation states, key objects, reports, raw data and a DICOMDIR."""
+    """The headers of some files.
+
+    slices: the headers of the files that hold pictures.
+    others: how many DICOM files hold no picture, such as presentation states, key objects, reports,
+        raw data and a DICOMDIR.
+    """
 
     slices: list[Slice]
     others: int
 
 
 def read_headers(paths: Iterable[Path], called: str) -> Headers:
-    """Read the headers of those files that hold pictures; copies count once.
+    """Read the headers of the files that hold pictures. Copies count once.
 
     Raises:
-        DataError: an MR picture cannot be read, or a file is one that GDCM must not see.
+        DataError: an MR picture cannot be read, or a file is unsafe to open with GDCM.
     """
     reader = sitk.ImageFileReader()
     reader.SetImageIO("GDCMImageIO")
@@ -115,20 +121,20 @@ def read_headers(paths: Iterable[Path], called: str) -> Headers:
                 raise (_incomplete if structure.is_whole else damaged_series)(called) from None
             others += bool(structure.sop_class)
             continue
-        found = _slice(path, reader)
-        if structure.pixel_bytes is not None and structure.pixel_bytes < found.least_bytes:
+        header = _slice(path, reader)
+        if structure.pixel_bytes is not None and structure.pixel_bytes < header.least_bytes:
             raise damaged_series(called)
-        # A file copied twice counts once. An id alone is no sign of a copy: some programs that take
-        # names out of headers give all files one.
-        key = (found.picture, found.series, found.position, found.axes)
-        if not found.position or (key in slices and not _is_copy(path, slices[key].path)):
+        # A copied file counts once. Equal ids do not prove that a file is a copy, because some
+        # de-identification programs give one id to all files.
+        key = (header.picture, header.series, header.position, header.axes)
+        if not header.position or (key in slices and not _is_copy(path, slices[key].path)):
             key = path
-        slices.setdefault(key, found)
+        slices.setdefault(key, header)
     return Headers(list(slices.values()), others)
 
 
 def _is_copy(path: Path, other: Path) -> bool:
-    """Whether two files hold the same pixels; True where one of them cannot be read."""
+    """Return whether two files hold the same pixels, or True if one of them cannot be read."""
     try:
         images = [sitk.ReadImage(str(p), sitk.sitkFloat32, "GDCMImageIO") for p in (path, other)]
     except RuntimeError:
@@ -137,17 +143,17 @@ def _is_copy(path: Path, other: Path) -> bool:
 
 
 def _is_no_picture(structure: Structure) -> bool:
-    """Whether a file has nothing that could be a slice; where that is not known, False."""
+    """Return whether a file certainly holds nothing that could be a slice."""
     if DRAWN.fullmatch(structure.sop_class):
         return True
     return structure.is_whole and not structure.has_pixels
 
 
 def _examined(path: Path, called: str) -> Structure:
-    """Return what a file holds.
+    """Return the structure of a file.
 
     Raises:
-        DataError: GDCM must not see the file.
+        DataError: the file is unsafe to open with GDCM.
     """
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
@@ -155,8 +161,8 @@ def _examined(path: Path, called: str) -> Structure:
         structure = examine(content)
     if structure.is_too_deep:
         raise DataError(
-            f"{called}: expected DICOM files as a scanner writes them, found sequences that lie "
-            f"more than {MAX_DEPTH} deep in each other. Export the series again.",
+            f"{called}: expected DICOM files as a scanner writes them, found sequences that are "
+            f"nested more than {MAX_DEPTH} levels deep. Export the series again.",
             "unreadable",
         )
     return structure
@@ -197,14 +203,14 @@ def _slice(path: Path, reader: sitk.ImageFileReader) -> Slice:
         ),
         position=numbers("0020|0032"),
         axes=numbers("0020|0037"),
-        spacing=numbers("0028|0030")[::-1],  # DICOM has the distance of rows first
+        spacing=numbers("0028|0030")[::-1],  # DICOM gives the distance of rows first
     )
 
 
 def _packed_otherwise(called: str) -> DataError:
     return DataError(
-        f"{called}: expected DICOM files with plain pixels, or in JPEG, JPEG-LS, JPEG 2000 or "
-        "RLE, found another compression. Export the series uncompressed.",
+        f"{called}: expected DICOM files without compression, or with JPEG, JPEG-LS, JPEG 2000 or "
+        "RLE, found another compression. Export the series without compression.",
         "unreadable",
     )
 
@@ -212,15 +218,15 @@ def _packed_otherwise(called: str) -> DataError:
 def _incomplete(called: str) -> DataError:
     return DataError(
         f"{called}: expected DICOM files that say how their pixels are stored, found one that does "
-        "not. Export the series as the scanner made it.",
+        "not. Export the series unchanged from the scanner.",
         "unreadable",
     )
 
 
 def damaged_series(called: str) -> DataError:
-    """Return the error for a file that is not whole."""
+    """Return the error for a damaged or truncated file."""
     return DataError(
-        f"{called}: expected whole DICOM files, found one that is damaged or cut short. "
+        f"{called}: expected complete DICOM files, found one that is damaged or truncated. "
         "Copy the series again.",
         "unreadable",
     )

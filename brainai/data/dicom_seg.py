@@ -1,6 +1,7 @@
-"""A mask → a DICOM SEG that lies over the series it was drawn on, in OHIF, 3D Slicer or a PACS.
+"""Write a mask as a DICOM SEG that OHIF, 3D Slicer and PACS viewers show over its series.
 
-highdicom writes it, and pydicom reads what the SEG must repeat of the series. Both are optional.
+highdicom writes the file, and pydicom reads the header values of the series that a SEG must repeat.
+Both packages are optional.
 """
 
 import contextlib
@@ -29,26 +30,27 @@ SEGMENT = "Tumor, estimated by BrainAI (research only)"
 REFERRED = (
     "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "SOPClassUID", "SOPInstanceUID",
 )  # fmt: skip
-MAY_BE_EMPTY = (  # in a SEG too, but there they must stand
+MAY_BE_EMPTY = (  # a SEG must contain these elements, possibly empty
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID",
     "StudyDate", "StudyTime",
 )  # fmt: skip
-SERIES_NUMBERS = 1000  # the SEG's series number lies this far above that of the series
+SERIES_NUMBERS = 1000  # added to the number of the series to get that of the SEG
 
 
 def write_dicom_seg(path: Path, mask: np.ndarray, grid: Grid, series: Path) -> None:
-    """Write a mask as a binary DICOM SEG of one segment; the file appears whole or not at all.
+    """Write a mask as a binary DICOM SEG with one segment.
 
-    It refers to the slices of the series, stands in their study, and so repeats what their headers
-    say of the patient.
+    The SEG refers to the slices of the series and belongs to their study. It therefore repeats
+    what their headers say about the patient. The file appears complete or not at all.
 
     Args:
-        mask: `[X, Y, Z]` bool in LPS, of the grid's shape.
-        grid: of the volume that was read from the series.
-        series: the folder of the series or a zip file of it, as it was judged.
+        path: the file to write.
+        mask: `[X, Y, Z]` bool in LPS orientation, of the grid's shape.
+        grid: the geometry of the volume that was read from the series.
+        series: the folder of the series that was judged, or the zip file of it.
     Raises:
-        DataError: highdicom is not installed, the series is another or lacks what a SEG refers to,
-            or there is no place to write to.
+        DataError: highdicom is not installed, the series is not the one that was judged, it lacks
+            values that a SEG refers to, or the path cannot be written to.
     """
     with _files(series) as files, readable_names(files) as readable:
         chosen = choose_series(readable, CALLED, expect_flair=True)
@@ -60,7 +62,10 @@ def write_dicom_seg(path: Path, mask: np.ndarray, grid: Grid, series: Path) -> N
         segmentation.save_as(partial)
         os.replace(partial, path)
     except OSError as error:
-        raise DataError(f"{path}: expected a place to write the mask to, found none.") from error
+        raise DataError(
+            f"{path}: expected a path that the mask can be written to, but writing failed. Choose "
+            "another folder or free some space."
+        ) from error
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
@@ -68,7 +73,7 @@ def write_dicom_seg(path: Path, mask: np.ndarray, grid: Grid, series: Path) -> N
 
 @contextlib.contextmanager
 def _files(series: Path) -> Iterator[list[Path]]:
-    """The files of a folder or of a zip file, for as long as they are needed."""
+    """Yield the files of a folder or of an unpacked zip file, which the block may read."""
     if series.is_dir():
         yield _all_files(series)
     elif series.is_file() and series.name.lower().endswith(".zip"):
@@ -78,7 +83,7 @@ def _files(series: Path) -> Iterator[list[Path]]:
     else:
         raise DataError(
             f"{series}: expected the folder or the zip file of the DICOM series that was judged, "
-            "found neither. For other scans, write the mask with save_mask."
+            "found neither. For scans in other formats, write the mask with save_mask."
         )
 
 
@@ -87,25 +92,25 @@ def _all_files(folder: Path) -> list[Path]:
 
 
 def _check_place(chosen: Series, grid: Grid) -> None:
-    """Raises DataError where the series lies elsewhere than what was judged."""
+    """Raise DataError unless the series has the geometry of the volume that was judged."""
     shape = (*chosen.slices[0].shape, len(chosen.slices))
-    found = oriented(Stored(np.broadcast_to(False, shape), chosen.affine, ""), CALLED).grid
-    if found.shape != grid.shape or not all(
-        np.allclose(mine, theirs, rtol=0, atol=GRID_TOLERANCE_MM)
-        for mine, theirs in (
-            (found.spacing_mm, grid.spacing_mm),
-            (found.origin_mm, grid.origin_mm),
-            (found.direction, grid.direction),
+    actual = oriented(Stored(np.broadcast_to(False, shape), chosen.affine, ""), CALLED).grid
+    if actual.shape != grid.shape or not all(
+        np.allclose(numbers, expected, rtol=0, atol=GRID_TOLERANCE_MM)
+        for numbers, expected in (
+            (actual.spacing_mm, grid.spacing_mm),
+            (actual.origin_mm, grid.origin_mm),
+            (actual.direction, grid.direction),
         )
     ):
         raise DataError(
-            f"{CALLED}: expected the one that was judged, found one of another place or size. Name "
-            "the folder that was given to predict_scan."
+            f"{CALLED}: expected the series that was judged, found one with another place or size. "
+            "Name the folder that was given to predict_scan."
         )
 
 
 def _planes(mask: np.ndarray, chosen: Series) -> np.ndarray:
-    """The mask as the slices of the series lie: `[Z, H, W]` bool. Undoes `oriented`."""
+    """Return the mask in the geometry of the series, `[Z, H, W]` bool. This undoes `oriented`."""
     turn = io_orientation(chosen.affine)
     stored = mask.transpose(turn[:, 0].astype(int))
     stored = np.flip(stored, tuple(axis for axis in range(3) if turn[axis, 1] < 0))
@@ -113,13 +118,13 @@ def _planes(mask: np.ndarray, chosen: Series) -> np.ndarray:
 
 
 def _sources(chosen: Series) -> list[Any]:
-    """The headers of the slices, `pydicom.Dataset`, with what must stand in them.
+    """Return the headers of the slices, `pydicom.Dataset`, with all elements that a SEG needs.
 
     Raises:
-        DataError: pydicom is not installed, or they lack what a SEG refers to.
+        DataError: pydicom is not installed, or the headers lack values that a SEG refers to.
     """
     try:
-        import pydicom  # noqa: PLC0415 -- an optional package, for this alone
+        import pydicom  # noqa: PLC0415 -- an optional package that only this function needs
     except ImportError as error:
         raise _missing_package() from error
     sources = [
@@ -128,14 +133,14 @@ def _sources(chosen: Series) -> list[Any]:
     lacking = [word for word in REFERRED if not all(source.get(word) for source in sources)]
     if lacking:
         raise DataError(
-            f"{CALLED}: expected headers with all that a DICOM SEG refers to, found none with "
-            f"{', '.join(lacking)}. Write the mask with save_mask, or export the series as the "
-            "scanner made it."
+            f"{CALLED}: expected headers with all values that a DICOM SEG refers to, but "
+            f"{', '.join(lacking)} is missing. Write the mask with save_mask, or export the series "
+            "unchanged from the scanner."
         )
     if len({source.SOPInstanceUID for source in sources}) < len(sources):
         raise DataError(
-            f"{CALLED}: expected a SOPInstanceUID of its own in each file, by which a DICOM SEG "
-            "refers to it, found one several times. Write the mask with save_mask."
+            f"{CALLED}: expected a different SOPInstanceUID in each file, because a DICOM SEG "
+            "refers to the files by it, but several files share one. Write the mask with save_mask."
         )
     for source in sources:
         for word in MAY_BE_EMPTY:
@@ -149,13 +154,13 @@ def _sources(chosen: Series) -> list[Any]:
 
 
 def _segmentation(sources: Sequence[Any], planes: np.ndarray) -> Any:
-    """The SEG, `highdicom.seg.Segmentation`, of planes `[Z, H, W]` bool over the slices.
+    """Return the `highdicom.seg.Segmentation` of planes `[Z, H, W]` bool over the slices.
 
     Raises:
-        DataError: highdicom is not installed, or cannot make a SEG for such headers.
+        DataError: highdicom is not installed, or it cannot make a SEG from these headers.
     """
     try:
-        import highdicom  # noqa: PLC0415 -- an optional package, for this alone
+        import highdicom  # noqa: PLC0415 -- an optional package that only this function needs
         from pydicom.sr.codedict import codes  # noqa: PLC0415
         from pydicom.uid import ExplicitVRLittleEndian  # noqa: PLC0415
     except ImportError as error:
@@ -190,15 +195,15 @@ def _segmentation(sources: Sequence[Any], planes: np.ndarray) -> Any:
             content_description=CONTENT,
             transfer_syntax_uid=ExplicitVRLittleEndian,
         )
-    except (AttributeError, KeyError, TypeError, ValueError):  # they quote headers
+    except (AttributeError, KeyError, TypeError, ValueError):  # not chained: they quote headers
         raise DataError(
-            f"{CALLED}: expected headers that a DICOM SEG can repeat, found some that it cannot. "
-            "Write the mask with save_mask."
+            f"{CALLED}: expected headers that a DICOM SEG can repeat, found some with values that "
+            "are not allowed in one. Write the mask with save_mask."
         ) from None
 
 
 def _missing_package() -> DataError:
     return DataError(
-        "A DICOM SEG is written by the package highdicom, which is not installed. Install it: pip "
-        "install highdicom"
+        "Writing a DICOM SEG requires the package highdicom, which is not installed. Install it "
+        "with: pip install highdicom"
     )

@@ -1,20 +1,21 @@
-"""Is a DICOM series FLAIR? Its names, its kind of sequence and its times tell it together.
+"""Decide from a DICOM header whether a series is FLAIR, by its names, sequence and times.
 
-A name is free text, and each maker has its own; times are measured. So the times go first, and
-the names decide where the times leave it open.
+Names are free text, and each manufacturer has its own. Times are acquisition parameters, so they
+come first, and names decide only if the times leave the question open.
 """
 
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-# Times, ms. FLAIR waits 1500 to 3000 for the signal of fluid to vanish, and has an echo time from
-# 70 on; beyond the wider limits a series is something else, whatever its name.
+# Times in ms. FLAIR has an inversion time of 1500 to 3000, at which the signal of fluid vanishes,
+# and an echo time of 70 or more. Outside of these wider limits a series is not FLAIR, whatever its
+# name.
 INVERSION_MS, LEAST_ECHO_MS, FLAIR_ECHO_MS = (1300.0, 3500.0), 40.0, 70.0
-GRADIENT_ECHO = {"GR", "EP"}  # the makers' words for gradient echoes and echo planar pictures
-FLUID_ATTENUATED = "FLUID_ATTENUATED"  # of the acquisition contrast, (0008,9209)
+GRADIENT_ECHO = {"GR", "EP"}  # codes of gradient echo and echo planar sequences
+FLUID_ATTENUATED = "FLUID_ATTENUATED"  # a value of the acquisition contrast, (0008,9209)
 
-# What the names mean. Siemens writes "dark-fluid", "da-fl" and "tirm", and calls the sequences
+# Names of sequences. Siemens writes "dark-fluid", "da-fl" and "tirm", and calls the sequences
 # *tir2d and *spcir; GE, Philips, Canon, Hitachi and United Imaging write FLAIR.
 FLAIR = re.compile(
     r"flair|dark.?fluid|fluid.?atten|(?<![a-z])da.?fl(?![a-z])|tirm|\btir[23]d|\bspcir", re.I
@@ -25,12 +26,12 @@ OTHER_INVERSION = re.compile(r"(?<![a-z])(?:stir|dir)(?![a-z])|double.?inversion
 
 
 class Header(NamedTuple):
-    """What a header says of how a series was made.
+    """The values of a header that tell the sequence.
 
-    names: of the series, of its protocol and of its sequence, in this order.
-    kinds: of sequence, as "SE", "IR", "GR", "EP".
-    inversion, echo: times, ms; 0 where the header gives none.
-    contrast: by the standard's words, "" where not given.
+    names: names of the series, its protocol and its sequence, in this order.
+    kinds: codes of the sequence, such as "SE", "IR", "GR", "EP".
+    inversion, echo: inversion time and echo time, ms; 0 if missing.
+    contrast: acquisition contrast in the standard's terms, or "".
     """
 
     names: Iterable[str] = ()
@@ -41,39 +42,46 @@ class Header(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """is_flair: the header says that the series is FLAIR. not_flair: what of it says plainly that
-    it is none, in a few words, or "". Where the header is silent, neither."""
+    """The verdict of a header. If the header does not tell, both fields are empty.
+
+    is_flair: whether the header states that the series is FLAIR.
+    not_flair: a few words on what in the header shows that the series is not FLAIR, or "".
+    """
 
     is_flair: bool
     not_flair: str
 
 
 def kind_of(header: Header) -> Kind:
-    """Whether a series is FLAIR by its header; the first that tells decides.
+    """Decide whether a series is FLAIR. The first matching row of this table counts.
 
-    | names | inversion time | echo time | sequence | what it is |
+    | names | inversion time | echo time | sequence | verdict |
     |---|---|---|---|---|
-    | any | given, not 1300 to 3500 | any | any | none |
-    | STIR, DIR | any | any | any | none |
+    | any | given, not 1300 to 3500 | any | any | not FLAIR |
+    | STIR, DIR | any | any | any | not FLAIR |
     | any | 1300 to 3500 | 70 and more | any | FLAIR |
     | FLAIR | 1300 to 3500 | 40 and more | any | FLAIR |
-    | T1, T1 FLAIR | not given, or echo shorter | any | any | none |
-    | any | not given, or gradient echo | below 40 | any | none |
-    | not FLAIR | any | any | gradient echo without an inversion | none |
+    | T1, T1 FLAIR | not given, or echo shorter | any | any | not FLAIR |
+    | any | not given, or gradient echo | below 40 | any | not FLAIR |
+    | not FLAIR | any | any | gradient echo without an inversion | not FLAIR |
     | FLAIR | any | any | any | FLAIR |
+
+    Example:
+        >>> kind_of(Header(names=["AX T2 FLAIR"], inversion=2500, echo=120)).is_flair
+        True
     """
     name = _name(header.names)
     says_flair = name == "FLAIR" or header.contrast == FLUID_ATTENUATED
     low, high = INVERSION_MS
     inversion, echo = header.inversion, header.echo
     if inversion > 0 and not low <= inversion <= high:
-        return Kind(False, "another inversion time than FLAIR has")
+        return Kind(False, "an inversion time outside the range of FLAIR")
     if name == "other":
         return Kind(False, "the name of another sequence with an inversion")
     if inversion > 0 and echo >= LEAST_ECHO_MS:
         return Kind(says_flair or echo >= FLAIR_ECHO_MS, "")
     if name == "T1":
-        return Kind(False, "a name that says T1")
+        return Kind(False, "a name that contains T1")
     if 0 < echo < LEAST_ECHO_MS and (inversion <= 0 or "GR" in header.kinds):
         return Kind(False, "an echo time as short as in T1 or proton density")
     if header.kinds & GRADIENT_ECHO and "IR" not in header.kinds and not says_flair:
@@ -82,7 +90,7 @@ def kind_of(header: Header) -> Kind:
 
 
 def _name(names: Iterable[str]) -> str:
-    """What the first name that tells anything says: "FLAIR", "T1", "other", or ""."""
+    """Return "FLAIR", "T1" or "other", by the first name that tells the sequence, or ""."""
     for name in names:
         flair, t1 = FLAIR.search(name), T1.search(name)
         if t1 and T2.search(name):

@@ -1,9 +1,9 @@
-"""The elements of a DICOM file, walked through without recursion before GDCM sees them.
+"""Walk through the elements of a DICOM file without recursion, before GDCM opens it.
 
-GDCM descends by recursion: a file of 30 kB whose sequences lie 20,000 deep overflows its stack and
-ends the process. Scanners write a depth below ten. Where there are fewer pixels than the header
-says, GDCM fills the picture with whatever its memory held before. What a file holds stands in one
-element at the top level; further down stand things that it refers to.
+GDCM is recursive: a file of 30 kB with sequences nested 20,000 levels deep overflows its stack and
+ends the process. Scanners nest less than ten levels. If a file has fewer pixels than its header
+says, GDCM fills the picture with whatever its memory held before. One element at the top level says
+what kind of object a file holds; elements further down describe objects that it refers to.
 """
 
 import zlib
@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 MAX_DEPTH = 64
 MAX_INFLATED_BYTES = 2**26
-MAX_ELEMENTS = 100_000  # of a file with one picture there are some hundreds
+MAX_ELEMENTS = 100_000  # a file with one picture has some hundreds
 PIXEL_DATA = (0x7FE0, 0x0010)
-SOP_CLASS = (0x0008, 0x0016)  # what kind of thing a file holds
-ITEM_TAGS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")  # of an item, in either byte order
+SOP_CLASS = (0x0008, 0x0016)  # the kind of object that a file holds
+ITEM_TAGS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")  # start of an item, in either byte order
 UNDEFINED = 0xFFFFFFFF
 LONG_VRS = {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT"}
 IMPLICIT, BIG_ENDIAN, DEFLATED = (
@@ -26,7 +26,7 @@ IMPLICIT, BIG_ENDIAN, DEFLATED = (
 
 
 class Element(NamedTuple):
-    """The head of a DICOM element: its group and number, and where its value lies."""
+    """The head of a DICOM element: its group and number, and the place of its value."""
 
     group: int
     number: int
@@ -36,21 +36,21 @@ class Element(NamedTuple):
 
 
 class Level(NamedTuple):
-    """A sequence or an item that is open: where it ends, None if a mark ends it."""
+    """An open sequence or item. `end` is None if a delimiter ends it."""
 
     end: int | None
     is_explicit: bool
 
 
 class Structure(NamedTuple):
-    """What a walk through a file finds.
+    """The structure of a DICOM file.
 
-    is_too_deep: whether sequences lie more than `MAX_DEPTH` deep in each other.
-    pixel_bytes: length of the pixel data; None where they are encapsulated, or there are none.
-    sop_class: what the file holds, by its data set, else by its head; "" where neither tells.
-    syntax: the transfer syntax that its head names, or "".
+    is_too_deep: whether sequences are nested more than `MAX_DEPTH` levels deep.
+    pixel_bytes: length of the pixel data; None if they are encapsulated or missing.
+    sop_class: the SOP class in the data set, else in the file meta information, else "".
+    syntax: the transfer syntax in the file meta information, or "".
     has_pixels: whether there are pixels at the top level.
-    is_whole: its elements end where the file ends; False also where that is not known.
+    is_whole: whether the last element ends where the file ends; False also if that is unknown.
     """
 
     is_too_deep: bool = False
@@ -62,38 +62,45 @@ class Structure(NamedTuple):
 
 
 def examine(content: bytes | mmap) -> Structure:
-    """Walk through the bytes of a file; those of another kind have no depth and no pixels."""
-    start, syntax, sop_class = _skip_meta(content)
-    told = {"syntax": _uid(syntax), "sop_class": _uid(sop_class)}
+    """Return the structure of a file from its bytes.
+
+    For bytes that are not DICOM, it has no pixels and is not too deep.
+    """
+    start, syntax, sop_class = _read_meta(content)
+    meta = {"syntax": _uid(syntax), "sop_class": _uid(sop_class)}
     if syntax == DEFLATED:
         try:
             content = zlib.decompressobj(-15).decompress(content[start:], MAX_INFLATED_BYTES)
         except zlib.error:
-            return Structure(**told)
+            return Structure(**meta)
         start = 0
     order = "big" if syntax == BIG_ENDIAN else "little"
-    found = _walk(content, start, order, syntax != IMPLICIT)
-    return found._replace(syntax=told["syntax"], sop_class=found.sop_class or told["sop_class"])
+    structure = _walk(content, start, order, syntax != IMPLICIT)
+    return structure._replace(
+        syntax=meta["syntax"], sop_class=structure.sop_class or meta["sop_class"]
+    )
 
 
 def is_dicom(start: bytes) -> bool:
-    """Whether a file that starts so is DICOM: the standard's mark stands at byte 128, or the file
-    begins with the elements themselves, as those of old archives do."""
+    """Return whether a file with these first bytes is DICOM.
+
+    It has the signature at byte 128, or begins with elements, as files of old archives do.
+    """
     if start[128:132] == b"DICM":
         return True
     return len(start) > 8 and start[:2] in (b"\x02\0", b"\x08\0") and start[3] < 0x30
 
 
-def _skip_meta(content: bytes) -> tuple[int, bytes, bytes]:
-    """Return where the data set begins, and the transfer syntax and the class that the head of the
-    file names."""
+def _read_meta(content: bytes) -> tuple[int, bytes, bytes]:
+    """Return where the data set begins, and transfer syntax and SOP class of the file meta
+    information."""
     position = 132 if content[128:132] == b"DICM" else 0
-    told = {}
+    values = {}
     while (head := _read_element(content, position, "little", True)) and head.group == 2:
         position = head.start + head.length
         if head.number in (0x02, 0x10):
-            told[head.number] = content[head.start : position].strip(b"\0 ")
-    return position, told.get(0x10, b""), told.get(0x02, b"")
+            values[head.number] = content[head.start : position].strip(b"\0 ")
+    return position, values.get(0x10, b""), values.get(0x02, b"")
 
 
 def _uid(text: bytes) -> str:
@@ -105,7 +112,7 @@ def _walk(content: bytes, position: int, order: str, is_explicit: bool) -> Struc
     levels: list[Level] = []
     while head := _read_element(content, position, order, is_explicit):
         tag, count = (head.group, head.number), count + 1
-        # Elements stand in ascending order; what has another, or none, is no DICOM file.
+        # Elements of a DICOM file are in ascending order.
         if count > MAX_ELEMENTS or (not levels and head.group != 0xFFFE and tag <= last):
             break
         position = head.start
@@ -114,10 +121,10 @@ def _walk(content: bytes, position: int, order: str, is_explicit: bool) -> Struc
         if is_item or _holds_items(content, head, order):
             end = None if head.length == UNDEFINED else head.start + head.length
             levels.append(Level(end, is_explicit))
-            is_explicit = is_explicit and head.vr != b"UN"  # what is inside those is implicit
-        elif head.group == 0xFFFE:  # the mark at the end of an item or a sequence
+            is_explicit = is_explicit and head.vr != b"UN"  # their content is implicit
+        elif head.group == 0xFFFE:  # the delimiter at the end of an item or a sequence
             is_explicit = levels.pop().is_explicit if levels else is_explicit
-        elif head.length == UNDEFINED:  # pixels in pieces: no header follows
+        elif head.length == UNDEFINED:  # encapsulated pixels, which end the walk
             has_pixels = has_pixels or tag == PIXEL_DATA
             break
         else:
@@ -135,7 +142,7 @@ def _walk(content: bytes, position: int, order: str, is_explicit: bool) -> Struc
 
 
 def _holds_items(content: bytes, head: Element, order: str) -> bool:
-    """Return whether a value is a sequence: it says so, or it begins with an item."""
+    """Return whether a value is a sequence, by its VR or because it begins with an item."""
     if head.group in (0x7FE0, 0xFFFE):
         return False
     item = ITEM_TAGS[0] if order == "little" else ITEM_TAGS[1]
@@ -143,17 +150,17 @@ def _holds_items(content: bytes, head: Element, order: str) -> bool:
 
 
 def _read_element(content: bytes, position: int, order: str, is_explicit: bool) -> Element | None:
-    """Return the head of the element at a position, None where the bytes end."""
+    """Return the head of the element at a position, or None at the end of the bytes."""
     if position + 8 > len(content):
         return None
 
-    def whole(start: int, size: int) -> int:
+    def integer(start: int, size: int) -> int:
         return int.from_bytes(content[start : start + size], order)
 
-    group, number = whole(position, 2), whole(position + 2, 2)
+    group, number = integer(position, 2), integer(position + 2, 2)
     vr = content[position + 4 : position + 6]
     if group == 0xFFFE or not is_explicit or not vr.isalpha():
-        return Element(group, number, b"", position + 8, whole(position + 4, 4))
+        return Element(group, number, b"", position + 8, integer(position + 4, 4))
     if vr in LONG_VRS:
-        return Element(group, number, vr, position + 12, whole(position + 8, 4))
-    return Element(group, number, vr, position + 8, whole(position + 6, 2))
+        return Element(group, number, vr, position + 12, integer(position + 8, 4))
+    return Element(group, number, vr, position + 8, integer(position + 6, 2))

@@ -1,5 +1,6 @@
-"""Pictures and scans of a folder that hold no axial FLAIR slice: what a data set lacks to teach
-“Cannot judge” (`brainai.training.scope`) and to measure it. No torch in here.
+"""Read a folder of pictures and scans that are not axial FLAIR slices, without importing torch.
+
+A data set lacks such pictures, which train and measure “Cannot judge” (`brainai.training.scope`).
 """
 
 import hashlib
@@ -17,16 +18,16 @@ from brainai.data.volumes import Volume, keep_quiet, read_volume
 from brainai.errors import DataError
 
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
-KEPT_OUT = 4  # one of so many files trains nothing, to measure with
+KEPT_OUT = 4  # one of this many files is not used for training but for measuring
 
 
 class Decoys(NamedTuple):
-    """What one file holds.
+    """The slices of one file.
 
-    name: of the file.
-    is_scan: a volume, cut into axial slices from the lowest to the highest; else one picture.
-    planes: `[n, S, S]` uint8, prepared as the network sees them; no slice of one gray level.
-    kept_out: it is one of those that train nothing.
+    name: name of the file.
+    is_scan: whether it is a volume, cut into axial slices from bottom to top, or a single picture.
+    planes: `[n, S, S]` uint8, prepared for the network, without slices of a single gray level.
+    kept_out: whether the file is kept out of training to measure with it.
     """
 
     name: str
@@ -36,15 +37,15 @@ class Decoys(NamedTuple):
 
 
 def read_decoys(folder: str | Path, size: int) -> Iterator[Decoys]:
-    """Every picture and scan (NIfTI, MetaImage) below a folder, in the order of the names.
+    """Yield all pictures and scans (NIfTI, MetaImage) under a folder, in the order of their names.
 
-    Whoever names the folder vouches that none shows axial FLAIR slices. A file that cannot be read
-    as one picture or one volume is left out; a line on stderr says how many were.
+    The caller is responsible for the folder holding no axial FLAIR slices. Files that cannot be
+    read as one picture or one volume are left out, and a line on stderr gives their number.
 
     Args:
         size: side of the prepared slices, pixels.
     Raises:
-        DataError: there is nothing of the kind in the folder.
+        DataError: the folder holds no such file that can be read.
     """
     keep_quiet()
     folder = Path(folder)
@@ -59,23 +60,31 @@ def read_decoys(folder: str | Path, size: int) -> Iterator[Decoys]:
         found = True
         yield Decoys(path.name, _is_scan(path), planes, is_kept_out(path.name))
     if failed:
-        print(f"{folder}: left out {failed} files: no gray picture, no volume.", file=sys.stderr)
+        print(
+            f"{folder}: left out {failed} files that are neither a gray picture nor a volume.",
+            file=sys.stderr,
+        )
     if not found:
         raise DataError(
-            f"{folder}: expected pictures or scans that are no axial FLAIR slices, found none. "
+            f"{folder}: expected pictures or scans other than axial FLAIR slices, found none. "
             "Name a folder that holds PNG, JPEG, TIFF, NIfTI or MetaImage files."
         )
 
 
 def is_kept_out(name: str) -> bool:
-    """Whether a file of this name trains nothing: one of four by chance, and always the same."""
+    """Return whether a file of this name is kept out of training: one in four, by its hash."""
     digest = hashlib.sha256(as_text(name).encode()).digest()
     return int.from_bytes(digest[:8], "big") % KEPT_OUT == 0
 
 
 def axial_slices(volume: Volume, size: int) -> np.ndarray:
-    """The slices of a volume as the network sees them, lowest first, `[n, S, S]` uint8; those of
-    one gray level are left out."""
+    """Return the slices of a volume prepared for the network, from bottom to top.
+
+    Slices of a single gray level are left out.
+
+    Returns:
+        `[n, S, S]` uint8.
+    """
     planes = (volume.voxels[:, :, k].T for k in range(volume.voxels.shape[2]))
     return _levels([stretch(p, *volume.square_size) for p in planes if p.min() < p.max()], size)
 

@@ -1,6 +1,6 @@
-"""File names that are no UTF-8, as older Linux disks hold them: "Müller" in Latin-1.
+"""Handle file names that are not UTF-8, such as "Müller" in Latin-1 on older Linux disks.
 
-Python holds such a byte as half a character, which no text file and no library in C++ takes.
+Python represents such a byte by a surrogate, which text files and C++ libraries do not accept.
 """
 
 import tempfile
@@ -10,15 +10,21 @@ from pathlib import Path
 
 
 def as_text(name: str) -> str:
-    """A name that can be written: a byte that is no UTF-8 becomes its number, never the same as
-    that of another byte."""
+    """Return a name as valid text, in which a byte that is not UTF-8 is replaced by its number.
+
+    Example:
+        >>> as_text("M\\udcfcller")
+        'M\\\\udcfcller'
+    """
     return name.encode(errors="backslashreplace").decode()
 
 
 @contextmanager
 def readable_names(paths: Iterable[Path]) -> Iterator[list[Path]]:
-    """The paths, each of them with a name in UTF-8: the others get links for as long as they are
-    read. ITK ends the process on their own names."""
+    """Yield the paths with valid UTF-8 names, because ITK ends the process on other names.
+
+    A path with another name is replaced by a link, which is removed at the end of the block.
+    """
     paths = list(paths)
     odd = [path for path in paths if as_text(str(path)) != str(path)]
     if not odd:

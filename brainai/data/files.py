@@ -1,7 +1,7 @@
-"""Files and folders that are written whole or not at all. No torch in here.
+"""Write files and folders completely or not at all, without importing torch.
 
-A file is written beside its place under a hidden name, flushed to the disk, and renamed. A kill, a
-full disk or a power cut therefore leaves the old file or the new one, never a part of it.
+A file is written under a hidden name in the same folder, flushed to the disk, and renamed. After a
+kill, a full disk or a power cut there is therefore the old file or the new one, never a part of it.
 """
 
 import errno
@@ -21,13 +21,13 @@ NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 @contextmanager
 def write_aside(path: Path, older: Path | None = None, suffix: str = "") -> Iterator[Path]:
-    """A hidden path to write, which takes the place of `path` when the block ends well.
+    """Yield a hidden path to write, which replaces `path` if the block succeeds.
 
-    If the block fails, `path` is as it was before, and the unfinished file is removed.
+    If the block fails, `path` stays as it was and the unfinished file is removed.
 
     Args:
-        older: keep the file that is replaced under this name.
-        suffix: of the hidden path, for libraries that choose the format by it.
+        older: a path under which to keep the file that is replaced.
+        suffix: suffix of the hidden path, for libraries that choose the format by it.
     Raises:
         StorageError: the disk is full, or the folder cannot be written to.
     """
@@ -49,7 +49,7 @@ def write_aside(path: Path, older: Path | None = None, suffix: str = "") -> Iter
 
 @contextmanager
 def write_whole(path: Path, older: Path | None = None) -> Iterator[BinaryIO]:
-    """Open a binary file that is written with `write_aside`."""
+    """Open a binary file for writing with `write_aside`."""
     with write_aside(path, older) as partial, partial.open("wb") as file:
         yield file
 
@@ -62,7 +62,7 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def write_folder(folder: Path) -> Iterator[Path]:
-    """An empty folder to fill, which takes the place of `folder` when the block ends well.
+    """Yield an empty folder to fill, which replaces `folder` if the block succeeds.
 
     Raises:
         StorageError: the disk is full, or the parent folder cannot be written to.
@@ -87,11 +87,11 @@ def write_folder(folder: Path) -> Iterator[Path]:
 
 
 def storage_error(error: Exception, path: Path | None) -> StorageError:
-    """What a user can do about a file that the operating system does not read or write.
+    """Return the error that says what to do about a file that cannot be written or read.
 
     Args:
         error: an `OSError`, or an error of a library that quotes the number of one.
-        path: the file or folder, where it is known.
+        path: the file or folder; None if it is unknown.
     """
     quoted = re.search(r"os error (\d+)", str(error))
     number = getattr(error, "errno", None) or (int(quoted[1]) if quoted else None)
@@ -100,7 +100,7 @@ def storage_error(error: Exception, path: Path | None) -> StorageError:
     if number in NO_ROOM:
         advice = f"Free some space{place} and run the command again."
     elif number == errno.EFBIG:
-        advice = "Raise the limit on the size of files (see `ulimit -f`) and run the command again."
+        advice = "Raise the limit on file sizes (see `ulimit -f`) and run the command again."
     elif number in NOT_ALLOWED:
         advice = "Change its permissions, or choose another folder."
     else:
@@ -109,7 +109,7 @@ def storage_error(error: Exception, path: Path | None) -> StorageError:
 
 
 def _flush(path: Path) -> None:
-    """Make sure that a file, or the list of files in a folder, is on the disk."""
+    """Flush a file, or the list of files in a folder, to the disk."""
     if os.name == "nt" and path.is_dir():  # Windows cannot flush a folder
         return
     descriptor = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)

@@ -1,7 +1,7 @@
-"""Who is who: one person can stand in several releases under several names.
+"""Find out which names belong to the same person, who may be in several releases.
 
-Names of one person come from folder names, from the text of scan headers, and from lists of known
-pairs. Persons who share a name are one person, so that nobody stands in two splits.
+Names of a person come from names of folders, from the text of scan headers, and from lists of known
+pairs. Persons who share a name are one person, so that nobody is in two splits.
 """
 
 import csv
@@ -18,25 +18,34 @@ from brainai.errors import DataError
 TCGA_ID = re.compile(
     r"(?<![A-Z0-9])TCGA[-_. ]([A-Z0-9]{2})[-_. ]([A-Z0-9]{4})(?![A-Z0-9])", re.IGNORECASE
 )
-SAME_PIXELS = "same-pixels-"  # a name made from the pixels: it joins, and never becomes the id
+SAME_PIXELS = "same-pixels-"  # starts names that come from pixels, which never become the id
 
 
 def tcga_ids(text: str) -> tuple[str, ...]:
-    """The ids of The Cancer Genome Atlas in a text, written as TCGA_CS_4941, each once, sorted."""
+    """Return the different ids of The Cancer Genome Atlas in a text, sorted.
+
+    Example:
+        >>> tcga_ids("tcga-cs-4941, series 2")
+        ('TCGA_CS_4941',)
+    """
     found = {f"TCGA_{site}_{person}".upper() for site, person in TCGA_ID.findall(text)}
     return tuple(sorted(found))
 
 
 def same_pixels(pixels: np.ndarray) -> str:
-    """A name for whoever is in this picture: two files with equal pixels are one person."""
+    """Return a name for the person in a picture: files with the same pixels show one person."""
     return SAME_PIXELS + sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
 
 
 def join_persons(groups: Iterable[Iterable[str]]) -> dict[str, str]:
     """Map every name to the id of its person.
 
-    Each group holds names of one person; groups that share a name are joined. The id is the
-    smallest TCGA id of all names, else the smallest name.
+    Each group holds names of one person. Groups that share a name are joined. The id is the
+    smallest TCGA id among the names, else the smallest name.
+
+    Example:
+        >>> join_persons([("a", "b"), ("b", "c"), ("d",)])
+        {'a': 'a', 'b': 'a', 'c': 'a', 'd': 'd'}
     """
     parent: dict[str, str] = {}
 
@@ -69,11 +78,11 @@ def _person_id(names: list[str]) -> str:
 
 
 def read_same_patient(path: Path, known: Iterable[str]) -> list[tuple[str, ...]]:
-    """Known names of the same persons: a CSV file, one person a row, one name a cell.
+    """Read names of the same persons from a CSV file with one person a row and one name a cell.
 
-    The name_mapping.csv of a BraTS release is such a file. Cells that name nobody (a grade, an age,
-    "NA") are passed over: a name is one of `known`, or has letters and digits and five signs or
-    more. Ids of TCGA may be written with any separator.
+    The name_mapping.csv of a BraTS release is such a file. A cell counts as a name if it is one of
+    `known`, or has at least five characters with letters and digits among them. Other cells, such
+    as a grade, an age or "NA", are ignored. TCGA ids may have any separator.
 
     Raises:
         DataError: the file cannot be read, or no row has two names.
@@ -83,7 +92,10 @@ def read_same_patient(path: Path, known: Iterable[str]) -> list[tuple[str, ...]]
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.reader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: expected a CSV file of patient names, found none.") from error
+        raise DataError(
+            f"{path}: expected a CSV file of patient names, found one that cannot be read. Check "
+            "the path and save the file as CSV in UTF-8."
+        ) from error
     groups = []
     for row in rows:
         names = [_plain(cell.strip()) for cell in row]
@@ -92,7 +104,8 @@ def read_same_patient(path: Path, known: Iterable[str]) -> list[tuple[str, ...]]
             groups.append(tuple(names))
     if not groups:
         raise DataError(
-            f"{path}: expected rows with the names of one person, separated by commas, found none."
+            f"{path}: expected rows with two or more names of one person, separated by commas, "
+            "found none. Add such rows, or leave out --same-patient."
         )
     return groups
 

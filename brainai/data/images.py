@@ -1,7 +1,8 @@
-"""The one way from pixels to network input, used by prepare, training, evaluation, app and API.
+"""Turn pixels into network input: decode → window → fit.
 
-decode → window → fit. Per slice, because a visitor's picture has no volume around it.
-No torch in here: workers that prepare data do not need it.
+Preparation, training, evaluation, app and API all use these functions. They treat each slice by
+itself, because a visitor's picture has no volume around it. The module does not import torch,
+which the workers that prepare data do not need.
 """
 
 import io
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-from PIL import (  # the plugins register themselves; Pillow would import all that it has
+from PIL import (  # importing these plugins registers them; Pillow would import all of its own
     BmpImagePlugin,
     GifImagePlugin,
     Image,
@@ -28,7 +29,8 @@ from brainai.errors import DataError, OutOfScope
 
 ImageSource: TypeAlias = str | Path | bytes | Image.Image | np.ndarray
 
-# Only these: Pillow would hand an EPS file to another program, and has many rare decoders beside.
+# No other formats: Pillow would pass an EPS file to another program, and its many rare decoders
+# are a risk.
 FORMATS = tuple(
     plugin.format
     for plugin in (
@@ -44,29 +46,36 @@ FORMATS = tuple(
 )
 MAX_PIXELS = 32_000_000
 MIN_SIDE = 32
-MAX_COUNTED_FRAMES = 8  # finding the next one takes longer the more there are
-STRIP_PIXELS = 2**20  # pixels with several channels are made gray so many at a time
+MAX_COUNTED_FRAMES = 8  # counting further would take ever longer
+STRIP_PIXELS = 2**20  # pixels with several channels that are converted to gray at a time
 COLOR_TOLERANCE = 10.0  # mean spread of R, G and B, of 255: lossy gray pictures have some
-MEAN = (0.485, 0.456, 0.406)  # of ImageNet: its weights are where training starts by default
+MEAN = (0.485, 0.456, 0.406)  # of ImageNet, because training starts from its weights by default
 STD = (0.229, 0.224, 0.225)
 
 
 def decode(source: ImageSource) -> np.ndarray:
-    """One gray slice as it was stored, `[H, W]` float32 in the units of the file.
+    """Return a gray slice as it was stored, `[H, W]` float32 in the units of the file.
 
-    Takes a path, the bytes of a file, a PIL image, or an array `[H, W]` or `[H, W, 1|3|4]`.
-    8, 16 and 32 bit, float, palette and transparent pictures keep their full depth.
+    Pictures of 8, 16 and 32 bits, floating-point, palette and transparent pictures keep their full
+    depth.
 
+    Args:
+        source: a path, the bytes of a file, a PIL image, or an array `[H, W]` or `[H, W, 1|3|4]`.
     Raises:
-        OutOfScope: several frames, a color picture, or a flat one.
-        DataError: no picture, too large or too small.
+        OutOfScope: the picture has several frames, is in color, or has the same value everywhere.
+        DataError: the source is not a picture, or it is too large or too small.
+
+    Example:
+        >>> import numpy as np
+        >>> decode(np.arange(64 * 48).reshape(64, 48)).shape
+        (64, 48)
     """
     pixels = _gray(source) if isinstance(source, np.ndarray) else _pixels(source)
     height, width = pixels.shape
     if min(height, width) < MIN_SIDE:
         raise DataError(
-            f"The picture is {width}×{height} pixels, too small to judge: "
-            f"bring a slice of at least {MIN_SIDE}×{MIN_SIDE}.",
+            f"The picture has {width}×{height} pixels, which is too small to judge. "
+            f"Provide a slice of at least {MIN_SIDE}×{MIN_SIDE} pixels.",
             "too_small",
         )
     _replace_non_finite(pixels)
@@ -76,16 +85,19 @@ def decode(source: ImageSource) -> np.ndarray:
 
 
 def window(pixels: np.ndarray) -> np.ndarray:
-    """Gray levels brought to `[0, 1]` by a robust window over the foreground.
+    """Scale gray levels to `[0, 1]` by a robust window over the foreground.
 
-    0 is the background, 1 the 99.5th percentile of what is not background; a flat slice gives 0.
+    0 is the background and 1 the 99.5th percentile of the foreground. A slice with the same value
+    everywhere becomes 0.
 
     Args:
         pixels: `[H, W]`, any finite numbers: 8 or 16 bit, raw signal, or z-scored.
+    Returns:
+        `[H, W]` float32 in [0, 1].
     """
     pixels = _background_lowest(pixels.astype(np.float32))
     low, typical_high = np.percentile(pixels, (0.5, 99))
-    if typical_high <= low:  # nearly empty: the few pixels there are make the range
+    if typical_high <= low:  # a nearly empty slice: its few bright pixels set the range
         typical_high = pixels.max()
     foreground = pixels[pixels > low + 0.1 * (typical_high - low)]
     if foreground.size == 0:
@@ -96,8 +108,11 @@ def window(pixels: np.ndarray) -> np.ndarray:
 
 
 def fit(pixels: np.ndarray, size: int) -> np.ndarray:
-    """`[H, W]` → `[size, size]` float32: the longer side is `size`, the shorter is padded with
-    background, the slice in the middle. Padded last, so that a strip takes no more memory."""
+    """Fit a slice into a square, `[H, W]` → `[size, size]` float32.
+
+    The longer side becomes `size`, and the shorter side is padded with background on both sides.
+    Padding comes last, so that a long strip takes no more memory than other slices.
+    """
     height, width = pixels.shape
     rows, columns = _place(height, width, size)
     planes = np.zeros((size, size), np.float32)
@@ -106,7 +121,7 @@ def fit(pixels: np.ndarray, size: int) -> np.ndarray:
 
 
 def stretch(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """`[H, W]` → `[height, width]` float32, bilinear, averaged where it shrinks."""
+    """Resize `[H, W]` → `[height, width]` float32, bilinear, with averaging when it shrinks."""
     if pixels.shape == (height, width):
         return pixels.astype(np.float32)
     image = Image.fromarray(np.ascontiguousarray(pixels, np.float32))
@@ -114,12 +129,18 @@ def stretch(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def prepare_slice(pixels: np.ndarray, size: int) -> np.ndarray:
-    """Raw gray levels `[H, W]` → one sequence as the network sees it, `[size, size]` in [0, 1]."""
+    """Prepare raw gray levels `[H, W]` of one sequence for the network: `[size, size]` in [0, 1].
+
+    Example:
+        >>> import numpy as np
+        >>> prepare_slice(np.arange(64.0 * 48).reshape(64, 48), 256).shape
+        (256, 256)
+    """
     return fit(window(pixels), size)
 
 
 def shrink(pixels: np.ndarray, most: int) -> np.ndarray:
-    """Reduce `[H, W]` float32 by a whole factor, averaging, to `most` pixels at most."""
+    """Reduce `[H, W]` float32 by an integer factor, with averaging, to at most `most` pixels."""
     factor = math.ceil(math.sqrt(pixels.size / most))
     if factor <= 1:
         return pixels
@@ -127,12 +148,12 @@ def shrink(pixels: np.ndarray, most: int) -> np.ndarray:
 
 
 def restore(plane: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Undo `fit` for an output of the network: `[size, size]` → `[H, W]`."""
+    """Undo `fit` for an output of the network, `[size, size]` → `[height, width]`."""
     return stretch(plane[_place(height, width, len(plane))], height, width)
 
 
 def _place(height: int, width: int, size: int) -> tuple[slice, slice]:
-    """Where a slice lies in the square: rows and columns."""
+    """Return the rows and columns that a slice takes in the square."""
     scale = size / max(height, width)
     lengths = (max(1, round(height * scale)), max(1, round(width * scale)))
     top, left = ((size - length) // 2 for length in lengths)
@@ -155,14 +176,16 @@ def _open(source: str | Path | bytes | Image.Image) -> Image.Image:
         file = io.BytesIO(source) if isinstance(source, bytes) else source
         image = Image.open(file, formats=FORMATS)
     except Image.DecompressionBombError as error:
-        raise DataError("The picture is far too large: bring one slice.", "too_large") from error
+        raise DataError(
+            "The picture is far too large. Provide a single slice.", "too_large"
+        ) from error
     except FileNotFoundError as error:
-        raise DataError(f"There is no file {Path(str(source)).name}.") from error
+        raise DataError(f"There is no file {Path(str(source)).name}. Check its path.") from error
     except IsADirectoryError as error:
         raise DataError(
-            f"This is a folder, which is not read as a slice: {AS_SCAN}.", "unreadable"
+            f"This is a folder, which cannot be read as a slice: {AS_SCAN}.", "unreadable"
         ) from error
-    except Exception as error:  # damaged files make Pillow raise almost anything
+    except Exception as error:  # Pillow raises almost any exception on damaged files
         raise no_slice(source) or _unreadable() from error
     return image
 
@@ -180,21 +203,21 @@ def _decode_image(image: Image.Image) -> np.ndarray:
             elif image.mode == "1":
                 image = image.convert("L")
             pixels = np.asarray(image)
-    except Exception as error:  # damaged files make Pillow raise almost anything
+    except Exception as error:  # Pillow raises almost any exception on damaged files
         raise _unreadable() from error
     if frames > 1:
         number = f"more than {MAX_COUNTED_FRAMES}" if frames > MAX_COUNTED_FRAMES else frames
-        held = f"file holds {number} frames"
-        raise OutOfScope(f"The {held}: save the one slice that you mean.", held)
+        reason = f"file holds {number} frames"
+        raise OutOfScope(f"The {reason}. Save the slice that you want to have judged.", reason)
     return _gray(pixels)
 
 
 def _count_frames(image: Image.Image) -> int:
-    """Return how many frames a picture has, counted up to one more than `MAX_COUNTED_FRAMES`."""
+    """Return the number of frames, or `MAX_COUNTED_FRAMES + 1` if there are more than that."""
     if not getattr(image, "is_animated", False):
         return 1
     if image.format not in ("TIFF", "GIF"):
-        return image.n_frames  # stands in the header
+        return image.n_frames  # known from the header
     for frame in range(1, MAX_COUNTED_FRAMES + 1):
         try:
             image.seek(frame)
@@ -204,7 +227,7 @@ def _count_frames(image: Image.Image) -> int:
 
 
 def _gray(pixels: np.ndarray) -> np.ndarray:
-    """Turn `[H, W]` or `[H, W, C]` into a new `[H, W]` float32; transparency lies over black."""
+    """Convert `[H, W]` or `[H, W, C]` to a new `[H, W]` float32, with black behind transparency."""
     if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] not in (1, 2, 3, 4)):
         raise DataError(
             f"Expected one slice of height × width, found an array of shape {pixels.shape}."
@@ -223,7 +246,7 @@ def _gray(pixels: np.ndarray) -> np.ndarray:
         gray[start : start + rows] = channels.mean(axis=2)
         spread += float(np.ptp(channels, axis=2).sum())
     if spread / pixels[..., 0].size * (255 / scale) > COLOR_TOLERANCE:
-        raise OutOfScope("This is a color picture: bring a gray FLAIR slice.", "color picture")
+        raise OutOfScope("This is a color picture. Provide a gray FLAIR slice.", "color picture")
     return gray
 
 
@@ -234,7 +257,7 @@ def _full_scale(pixels: np.ndarray) -> float:
 
 
 def _replace_non_finite(pixels: np.ndarray) -> None:
-    """Put the lowest finite value in the place of what is no number, or 0 where there is none."""
+    """Replace NaN and infinite values by the lowest finite value, or by 0 if there is none."""
     finite = np.isfinite(pixels)
     if not finite.all():
         lowest = np.min(pixels, where=finite, initial=np.inf)
@@ -242,7 +265,10 @@ def _replace_non_finite(pixels: np.ndarray) -> None:
 
 
 def _background_lowest(pixels: np.ndarray) -> np.ndarray:
-    """A skull-stripped, z-scored slice has its background at 0, in the middle: make it lowest."""
+    """Make the background the lowest value.
+
+    In a skull-stripped, z-scored slice the background is 0, in the middle of the range.
+    """
     edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     level = np.median(edge)
     background = pixels == level
@@ -258,14 +284,14 @@ def _background_lowest(pixels: np.ndarray) -> np.ndarray:
 def _unreadable() -> DataError:
     return DataError(
         "The file could not be read as a picture: it is damaged, incomplete or of another kind. "
-        "Bring a PNG, JPEG or TIFF.",
+        "Provide a PNG, JPEG or TIFF file.",
         "unreadable",
     )
 
 
 def _too_large(width: int, height: int) -> DataError:
     return DataError(
-        f"The picture is {width}×{height} pixels: "
-        f"bring one slice of at most {MAX_PIXELS // 1_000_000} million pixels.",
+        f"The picture has {width}×{height} pixels, which is too large. "
+        f"Provide one slice of at most {MAX_PIXELS // 1_000_000} million pixels.",
         "too_large",
     )

@@ -1,5 +1,7 @@
-"""What a file is by its first bytes, in words, and where it goes: it may be whole, and still not
-what was asked for."""
+"""Name a file by its first bytes, and say what to do with it.
+
+A file may be intact and still not be what was asked for.
+"""
 
 import contextlib
 import zlib
@@ -11,29 +13,29 @@ from brainai.errors import DataError
 
 HEAD_BYTES = 4096  # enough for every mark below, packed or not
 GZIP, ZIP = b"\x1f\x8b", b"PK\3\4"
-NIFTI_SIZES = (348, 540)  # of a header, its first number
+NIFTI_SIZES = (348, 540)  # size of the header in bytes, the first number of a NIfTI file
 
-# What to do with a file where a slice is expected.
+# Advice for a file where a slice is expected.
 AS_SCAN = (
-    "bring it as a scan (on the page “Scan”, /predict_scan, Classifier.predict_scan), or save the "
-    "one slice that you mean as PNG"
+    "use it as a scan (on the page “Scan”, with /predict_scan or Classifier.predict_scan), or save "
+    "the slice that you want to have judged as PNG"
 )
 AS_ONE = "save the scan as one .nii.gz file"
 AS_PNG = "save the slice as PNG"
 FETCH_FILE = "fetch the file itself, with git annex get, datalad get or git lfs pull"
-LOG_IN = "download the file anew, logged in where needed"
-UNPACK = "unpack it and bring the file in it"
-# What to do with one where a scan is expected.
-SLICE = "A single slice goes to the Slice tab, to /predict or to Classifier.predict."
+LOG_IN = "download the file again, after logging in if the server asks for it"
+UNPACK = "unpack it and provide the file in it"
+# Advice for a file where a scan is expected.
+SLICE = "For a single slice, use the Slice tab, /predict or Classifier.predict."
 SAVE = "Save the scan as NIfTI (.nii.gz)."
-UNPACK_SCAN = "Bring the scan itself, or a zip file of it."
+UNPACK_SCAN = "Provide the scan itself, or a zip file of it."
 FETCH = "Fetch the file itself, with git annex get, datalad get or git lfs pull."
-DOWNLOAD = "Download the scan again: some servers answer with a page where they want a login."
-SCAN = "Bring the scan itself."
+DOWNLOAD = "Download the scan again: some servers send a web page when a login is required."
+SCAN = "Provide the scan itself."
 
 
 class Kind(NamedTuple):
-    """What a file is, and what to do with it where a slice and where a scan is expected."""
+    """A kind of file, with the advice for it where a slice and where a scan is expected."""
 
     name: str
     slice_advice: str
@@ -45,7 +47,7 @@ NIFTI_PAIR = Kind("the header of a NIfTI pair", AS_ONE, SCAN)
 ANALYZE = Kind("the header of an ANALYZE pair", AS_ONE, SCAN)
 METAIMAGE = Kind("a MetaImage file", AS_SCAN, SCAN)
 DICOM = Kind(
-    "a DICOM file", "have it judged as a slice, or bring all files of its series as a scan", SCAN
+    "a DICOM file", "use it as a slice, or provide all files of its series as a scan", SCAN
 )
 VOLUMES = (NIFTI, NIFTI_PAIR, ANALYZE, METAIMAGE)
 PICTURES = tuple(
@@ -59,7 +61,7 @@ MATLAB = Kind("a MATLAB file", AS_PNG, SAVE)
 MINC = Kind("a MINC file", AS_SCAN, SAVE)
 WEB_PAGE = Kind("a web page", LOG_IN, DOWNLOAD)
 ANNEX = Kind("a git-annex or DataLad pointer", FETCH_FILE, FETCH)
-# Where the mark stands, the mark, and what it means; the first that fits.
+# Offset of the signature, the signature, and the kind of file. The first match counts.
 MARKS = (
     (344, b"n+1\0", NIFTI),
     (4, b"n+2\0", NIFTI),
@@ -79,8 +81,8 @@ MARKS = (
     (4, b"ftyphei", HEIC),
     (4, b"ftypmif1", HEIC),
     (4, b"ftypavif", AVIF),
-    (4, b"ftyp", Kind("a film", AS_PNG, SCAN)),
-    (0, b"NRRD", Kind("an NRRD file", "save it as NIfTI (.nii.gz) and bring that as a scan", SAVE)),
+    (4, b"ftyp", Kind("a video", AS_PNG, SCAN)),
+    (0, b"NRRD", Kind("an NRRD file", "save it as NIfTI (.nii.gz) and use that as a scan", SAVE)),
     (0, b"\x89HDF\r\n", Kind("an HDF5 file", AS_PNG, SAVE)),
     (0, b"CDF", MINC),
     (
@@ -91,12 +93,12 @@ MARKS = (
     (0, b"# === DATA", Kind("a Philips PAR header", AS_PNG, SAVE)),
     (0, b"\x93NUMPY", Kind("a NumPy file", AS_PNG, SAVE)),
     (0, b"MATLAB", MATLAB),
-    (0, ZIP, Kind("a zip file", f"{AS_SCAN} if it holds a scan; else unpack it", SCAN)),
+    (0, ZIP, Kind("a zip file", f"if it holds a scan, {AS_SCAN}; otherwise unpack it", SCAN)),
     (0, b"7z\xbc\xaf", Kind("a 7z archive", UNPACK, UNPACK_SCAN)),
     (0, b"Rar!", Kind("a RAR archive", UNPACK, UNPACK_SCAN)),
-    (0, b"BZh", Kind("a file packed by bzip2", UNPACK, UNPACK_SCAN)),
-    (0, b"\xfd7zXZ", Kind("a file packed by xz", UNPACK, UNPACK_SCAN)),
-    (0, b"\x28\xb5\x2f\xfd", Kind("a file packed by zstd", UNPACK, UNPACK_SCAN)),
+    (0, b"BZh", Kind("a file compressed with bzip2", UNPACK, UNPACK_SCAN)),
+    (0, b"\xfd7zXZ", Kind("a file compressed with xz", UNPACK, UNPACK_SCAN)),
+    (0, b"\x28\xb5\x2f\xfd", Kind("a file compressed with zstd", UNPACK, UNPACK_SCAN)),
     (257, b"ustar", Kind("a tar archive", UNPACK, UNPACK_SCAN)),
     (0, b"version https://git-lfs", Kind("a Git LFS pointer", FETCH_FILE, FETCH)),
     (0, b"/annex/objects/", ANNEX),
@@ -111,69 +113,70 @@ MARKS = (
         b"{",
         Kind(
             "a JSON file",
-            "bring the scan or picture that it lies beside",
+            "provide the scan or picture that belongs to it",
             SCAN,
         ),
     ),
 )
-PACKED = Kind("a file packed by gzip", UNPACK, UNPACK_SCAN)
+PACKED = Kind("a file compressed with gzip", UNPACK, UNPACK_SCAN)
 
 
 def first_bytes(source: Any) -> bytes:
-    """How a file begins, by which its kind is known; b"" where there is no file to be read.
+    """Return the first bytes of a file, which tell its kind, or b"" if there is no readable file.
 
     Args:
         source: a path, or the bytes of a file.
     """
     if isinstance(source, bytes):
         return source[:HEAD_BYTES]
-    # TypeError: a picture that is open, or an array
+    # TypeError: `source` is an open picture or an array.
     with contextlib.suppress(OSError, TypeError, ValueError), open(source, "rb") as file:
         return file.read(HEAD_BYTES)
     return b""
 
 
 def kind_of(begin: bytes) -> Kind | None:
-    """What begins with these bytes; None where that is not known."""
-    if is_dicom(begin):  # files of old archives have no mark
+    """Return the kind of file that begins with these bytes, or None if it is unknown."""
+    if is_dicom(begin):  # files of old archives have no signature
         return DICOM
     return next((kind for at, mark, kind in MARKS if begin.startswith(mark, at)), None)
 
 
 def is_nifti(begin: bytes) -> bool:
-    """Whether these bytes begin a NIfTI header; those of gzip are not told apart from others'."""
+    """Return whether a NIfTI header begins with these bytes. Compressed files give False."""
     return any(int.from_bytes(begin[:4], order) in NIFTI_SIZES for order in ("little", "big"))
 
 
 def no_slice(source: str | Path | bytes) -> DataError | None:
-    """The error for a file where a slice is expected; None where its kind is not known."""
+    """Return the error for a file where a slice is expected, or None if its kind is unknown."""
     begin = first_bytes(source)
     kind = kind_of(_inflated(begin)) or PACKED if begin.startswith(GZIP) else kind_of(begin)
     if kind is None or kind in PICTURES:  # a picture that cannot be read is damaged
         return None
-    words = f"This is {kind.name}, which is not read as a slice: {kind.slice_advice}."
-    return DataError(words, "unreadable")
+    message = f"This is {kind.name}, which cannot be read as a slice: {kind.slice_advice}."
+    return DataError(message, "unreadable")
 
 
-def no_scan(called: str, begin: bytes, expected: str, otherwise: str) -> DataError:
-    """The error for a file that is something else than the scan that was expected.
+def no_scan(called: str, begin: bytes, expected: str, unknown: str) -> DataError:
+    """Return the error for a file that is not the expected scan.
 
     Args:
-        begin: its first bytes.
-        expected: such as "a NIfTI file".
-        otherwise: what was found where the bytes are of no known kind.
+        called: the name of the scan in error messages.
+        begin: the first bytes of the file.
+        expected: what was expected, such as "a NIfTI file".
+        unknown: the words for a file of an unknown kind.
     """
     if not begin:
         found, advice = "an empty file", "Copy it again."
     elif kind := kind_of(begin):
         found, advice = kind.name, kind.scan_advice
     else:
-        found, advice = otherwise, "Export or copy the scan again."
+        found, advice = unknown, "Export or copy the scan again."
     return DataError(f"{called}: expected {expected}, found {found}. {advice}", "unreadable")
 
 
 def _inflated(begin: bytes) -> bytes:
-    """The first bytes of what gzip packed, b"" where they are damaged."""
+    """Return the first bytes of what gzip compressed, or b"" if they are damaged."""
     try:
         return zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(begin, HEAD_BYTES)
     except zlib.error:

@@ -1,4 +1,4 @@
-"""Folders as they come out of archives: what macOS left in them, and what Kaggle made of files."""
+"""Handle folders from archives: files that macOS added, and files that Kaggle made into folders."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -6,42 +6,46 @@ from pathlib import Path
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
-MOST = 0.5  # of the files under a folder: what it is said to hold
+MOST = 0.5  # the share of files from which a kind counts as what a folder mostly holds
 
 
 def visible(paths: Iterable[Path]) -> Iterator[Path]:
-    """Without hidden files, such as those that macOS leaves beside its copies and in archives."""
+    """Yield the paths that are not hidden and not added by macOS."""
     return (p for p in paths if not p.name.startswith(".") and "__MACOSX" not in p.parts)
 
 
 def is_nifti_name(path: Path) -> bool:
-    """Whether a file or folder is called as a NIfTI file is."""
+    """Return whether a file or folder has the name of a NIfTI file."""
     return path.name.lower().endswith(NIFTI_SUFFIXES)
 
 
 def unpacked(path: Path) -> list[Path]:
-    """The file of this name. Where Kaggle made a folder of it: the scans in it, else the folder."""
+    """Return the file of this name.
+
+    If Kaggle made it a folder, return the scans in that folder, or the folder if there are none.
+    """
     if not path.is_dir():
         return [path]
-    found = (file for file in visible(path.iterdir()) if is_nifti_name(file) and file.is_file())
-    return sorted(found) or [path]
+    scans = (file for file in visible(path.iterdir()) if is_nifti_name(file) and file.is_file())
+    return sorted(scans) or [path]
 
 
-def holds(root: Path) -> str:
-    """What a folder holds where no source knows its files: a sentence with the way out, or ""."""
+def describe_content(root: Path) -> str:
+    """Return a sentence on what a folder of no known source holds and what to do, or ""."""
     kinds = Counter(_kind(path) for path in visible(root.rglob("*")) if path.is_file())
     if kinds[".h5"]:
         return (
-            f"It holds .h5 files ({kinds['.h5']}): scaled slices without the headers of their "
-            "scans. Get the volumes that they were cut from (for BraTS 2020, "
-            "BraTS2020_TrainingData with its .nii files)."
+            f"It holds .h5 files ({kinds['.h5']}), which are scaled slices without the headers of "
+            "their scans. Download the original volumes (for BraTS 2020, BraTS2020_TrainingData "
+            "with its .nii files)."
         )
     archives = sum(kinds[suffix] for suffix in ARCHIVES)
     if archives:
-        return f"It holds packed files ({archives}): unpack them first."
+        return f"It holds archives ({archives}): unpack them first."
     for kind, count in kinds.most_common(1):
         if count > MOST * kinds.total():
-            return f"Most of its {kinds.total()} files are {kind or 'without suffix'}."
+            files = f"{kind} files" if kind else "files without a suffix"
+            return f"Most of its {kinds.total()} files are {files}."
     return ""
 
 

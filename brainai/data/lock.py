@@ -1,6 +1,7 @@
-"""One writer for a folder: a lock that the operating system releases when its holder ends.
+"""Lock a folder, so that only one process writes to it.
 
-The lock also ends with a process that is killed, so nobody ever has to remove it by hand.
+The operating system releases the lock when its process ends, even by a kill, so that nobody ever
+has to remove it by hand.
 """
 
 from collections.abc import Iterator
@@ -17,13 +18,15 @@ LOCK = ".lock"
 
 @contextmanager
 def hold(folder: Path, refusal: str, name: str = LOCK) -> Iterator[None]:
-    """Hold a folder, made if need be, until the block ends. Does not wait for another holder.
+    """Hold the lock on a folder until the block ends. The folder is created if necessary.
+
+    The function does not wait for another process that holds the lock.
 
     Args:
-        refusal: what the user is told where another process holds it.
-        name: of the lock file in the folder; it stays there, empty.
+        refusal: the error message if another process holds the lock.
+        name: name of the lock file in the folder. The empty file stays there.
     Raises:
-        ConfigError: another process holds the folder.
+        ConfigError: another process holds the lock.
         StorageError: the folder cannot be written to.
     """
     try:

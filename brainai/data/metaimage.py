@@ -1,8 +1,8 @@
-"""Read and write MetaImage files (.mha, .mhd): the header field by field, the voxels with numpy.
+"""Read and write MetaImage files (.mha, .mhd).
 
-A header may name other files for its voxels. MetaIO, the format's own library, opens whatever is
-named: any file of the server, where a visitor sends the header. We open one file beside the header
-at most, and only where the caller allows it.
+A header may name other files that hold its voxels. MetaIO, the format's own library, opens whatever
+the header names, which for a header from a visitor could be any file of the server. This reader
+opens at most one file in the folder of the header, and only if the caller allows it.
 """
 
 import re
@@ -25,14 +25,14 @@ TYPES = {
     "MET_INT": "i4", "MET_UINT": "u4", "MET_LONG": "i4", "MET_ULONG": "u4",
     "MET_LONG_LONG": "i8", "MET_ULONG_LONG": "u8", "MET_FLOAT": "f4", "MET_DOUBLE": "f8",
 }  # fmt: skip
-# Names of one field, the one that MetaIO prefers first.
+# Alternative names of a field; MetaIO prefers the first.
 SYNONYMS = {
     "spacing": ("ElementSpacing", "ElementSize"),
     "origin": ("Offset", "Position", "Origin"),
     "direction": ("TransformMatrix", "Rotation", "Orientation"),
     "is_big_endian": ("BinaryDataByteOrderMSB", "ElementByteOrderMSB"),
 }
-# Fields that decide which bytes are read, and what they mean.
+# Fields that decide which bytes are read and what they mean.
 FIELDS = {
     "ObjectType", "NDims", "DimSize", "ElementType", "ElementNumberOfChannels", "ElementDataFile",
     "BinaryData", "CompressedData", "CompressedDataSize", "HeaderSize", "HeaderSizePerSlice",
@@ -46,11 +46,12 @@ def read_metaimage(path: Path, called: str, allow_companion: bool = True) -> Sto
     """Read a MetaImage file.
 
     Args:
-        allow_companion: whether the voxels may lie in another file of the same folder; not for
-            files that strangers send.
+        called: the name of the file in error messages.
+        allow_companion: whether the voxels may be in another file of the same folder. Use False
+            for files from untrusted sources.
     Raises:
-        DataError: damaged, cut short, too large, no single volume of numbers, or its header names
-            a file that may not be read.
+        DataError: the file is damaged, truncated or too large, it does not hold exactly one volume
+            of numbers, or its header names a file that may not be read.
     """
     try:
         with path.open("rb") as file:
@@ -60,17 +61,17 @@ def read_metaimage(path: Path, called: str, allow_companion: bool = True) -> Sto
             if _is_local(fields):
                 voxels = _read(file, fields, size, dtype, called)
             else:
-                with _companion(path, name, called, allow_companion).open("rb") as beside:
-                    voxels = _read(beside, fields, size, dtype, called)
+                with _companion(path, name, called, allow_companion).open("rb") as companion:
+                    voxels = _read(companion, fields, size, dtype, called)
     except (EOFError, zlib.error) as error:
-        raise damaged(called, "it or its compressed data break off") from error
+        raise damaged(called, "the file or its compressed data are truncated") from error
     except OSError as error:
         raise unopened(called, error) from error
     return Stored(voxels, _affine(fields, called), "\n".join(fields.values()))
 
 
 def metaimage_bytes(voxels: np.ndarray, affine: np.ndarray) -> bytes:
-    """The content of a MetaImage file (.mha), packed.
+    """Return the content of a compressed MetaImage file (.mha).
 
     Args:
         voxels: `[X, Y, Z]` uint8 in the file's order of axes.
@@ -101,11 +102,13 @@ def _text(numbers: Iterable[float]) -> str:
 
 
 def _read_fields(file: IO[bytes], called: str) -> dict[str, str]:
-    """Read the header's fields up to the name of the data; the file then stands behind them.
+    """Read the fields of the header up to ElementDataFile, the last one.
+
+    The file is then positioned after the header.
 
     Raises:
-        DataError: a line is no field, or one that decides what is read stands there twice or in
-            another spelling.
+        DataError: a line is not a field, or a field that decides what is read appears twice or
+            with another capitalization.
     """
     fields: dict[str, str] = {}
     begin = file.peek(HEAD_BYTES)[:HEAD_BYTES]
@@ -119,29 +122,30 @@ def _read_fields(file: IO[bytes], called: str) -> dict[str, str]:
         name, value = match[1], match[2]
         known = LOWER_CASE.get(name.lower())
         if known is not None and (known != name or name in fields):
-            raise unclear(called, f"has the field {known} twice, or misspelled")
+            raise unclear(called, f"has the field {known} twice or misspelled")
         fields[name] = value
         if name == "ElementDataFile":
             return fields
-    otherwise = "one that does not begin with a MetaImage header"
-    raise no_scan(called, b"?" if fields else begin, METAIMAGE.name, otherwise)
+    unknown = "one that does not begin with a MetaImage header"
+    raise no_scan(called, b"?" if fields else begin, METAIMAGE.name, unknown)
 
 
 def _companion(path: Path, name: str, called: str, allowed: bool) -> Path:
-    """Return the file of the same folder that a header names for its voxels."""
+    """Return the file in the same folder that the header names for its voxels."""
     is_plain = PLAIN_NAME.fullmatch(name) and name not in (".", "..") and name[:4].upper() != "LIST"
     if not allowed or not is_plain:
         raise DataError(
-            f"{called}: expected a MetaImage file with its voxels in it or beside it, found a "
-            "header that names other files. Save the scan as one .mha file."
+            f"{called}: expected a MetaImage file that contains its voxels or has them in one file "
+            "beside it, found a header that names other files. Save the scan as one .mha file."
         )
     spellings = (name.encode("latin-1").decode("utf-8", "surrogateescape"), name)
-    for beside in (path.resolve().parent / spelling for spelling in spellings):
-        if beside.is_file() and beside.resolve() == beside:
-            return beside
+    for companion in (path.resolve().parent / spelling for spelling in spellings):
+        if companion.is_file() and companion.resolve() == companion:
+            return companion
     raise DataError(
-        f"{called}: expected a MetaImage file with its voxels in it or beside it, found a "
-        "header alone. Bring its data file too, or save the scan as one .mha file."
+        f"{called}: expected a MetaImage file that contains its voxels or has them in one file "
+        "beside it, found a header alone. Provide its data file too, or save the scan as one .mha "
+        "file."
     )
 
 
@@ -156,7 +160,7 @@ def _size_and_type(fields: dict[str, str], called: str) -> tuple[tuple[int, ...]
     check_size(size, channels, called)
     if fields.get("ElementType") not in TYPES or not _is_true(fields, "BinaryData", True):
         raise DataError(
-            f"{called}: expected binary numbers of a known type, found others. "
+            f"{called}: expected binary numbers of a known type, found text or an unknown type. "
             "Save the scan as NIfTI."
         )
     is_big_endian = _is_true(fields, _name(fields, "is_big_endian"), False)
@@ -166,7 +170,7 @@ def _size_and_type(fields: dict[str, str], called: str) -> tuple[tuple[int, ...]
 def _read(
     file: IO[bytes], fields: dict[str, str], size: tuple[int, ...], dtype: np.dtype, called: str
 ) -> np.ndarray:
-    """Read the voxels from the header's own file, which stands behind it, or from one beside it."""
+    """Read the voxels from the header's own file, positioned after it, or from its data file."""
     try:
         skipped = int(fields.get("HeaderSize", "0"))
     except ValueError as error:
@@ -193,28 +197,28 @@ def _affine(fields: dict[str, str], called: str) -> np.ndarray:
     except ValueError as error:
         raise unclear(called, "does not say where the voxels lie") from error
     if (spacing <= 0).any():
-        spacing = np.full(rank, np.nan)  # refused with all impossible places
+        spacing = np.full(rank, np.nan)  # `check_place` refuses it
     with np.errstate(over="ignore", invalid="ignore"):
-        affine[:rank, :rank] = axes.T * spacing  # a row for each axis in the file
+        affine[:rank, :rank] = axes.T * spacing  # the file has a row for each axis
     return affine[np.ix_((0, 1, 2, rank), (0, 1, 2, rank))]
 
 
-def _numbers(fields: dict[str, str], field: str, otherwise: np.ndarray) -> np.ndarray:
+def _numbers(fields: dict[str, str], field: str, default: np.ndarray) -> np.ndarray:
     text = fields.get(_name(fields, field))
-    return otherwise if text is None else np.array([float(part) for part in text.split()])
+    return default if text is None else np.array([float(part) for part in text.split()])
 
 
 def _name(fields: dict[str, str], field: str) -> str:
-    """Return the name under which a field stands in this header."""
+    """Return the name that this header uses for a field."""
     names = SYNONYMS[field]
     return next((name for name in names if name in fields), names[0])
 
 
 def _is_local(fields: dict[str, str]) -> bool:
-    """Return whether the voxels stand behind the header."""
+    """Return whether the voxels follow the header in the same file."""
     return fields["ElementDataFile"] in ("LOCAL", "Local", "local")
 
 
-def _is_true(fields: dict[str, str], name: str, otherwise: bool) -> bool:
+def _is_true(fields: dict[str, str], name: str, default: bool) -> bool:
     value = fields.get(name)
-    return otherwise if value is None else value[:1] in "Tt1"
+    return default if value is None else value[:1] in "Tt1"

@@ -17,53 +17,57 @@ class Prepare:
     """Turn scan files into a dataset folder. Repeat --source and --root for several sources."""
 
     out: Path
-    """the dataset folder to write"""
+    """dataset folder to write"""
     source: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """what lies in the --root of the same position: lgg, brats, tumor-free, pairs, folders or
+    """kind of data in the --root of the same position: lgg, brats, tumor-free, pairs, folders or
     phantom"""
     root: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
     """folder with the scans"""
     workers: int = field(default_factory=cpu_count)
-    """processes that read scans"""
+    """number of processes that read scans"""
     skip_bad: bool = False
-    """go on without damaged cases"""
+    """leave out damaged cases instead of stopping"""
     min_tumor_pixels: int = 1
-    """a slice with fewer counts as tumor-free"""
+    """a slice with fewer tumor pixels counts as tumor-free"""
     positive: str | None = None
-    """the class folder with tumor, for --source folders"""
+    """name of the class folder with tumor, for --source folders"""
     same_patient: str | None = None
-    """CSV of known persons: one a row, all their names"""
+    """CSV file with all names of one person in each row"""
     phantoms: int = 24
-    """studies to simulate where the --root of --source phantom is empty"""
+    """number of studies to simulate if the --root of --source phantom is empty"""
     test_site: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """test on the patients of this site alone; repeat for several"""
+    """use only the patients of this site for test; repeat for several sites"""
     split_file: str | None = None
-    """CSV with rows of name,split: patients or cases that go to train, valid or test whatever the
-    hash of their id says"""
+    """CSV file with rows of name,split that assign patients or cases to train, valid or test
+    instead of the hash of their id"""
     patient_pattern: str = UP_TO_THE_LAST
-    """for --source pairs: the first group of this regular expression is the patient in a picture's
-    name without suffix; by default the name up to its last _"""
+    """for --source pairs: regular expression whose first group is the patient in a picture's name
+    without suffix; by default the name up to its last _"""
 
     def __post_init__(self) -> None:
         if not self.source or len(self.source) != len(self.root):
             raise ConfigError(
                 "--source and --root: expected at least one --source, each with its own --root, "
-                f"found {len(self.source)} and {len(self.root)}."
+                f"found {len(self.source)} --source and {len(self.root)} --root."
             )
         if unknown := sorted(set(self.source) - set(SOURCES)):
             raise ConfigError(
                 f"--source: expected {', '.join(SOURCES)}, found {', '.join(unknown)}."
             )
         if min(self.workers, self.min_tumor_pixels, self.phantoms) < 1:
-            raise ConfigError("--workers, --min-tumor-pixels, --phantoms: expected 1 or more.")
+            raise ConfigError(
+                "--workers, --min-tumor-pixels and --phantoms: expected 1 or more, found "
+                f"{self.workers}, {self.min_tumor_pixels} and {self.phantoms}."
+            )
         try:
             groups = re.compile(self.patient_pattern).groups
         except re.error as error:
             raise ConfigError(
-                f"--patient-pattern {self.patient_pattern} cannot be read: {error}."
+                "--patient-pattern: expected a regular expression, found "
+                f"{self.patient_pattern} ({error})."
             ) from error
         if groups < 1:
             raise ConfigError(
-                "--patient-pattern: expected a group in brackets, which is the patient's id, found "
-                f"none in {self.patient_pattern}."
+                "--patient-pattern: expected a group in parentheses that matches the patient's id, "
+                f"found none in {self.patient_pattern}."
             )

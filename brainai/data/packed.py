@@ -1,4 +1,4 @@
-"""Unpack a zip file that anybody may have sent."""
+"""Unpack zip files from untrusted sources."""
 
 import errno
 import re
@@ -9,23 +9,26 @@ from typing import IO
 from brainai.errors import DataError
 
 SCAN_SUFFIXES = (".nii", ".nii.gz", ".mha", ".mhd")
-PAIR_SUFFIXES = (".hdr", ".img", ".hdr.gz", ".img.gz")  # of one NIfTI scan in two files
+PAIR_SUFFIXES = (".hdr", ".img", ".hdr.gz", ".img.gz")  # of a NIfTI scan in two files
 PLAIN_NAME = re.compile(r"\w[\w .,()+=@-]{0,59}")
-HIDDEN = re.compile(r"(^|/)(\.[^./]|__MACOSX/)")  # what macOS and git leave beside the files
+HIDDEN = re.compile(r"(^|/)(\.[^./]|__MACOSX/)")  # files that macOS and git add
 
 
 def unpack(archive: Path, folder: Path, called: str, max_files: int, max_bytes: int) -> None:
-    """Unpack a zip file, each of its folders into a numbered one.
+    """Unpack a zip file, each of its folders into a numbered folder.
 
-    The names of its folders may lead out of ours. Those of its files are kept where they are plain:
-    a header names its data by them. Names often hold the patient's, in the errors of zipfile too.
-    Sizes are counted as they are written: the archive's own word is worth nothing.
+    Names of folders are not used, because they could lead out of `folder`. Plain names of files are
+    kept, because a MetaImage header refers to its data file by name. Errors of zipfile are not
+    chained, because names often contain the patient's. Bytes are counted while they are written,
+    because the sizes that an archive states cannot be trusted.
 
     Args:
-        called: what errors call the file.
-        max_files, max_bytes: what it may hold.
+        archive: the zip file.
+        folder: an existing folder to unpack into.
+        called: the name of the file in error messages.
+        max_files, max_bytes: the most files and bytes that the archive may hold.
     Raises:
-        DataError: damaged, locked, or it holds more.
+        DataError: the zip file is damaged, has a password, or holds more than allowed.
     """
     room = max_bytes
     try:
@@ -47,12 +50,12 @@ def unpack(archive: Path, folder: Path, called: str, max_files: int, max_bytes: 
                     room -= _copy(source, target, room, max_bytes, called)
     except (DataError, MemoryError):
         raise
-    except Exception as error:  # damaged archives make zipfile raise many kinds
+    except Exception as error:  # zipfile raises many types on damaged archives
         raise _refusal(error, called) from None
 
 
 def _free_name(place: Path, name: str, number: int) -> Path:
-    """Return where to put a file: under its name, or one of our own where that is odd or taken."""
+    """Return the path for a file: its own name if that is plain and free, else its number."""
     if PLAIN_NAME.fullmatch(name) and not (place / name).exists():
         return place / name
     suffixes = (*SCAN_SUFFIXES, *PAIR_SUFFIXES)
@@ -63,24 +66,25 @@ def _refusal(error: Exception, called: str) -> DataError:
     """Return why an archive cannot be unpacked."""
     if getattr(error, "errno", None) == errno.ENOSPC:
         return DataError(
-            f"{called}: there is no room to unpack the zip file at the moment. Try again later.",
+            f"{called}: there is not enough disk space to unpack the zip file at the moment. Try "
+            "again later.",
             "full",
         )
-    if type(error) is RuntimeError:  # what zipfile raises for want of a password
+    if type(error) is RuntimeError:  # raised by zipfile if a password is needed
         return DataError(
-            f"{called}: expected a zip file without a password, found a locked one. "
-            "Pack the folder without.",
+            f"{called}: expected a zip file without a password, found one that is encrypted. "
+            "Create the zip file again without a password.",
             "unreadable",
         )
     return DataError(
-        f"{called}: expected a whole zip file, found one that is damaged or packed in an "
-        "unusual way. Pack the folder again.",
+        f"{called}: expected a complete zip file, found one that is damaged or uses an "
+        "unsupported compression. Create the zip file again.",
         "unreadable",
     )
 
 
 def _copy(source: IO[bytes], target: Path, room: int, max_bytes: int, called: str) -> int:
-    """Write what `source` gives, at most `room` bytes; return how many there were."""
+    """Copy at most `room` bytes from `source` and return their number."""
     written = 0
     with target.open("wb") as file:
         while piece := source.read(2**20):
@@ -88,7 +92,7 @@ def _copy(source: IO[bytes], target: Path, room: int, max_bytes: int, called: st
             if written > room:
                 raise DataError(
                     f"{called}: expected a zip file that unpacks to at most "
-                    f"{max_bytes // 10**6} MB, found more. Bring one series alone.",
+                    f"{max_bytes // 10**6} MB, found more. Provide only one series.",
                     "too_large",
                 )
             file.write(piece)
@@ -98,6 +102,6 @@ def _copy(source: IO[bytes], target: Path, room: int, max_bytes: int, called: st
 def too_many_files(called: str, max_files: int) -> DataError:
     """Return the error for more files than a series has."""
     return DataError(
-        f"{called}: expected at most {max_files} files, found more. Bring one series alone.",
+        f"{called}: expected at most {max_files} files, found more. Provide only one series.",
         "too_many_files",
     )

@@ -1,7 +1,7 @@
-"""Write one case into a dataset folder, whole or not at all.
+"""Write one case into a dataset folder, completely or not at all.
 
-Pictures go into a hidden folder first, then are renamed into place; the case's part file comes
-last: it says that the case is finished. `metadata.csv` is put together from the part files.
+Pictures are written to a hidden folder first and then moved. The part file of the case comes last
+and marks the case as finished. `metadata.csv` is assembled from the part files.
 """
 
 import json
@@ -26,11 +26,12 @@ from brainai.errors import DataError
 
 @dataclass(frozen=True)
 class Part:
-    """What a finished case left: its slices (no person and no split yet), and what it was made of.
+    """A finished case: its slices, without person and split yet, and what it was made from.
 
-    names: all ids of its person, from names and headers.
-    digest: over the pixels of all images and masks.
-    inputs: names, sizes and times of the files read; a changed file makes the case new.
+    names: all ids of its person, from names of files and from headers.
+    digest: hash of the pixels of all images and masks.
+    inputs: hash of names, sizes and times of the source files. If one of them changes, the case is
+        prepared again.
     """
 
     case_id: str
@@ -41,9 +42,9 @@ class Part:
 
 
 def finished(case: Case, out: Path) -> bool:
-    """True where the data set holds this case already, made from the files as they are now.
+    """Return whether the data set already holds this case, made from the current files.
 
-    A case whose part file is damaged, or lacks a column of today, does not count.
+    A case does not count if its part file is damaged or lacks a column of the current version.
     """
     try:
         part = read_part(case.case_id, out)
@@ -53,11 +54,11 @@ def finished(case: Case, out: Path) -> bool:
 
 
 def read_part(case_id: str, out: Path) -> Part:
-    """The part file of a finished case.
+    """Read the part file of a finished case.
 
     Raises:
-        OSError, ValueError, KeyError, TypeError: it is missing, damaged, or of a version that knew
-            fewer columns.
+        OSError, ValueError, KeyError, TypeError: the file is missing, damaged, or from a version
+            with fewer columns.
     """
     values = unsealed((out / PARTS / f"{case_id}.json").read_bytes())
     slices = tuple(
@@ -71,10 +72,10 @@ def read_part(case_id: str, out: Path) -> Part:
 
 
 def describe_inputs(case: Case) -> str:
-    """A digest of names, sizes and times of a case's files.
+    """Return a hash of names, sizes and modification times of a case's files.
 
     Raises:
-        DataError: a file is not there, a link to nowhere for instance.
+        DataError: a file does not exist, for example because of a broken link.
     """
     lines = []
     for role, path in case.files:
@@ -90,7 +91,7 @@ def write_case(case: Case, out: Path, min_tumor_pixels: int) -> Part:
     """Read a case and write its slices into the dataset folder.
 
     Raises:
-        DataError: the case is damaged; nothing of it is left in the data set.
+        DataError: the case is damaged. None of its files are then in the data set.
         StorageError: the disk is full, or the folder cannot be written to.
     """
     aside = out / PARTS / "unfinished" / case.case_id
@@ -108,7 +109,7 @@ def write_case(case: Case, out: Path, min_tumor_pixels: int) -> Part:
 
 
 def _write_slices(case: Case, aside: Path, min_tumor_pixels: int) -> Part:
-    """Write the pictures of a case into a folder of its own."""
+    """Write the pictures of a case into its own folder `aside`."""
     inputs = describe_inputs(case)
     study = read_study(case)
     digest = sha256()
@@ -116,7 +117,7 @@ def _write_slices(case: Case, aside: Path, min_tumor_pixels: int) -> Part:
     for index, planes, mask in study.slices():
         pixels = to_pixels(study.modalities, planes)
         tumor_pixels = -1 if mask is None else int(np.count_nonzero(mask))
-        if tumor_pixels == 0 and _is_flat(pixels):  # no picture at all; the index counts on
+        if tumor_pixels == 0 and _is_flat(pixels):  # an empty slice is left out but keeps its index
             continue
         record = _record(case, study, index, tumor_pixels, min_tumor_pixels)
         _save(aside / record.file_name.replace(f"/{case.case_id}/", "/"), pixels)
@@ -131,8 +132,11 @@ def _write_slices(case: Case, aside: Path, min_tumor_pixels: int) -> Part:
 
 
 def to_pixels(modalities: tuple[str, ...], planes: tuple[np.ndarray, ...]) -> np.ndarray:
-    """Planes `[H, W]` as scanned → the stored picture, uint8: `[H, W]`, or `[H, W, 3]` where there
-    is more than FLAIR, with FLAIR in the place of a missing sequence."""
+    """Turn planes `[H, W]` as scanned into the stored picture, uint8.
+
+    Returns:
+        `[H, W]` for FLAIR alone, else `[H, W, 3]` with FLAIR in place of a missing sequence.
+    """
     stored = {
         modality: np.rint(window(plane) * 255).astype(np.uint8)
         for modality, plane in zip(modalities, planes, strict=True)
@@ -143,7 +147,7 @@ def to_pixels(modalities: tuple[str, ...], planes: tuple[np.ndarray, ...]) -> np
 
 
 def remove_case(case_id: str, out: Path) -> None:
-    """Take a case out of the data set: its part first, so that it never counts as finished."""
+    """Remove a case from the data set, its part first, so that it no longer counts as finished."""
     (out / PARTS / f"{case_id}.json").unlink(missing_ok=True)
     for kind in ("images", "masks"):
         shutil.rmtree(out / kind / case_id, ignore_errors=True)

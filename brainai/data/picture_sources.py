@@ -1,4 +1,4 @@
-"""Folders of single pictures → `Case`: two class folders, or pictures with masks beside."""
+"""Find cases in folders of single pictures: two class folders, or pictures with their masks."""
 
 import re
 from collections import Counter, defaultdict
@@ -15,14 +15,17 @@ PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 TUMOR_WORDS = ("yes", "tumor", "tumour", "positive", "1", "glioma", "abnormal")
 NO_TUMOR_WORDS = ("no", "notumor", "notumour", "negative", "0", "normal", "healthy", "nontumor")
 PERSON_IN_NAME = re.compile(r"(?<![a-z])(?:sub|subject|patient|pat)[-_ ]?(\d+)", re.IGNORECASE)
-UP_TO_THE_LAST = r"(.+)_"  # of 10002_46: 10002
+UP_TO_THE_LAST = r"(.+)_"  # finds 10002 in 10002_46
 
 
 def folder_cases(root: Path, positive: str | None) -> Iterator[Case]:
-    """A case for each picture in the two class folders; `positive` names the one with tumor.
+    """Yield a case for each picture in the two class folders.
 
+    Args:
+        positive: name of the folder with tumor; None if the names of the folders tell.
     Raises:
-        DataError: there are not two with pictures, or their names do not tell which has tumor.
+        DataError: there are not exactly two folders with pictures, or it is unclear which of them
+            has the pictures with tumor.
     """
     folders = sorted(path for path in visible(root.iterdir()) if path.is_dir())
     pictures = {folder: find_pictures(folder) for folder in folders}
@@ -31,7 +34,7 @@ def folder_cases(root: Path, positive: str | None) -> Iterator[Case]:
         names = ", ".join(folder.name for folder in pictures) or "none"
         raise DataError(
             f"--root {root}: expected exactly two class folders with pictures, found {names}. "
-            "Give a folder that holds the two, for instance yes/ and no/."
+            "Name a folder that holds two, such as yes/ and no/."
         )
     with_tumor = _positive_folder(list(pictures), positive)
     names = picture_names(root, root, [path for found in pictures.values() for path in found])
@@ -50,16 +53,19 @@ def folder_cases(root: Path, positive: str | None) -> Iterator[Case]:
 
 
 def pair_cases(root: Path, patient_pattern: str) -> Iterator[Case]:
-    """A case for each picture under images/, with the mask of the same name under masks/.
+    """Yield a case for each picture under images/, with the mask of the same name under masks/.
 
+    Args:
+        patient_pattern: regular expression whose first group is the patient's id in the name of a
+            picture without its suffix.
     Raises:
-        DataError: one of the two folders is not there, or a name in which the pattern finds nobody.
+        DataError: one of the two folders is missing, or the pattern does not match a name.
     """
     for name in ("images", "masks"):
         if not (root / name).is_dir():
             raise DataError(
-                f"--root {root}: expected the folders images and masks, found no {name}. "
-                "Give the folder that holds the two."
+                f"--root {root}: expected the folders images and masks, but {name} is missing. "
+                "Name the folder that holds both."
             )
     masks = defaultdict(list)
     for path in find_pictures(root / "masks"):
@@ -67,14 +73,14 @@ def pair_cases(root: Path, patient_pattern: str) -> Iterator[Case]:
     pictures = find_pictures(root / "images")
     for path, name in picture_names(root, root / "images", pictures).items():
         person = _patient(path, patient_pattern)
-        own = masks[path.relative_to(root / "images").with_suffix("")]
+        masks_of_picture = masks[path.relative_to(root / "images").with_suffix("")]
         yield Case(
             case_id=name,
             source="pairs",
             site=site_name(person),
             names=_known_everywhere(person) or (f"{safe_name(root.name)}_{safe_name(person)}",),
             folder=path.parent,
-            files=(("picture", path), *(("mask", mask) for mask in own)),
+            files=(("picture", path), *(("mask", mask) for mask in masks_of_picture)),
         )
 
 
@@ -85,26 +91,29 @@ def _patient(path: Path, pattern: str) -> str:
     if pattern == UP_TO_THE_LAST:
         return path.stem
     raise DataError(
-        f"{path}: expected a name in which --patient-pattern {pattern} finds the patient, found "
-        "none. Give another pattern, or rename the picture."
+        f"{path}: expected a name in which --patient-pattern {pattern} finds the patient, but it "
+        "does not match. Choose another pattern, or rename the picture."
     )
 
 
 def _known_everywhere(person: str) -> tuple[str, ...]:
-    """A person's names where they mean the same in every data set: of TCGA, and of BraTS."""
+    """Return the names of a person that are the same in all data sets: those of TCGA and BraTS."""
     if ids := tcga_ids(person):
         return ids
     return (person_name(person),) if person.lower().startswith("brats") else ()
 
 
 def find_pictures(folder: Path) -> list[Path]:
-    """Picture files anywhere under a folder, sorted; hidden ones are passed over."""
+    """Return the visible picture files anywhere under a folder, sorted."""
     return sorted(path for path in visible(folder.rglob("*")) if path.suffix.lower() in PICTURES)
 
 
 def picture_names(root: Path, folder: Path, paths: list[Path]) -> dict[Path, str]:
-    """A case id for each picture: the root's name, then its own as seen from `folder`, with the
-    suffix only where needed."""
+    """Return a case id for each picture.
+
+    It consists of the root's name and the picture's path within `folder`. The suffix is added only
+    if two pictures would have the same id otherwise.
+    """
     short = {
         path: safe_name("_".join((root.name, *path.relative_to(folder).with_suffix("").parts)))
         for path in paths
@@ -117,9 +126,10 @@ def picture_names(root: Path, folder: Path, paths: list[Path]) -> dict[Path, str
 
 
 def _persons_in(root: Path, path: Path) -> tuple[str, ...]:
-    """Ids of persons in the name of a picture: TCGA ids, or patient12, sub-03 and the like.
+    """Return the ids of persons in the name of a picture: TCGA ids, or patient12, sub-03 and such.
 
-    A number counts within one root only: patient 12 of another set is somebody else.
+    The name of the root is put before a number, because patient 12 of another data set is another
+    person.
     """
     if ids := tcga_ids(path.stem):
         return ids
@@ -128,10 +138,10 @@ def _persons_in(root: Path, path: Path) -> tuple[str, ...]:
 
 
 def _positive_folder(folders: list[Path], positive: str | None) -> Path:
-    """The class folder with tumor: the one that --positive names, else by known words.
+    """Return the class folder with tumor, which --positive names or known words tell.
 
     Raises:
-        DataError: the names do not tell.
+        DataError: it is unclear which folder has the pictures with tumor.
     """
     if positive is not None:
         chosen = [folder for folder in folders if folder.name == positive]
@@ -144,7 +154,7 @@ def _positive_folder(folders: list[Path], positive: str | None) -> Path:
     if len(chosen) != 1:
         names = " and ".join(folder.name for folder in folders)
         raise DataError(
-            f"Expected to see which class folder means tumor, found {names}: "
-            "say it with --positive NAME."
+            f"Expected one class folder whose name means tumor, found {names}. "
+            "Name it with --positive NAME."
         )
     return chosen[0]

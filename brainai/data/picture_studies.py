@@ -1,4 +1,4 @@
-"""Open a case that lies in picture files: an LGG case, a picture with its mask, or one alone."""
+"""Read a case from picture files: an LGG case, a picture with its mask, or a single picture."""
 
 import re
 from pathlib import Path
@@ -14,11 +14,13 @@ from brainai.errors import DataError
 
 
 def read_lgg(case: Case) -> Study:
-    """FLAIR, T1c where there is one, and masks of all slices; the area of a pixel is not known.
+    """Read FLAIR, T1c if there is one, and the masks of all slices of an LGG case.
+
+    The area of a pixel is unknown.
 
     Raises:
-        DataError: a slice or mask is missing, damaged, or of another size; FLAIR is one value
-            everywhere; masks have more than two values.
+        DataError: a slice or mask is missing, damaged or of another size, FLAIR has the same value
+            everywhere, or masks have more than two values.
     """
     slices = _numbered(case, "slice")
     masks = _numbered(case, "mask")
@@ -26,12 +28,12 @@ def read_lgg(case: Case) -> Study:
     if not slices:
         raise DataError(f"{folder}: expected slices, found none. Copy the case again.")
     expected = range(1, max(*slices, *masks, 0) + 1)
-    for word, found in (("slice", slices), ("mask", masks)):
-        missing = [number for number in expected if number not in found]
+    for role, files in (("slice", slices), ("mask", masks)):
+        missing = [number for number in expected if number not in files]
         if missing:
             raise DataError(
-                f"{folder}: expected a {word} for each of 1 to {len(expected)}, found none for "
-                f"{', '.join(map(str, missing[:8]))}. Copy the case again."
+                f"{folder}: expected a {role} for each number from 1 to {len(expected)}, found "
+                f"none for {', '.join(map(str, missing[:8]))}. Copy the case again."
             )
     pixels = [_open_picture(slices[number], channels=3) for number in expected]
     outlines = [_open_picture(masks[number], channels=1) for number in expected]
@@ -40,20 +42,21 @@ def read_lgg(case: Case) -> Study:
         for path, array in ((slices[number], image), (masks[number], outline)):
             if array.shape[:2] != shape:
                 raise DataError(
-                    f"{path}: expected {shape[1]}×{shape[0]} pixels as the case's first slice has, "
-                    f"found {array.shape[1]}×{array.shape[0]}. Copy the case again."
+                    f"{path}: expected {shape[1]}×{shape[0]} pixels, as in the first slice of the "
+                    f"case, found {array.shape[1]}×{array.shape[0]}. Copy the case again."
                 )
     stack = np.stack(pixels)  # [slices, H, W, 3]: T1 before contrast, FLAIR, T1 after contrast
     check_not_flat(stack[..., 1], folder)
     sequences = {"flair": stack[..., 1]}
-    if not np.array_equal(stack[..., 2], stack[..., 1]):  # a missing sequence is FLAIR again
+    if not np.array_equal(stack[..., 2], stack[..., 1]):  # FLAIR stands in for a missing sequence
         sequences["t1c"] = stack[..., 2]
     return Study(tuple(sequences), tuple(sequences.values()), _outlines(outlines, folder), 0.0)
 
 
-def _numbered(case: Case, word: str) -> dict[int, Path]:
-    pattern = re.compile(rf"{word} (\d+)")
-    return {int(m[1]): path for role, path in case.files if (m := pattern.fullmatch(role))}
+def _numbered(case: Case, role: str) -> dict[int, Path]:
+    """Return the files of a role, such as "slice", by their number."""
+    pattern = re.compile(rf"{role} (\d+)")
+    return {int(m[1]): path for name, path in case.files if (m := pattern.fullmatch(name))}
 
 
 def _outlines(outlines: list[np.ndarray], folder: Path) -> np.ndarray:
@@ -68,48 +71,48 @@ def _outlines(outlines: list[np.ndarray], folder: Path) -> np.ndarray:
 
 
 def _open_picture(path: Path, channels: int) -> np.ndarray:
-    """`[H, W]` (one channel) or `[H, W, 3]` uint8; a gray slice is FLAIR alone."""
+    """Read `[H, W]` (one channel) or `[H, W, 3]` uint8. In a gray slice all channels are FLAIR."""
     try:
         with Image.open(path) as image:
             array = np.asarray(image.convert("L" if channels == 1 else "RGB"))
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
         kind = no_slice(path)
-        found = f"found another file. {kind}" if kind else "found a damaged one. Copy it again."
-        raise DataError(f"{path}: expected a whole picture, {found}") from error
+        found = f"another kind of file. {kind}" if kind else "a damaged one. Copy it again."
+        raise DataError(f"{path}: expected a complete picture, found {found}") from error
     return array
 
 
 def read_pair(case: Case) -> Study:
-    """One slice with its mask.
+    """Read one slice with its mask.
 
     Raises:
-        DataError: the mask is missing, stands there twice, or has another size or more than two
-            values; a file is damaged.
+        DataError: the mask is missing, exists twice, has another size than the slice or more than
+            two values, or a file is damaged.
     """
     picture, path = case.file("picture"), case.file("mask")
     if path is None:
         raise DataError(
-            f"{picture}: expected a mask of the same name under masks, found none. "
-            "Add it, or take the picture out."
+            f"{picture}: expected a mask of the same name in the folder masks, found none. "
+            "Add the mask, or remove the picture."
         )
     check_once(case)
     pixels, mask = _decode(picture), _open_picture(path, channels=1)
     if mask.shape != pixels.shape:
         raise DataError(
-            f"{path}: expected {pixels.shape[1]}×{pixels.shape[0]} pixels as its picture has, "
+            f"{path}: expected {pixels.shape[1]}×{pixels.shape[0]} pixels, as in its picture, "
             f"found {mask.shape[1]}×{mask.shape[0]}. Export the mask again."
         )
-    if path.suffix.lower() in (".jpg", ".jpeg"):  # such files blur a mask's border
+    if path.suffix.lower() in (".jpg", ".jpeg"):  # JPEG compression blurs the border of a mask
         mask = (mask > 127).astype(np.uint8)
     masks = _outlines([mask], path)
     return Study(("flair",), (pixels[None],), masks, 0.0, (same_pixels(pixels),))
 
 
 def read_picture(case: Case) -> Study:
-    """One slice of a class folder, without a mask where it shows tumor.
+    """Read one slice of a class folder. It has no mask if it shows a tumor.
 
     Raises:
-        DataError: it is damaged, or no gray slice.
+        DataError: the file is damaged, or it is not a gray slice.
     """
     pixels = _decode(case.file("picture"))
     masks = None if case.label else np.zeros((1, *pixels.shape), bool)

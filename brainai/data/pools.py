@@ -1,4 +1,4 @@
-"""Worker processes: started afresh, ended with their parent, and no error of theirs unexplained."""
+"""Start worker processes that end with their parent and whose failures are explained."""
 
 import os
 import signal
@@ -17,18 +17,18 @@ from brainai.errors import DataError
 
 
 class Pool(ProcessPoolExecutor):
-    """loky's executor, which also knows what still waits.
+    """loky's executor, which also keeps track of submitted calls.
 
-    Its workers do not run the main module of the caller again, as those of the standard library
-    do: a script without `if __name__ == "__main__"` would start itself anew in every worker.
+    Its workers do not import the caller's main module again. With the standard library's executor,
+    a script without `if __name__ == "__main__"` would start again in every worker.
     """
 
     def __init__(self, workers: int, **options) -> None:
         super().__init__(workers, **options)
-        self.futures: WeakSet[Future] = WeakSet()  # results are not kept
+        self.futures: WeakSet[Future] = WeakSet()  # weak, so that results are not kept
 
     def submit(self, *call, **named) -> Future:
-        """One call, to be done by one of the workers."""
+        """Schedule one call on one of the workers."""
         future = super().submit(*call, **named)
         self.futures.add(future)
         return future
@@ -38,15 +38,16 @@ class Pool(ProcessPoolExecutor):
 def open_pool(
     workers: int, advice: str, initializer: Callable[[], None] | None = None
 ) -> Iterator[Pool]:
-    """A pool of processes. What still waits when the block ends is cancelled.
+    """Open a pool of worker processes. Calls that still wait when the block ends are cancelled.
 
-    On Ctrl-C the workers end what they are doing, and the caller stops.
+    On Ctrl-C the workers finish their current calls, and the caller stops.
 
     Args:
-        advice: what the user can do if a worker is ended from outside.
-        initializer: run at the start of every worker.
+        workers: number of processes.
+        advice: what the user can do if a worker is killed from outside.
+        initializer: a function that every worker runs when it starts.
     Raises:
-        DataError: a worker was ended from outside.
+        DataError: a worker was killed from outside.
     """
     from_parent, to_workers = Pipe(duplex=False)
     with (
@@ -58,7 +59,7 @@ def open_pool(
             yield pool
         except BrokenProcessPool as error:
             raise DataError(
-                f"A worker process was ended from outside, most often for lack of memory. {advice}"
+                f"A worker process was killed from outside, most often for lack of memory. {advice}"
             ) from error
         finally:
             for future in list(pool.futures):
@@ -66,13 +67,13 @@ def open_pool(
 
 
 def _start(from_parent: Connection, initializer: Callable[[], None] | None) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the work
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     threading.Thread(target=_end_with_parent, args=(from_parent,), daemon=True).start()
     if initializer is not None:
         initializer()
 
 
 def _end_with_parent(from_parent: Connection) -> None:
-    """A killed parent cannot stop its workers, and they would wait for it without end."""
-    wait([from_parent])  # nothing is ever sent: it ends when the parent's end closes
+    """End this worker when its parent has been killed, or else it would wait forever."""
+    wait([from_parent])  # nothing is ever sent; this returns when the parent's end closes
     os._exit(1)

@@ -1,9 +1,10 @@
-"""Scan files → dataset folder.
+"""Turn scan files into a dataset folder.
 
     python -m brainai.data.prepare --source lgg --root kaggle_3m --source brats --root BraTS2021 \\
         --out DATASET
 
-Restartable: finished cases are not read again. Memory: one case per worker.
+A preparation can be restarted, and finished cases are not read again. Each worker holds one case in
+memory.
 """
 
 import json
@@ -31,14 +32,16 @@ from brainai.data.splits import read_split_file, without_bad
 from brainai.data.workers import write_cases
 from brainai.errors import ConfigError, DataError, StorageError
 
-OPTIONS_FILE = ".options.json"  # no case id begins with a dot
+OPTIONS_FILE = ".options.json"  # differs from all case ids, which never begin with a dot
 
 
 @dataclass(frozen=True)
 class PrepareOptions:
-    """What decides the content of a data set: a folder is only continued with the same.
+    """The options that decide the content of a data set.
 
-    sources: pairs of a source's name and its root folder.
+    A folder that was started with some options can only be continued with the same options.
+
+    sources: pairs of the name of a source and its root folder.
     """
 
     sources: tuple[tuple[str, str], ...]
@@ -53,7 +56,7 @@ class PrepareOptions:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A prepared data set, and the bad cases left out of it: a sentence for each case id."""
+    """A prepared data set, and for each bad case that was left out a sentence on the fault."""
 
     assembled: Assembled
     bad: dict[str, str]
@@ -62,11 +65,17 @@ class Outcome:
 def prepare(
     options: PrepareOptions, out: Path, workers: int = 1, skip_bad: bool = False
 ) -> Outcome:
-    """Write a dataset folder, or complete one that was begun with the same options.
+    """Write a dataset folder, or complete one that was started with the same options.
 
+    Args:
+        options: what to put into the data set.
+        out: the dataset folder.
+        workers: number of processes.
+        skip_bad: whether to leave out bad cases.
     Raises:
-        DataError: bad cases (all of them in one message, unless `skip_bad`), or no case at all.
-        ConfigError: the folder was begun with other options, or a test site is not there.
+        DataError: there are bad cases and `skip_bad` is False (one message names all of them), or
+            there is no case.
+        ConfigError: the folder was started with other options, or no slice is from a test site.
     """
     cases = []
     for source, root in options.sources:
@@ -77,26 +86,29 @@ def prepare(
     same_patient = _same_patient(options, cases)
     pinned = read_split_file(Path(options.split_file)) if options.split_file else {}
     check_folder(out)
-    busy = f"Another preparation is writing to {out}: wait for its end, or give another --out."
+    busy = (
+        f"Another preparation is writing to {out}. Wait until it has ended, or choose another "
+        "--out."
+    )
     with hold(out / PARTS, busy):
         start_folder(out, options)
         bad = write_missing(cases, out, options.min_tumor_pixels, workers)
         if bad and not skip_bad:
             raise DataError(
-                f"{bad_cases(bad)}\nMend them and run the same command again: finished cases are "
-                "kept. Or go on without the bad ones: --skip-bad."
+                f"{bad_cases(bad)}\nCorrect them and run the same command again; finished cases "
+                "are kept. To leave out the bad cases, add --skip-bad."
             )
         parts = [read_part(case.case_id, out) for case in cases if case.case_id not in bad]
         pinned = without_bad(pinned, cases, bad)
         assembled = assemble(parts, same_patient, options.test_sites, pinned)
-        named = tuple((source, Path(root).name) for source, root in options.sources)
-        told_options = replace(
+        # Names of folders and files alone, because paths of this machine mean nothing elsewhere.
+        published_options = replace(
             options,
-            sources=named,
+            sources=tuple((source, Path(root).name) for source, root in options.sources),
             same_patient=_file_name(options.same_patient),
             split_file=_file_name(options.split_file),
         )
-        write_assembled(out, assembled, asdict(told_options))
+        write_assembled(out, assembled, asdict(published_options))
     return Outcome(assembled, bad)
 
 
@@ -107,24 +119,28 @@ def _file_name(path: str | None) -> str | None:
 def write_missing(
     cases: Sequence[Case], out: Path, min_tumor_pixels: int, workers: int
 ) -> dict[str, str]:
-    """Write the cases that are not there yet; for each bad one, what is wrong with it."""
-    remove_strangers(out, {case.case_id for case in cases})
+    """Write the cases that are missing in the data set.
+
+    Returns:
+        For the id of each bad case, a sentence that says what is wrong with it.
+    """
+    remove_other_cases(out, {case.case_id for case in cases})
     waiting = [case for case in cases if not finished(case, out)]
     if waiting:
-        (out / "dataset.json").unlink(missing_ok=True)  # it says "complete"
+        (out / "dataset.json").unlink(missing_ok=True)  # it marks a complete data set
     return write_cases(waiting, out, min_tumor_pixels, workers, done=len(cases) - len(waiting))
 
 
 def simulate_missing(root: Path, count: int) -> None:
-    """Write `count` simulated studies where there are none yet; all of them or none.
+    """Write `count` simulated studies, all of them or none, if the folder is missing or empty.
 
     Raises:
         DataError: a package that the simulation needs is not installed.
         ConfigError: another process is writing the same studies.
     """
-    if _has_studies(root):  # its disk need not be one that can be written to
+    if _has_studies(root):  # checked before the lock, because the disk may be read-only
         return
-    busy = f"Another preparation is simulating the studies of {root}: wait until it has ended."
+    busy = f"Another preparation is simulating the studies of {root}. Wait until it has ended."
     with hold(root.parent, busy, f".{root.name}.lock"):
         if _has_studies(root):
             return
@@ -137,27 +153,30 @@ def _has_studies(root: Path) -> bool:
 
 
 def _same_patient(options: PrepareOptions, cases: Sequence[Case]) -> list[tuple[str, ...]]:
-    """Known pairs, each name as `Case.names` has it."""
+    """Return groups of names that belong to one person, with the names of `Case.names`."""
     if options.same_patient is None:
         return []
     known = {name for case in cases for name in (case.case_id, *case.names)}
     groups = read_same_patient(Path(options.same_patient), known)
-    own = {case.case_id: case.names[0] for case in cases}
-    return [tuple(own.get(name) or person_name(name) for name in group) for group in groups]
+    name_of = {case.case_id: case.names[0] for case in cases}
+    return [tuple(name_of.get(name) or person_name(name) for name in group) for group in groups]
 
 
 def check_folder(out: Path) -> None:
-    """Raises ConfigError where the folder holds something else than a data set."""
+    """Raise ConfigError if the folder holds other files than a data set."""
     if not (out / PARTS).is_dir() and out.is_dir() and any(out.iterdir()):
-        raise ConfigError(f"--out {out} is a folder with something else in it. Give an empty one.")
+        raise ConfigError(
+            f"--out {out}: expected an empty folder or a data set, found a folder with other "
+            "files. Choose an empty one."
+        )
 
 
 def start_folder(out: Path, options: PrepareOptions) -> None:
-    """Make the dataset folder, or check that it was begun with the same options.
+    """Create the dataset folder, or check that it was started with the same options.
 
     Raises:
-        ConfigError: it was begun with other options.
-        DataError: the file that names the options is damaged.
+        ConfigError: the folder was started with other options.
+        DataError: the file with the options is damaged.
     """
     path = out / PARTS / OPTIONS_FILE
     wanted = json.loads(json.dumps(asdict(options)))
@@ -167,44 +186,46 @@ def start_folder(out: Path, options: PrepareOptions) -> None:
         write_text(path, json.dumps(sealed(wanted)))
         return
     try:
-        found = unsealed(path.read_bytes())
+        stored = unsealed(path.read_bytes())
     except ValueError as error:
         raise DataError(
-            f"{path} is damaged: delete it, then run the command with the options that {out} was "
-            "begun with."
+            f"{path} is damaged. Delete it, then run the command with the options that {out} was "
+            "started with."
         ) from error
-    if found != wanted:
-        other = sorted(key for key in wanted if found.get(key) != wanted[key])
-        words = "; ".join(f"{key} was {found.get(key)}, is {wanted[key]}" for key in other)
+    if stored != wanted:
+        changed = sorted(key for key in wanted if stored.get(key) != wanted[key])
+        changes = "; ".join(f"{key} was {stored.get(key)}, is {wanted[key]}" for key in changed)
         raise ConfigError(
-            f"{out} was begun with other options ({words}). "
-            "Give the same options to go on, or another --out."
+            f"{out} was started with other options ({changes}). "
+            "Use the same options to continue, or choose another --out."
         )
 
 
-def remove_strangers(out: Path, case_ids: set[str]) -> None:
-    """Take out cases that are no longer in the sources, and what a killed run left unfinished."""
+def remove_other_cases(out: Path, case_ids: set[str]) -> None:
+    """Remove cases that are no longer in the sources, and unfinished files of a killed run."""
     shutil.rmtree(out / PARTS / "unfinished", ignore_errors=True)
-    there = {path.stem for path in (out / PARTS).glob("*.json")} - {Path(OPTIONS_FILE).stem}
-    there |= {path.name for kind in ("images", "masks") for path in (out / kind).iterdir()}
-    for case_id in sorted(there - case_ids):
+    present = {path.stem for path in (out / PARTS).glob("*.json")} - {Path(OPTIONS_FILE).stem}
+    present |= {path.name for kind in ("images", "masks") for path in (out / kind).iterdir()}
+    for case_id in sorted(present - case_ids):
         remove_case(case_id, out)
 
 
 def bad_cases(bad: dict[str, str]) -> str:
-    """All bad cases in one message, a line for each."""
+    """Return one message on all bad cases, with a line for each."""
     title = "1 case is bad:" if len(bad) == 1 else f"{len(bad)} cases are bad:"
     return "\n".join([title, *(f"  {complaint}" for complaint in bad.values())])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line: 0, or 2 after one line that says what to correct, or 130 after
-    Ctrl-C."""
+    """Run the command line and return its exit status.
+
+    It is 0, or 2 after a line that says what to correct, or 130 after Ctrl-C.
+    """
     return run_command(Prepare, run, arguments, "python -m brainai.data.prepare")
 
 
 def run(given: Prepare, _: Sequence[str]) -> None:
-    """Write the dataset folder, and say what it holds; see `prepare` for errors."""
+    """Write the dataset folder and print a summary. Errors are those of `prepare`."""
     roots = (str(root.resolve()) for root in given.root)
     options = PrepareOptions(
         tuple(zip(given.source, roots, strict=True)),
@@ -224,11 +245,11 @@ def run(given: Prepare, _: Sequence[str]) -> None:
         path = Path(error.filename) if error.filename else None
         raise StorageError(f"{storage_error(error, path)} Finished cases are kept.") from error
     except KeyboardInterrupt:
-        print("Stopped. The same command goes on with the cases that are left.", file=sys.stderr)
+        print("Stopped. Run the same command again to continue.", file=sys.stderr)
         sys.exit(130)
     print(summary(outcome.assembled))
     if outcome.bad:
-        print(f"\n{bad_cases(outcome.bad)}\nLeft out, as --skip-bad says.", file=sys.stderr)
+        print(f"\n{bad_cases(outcome.bad)}\nThey were left out (--skip-bad).", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Read files of strangers in child processes with limits on time and memory.
+"""Read files from untrusted sources in child processes with limits on time and memory.
 
-A few children are kept warm. One that crashes, hangs or takes too much memory is ended and
-replaced, and the caller gets a `DataError`. `reader_process` is what runs in them.
+A few child processes are kept running. One that crashes, hangs or uses too much memory is replaced,
+and the caller gets a `DataError`. The child processes run `reader_process`.
 
     arguments = {"path": "/tmp/slice.png", "most_pixels": 10**6}
     fields, pixels = ask("picture", SLICE, "The picture", arguments)
@@ -27,20 +27,21 @@ from brainai.data import reader_process
 from brainai.errors import DataError, OutOfScope
 
 MAX_CHILDREN = 4
-KEPT_TASKS = 500  # of one child, then it is replaced
-KEPT_BYTES = 400_000_000  # a child that once took more is replaced, and gives the memory back
-MAX_LINE_BYTES = 2**16  # of an answer, without its array
+KEPT_TASKS = 500  # a child is replaced after so many tasks
+KEPT_BYTES = 400_000_000  # a child with a higher peak is replaced, which frees its memory
+MAX_LINE_BYTES = 2**16  # of an answer without its array
 MAX_ARRAY_BYTES = 2**30
-KINDS = "iufb"  # of numbers that an answer may hold
+KINDS = "iufb"  # kinds of numbers that an answer may hold
 ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT")
 MODULE = reader_process.__name__
 
 
 class Budget(NamedTuple):
-    """What one task may take.
+    """The limits of one task.
 
-    cpu_seconds: of the processor; seconds: until it is ended, whatever it waits for.
-    memory_bytes: beside what the process has at its start.
+    cpu_seconds: CPU time.
+    seconds: time until the task is ended, even if it only waits.
+    memory_bytes: memory beyond what the process has at its start.
     """
 
     cpu_seconds: float
@@ -53,10 +54,12 @@ SCAN = Budget(30, 120, 900_000_000)  # 100 million voxels take 400 MB
 
 
 class _Ended(Exception):
-    """A child ended before it answered.
+    """A child process ended before it answered.
 
-    what: continues the words "a file that"; code: of the error that follows.
-    by_other: something other than its task ended it, such as a machine short of memory.
+    what: words that follow "a file that" in the error message.
+    code: the code of the error.
+    by_other: whether something other than the task may have ended it, such as a lack of memory on
+        the machine.
     """
 
     def __init__(self, what: str, code: str = "unreadable", by_other: bool = False):
@@ -65,29 +68,30 @@ class _Ended(Exception):
 
 
 class Child:
-    """One process that reads."""
+    """One child process that reads files."""
 
     def __init__(self) -> None:
         root = Path(brainai.__file__).parents[1]
         environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
         environment |= {"PYTHONPATH": os.pathsep.join([str(root), *filter(None, sys.path)])}
         environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        # Memory that a decoder forgets to fill shows nothing of the file before (glibc).
+        # glibc then overwrites freed memory, so that a decoder which forgets to fill a picture
+        # shows nothing of an earlier file.
         environment |= {"MALLOC_PERTURB_": "165"}
         self.tasks, self.peak_bytes, self._is_late = 0, 0, False
         self._process = subprocess.Popen(
             [sys.executable, "-c", f"from {MODULE} import main; main()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # decoders quote file names and headers there
+            stderr=subprocess.DEVNULL,  # decoders print file names and headers there
             env=environment,
-            start_new_session=True,  # Ctrl-C is for the parent, which then ends its children
+            start_new_session=True,  # Ctrl-C reaches only the parent, which ends its children
         )
 
     def ask(
         self, request: dict[str, Any], seconds: float
     ) -> tuple[dict[str, Any], np.ndarray | None]:
-        """Send one request and wait for its answer, which is what `reader_process` sends.
+        """Send one request to `reader_process` and return its answer, with the array if any.
 
         Raises:
             _Ended: the process ended.
@@ -109,7 +113,7 @@ class Child:
         return answer, array
 
     def is_worn(self) -> bool:
-        """Return whether a new process should take this one's place."""
+        """Return whether a new process should replace this one."""
         return (
             self.tasks >= KEPT_TASKS
             or self.peak_bytes > KEPT_BYTES
@@ -138,11 +142,11 @@ class Child:
         return _Ended("ends the program that reads it", by_other=is_killed)
 
     def _read_array(self, shape: list[int], dtype: str) -> np.ndarray:
-        """Receive an array; the child may be what a file made of it, so nothing is unpickled."""
+        """Receive an array. Nothing is unpickled, because a file may have taken over the child."""
         kind = np.dtype(dtype)
         size = math.prod(shape) * kind.itemsize
         if kind.kind not in KINDS or min(shape) < 1 or size > MAX_ARRAY_BYTES:
-            raise ValueError("no array of pixels")
+            raise ValueError("not an array of pixels")
         array = np.empty(shape, dtype)
         rest = memoryview(array.reshape(-1).view(np.uint8))
         while rest:
@@ -154,7 +158,7 @@ class Child:
 
 
 class ReaderPool:
-    """Children that wait for work: at most `size`, and no more than were ever needed at once."""
+    """Child processes that wait for work: at most `size`, started when they are needed."""
 
     def __init__(self, size: int = MAX_CHILDREN) -> None:
         self._size = size
@@ -163,7 +167,7 @@ class ReaderPool:
         self._idle: list[Child] = []
 
     def warm(self) -> None:
-        """Start a child, so that the first file does not wait for it."""
+        """Start a child process, so that the first file does not have to wait for it."""
         with self._lock:
             if not self._idle:
                 self._idle.append(Child())
@@ -171,14 +175,15 @@ class ReaderPool:
     def ask(
         self, task: str, budget: Budget, called: str, arguments: dict[str, Any]
     ) -> tuple[dict[str, Any], np.ndarray | None]:
-        """Have a child do a task.
+        """Run a task in a child process.
 
         Args:
             task: a name in `reader_process.TASKS`.
-            called: what errors call the file.
-            arguments: of the task; what JSON can hold.
+            budget: the limits of the task.
+            called: the name of the file in error messages.
+            arguments: the arguments of the task, as JSON can hold them.
         Raises:
-            DataError: what the task raised, or the file crashed the child or exceeded the budget.
+            DataError: the task raised it, or the file crashed the child or exceeded the budget.
         """
         request = {"task": task, "arguments": arguments}
         request |= {"cpu_seconds": budget.cpu_seconds, "memory_bytes": budget.memory_bytes}
@@ -201,8 +206,8 @@ class ReaderPool:
             child.end()
 
     def forget(self) -> None:
-        """Start anew in a process that was forked: the children belong to its parent."""
-        self._foreign = self._idle  # kept, because an object that goes would close and wait
+        """Start with no children in a forked process, because they belong to its parent."""
+        self._foreign = self._idle  # kept, because a deleted object would close its process
         self._places, self._lock, self._idle = (
             threading.BoundedSemaphore(self._size), threading.Lock(), [],
         )  # fmt: skip
@@ -222,7 +227,7 @@ class ReaderPool:
         try:
             return child.ask(request, seconds)
         except BaseException:
-            child.end()  # what it may still send would answer the next request
+            child.end()  # else a late answer would be taken for that of the next request
             raise
         finally:
             if child.is_worn():
@@ -232,7 +237,7 @@ class ReaderPool:
                 self._idle.append(child)
 
     def _take(self) -> Child:
-        """Return a child that lives; those that were killed while they waited are left out."""
+        """Return a running child. Children that were killed while they waited are dropped."""
         with self._lock:
             while self._idle:
                 child = self._idle.pop()
@@ -243,7 +248,7 @@ class ReaderPool:
 
 
 def _error(answer: dict[str, Any], called: str) -> DataError:
-    """Return the error that an answer tells of."""
+    """Return the error that an answer reports."""
     if "out_of_scope" in answer:
         return OutOfScope(*answer["out_of_scope"])
     if "refused" in answer:
@@ -255,7 +260,7 @@ def _error(answer: dict[str, Any], called: str) -> DataError:
 
 
 def _failed(called: str, what: str, code: str = "unreadable") -> DataError:
-    advice = "Save it again, smaller." if code == "too_large" else "Save or export it again."
+    advice = "Save a smaller version." if code == "too_large" else "Save or export it again."
     return DataError(
         f"{called}: expected a file that can be opened, found one that {what}. {advice}", code
     )

@@ -1,9 +1,9 @@
-"""The process that opens files of strangers, for `reader_pool`.
+"""The child process that opens files from untrusted sources for `reader_pool`.
 
-Native decoders crash, hang or take all memory on some damaged or hostile files. So they run in a
-process of their own, which has none of the server's secrets in its environment, and which may end
-at any time without harm. Requests come in on its standard input, answers go out on what was its
-standard output: a line of JSON each, then the bytes that the line announces.
+Native decoders crash, hang or use up the memory on some damaged or malicious files. They therefore
+run in a separate process, which has none of the server's secrets in its environment and may end at
+any time without harm. It reads requests from standard input and writes answers to standard output.
+Each is a line of JSON; the line of an answer is followed by the bytes that it announces.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ from brainai.errors import DataError, OutOfScope
 
 try:
     import resource
-except ImportError:  # Windows: there the time limit of `reader_pool` alone holds
+except ImportError:  # on Windows, where only the time limit of `reader_pool` applies
     resource = None
 
 BROWSER_FORMATS = {"PNG", "JPEG", "GIF", "WEBP", "BMP"}
@@ -55,14 +55,17 @@ def unpacked(archive: str, folder: str, called: str, max_files: int, max_bytes: 
 
 
 def picture(path: str, most_pixels: int, expect_flair: bool = False) -> Answer:
-    """Decode a slice; a large one is reduced to `most_pixels`."""
+    """Decode a slice and reduce it to at most `most_pixels` pixels."""
     pixels = open_slice(path, expect_flair)
     return {"size": pixels.shape}, shrink(pixels, most_pixels)
 
 
 def browser_copy(path: str) -> Answer:
-    """Encode a slice as 16-bit PNG, from its darkest to its brightest pixel, where no browser shows
-    the file as it is: it draws a broken picture, or 16 bit as black."""
+    """Encode a slice as 16-bit PNG if browsers cannot show the file itself.
+
+    They show a broken picture, or pictures of 16 bits as black. The gray levels are stretched from
+    the darkest to the brightest pixel.
+    """
     with contextlib.suppress(Exception), Image.open(path, formats=FORMATS) as image:
         if image.format in BROWSER_FORMATS and not image.mode.startswith("I"):
             return {}, None
@@ -87,14 +90,14 @@ def _volume_answer(found: Volume) -> Answer:
 
 
 def main() -> None:
-    """Answer one request after the other until no more can come."""
+    """Answer requests until standard input is closed."""
     requests = sys.stdin.buffer
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # some libraries print to it
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # some libraries print to standard output
     keep_quiet()
     use_one_thread()
     if resource is not None:
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump would hold somebody's scan
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would contain a scan
     for line in requests:
         answer, array = _answer(json.loads(line))
         with contextlib.suppress(BrokenPipeError):
@@ -102,7 +105,7 @@ def main() -> None:
 
 
 def _answer(request: dict[str, Any]) -> Answer:
-    """Do one task within its limits; an error becomes part of the answer."""
+    """Run one task within its limits. An error becomes part of the answer."""
     try:
         _limit(request["cpu_seconds"], request["memory_bytes"])
         result, array = TASKS[request["task"]](**request["arguments"])
@@ -113,13 +116,13 @@ def _answer(request: dict[str, Any]) -> Answer:
         return {"refused": [str(error), error.code]}, None
     except MemoryError:
         return {"failed": "memory"}, None
-    except Exception as error:  # its message may quote the file
+    except Exception as error:  # the message is left out because it may quote the file
         places = "".join(traceback.format_tb(error.__traceback__))
         return {"failed": "error", "places": f"{type(error).__name__} at\n{places}"}, None
 
 
 def _limit(cpu_seconds: float, memory_bytes: int) -> None:
-    """Allow the next task so much more time of the processor, and so much more memory."""
+    """Allow the next task this much more CPU time and memory than the process has used so far."""
     if resource is None:
         return
     usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -136,14 +139,14 @@ def _set_soft(kind: int, value: int) -> None:
 
 
 def _peak_bytes() -> int:
-    """Return the most memory that this process ever had, 0 where the system does not tell."""
-    status = Path("/proc/self/status")  # `getrusage` counts what the parent had at the fork
+    """Return the peak memory of this process, or 0 if the operating system does not report it."""
+    status = Path("/proc/self/status")  # `getrusage` includes the parent's memory at the fork
     found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
     return int(found[1]) * 1024 if found else 0
 
 
 def _send(answers: IO[bytes], answer: dict[str, Any], array: np.ndarray | None) -> None:
-    """Write an answer; an array goes plane by plane, so that no second copy of it is made."""
+    """Write an answer. An array is sent plane by plane to avoid a second copy of it."""
     answer["peak_bytes"] = _peak_bytes()
     if array is not None:
         answer["array"] = [array.shape, array.dtype.str]

@@ -1,9 +1,10 @@
-"""BraTS, release by release: how studies are named, and which labels are tumor.
+"""The releases of BraTS: how studies are named, and which labels are tumor.
 
 Names and labels changed over the years (Menze et al. 2015; Bakas et al. 2017, 2018; Baid et al.
-2021; de Verdier et al. 2024), so whole tumor is looked up here and is never "mask above 0".
+2021; de Verdier et al. 2024), so the labels of the whole tumor are looked up here by release. Not
+every label above 0 is tumor.
 
-The Medical Segmentation Decathlon (Antonelli et al. 2022) gave studies of 2016 and 2017 new names:
+The Medical Segmentation Decathlon (Antonelli et al. 2022) renamed studies of 2016 and 2017:
 
 Task01_BrainTumor/imagesTr/BRATS_001.nii.gz   FLAIR, T1, T1c and T2 in one file
 Task01_BrainTumor/labelsTr/BRATS_001.nii.gz
@@ -20,12 +21,12 @@ from brainai.data.layouts import NIFTI_SUFFIXES, is_nifti_name, unpacked, visibl
 
 @dataclass(frozen=True)
 class Release:
-    """What the numbers in a segmentation mean. Any other number, save 0, is an error.
+    """The meaning of the numbers in a segmentation. Any other number except 0 is an error.
 
     tumor: labels of tumor.
-    other: labels that are known, and no tumor.
-    witness: a label beside which alone `other` is believed, where names do not tell one release
-        from another.
+    other: known labels that are not tumor.
+    witness: a label that must be present for `other` to be accepted, if names alone do not tell
+        the release; else None.
     """
 
     name: str
@@ -34,9 +35,9 @@ class Release:
     witness: int | None = None
 
     def known(self, labels: Iterable[float]) -> tuple[int, ...]:
-        """The labels that a segmentation of this release may have, beside those that it has."""
-        believed = self.witness is None or self.witness in set(labels)
-        return (0, *self.tumor, *(self.other if believed else ()))
+        """Return the labels that are allowed in a segmentation which has `labels`."""
+        accepts_other = self.witness is None or self.witness in set(labels)
+        return (0, *self.tumor, *(self.other if accepts_other else ()))
 
 
 # necrosis 1, edema 2, non-enhancing 3, enhancing 4
@@ -45,9 +46,9 @@ BRATS_2013 = Release("BraTS 2013-2015", tumor=(1, 2, 3, 4))
 BRATS_2017 = Release("BraTS 2017-2021", tumor=(1, 2, 4))
 # core 1, edema 2, enhancing 3
 BRATS_2023 = Release("BraTS 2023", tumor=(1, 2, 3))
-# and resection cavity 4, which is not tumor
+# as in 2023, and resection cavity 4, which is not tumor
 BRATS_2024 = Release("BraTS 2024 and later", tumor=(1, 2, 3), other=(4,))
-# of dashed names that do not tell the year: 4 without 3 may be the enhancing tumor of 2017
+# names with dashes do not tell the year, and 4 without 3 may be the enhancing tumor of 2017
 BRATS_DASHED = Release("BraTS 2023 and later", tumor=(1, 2, 3), other=(4,), witness=3)
 # children: enhancing 1, non-enhancing 2, cyst 3, edema 4
 BRATS_PED = Release("BraTS-PED", tumor=(1, 2, 3, 4))
@@ -70,7 +71,7 @@ _GRADE = re.compile(r"(HG|LG)G?", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class StudyFiles:
-    """One BraTS case folder: its name, place, files by role, and release."""
+    """One BraTS case folder: its name, path, files by role, and release."""
 
     name: str
     folder: Path
@@ -79,26 +80,26 @@ class StudyFiles:
 
 
 def find_studies(root: Path) -> Iterator[StudyFiles]:
-    """Every study under a folder, however deep. A role met twice stands twice in `files`."""
+    """Yield all studies anywhere under a folder. A role with two files is in `files` twice."""
     metaimages, niftis = defaultdict(list), defaultdict(list)
     for path in sorted(visible(root.rglob("*"))):
         if path.parent != root and is_nifti_name(path.parent):
-            continue  # read with the folder that has the name of a file
+            continue  # read with its folder, which has the name of a file
         if match := _METAIMAGE.fullmatch(path.name):
             metaimages[_metaimage_folder(path)].append((_ROLES[match[1].lower()], path))
         elif match := _NIFTI.fullmatch(path.name):
-            found = (_ROLES[match[3].lower()], match[2])
-            niftis[path.parent] += [(*found, file) for file in unpacked(path)]
+            role, separator = _ROLES[match[3].lower()], match[2]
+            niftis[path.parent] += [(role, separator, file) for file in unpacked(path)]
         elif path.parent.name == "imagesTr" and (match := _DECATHLON.fullmatch(path.name)):
             yield _decathlon_study(match[1], path)
         elif _CASE_FOLDER.match(path.name) and _is_empty_folder(path):
-            niftis[path] = []  # half copied: to be reported, not passed over
+            niftis[path] = []  # an incomplete copy, which is reported as a bad case
     for folder, files in metaimages.items():
         yield StudyFiles(_metaimage_name(folder), folder, tuple(files), BRATS_2013)
-    for folder, found in niftis.items():
-        files = tuple((role, path) for role, _, path in found)
-        dashed = [separator for _, separator, _ in found].count("-") > len(found) / 2
-        yield StudyFiles(folder.name, folder, files, release_of(folder.name, dashed))
+    for folder, entries in niftis.items():
+        roles = tuple((role, path) for role, _, path in entries)
+        dashed = [separator for _, separator, _ in entries].count("-") > len(entries) / 2
+        yield StudyFiles(folder.name, folder, roles, release_of(folder.name, dashed))
 
 
 def _decathlon_study(name: str, path: Path) -> StudyFiles:
@@ -113,12 +114,17 @@ def _is_empty_folder(path: Path) -> bool:
 
 
 def release_of(name: str, dashed: bool) -> Release:
-    """The release of a NIfTI study from its name, and from how its files are named.
+    """Return the release of a NIfTI study by its name and the names of its files.
 
-    Of gliomas (GLI), time points from 100 on are of 2024 and later.
+    Time points of gliomas (GLI) from 100 on belong to 2024 and later.
 
     Args:
-        dashed: files end in -seg, as from 2023 on, and not in _seg.
+        name: name of the study, such as "BraTS2021_00000".
+        dashed: whether files end in -seg, as from 2023 on, instead of _seg.
+
+    Example:
+        >>> release_of("BraTS-GLI-00006-101", dashed=True).name
+        'BraTS 2024 and later'
     """
     if re.match(r"BraTS-PED", name, re.IGNORECASE):
         return BRATS_PED
@@ -128,23 +134,27 @@ def release_of(name: str, dashed: bool) -> Release:
 
 
 def _metaimage_folder(path: Path) -> Path:
-    """2013 and 2015 give each sequence a folder of its own inside the study's."""
+    """Return the folder of a study. In 2013 and 2015 each sequence has its own folder inside it."""
     return path.parent.parent if path.parent.name.upper().startswith("VSD") else path.parent
 
 
 def _metaimage_name(folder: Path) -> str:
-    """The study's name with its grade: HG/0001 and LG/0001 are two persons."""
+    """Return the study's name with its grade, because HG/0001 and LG/0001 are two persons."""
     if _GRADE.fullmatch(folder.parent.name):
         return f"{folder.parent.name.upper()}_{folder.name}"
     return folder.name
 
 
 def person_name(study: str) -> str:
-    """The name of a person that is the same in all releases whose names tell it.
+    """Return a name of the person that is the same in all releases, as far as names tell.
 
-    The names of 2017 to 2019 differ in their first word and in a number after TCIA only, 2015 has
-    the same TCIA numbers, and BraTS-GLI-00006-000 is BraTS2021_00006: the last part there is the
-    time point. 2020 renumbered all: its name_mapping.csv goes to --same-patient.
+    The names of 2017 to 2019 differ only in their first word and in a number after TCIA. 2015 has
+    the same TCIA numbers. BraTS-GLI-00006-000 is BraTS2021_00006, where 000 is the time point. 2020
+    renumbered all persons; its name_mapping.csv is a file for --same-patient.
+
+    Example:
+        >>> person_name("BraTS2021_00006"), person_name("BraTS-GLI-00006-000")
+        ('BraTS-GLI-00006', 'BraTS-GLI-00006')
     """
     if match := re.fullmatch(r"BraTS(?:17|18|19)_(\w+?)_(\w+)_\d+", study, re.IGNORECASE):
         return f"Brats_{_site(match[1])}_{match[2]}"
@@ -161,7 +171,7 @@ def person_name(study: str) -> str:
 
 
 def site_name(study: str) -> str:
-    """Where a study was scanned, as far as its name tells: CBICA, TCIA01, 2013, TMC, or unknown."""
+    """Return the site of a study if its name tells it: CBICA, TCIA01, 2013, TMC, else "unknown"."""
     if match := re.fullmatch(r"BraTS(?:17|18|19)_([A-Za-z0-9]+)_\w+", study, re.IGNORECASE):
         return match[1].upper()
     if re.search(r"brats_tcia_pat", study, re.IGNORECASE):

@@ -1,7 +1,8 @@
-"""Whatever a person has of a scan → `Volume`: a NIfTI or MetaImage file, the folder of a DICOM
-series or of one such file, or a zip file of either.
+"""Read a scan as a `Volume`, in any of the forms in which people have one.
 
-Files are opened in child processes (`reader_pool`): strangers may have written them.
+These are a NIfTI or MetaImage file, a folder with such a file or with a DICOM series, and a zip
+file of these. Files are opened in child processes (`reader_pool`), because they may come from
+untrusted sources.
 """
 
 import os
@@ -31,14 +32,17 @@ from brainai.errors import DataError
 FILES = (*SCAN_SUFFIXES, *PAIR_SUFFIXES)
 MAX_FILES = 5000
 MAX_UNPACKED_BYTES = 1_000_000_000
-MAX_NAMED = 6  # files, in a sentence
+MAX_NAMED = 6  # files that an error message names
 SAYS_FLAIR = re.compile(r"flair|(?<![a-z0-9])t2f(?![a-z0-9])", re.IGNORECASE)
 EXPECTED = "a NIfTI or MetaImage file, the folder of a DICOM series, or a zip file of it"
 
 
 def is_scan(path: str | Path) -> bool:
-    """True for a folder, a name that a scan can have, and whatever is no picture by its first
-    bytes; one DICOM file may be a slice."""
+    """Return whether a path is to be read as a scan and not as a slice.
+
+    That is so for a folder, for a name that a scan can have, and for files whose first bytes show
+    another known kind than a picture or DICOM. A single DICOM file may be a slice.
+    """
     path = Path(path)
     if path.is_dir() or path.name.lower().endswith((*FILES, ".zip")):
         return True
@@ -55,13 +59,21 @@ def read_scan(
     """Read one scan as a volume in LPS orientation.
 
     Args:
-        called: what errors call the scan, such as "FLAIR": they name no path and quote no header,
-            so that they can be shown to anybody. Of several scans in a folder they name the files.
-        expect_flair: among several scans of a folder, take the one that calls itself FLAIR.
-        allow_companion: whether a MetaImage header may name a data file of the same folder; not
-            for files that strangers send. Of a folder or a zip file all files were sent.
+        path: a file, a folder or a zip file.
+        called: the name of the scan in error messages, such as "FLAIR". Messages give no path and
+            quote no header, so that anybody may see them. If a folder holds several scans, they
+            name the files.
+        expect_flair: whether to use the scan named as FLAIR if a folder holds several.
+        allow_companion: whether a MetaImage header may name a data file in the same folder. Use
+            False for single files from untrusted sources. In folders and zip files it is always
+            allowed, because all of their files were sent.
     Raises:
-        DataError: it is none, or cannot be judged; the message is fit for a visitor.
+        DataError: this is not a scan, or it cannot be read. The message may be shown to visitors.
+
+    Example:
+        >>> volume = read_scan("examples/tumor_scan_flair.nii.gz", "FLAIR")
+        >>> len(volume.spacing_mm)
+        3
     """
     volume = _read(Path(path), called, expect_flair, allow_companion)
     if min(volume.voxels.shape) < 2:
@@ -74,7 +86,7 @@ def _read(path: Path, called: str, expect_flair: bool, allow_companion: bool) ->
     if os.path.isdir(path):
         return _read_folder(path, called, expect_flair)
     if not os.path.isfile(path):  # False for impossible names, where Path would raise
-        raise DataError(f"{called}: expected {EXPECTED}, found nothing at the place named.")
+        raise DataError(f"{called}: expected {EXPECTED}, found no file or folder of this name.")
     begin = first_bytes(path)
     kind = kind_of(begin)
     if name.endswith(".zip") and (not kind or begin.startswith(b"PK")):
@@ -111,11 +123,11 @@ def _read_folder(folder: Path, called: str, expect_flair: bool) -> Volume:
     if scans and DICOM not in kinds:
         chosen = _choose(scans, called, expect_flair)
         volume = _ask("volume", called, {"path": _absolute(chosen), "allow_companion": True})
-        note = f"Took the one of {len(scans)} scans whose name says FLAIR."
+        note = f"Used the only one of {len(scans)} scans that is named as FLAIR."
         return replace(volume, note=f"{note} {volume.note}".strip()) if scans[1:] else volume
     if not paths:
         raise DataError(
-            f"{called}: expected {EXPECTED}, found an empty folder. Bring the scan itself.",
+            f"{called}: expected {EXPECTED}, found an empty folder. Provide the scan itself.",
             "unreadable",
         )
     if DICOM not in kinds and all(kinds):
@@ -125,12 +137,12 @@ def _read_folder(folder: Path, called: str, expect_flair: bool) -> Volume:
 
 
 def _is_hidden(path: Path) -> bool:
-    """Whether it is none of the person's own, such as what macOS leaves beside its copies."""
+    """Return whether a file is hidden or added by macOS, and so not part of the scan."""
     return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
 
 
 def _is_whole_scan(path: Path) -> bool:
-    """Whether it is a scan by itself; of a pair of files the header counts."""
+    """Return whether a file is a scan by itself. Of a pair of files the header counts."""
     return path.name.lower().endswith((*SCAN_SUFFIXES, ".hdr", ".hdr.gz"))
 
 
@@ -141,16 +153,17 @@ def _choose(scans: Sequence[Path], called: str, expect_flair: bool) -> Path:
         return wanted[0]
     named = ", ".join(path.name for path in scans[:MAX_NAMED])
     raise DataError(
-        f"{called}: expected one scan, found {len(scans)} NIfTI or MetaImage files and no sign "
-        f"which is meant: {named}{', …' if scans[MAX_NAMED:] else ''}. Bring the one file itself."
+        f"{called}: expected one scan, found {len(scans)} NIfTI or MetaImage files and cannot tell "
+        f"which one to use: {named}{', …' if scans[MAX_NAMED:] else ''}. Provide the scan as a "
+        "single file."
     )
 
 
 def _ask(task: str, called: str, arguments: dict[str, Any]) -> Volume:
-    """Have a child read a volume."""
-    place, voxels = ask(task, SCAN, called, arguments | {"called": called})
-    fixed = {key: tuple(v) if isinstance(v, list) else v for key, v in place.items()}
-    return Volume(voxels.transpose(2, 1, 0), **fixed)
+    """Read a volume in a child process."""
+    answer, voxels = ask(task, SCAN, called, arguments | {"called": called})
+    fields = {key: tuple(v) if isinstance(v, list) else v for key, v in answer.items()}
+    return Volume(voxels.transpose(2, 1, 0), **fields)
 
 
 def _absolute(path: Path) -> str:

@@ -1,7 +1,7 @@
-"""Checksums that travel inside a file, so that a damaged file is noticed when it is read.
+"""Store checksums inside files, so that a damaged file is noticed when it is read.
 
 A binary file ends with `SEAL` and the SHA-256 of all bytes before it. A JSON file has the key
-`checksum`, the SHA-256 of its other keys and values. Files without either are read unchecked.
+`checksum`, the SHA-256 of its other keys and values. Files without a checksum are not checked.
 """
 
 import hashlib
@@ -16,14 +16,14 @@ CHUNK = 1 << 20  # bytes read at a time
 
 
 class SealedWriter:
-    """Writes to an open file and computes the checksum on the way; `close` adds the seal."""
+    """Write to an open file and compute the checksum meanwhile; `close` adds the seal."""
 
     def __init__(self, file: BinaryIO):
         self._file = file
         self._digest = hashlib.sha256()
 
     def write(self, data: bytes | memoryview) -> int:
-        """Write bytes; how many there were. Raises what the file raises."""
+        """Write bytes and return their number. Errors of the file are passed on."""
         self._digest.update(data)
         return self._file.write(data)
 
@@ -33,10 +33,10 @@ class SealedWriter:
 
 
 def check_seal(path: Path) -> bool | None:
-    """Whether a binary file is as it was written; None where it has no seal.
+    """Return whether a binary file is as it was written, or None if it has no seal.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     with path.open("rb") as file:
         left = file.seek(0, 2) - LENGTH
@@ -56,15 +56,20 @@ def check_seal(path: Path) -> bool | None:
 
 
 def sealed(values: dict) -> dict:
-    """JSON values with their checksum added."""
+    """Return JSON values with their checksum added.
+
+    Example:
+        >>> unsealed(json.dumps(sealed({"slices": 3})))
+        {'slices': 3}
+    """
     return values | {CHECKSUM: _checksum(values)}
 
 
 def unsealed(text: str | bytes) -> dict:
-    """The values of a JSON file, without their checksum.
+    """Return the values of a JSON file without their checksum.
 
     Raises:
-        ValueError: it is no JSON object, or the checksum is of other values.
+        ValueError: the text is not a JSON object, or its checksum does not match the values.
     """
     values = json.loads(text)
     if not isinstance(values, dict):
@@ -76,5 +81,5 @@ def unsealed(text: str | bytes) -> dict:
 
 
 def _checksum(values: dict) -> str:
-    plain = json.loads(json.dumps(values))  # tuples and numeric keys as a file gives them back
+    plain = json.loads(json.dumps(values))  # converts tuples and numeric keys as a file does
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()

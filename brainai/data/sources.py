@@ -1,5 +1,7 @@
-"""Folder layouts of the public sets → `Case`, by names alone. Files are opened only where two cases
-have one name: equal copies count once.
+"""Find the cases in the folder layouts of public data sets.
+
+Names of files decide. Files are opened only if two cases have the same name, because identical
+copies count once.
 
 lgg         TCGA_CS_4941_19960909/TCGA_CS_4941_19960909_7.tif and ..._7_mask.tif (Buda et al. 2019)
 brats       every release from 2013 to 2025, and the Medical Segmentation Decathlon: see
@@ -20,7 +22,7 @@ from pathlib import Path
 from brainai.data.cases import Case, safe_name, same_content
 from brainai.data.file_names import as_text
 from brainai.data.identity import tcga_ids
-from brainai.data.layouts import holds, visible
+from brainai.data.layouts import describe_content, visible
 from brainai.data.picture_sources import UP_TO_THE_LAST, folder_cases, pair_cases
 from brainai.data.releases import find_studies, person_name, site_name
 from brainai.data.tumor_free import tumor_free_cases
@@ -35,15 +37,16 @@ def find_cases(
     positive: str | None = None,
     patient_pattern: str = UP_TO_THE_LAST,
 ) -> list[Case]:
-    """All cases of a source under a folder, sorted by id.
+    """Return all cases of a source under a folder, sorted by id.
 
     Args:
-        positive: name of the class folder with tumor, where its name does not tell (`folders`).
-        patient_pattern: regular expression that finds the patient's id, its first group, in the
-            name of a picture without suffix (`pairs`).
+        source: one of `SOURCES`.
+        positive: name of the class folder with tumor, if its name does not tell (`folders`).
+        patient_pattern: regular expression whose first group is the patient's id in the name of a
+            picture without its suffix (`pairs`).
 
     Raises:
-        DataError: no such folder, or nothing in it that this source knows.
+        DataError: the folder does not exist, or it holds no case of this source.
     """
     if not root.is_dir():
         raise DataError(f"--root {root}: expected a folder, found none.")
@@ -57,15 +60,18 @@ def find_cases(
         cases = list(BY_NAMES[source](root))
     if not cases:
         other = [name for name, find in BY_NAMES.items() if name != source and any(find(root))]
-        hint = f"It looks like --source {other[0]}." if other else holds(root)
-        hint = hint or f"Give the folder that holds the cases, or another of {', '.join(SOURCES)}."
+        hint = f"It looks like --source {other[0]}." if other else describe_content(root)
+        hint = hint or (
+            f"Name the folder that holds the cases, or choose another --source of "
+            f"{', '.join(SOURCES)}."
+        )
         raise DataError(f"--root {root}: found no case of the source {source!r}. {hint}")
     named = [replace(case, names=tuple(map(as_text, case.names))) for case in cases]
     return sorted(_unique(named), key=lambda case: case.case_id)
 
 
 def check_unique(cases: Iterable[Case]) -> None:
-    """Raises DataError where two cases have one name: they would count twice."""
+    """Raise DataError if two cases have the same id, because they would count twice."""
     folders = defaultdict(list)
     for case in cases:
         folders[case.case_id].append(case.folder)
@@ -73,26 +79,26 @@ def check_unique(cases: Iterable[Case]) -> None:
     if twice:
         places = " and ".join(map(str, folders[twice[0]][:2]))
         raise DataError(
-            f"{len(twice)} cases stand in two of the given folders ({', '.join(twice[:5])}), the "
-            f"first in {places}: expected each once. Leave one folder out, or rename the case's."
+            f"Expected each case once, found {len(twice)} in two folders ({', '.join(twice[:5])}). "
+            f"The first one is in {places}. Leave out one of the folders, or rename the case."
         )
 
 
 def _unique(cases: list[Case]) -> Iterator[Case]:
-    """One case for equal copies; others of one name take the name of the folder above theirs."""
-    named: dict[str, list[Case]] = defaultdict(list)
+    """Yield identical copies once, and put the parent folder's name before an id that is shared."""
+    by_id: dict[str, list[Case]] = defaultdict(list)
     for case in sorted(cases, key=lambda case: (len(case.folder.parts), case.folder)):
-        if not any(same_content(case, other) for other in named[case.case_id]):
-            named[case.case_id].append(case)
-    for case_id, found in named.items():
-        for case in found:
+        if not any(same_content(case, other) for other in by_id[case.case_id]):
+            by_id[case.case_id].append(case)
+    for case_id, same_id in by_id.items():
+        for case in same_id:
             above = safe_name(case.folder.parent.name)
-            yield case if len(found) == 1 else replace(case, case_id=f"{above}_{case_id}")
+            yield case if len(same_id) == 1 else replace(case, case_id=f"{above}_{case_id}")
 
 
 def _lgg_cases(root: Path) -> Iterator[Case]:
     folders = {path.parent for path in visible(root.rglob("*.tif"))}
-    # empty ones: half copied
+    # Empty folders too, which are incomplete copies.
     folders |= {path for path in visible(root.rglob("TCGA_*")) if path.is_dir()}
     for folder in sorted(folders):
         pattern = re.compile(re.escape(folder.name) + r"_(\d+)(_mask)?\.tif", re.IGNORECASE)

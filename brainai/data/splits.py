@@ -1,4 +1,4 @@
-"""Which split a patient goes to: by a hash of the id, by site, or as a file says."""
+"""Assign patients to splits by a hash of their id, by site, or by a file."""
 
 import csv
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -16,16 +16,17 @@ def choose_splits(
     test_sites: Sequence[str] = (),
     pinned: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """The split of each patient.
+    """Return the split of each patient.
 
     Args:
-        person: the id of the person behind each name.
-        test_sites: where there are any, their patients alone are `test`, and those that would have
-            been train instead: how well does a training do at a site it never saw?
-        pinned: splits of some patients, by any of their names or by a case id; stronger than hash
-            and site.
+        parts: the finished cases.
+        person: the id of the person for each name.
+        test_sites: if given, only patients of these sites go to `test`, and all other patients of
+            the test split go to `train`. This measures a model at a site not seen in training.
+        pinned: splits of some patients, by any of their names or by a case id. They take precedence
+            over hash and site.
     Raises:
-        ConfigError: no slice is of such a site; a pinned name is nobody's, or one person is pinned
+        ConfigError: no slice is from such a site, nobody has a pinned name, or one person is pinned
             to two splits.
     """
     held_out = _patients_of(parts, person, test_sites)
@@ -39,16 +40,19 @@ def choose_splits(
 
 
 def read_split_file(path: Path) -> dict[str, str]:
-    """Names and splits from a CSV file: `name,split` a row, with or without that title.
+    """Read names and splits from a CSV file with rows of `name,split`, with or without a header.
 
     Raises:
-        DataError: the file cannot be read, or a row is no name and split.
+        DataError: the file cannot be read, or a row does not hold a name and a split.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = [[cell.strip() for cell in row] for row in csv.reader(file)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: expected a CSV file of names and splits, found none.") from error
+        raise DataError(
+            f"{path}: expected a CSV file of names and splits, found one that cannot be read. "
+            "Check the path and save the file as CSV in UTF-8."
+        ) from error
     splits: dict[str, str] = {}
     for number, row in enumerate(rows, 1):
         if not any(row) or (number == 1 and row == ["name", "split"]):
@@ -56,21 +60,27 @@ def read_split_file(path: Path) -> dict[str, str]:
         if len(row) != 2 or row[1] not in SPLITS:
             raise DataError(
                 f"{path}, row {number}: expected a name and one of {', '.join(SPLITS)}, "
-                f"found {','.join(row)}."
+                f"found {','.join(row)}. Correct this row."
             )
         if splits.setdefault(row[0], row[1]) != row[1]:
-            raise DataError(f"{path}, row {number}: expected one split for {row[0]}, found two.")
+            raise DataError(
+                f"{path}, row {number}: expected one split for {row[0]}, found two. Remove one of "
+                "the rows."
+            )
     return splits
 
 
 def without_bad(
     pinned: Mapping[str, str], cases: Iterable[Case], bad: Container[str]
 ) -> dict[str, str]:
-    """Pinned names, save those that only cases left out as bad have."""
-    names: dict[bool, set[str]] = {True: set(), False: set()}
+    """Return the pinned names without those that only bad cases have, which are left out."""
+    bad_names: set[str] = set()
+    good_names: set[str] = set()
     for case in cases:
-        names[case.case_id in bad] |= {case.case_id, *case.names}
-    return {name: split for name, split in pinned.items() if name not in names[True] - names[False]}
+        names = bad_names if case.case_id in bad else good_names
+        names |= {case.case_id, *case.names}
+    left_out = bad_names - good_names
+    return {name: split for name, split in pinned.items() if name not in left_out}
 
 
 def _pinned_patients(
@@ -100,7 +110,8 @@ def _patients_of(
     unknown = sorted(set(test_sites) - sites)
     if unknown:
         raise ConfigError(
-            f"--test-site: expected one of {', '.join(sorted(sites))}, found {', '.join(unknown)}."
+            f"--test-site: expected one of {', '.join(sorted(sites))}, found {', '.join(unknown)}. "
+            "Choose a site of this data set."
         )
     return {
         person[part.names[0]]

@@ -1,15 +1,15 @@
-"""The decoded data set: memory-mapped uint8, made once beside the dataset folder. No torch in here.
+"""The store: the decoded slices of a data set in a memory-mapped uint8 file, without torch.
 
     <dataset>/.store/<content hash>-<size>.npy   `[N, C + 1, size, size]`, rows as in metadata.csv
 
-Where the dataset folder cannot be written to (a shared disk, Kaggle's /kaggle/input), it lies in
-the user's folder for caches instead.
+If the dataset folder is read-only (a shared disk, Kaggle's /kaggle/input), the store is in the
+user's cache folder instead.
 
-C is 1 where every slice is FLAIR alone, else 3 (FLAIR, T1c, T2); the last plane is the mask, 0 to
-255, softened where resizing mixed tumor with brain. Reading a batch touches only its own pages,
-so a data set larger than memory trains as well as a small one.
+C is 1 if all slices have FLAIR alone, else 3 (FLAIR, T1c, T2). The last plane is the mask, 0 to
+255, with values in between where resizing mixed tumor with brain. Reading a batch loads only its
+own pages, so a data set larger than the memory can be used like a small one.
 
-A store ends with a checksum. One that is cut, damaged, or of another shape is made again.
+A store ends with a checksum. A store that is truncated, damaged or of another shape is made again.
 """
 
 import hashlib
@@ -44,11 +44,11 @@ class Store:
     planes: np.ndarray  # memory-mapped `[N, C + 1, S, S]` uint8
 
     def read(self, indices: Iterable[int]) -> np.ndarray:
-        """The slices at `indices` as `[n, C + 1, S, S]` uint8, C as stored, the mask last."""
+        """Return the slices at `indices` as `[n, C + 1, S, S]` uint8, the mask last."""
         return self.planes[np.asarray(list(indices), dtype=np.intp)]
 
     def __reduce__(self) -> tuple:
-        """A worker process maps the file for itself: pickled, the planes would be a copy of all."""
+        """Pickle the path, so that a worker process maps the file instead of copying all planes."""
         return _mapped, (self.records, self.planes.filename)
 
 
@@ -57,13 +57,18 @@ def _mapped(records: list[SliceRecord], path: str | Path) -> Store:
 
 
 def open_store(folder: str | Path, size: int, *, progress: bool = True) -> Store:
-    """The store of a dataset folder at one size, made first if it is not there or damaged.
+    """Open the store of a dataset folder at one size. It is made first if missing or damaged.
 
-    Several processes may call this at once: one makes it, the others wait for the lock.
+    Several processes may call this at once. One of them makes the store, the others wait for the
+    lock.
 
+    Args:
+        folder: the dataset folder.
+        size: side of the slices, pixels.
+        progress: whether to show a progress bar while the store is made.
     Raises:
-        DataError: the folder is no data set, or one of its pictures cannot be read.
-        StorageError: there is no room for the store, or no folder for it can be written to.
+        DataError: the folder is not a data set, or one of its pictures cannot be read.
+        StorageError: there is not enough space for the store, or no folder for it is writable.
     """
     folder = Path(folder)
     records = read_records(folder)
@@ -78,16 +83,17 @@ def open_store(folder: str | Path, size: int, *, progress: bool = True) -> Store
             break
     else:
         raise StorageError(
-            f"{places[0]} cannot be written to, nor can {places[1]}: copy the data set to a folder "
-            "of your own, or let XDG_CACHE_HOME name one that can be written to."
+            f"Expected a writable folder for the decoded slices, found that neither {places[0]} "
+            f"nor {places[1]} is writable. Copy the data set to a folder of your own, or set "
+            "XDG_CACHE_HOME to a writable folder."
         )
     try:
         if not _is_whole(path, shape):
             if path.exists():
-                print(f"{path} is damaged or outdated: it is made again.", file=sys.stderr)
+                print(f"{path} is damaged or outdated and is made again.", file=sys.stderr)
             if path.parent != places[0]:
                 print(
-                    f"{folder} cannot be written to: its decoded slices go to {path}.",
+                    f"{folder} is not writable, so its decoded slices are stored in {path}.",
                     file=sys.stderr,
                 )
             _build(folder, records, shape, path, progress)
@@ -97,17 +103,17 @@ def open_store(folder: str | Path, size: int, *, progress: bool = True) -> Store
 
 
 def _cache(folder: Path) -> Path:
-    """Where the stores of a dataset folder lie that cannot be written to."""
+    """Return the folder for the stores of a read-only dataset folder."""
     whole = folder.resolve()
     digest = hashlib.sha256(str(whole).encode("utf-8", "surrogateescape")).hexdigest()
     return user_cache_path("brainai") / "stores" / f"{whole.name}-{digest[:8]}"
 
 
 def _lock(path: Path) -> FileLock | None:
-    """The lock on a store, waited for; None where its folder may not be written to.
+    """Wait for the lock on a store and return it, or None if its folder is not writable.
 
     Raises:
-        StorageError: any other fault, such as a full disk.
+        StorageError: any other failure, such as a full disk.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -121,10 +127,10 @@ def _lock(path: Path) -> FileLock | None:
 
 
 def _is_whole(path: Path, shape: tuple[int, ...]) -> bool:
-    """Whether the store is there, of this shape, and as it was written."""
+    """Return whether the store exists with this shape and is as it was written."""
     try:
-        found = path.stat()
-        if not _has_seal(path, found.st_size, found.st_mtime_ns):
+        status = path.stat()
+        if not _has_seal(path, status.st_size, status.st_mtime_ns):
             return False
         return np.load(path, mmap_mode="r").shape == shape
     except OSError:
@@ -133,7 +139,7 @@ def _is_whole(path: Path, shape: tuple[int, ...]) -> bool:
 
 @lru_cache(maxsize=64)
 def _has_seal(path: Path, size: int, modified: int) -> bool:
-    """Whether the checksum is right; computed once by a process for a file that stays the same."""
+    """Return whether the checksum is right. It is computed once per process and unchanged file."""
     return check_seal(path) is True
 
 
@@ -153,7 +159,7 @@ def _build(
 
 
 def _read_slice(folder: Path, record: SliceRecord, *, size: int, channels: int) -> np.ndarray:
-    """One slice and its mask as `[channels + 1, size, size]` uint8."""
+    """Read one slice and its mask as `[channels + 1, size, size]` uint8."""
     planes = np.zeros((channels + 1, size, size), np.uint8)
     try:
         pixels = np.atleast_3d(_read_picture(folder / record.file_name))
@@ -165,20 +171,20 @@ def _read_slice(folder: Path, record: SliceRecord, *, size: int, channels: int) 
             planes[-1] = np.rint(fit(mask, size))
     except (OSError, ValueError, SyntaxError) as error:
         part = folder / PARTS / f"{record.case_id}.json"
-        advice = "copy the data set again."
+        advice = "Copy the data set again."
         if part.exists():
-            advice = f"delete {part} and prepare the data set again, which reads this case anew."
+            advice = f"Delete {part} and prepare the data set again to read this case anew."
         raise DataError(
-            f"{folder / record.file_name} or its mask cannot be read ({error}): {advice}"
+            f"{folder / record.file_name} or its mask cannot be read ({error}). {advice}"
         ) from error
     return planes
 
 
 def _read_picture(path: Path) -> np.ndarray:
-    """The pixels of a PNG whose checksums are right; Pillow's decoder alone ignores them.
+    """Return the pixels of a PNG after verifying its checksums, which Pillow's decoder ignores.
 
     Raises:
-        OSError, ValueError, SyntaxError: it cannot be read, or is damaged.
+        OSError, ValueError, SyntaxError: the file cannot be read, or it is damaged.
     """
     with Image.open(path) as image:
         image.verify()

@@ -1,4 +1,4 @@
-"""Open a case: its slices as they were scanned, with masks. One case at a time in memory."""
+"""Read the slices of a case as they were scanned, with their masks."""
 
 from pathlib import Path
 
@@ -16,10 +16,10 @@ from brainai.errors import DataError
 
 
 def read_study(case: Case) -> Study:
-    """Open all files of a case and check them against each other.
+    """Read all files of a case and check them against each other.
 
     Raises:
-        DataError: a file is missing, damaged, of another shape, or has labels of no known meaning.
+        DataError: a file is missing, damaged or of another shape, or it has unknown labels.
     """
     if case.source == "lgg":
         return read_lgg(case)
@@ -33,23 +33,30 @@ def read_study(case: Case) -> Study:
 
 
 def whole_tumor(labels: np.ndarray, case: Case, path: Path) -> np.ndarray:
-    """True where the label means tumor in the case's release.
+    """Return where a label means tumor in the release of the case.
 
+    Args:
+        labels: numbers of any shape.
+        case: the case, for its release.
+        path: the file of the labels, for errors.
+    Returns:
+        A bool array of the shape of `labels`.
     Raises:
-        DataError: a number that the release does not know: it may be another release's.
+        DataError: a label is unknown in the release, perhaps because it is that of another release.
     """
-    found = [int(value) if value == int(value) else float(value) for value in np.unique(labels)]
-    release, known = case.release, case.release.known(found)
-    if unknown := sorted(set(found) - set(known)):
-        advice = "Check that this is the segmentation of the case, and of which release."
-        if set(found) <= set(BRATS_2017.known(found)):
+    present = [int(value) if value == int(value) else float(value) for value in np.unique(labels)]
+    release, known = case.release, case.release.known(present)
+    if unknown := sorted(set(present) - set(known)):
+        advice = "Check that this is the segmentation of the case and which release it is from."
+        if set(present) <= set(BRATS_2017.known(present)):
             advice = (
-                f"They may be those of {BRATS_2017.name}: if so, name its folder and files as "
-                "there (BraTS2021_00000, …_seg.nii.gz); if not, leave the case out (--skip-bad)."
+                f"The labels may be those of {BRATS_2017.name}. If so, rename folder and files as "
+                "in that release (BraTS2021_00000, …_seg.nii.gz); if not, leave the case out "
+                "(--skip-bad)."
             )
         raise DataError(
             f"{path}: expected the labels of {release.name} ({', '.join(map(str, known))}), found "
-            f"{unknown} among {found}. {advice}"
+            f"{unknown} among {present}. {advice}"
         )
     return np.isin(labels, release.tumor)
 
@@ -82,37 +89,38 @@ def _read_volumes(case: Case) -> Study:
 
 
 def _check_files(case: Case) -> None:
-    """Raises DataError where FLAIR or the segmentation is missing, or a folder stands for one."""
+    """Raise DataError if FLAIR or the segmentation is missing, or is a folder instead of a file."""
     roles = [role for role, _ in case.files]
     if not {"flair", "sequences"} & set(roles):
         raise DataError(
-            f"{case.folder}: expected a file with the FLAIR, found none. Copy the case again."
+            f"{case.folder}: expected a file with the FLAIR sequence, found none. Copy the case "
+            "again."
         )
     if "seg" not in roles:
         raise DataError(
-            f"{case.folder}: expected a file with the segmentation, found none. Cases for "
-            "validation and test have none: leave them out (--skip-bad), or copy the case again."
+            f"{case.folder}: expected a file with the segmentation, found none. BraTS publishes "
+            "none for its validation and test cases: leave them out (--skip-bad), or copy the case "
+            "again."
         )
     for _, path in case.files:
         if path.is_dir():
             raise DataError(
-                f"{path}: expected a file, found a folder with no scan in it. Unpack the data "
-                "again."
+                f"{path}: expected a file, found a folder without a scan. Unpack the data again."
             )
 
 
 def _read_sequences(case: Case) -> dict[str, tuple[Volume, Path]]:
-    """The sequences of a case, FLAIR first, each with its file."""
+    """Read the sequences of a case, FLAIR first, each with its file."""
     if path := case.file("sequences"):
         volumes = read_volumes(path, len(DECATHLON_ORDER))
-        found = dict(zip(DECATHLON_ORDER, volumes, strict=True))
-        return {modality: (found[modality], path) for modality in MODALITIES}
+        by_modality = dict(zip(DECATHLON_ORDER, volumes, strict=True))
+        return {modality: (by_modality[modality], path) for modality in MODALITIES}
     files = {modality: case.file(modality) for modality in MODALITIES}
     return {modality: (read_volume(path), path) for modality, path in files.items() if path}
 
 
 def _read_tumor_free(case: Case) -> Study:
-    """A scan without a tumor, in square pixels as answers are given in; its lesions counted."""
+    """Read a scan without a tumor in square pixels, in which scans are judged, with its lesions."""
     check_once(case)
     path = case.file("flair") or case.folder
     if case.file("flair"):
@@ -125,7 +133,7 @@ def _read_tumor_free(case: Case) -> Study:
     if max(x, y) > MAX_PIXEL_MM:
         raise DataError(
             f"{path}: expected axial slices with pixels of at most {MAX_PIXEL_MM} mm, found "
-            f"{x:.1f} × {y:.1f} mm. Give an axial or a 3D scan, or leave it out."
+            f"{x:.1f} × {y:.1f} mm. Use an axial or a 3D scan instead, or leave this one out."
         )
     lesions = None
     if mask := case.file("lesions"):
@@ -153,7 +161,7 @@ def _is_square(x: float, y: float) -> bool:
 
 
 def _square_pixels(voxels: np.ndarray, volume: Volume) -> np.ndarray:
-    """Voxels of a volume, `[X, Y, Z]` → `[Z, H, W]` with square pixels; as they are if square."""
+    """Turn voxels of a volume, `[X, Y, Z]`, into slices with square pixels, `[Z, H, W]`."""
     planes = voxels.transpose(2, 1, 0)
     if _is_square(*volume.spacing_mm[:2]):
         return planes
@@ -163,13 +171,13 @@ def _square_pixels(voxels: np.ndarray, volume: Volume) -> np.ndarray:
 def _check_shape(segmentation: Volume, flair: Volume, path: Path) -> None:
     if segmentation.voxels.shape != flair.voxels.shape:
         raise DataError(
-            f"{path}: expected the shape of FLAIR, {flair.voxels.shape}, "
-            f"found {segmentation.voxels.shape}. Export the segmentation again on FLAIR's grid."
+            f"{path}: expected the shape of FLAIR, {flair.voxels.shape}, found "
+            f"{segmentation.voxels.shape}. Export the segmentation again on the grid of FLAIR."
         )
-    # Voxels in the same order belong together, however carelessly the origin was written.
+    # If the axes have the same order, voxels match even with a wrong origin in one header.
     apart = np.abs(np.subtract(segmentation.origin_mm, flair.origin_mm)).max()
     if segmentation.stored_axes != flair.stored_axes and apart > max(flair.spacing_mm):
         raise DataError(
-            f"{path}: expected the place of FLAIR, found by its header {apart:.0f} mm "
-            "away. Export the segmentation again on FLAIR's grid."
+            f"{path}: expected the position of FLAIR, found a header with a position {apart:.0f} "
+            "mm away. Export the segmentation again on the grid of FLAIR."
         )

@@ -1,20 +1,22 @@
-"""FLAIR scans of people who are known to have no tumor → `Case`. Names alone are read.
+"""Find FLAIR scans of people who are known to have no tumor, by names of files and folders.
 
 sub-01/ses-02/anat/sub-01_ses-02_FLAIR.nii.gz   BIDS: sub-01 is the patient
-msl_test01/msl_test01_flair.nii.gz              a folder of its own: its name is the case's
-anna/a.nii, anna/b.mha                          several in one folder: their own names too
-patient07/…/IM0001                              DICOM: one examination directly under the root
-spots_01.png, ms/b.jpg                          single slices, where the root holds no scans
+msl_test01/msl_test01_flair.nii.gz              one scan in a folder: the folder names the case
+anna/a.nii, anna/b.mha                          several scans in a folder: files name them too
+patient07/…/IM0001                              DICOM: one examination per folder under the root
+spots_01.png, ms/b.jpg                          single slices, if the root holds no scans
 
-Where any file says FLAIR, only those that do are scans. Masks of other diseases, as
-p1_lesion.nii.gz beside p1_flair.nii.gz, or under derivatives/ of BIDS, belong to the scan. Brain
-masks are passed over. A scan and what was made of it, as p1_flair_stripped.nii.gz, are refused.
+If any name contains FLAIR, only files with such names are scans. Masks of other diseases, such as
+p1_lesion.nii.gz beside p1_flair.nii.gz or a mask under derivatives/ of BIDS, belong to the scan.
+Brain masks are ignored. A scan together with a processed copy of it, such as
+p1_flair_stripped.nii.gz, is an error.
 
-The patient is what a name as sub-01 or patient07 says, wherever it stands. Else all that lies in
-one folder directly under the root is one patient's: folders of sites are roots of their own. Of a
-file directly under the root, the name up to the word FLAIR counts. A visit at the end is cut off:
-_v2, _ses-2, and _02 or _20240131 where a number is left, as in training01_02, not in ms_02.
-To join two people costs a little data; to part one person would leak from train to test.
+A name such as sub-01 or patient07 anywhere in the path is the patient. Otherwise all files in one
+folder directly under the root belong to one patient, so each site's folder must be a root of its
+own. For a file directly under the root, the part of the name before FLAIR counts. A visit at the
+end of a name is removed: _v2, _ses-2, and also _02 or _20240131 if another number remains, as in
+training01_02 but not in ms_02. Joining two people costs a little data, whereas taking one person
+for two would leak from train to test.
 """
 
 import re
@@ -29,15 +31,15 @@ from brainai.data.packed import SCAN_SUFFIXES
 from brainai.data.picture_sources import find_pictures, picture_names
 from brainai.errors import DataError
 
-ASIDE = ("derivatives", "sourcedata", "code")  # of BIDS: no scans as acquired
-SEQUENCE_FOLDERS = ("anat", "flair", "t2f")  # say what lies in them, not whose it is
+ASIDE = ("derivatives", "sourcedata", "code")  # BIDS folders without scans as acquired
+SEQUENCE_FOLDERS = ("anat", "flair", "t2f")  # their names tell the content, not the patient
 DICOM_SUFFIXES = ("", ".dcm", ".ima")
 SAYS_FLAIR = re.compile(r"flair|(?<![a-z])t2f(?![a-z])", re.IGNORECASE)
 MASK = re.compile(r"(?:mask|(?<![a-z])(?:lesions?|d?seg|roi|gt))(?:[-_]?\d+)?$", re.IGNORECASE)
 BRAIN_MASK = re.compile(r"brain[-_.]?mask(?:[-_]?\d+)?$", re.IGNORECASE)
-# What a scan has after the name that it shares with its masks.
+# The ending of a scan's name after the part that it shares with its masks.
 FLAIR_ENDING = re.compile(r"(?:[-_.]?(?:space-)?(?:flair|t2f))+$", re.IGNORECASE)
-# What masks have there.
+# The same ending of a mask's name.
 MASK_ENDING = re.compile(
     r"(?:[-_.]?(?:(?:space-)?(?:flair|t2f)|(?:label|desc)-lesions?"
     r"|(?:mask|lesions?|d?seg|roi)(?:[-_]?\d+)?)|(?:^|[-_.])(?:consensus|gt(?:[-_]?\d+)?))+$",
@@ -49,17 +51,17 @@ PERSON = re.compile(
 VISIT = re.compile(
     r"[-_.](?:(?:ses|session|visit|tp)[-_.]?\w*|(?:study|fu|t|v)[-_.]?\d+)$", re.IGNORECASE
 )
-# Longer numbers are a person's, as in 002_S_0295, unless they are dates.
+# Longer numbers that are not dates belong to the person, as in 002_S_0295.
 VISIT_NUMBER = re.compile(r"(\d.*?)(?:[-_](?:\d{1,2}|\d{8}|\d{4}-\d\d-\d\d))+$")
-PIXELS = ("flair", "picture")  # roles of the files that are judged
+PIXELS = ("flair", "picture")  # roles of the files with the pixels of a case
 PERSON_WORDS = ("", "sub", "subject", "patient", "pat")
 
 
 def tumor_free_cases(root: Path) -> Iterator[Case]:
-    """The cases of `flair_cases`, or one for each picture where there are none.
+    """Yield the cases of `flair_cases`, or a case for each picture if there are none.
 
     Raises:
-        DataError: there is a scan or a picture of BraTS among them.
+        DataError: there is a scan or a picture of BraTS among them, or a scan and a copy of it.
     """
     cases = list(flair_cases(root)) or list(_single_slices(root))
     _check_no_brats([path for case in cases for role, path in case.files if role in PIXELS])
@@ -67,16 +69,17 @@ def tumor_free_cases(root: Path) -> Iterator[Case]:
 
 
 def flair_cases(root: Path) -> Iterator[Case]:
-    """A case for each scan under a folder; what is no scan and no mask is passed over."""
+    """Yield a case for each scan under a folder. Files other than scans and masks are ignored."""
     scans, masks, others = _files(root)
     named = [path for path in scans if _says_flair(path)]
     scans = named or scans
     _check_none_derived(scans)
     together = Counter(path.parent for path in scans)
-    owned = _by_scan(root, masks)
+    masks_by_name = _masks_by_name(root, masks)
     for path in scans:
         name = _scan_name(root, path, alone=together[path.parent] == 1)
-        lesions = owned[(path.parent, _base(path))] or owned[(None, _base(path))]
+        base = _base(path)
+        lesions = masks_by_name[(path.parent, base)] or masks_by_name[(None, base)]
         files = (("flair", path), *(("lesions", mask) for mask in lesions))
         person = _person(name, _folders(root, path))
         yield _case(root, name, person, path.parent, files)
@@ -87,7 +90,7 @@ def flair_cases(root: Path) -> Iterator[Case]:
 
 
 def _single_slices(root: Path) -> Iterator[Case]:
-    """A case for each picture under a folder that is not the mask of another."""
+    """Yield a case for each picture under a folder that is not a mask."""
     pictures = [path for path in find_pictures(root) if not MASK.search(path.stem)]
     for path, name in picture_names(root, root, pictures).items():
         person = _person(path.stem, _folders(root, path))
@@ -96,19 +99,23 @@ def _single_slices(root: Path) -> Iterator[Case]:
 
 
 def _check_no_brats(scans: list[Path]) -> None:
-    """Raises DataError for a scan of BraTS: to count its patients as tumor-free would teach a
-    network to pass tumors over."""
+    """Raise DataError for a scan of BraTS.
+
+    If its patients counted as tumor-free, a network would learn to miss tumors.
+    """
     found = next((path for path in scans if path.name.lower().startswith("brats")), None)
     if found:
         raise DataError(
-            f"{found}: expected a scan of a person without a tumor, found one of BraTS, whose "
-            "patients have one. Use --source brats."
+            f"{found}: expected a scan of a person without a tumor, found a scan of BraTS, whose "
+            "patients have tumors. Use --source brats."
         )
 
 
 def _check_none_derived(scans: list[Path]) -> None:
-    """Raises DataError where a scan lies beside another of the same name with more after it, which
-    is no visit: a copy of it, such as one without the skull, and no scan as acquired."""
+    """Raise DataError if a scan lies beside a processed copy of it, such as one without the skull.
+
+    A copy has the name of the scan with an addition that is not a visit.
+    """
     folders = defaultdict(list)
     for path in scans:
         folders[path.parent].append(path)
@@ -118,8 +125,8 @@ def _check_none_derived(scans: list[Path]) -> None:
             if copies:
                 names = ", ".join(path.name for path in (scan, *copies))
                 raise DataError(
-                    f"{folder}: expected one FLAIR scan of a person and visit, found {names}. "
-                    "Keep one; where they show different people, rename them."
+                    f"{folder}: expected one FLAIR scan per person and visit, found {names}. "
+                    "Keep one of them, or rename them if they show different people."
                 )
 
 
@@ -134,7 +141,7 @@ def _is_derived(path: Path, scan: Path) -> bool:
 
 
 def _files(root: Path) -> tuple[list[Path], list[Path], dict[Path, list[Path]]]:
-    """Volumes, masks but those of brains, and DICOM files by examination, each sorted."""
+    """Return volumes, masks without brain masks, and DICOM files by examination, each sorted."""
     scans, masks, others = [], [], defaultdict(list)
     for path in sorted(root.rglob("*")):
         parts = path.relative_to(root).parts
@@ -155,7 +162,11 @@ def _files(root: Path) -> tuple[list[Path], list[Path], dict[Path, list[Path]]]:
 
 
 def _may_be_dicom(path: Path, beside_root: bool) -> bool:
-    """DICOM files often have no suffix, or end in a number; a README beside the folders too."""
+    """Return whether a file may be DICOM, by its name.
+
+    DICOM files often have no suffix or a number as suffix. Directly under the root only .dcm and
+    .ima count, because other files, such as a README, may lie there.
+    """
     suffix = path.suffix.lower()
     if path.stem.upper() in ("DICOMDIR", "README", "LICENSE", "CHANGES"):
         return False
@@ -164,14 +175,14 @@ def _may_be_dicom(path: Path, beside_root: bool) -> bool:
     return suffix in DICOM_SUFFIXES or suffix[1:].isdigit()
 
 
-def _by_scan(root: Path, masks: list[Path]) -> dict[tuple[Path | None, str], list[Path]]:
-    """Masks by folder and shared name; those under derivatives/ by their name alone."""
-    owned = defaultdict(list)
+def _masks_by_name(root: Path, masks: list[Path]) -> dict[tuple[Path | None, str], list[Path]]:
+    """Group masks by folder and the name shared with a scan; under derivatives/ by name alone."""
+    groups = defaultdict(list)
     for path in masks:
         aside = path.relative_to(root).parts[0].lower() in ASIDE
-        if not aside or _base(path):  # a mere mask.nii there could be anybody's
-            owned[(None if aside else path.parent, _base(path))].append(path)
-    return owned
+        if not aside or _base(path):  # a file mask.nii there could belong to any scan
+            groups[(None if aside else path.parent, _base(path))].append(path)
+    return groups
 
 
 def _case(
@@ -182,7 +193,7 @@ def _case(
         case_id=safe_name(full),
         source="tumor-free",
         site=_site(person),
-        # A number counts within one root only: sub-01 of another set is somebody else.
+        # The root is part of the name, because sub-01 of another data set is another person.
         names=tcga_ids(name)
         or (safe_name("_".join(part for part in (root.name, person) if part)),),
         folder=folder,
@@ -191,7 +202,7 @@ def _case(
 
 
 def _scan_name(root: Path, path: Path, alone: bool) -> str:
-    """What a scan is called: by BIDS its file, else its folders, with its file where needed."""
+    """Return a scan's name: its file's in BIDS, else its folders' and, if needed, its file's."""
     stem = FLAIR_ENDING.sub("", _stem(path))
     if stem.lower().startswith("sub-"):
         return stem
@@ -207,12 +218,12 @@ def _folders(root: Path, path: Path) -> list[str]:
 
 
 def _person(name: str, folders: list[str]) -> str:
-    """Whose a scan of this name is that lies in these folders under the root."""
+    """Return the person of a scan with this name in these folders under the root."""
     if match := PERSON.search(name):
         return name[: match.end()]
-    own = folders[0] if folders else name
-    own = SAYS_FLAIR.split(own, maxsplit=1)[0].rstrip("-_. ") or own
-    return VISIT_NUMBER.sub(r"\1", VISIT.sub("", own))
+    person = folders[0] if folders else name
+    person = SAYS_FLAIR.split(person, maxsplit=1)[0].rstrip("-_. ") or person
+    return VISIT_NUMBER.sub(r"\1", VISIT.sub("", person))
 
 
 def _site(person: str) -> str:

@@ -1,10 +1,11 @@
-"""One scan file → `Volume`: voxels in one orientation, whatever its header says; and a mask back
-into the file's own geometry. With `dicom.py` and `dicom_headers.py`, the only user of SimpleITK.
+"""Read one scan file as a `Volume` in LPS orientation, and write a mask in the file's geometry.
 
-`read_volume` runs in the process that calls it. For files of strangers use `scans.read_scan`.
+`read_volume` runs in the calling process. Use `scans.read_scan` for files from untrusted sources.
+SimpleITK is used only here, in `dicom.py` and in `dicom_headers.py`.
 
-Orientation is LPS: x grows to the patient's left, y to the back, z to the head. A slice is shown
-as `voxels[:, :, k].T`, `[H, W]`: front of the head up, patient's right on the left of the picture.
+In LPS orientation x grows towards the patient's left, y towards the back and z towards the head.
+`voxels[:, :, k].T`, `[H, W]`, shows a slice with the front of the head up and the patient's right
+on the left of the picture.
 """
 
 import gzip
@@ -33,16 +34,19 @@ from brainai.errors import DataError, StorageError
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz")
 MASK_SUFFIXES = (".nii.gz", ".nii", ".mha")
-LPS = (("R", "L"), ("A", "P"), ("I", "S"))  # where each axis comes from, and where it goes
-MAX_PIXEL_MM = 2.5  # larger ones within an axial slice are the thickness of other slices
+LPS = (("R", "L"), ("A", "P"), ("I", "S"))  # where each axis starts and where it points
+MAX_PIXEL_MM = 2.5  # larger pixels of axial slices come from thick sagittal or coronal slices
 NOTED_SHEAR = 0.001  # a cosine: 0.2 mm over the width of a head
-GRID_TOLERANCE_MM = 0.01  # headers round; a hundredth of a voxel moves nothing
+GRID_TOLERANCE_MM = 0.01  # headers are rounded; a hundredth of a voxel makes no difference
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Where the voxels of a volume lie, and how its file orders them: enough to write a mask that
-    lies over the file in any viewer. Fields as in `Volume`."""
+    """The geometry of a volume and the order of axes in its file.
+
+    This is enough to write a mask that lies over the file in any viewer. The fields are those of
+    `Volume`.
+    """
 
     shape: tuple[int, int, int]
     spacing_mm: tuple[float, float, float]
@@ -52,8 +56,10 @@ class Grid:
     place: dict[str, Any] | None = None
 
     def heights_mm(self) -> np.ndarray:
-        """How high the middle of each slice lies, `[Z]` float, mm towards the head by the header's
-        coordinates."""
+        """Return the height of the middle of each slice, `[Z]` float.
+
+        Heights are in mm towards the head, in the coordinates of the header.
+        """
         towards_head = np.reshape(self.direction, (3, 3))[2] * self.spacing_mm
         middle = (np.array(self.shape[:2]) - 1) / 2
         start = self.origin_mm[2] + towards_head[:2] @ middle
@@ -66,12 +72,12 @@ class Volume:
 
     voxels: `[X, Y, Z]` in LPS orientation, in the number type of the file.
     spacing_mm: size of a voxel along x, y, z.
-    origin_mm: where voxel (0, 0, 0) lies, in LPS coordinates.
-    direction: nine numbers, row by row: columns are the axes of x, y, z.
+    origin_mm: LPS coordinates of voxel (0, 0, 0).
+    direction: nine numbers, row by row; the columns are the axes of x, y, z.
     stored_axes: the orientation in the file, three letters such as "RAS".
-    place: the fields of a NIfTI header that say where the voxels lie; None of other files.
-    header_text: what the header says in words (description, names, history), "" where nothing.
-    note: what the reader chose among several things, fit for a visitor; "" where nothing.
+    place: the fields of a NIfTI header that say where the voxels lie; None for other files.
+    header_text: the text fields of the header (description, names, history), or "".
+    note: what the reader chose or assumed, in words that may be shown to a visitor, or "".
     """
 
     voxels: np.ndarray
@@ -85,7 +91,7 @@ class Volume:
 
     @property
     def grid(self) -> Grid:
-        """The place of the voxels, without them."""
+        """The geometry of the volume without its voxels."""
         return Grid(
             self.voxels.shape, self.spacing_mm, self.origin_mm, self.direction, self.stored_axes,
             self.place,
@@ -93,12 +99,15 @@ class Volume:
 
     @property
     def square_size(self) -> tuple[int, int]:
-        """Height and width of its axial slices with square pixels, of the smaller side."""
+        """Height and width of the axial slices when resampled to square pixels.
+
+        A pixel then has the length of its shorter side.
+        """
         (x, y, _), (width, height, _) = self.spacing_mm, self.voxels.shape
         return round(height * y / min(x, y)), round(width * x / min(x, y))
 
     def has_grid_of(self, other: "Volume") -> bool:
-        """True where both have their voxels at the same places."""
+        """Return whether the voxels of both volumes lie at the same places."""
         return self.voxels.shape == other.voxels.shape and all(
             np.abs(np.subtract(mine, others)).max() < GRID_TOLERANCE_MM
             for mine, others in (
@@ -110,23 +119,31 @@ class Volume:
 
 
 def use_one_thread() -> None:
-    """Keep SimpleITK to one thread: where each core has its own worker, more only disturb."""
+    """Limit SimpleITK to one thread, because each core has a worker process of its own."""
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
 
 
 def keep_quiet() -> None:
-    """No warnings of SimpleITK on stderr: they quote file names and headers, which name people."""
+    """Turn off SimpleITK's warnings on stderr: they quote names of files and of patients."""
     sitk.ProcessObject.GlobalWarningDisplayOff()
 
 
 def read_volume(path: Path, called: str | None = None, allow_companion: bool = True) -> Volume:
-    """Read a NIfTI or MetaImage file as a volume in LPS orientation, whatever its name says.
+    """Read a NIfTI or MetaImage file as a volume in LPS orientation.
+
+    The content of the file decides its format, not its name.
 
     Args:
-        called: what errors call the file; its path if not given.
-        allow_companion: whether a MetaImage header may name a data file of the same folder.
+        called: the name of the file in error messages; its path if not given.
+        allow_companion: whether a MetaImage header may name a data file in the same folder.
     Raises:
-        DataError: damaged, cut short, too large, or no single three-dimensional volume of numbers.
+        DataError: the file is damaged, truncated or too large, or it does not hold exactly one
+            three-dimensional volume of numbers.
+
+    Example:
+        >>> volume = read_volume(Path("examples/tumor_scan_flair.nii.gz"))
+        >>> len(volume.voxels.shape)
+        3
     """
     called = called or str(path)
     begin = first_bytes(path)
@@ -137,34 +154,34 @@ def read_volume(path: Path, called: str | None = None, allow_companion: bool = T
 
 
 def read_volumes(path: Path, count: int) -> list[Volume]:
-    """Read a NIfTI file that holds `count` volumes, as volumes in LPS orientation.
+    """Read a NIfTI file with `count` volumes, each in LPS orientation.
 
     Raises:
-        DataError: as `read_volume`, or another number of volumes.
+        DataError: as in `read_volume`, or the file holds another number of volumes.
     """
     called = str(path)
     return [oriented(stored, called) for stored in read_nifti_volumes(path, called, count)]
 
 
 def oriented(stored: Stored, called: str, note: str = "") -> Volume:
-    """Turn what a file holds into LPS orientation, along the axes nearest to the body's.
+    """Turn the content of a file into LPS orientation, along the axes nearest to the body's.
 
     Raises:
-        DataError: the header places the voxels as no scanner does.
+        DataError: the header gives sizes or places that no scanner produces.
     """
     check_place(stored.affine, stored.voxels.shape, called)
     if (cosine := shear(stored.affine)) > NOTED_SHEAR:
         degrees = np.degrees(np.arcsin(cosine))
         sheared = (
-            f"The axes in its header are {degrees:.1f}° off right angles; they were taken as at "
-            "right angles."
+            f"The axes in its header deviate from right angles by {degrees:.1f}°; they were "
+            "treated as right angles."
         )
         note = f"{note} {sheared}".strip()
     turn = io_orientation(stored.affine)
     voxels = apply_orientation(stored.voxels, turn)
     affine = stored.affine @ inv_ornt_aff(turn, stored.voxels.shape)
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    # The nearest axes at right angles: headers round, and some are a little oblique.
+    # The nearest orthogonal axes: headers are rounded, and some axes are a little sheared.
     left, _, right = np.linalg.svd(affine[:3, :3] / spacing)
     return Volume(
         voxels,
@@ -179,17 +196,18 @@ def oriented(stored: Stored, called: str, note: str = "") -> Volume:
 
 
 def write_mask(path: Path, mask: np.ndarray, grid: Grid) -> None:
-    """Write a mask over the file that `grid` comes from, aside first and then renamed.
+    """Write a mask that lies over the scan file that `grid` comes from.
 
-    The file has the orientation, the number of voxels and the places of that file, and no text. A
-    NIfTI mask of a NIfTI file takes over its qform, sform and codes; a MetaImage lies where the
-    sform puts it.
+    The mask file has the orientation, the shape and the geometry of the scan file, and no text. A
+    NIfTI mask of a NIfTI scan keeps its qform, sform and codes; a MetaImage mask is placed by the
+    sform. The file appears complete or not at all.
 
     Args:
-        path: ends in .nii.gz, .nii or .mha.
-        mask: `[X, Y, Z]` bool in LPS, of the grid's shape; written as 0 and 1, uint8.
+        path: a name that ends in .nii.gz, .nii or .mha.
+        mask: `[X, Y, Z]` bool in LPS orientation, of the grid's shape; written as 0 and 1, uint8.
+        grid: the geometry of the scan, `Volume.grid`.
     Raises:
-        DataError: another ending, or a place that cannot be written to.
+        DataError: the name has another ending, or the path cannot be written to.
     """
     suffix = next((s for s in MASK_SUFFIXES if path.name.lower().endswith(s)), None)
     if suffix is None:
@@ -198,7 +216,10 @@ def write_mask(path: Path, mask: np.ndarray, grid: Grid) -> None:
         with write_whole(path) as file:
             file.write(_mask_bytes(mask.astype(np.uint8), grid, suffix))
     except StorageError as error:
-        raise DataError(f"{path}: expected a place to write the mask to, found none.") from error
+        raise DataError(
+            f"{path}: expected a path that the mask can be written to, but writing failed. Choose "
+            "another folder or free some space."
+        ) from error
 
 
 def _mask_bytes(mask: np.ndarray, grid: Grid, suffix: str) -> bytes:
@@ -215,7 +236,10 @@ def _mask_bytes(mask: np.ndarray, grid: Grid, suffix: str) -> bytes:
 
 
 def resample(volume: Volume, grid: Volume) -> Volume:
-    """The volume on the voxels of `grid`, placed by both headers; linear, 0 outside."""
+    """Resample a volume onto the voxels of `grid`, linearly and with 0 outside of the volume.
+
+    Both headers say where the voxels lie.
+    """
     if volume.has_grid_of(grid):
         return volume
     image = sitk.Resample(

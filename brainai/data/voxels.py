@@ -1,4 +1,4 @@
-"""Voxels out of a file that has one number after the other, plane by plane."""
+"""Read voxels plane by plane from a file that stores one number after the other."""
 
 import math
 import zlib
@@ -10,13 +10,13 @@ from brainai.data.headers import damaged
 
 
 class Stored(NamedTuple):
-    """What a file holds, in its own order of axes.
+    """The content of a scan file, in the file's own order of axes.
 
     voxels: `[X, Y, Z]` numbers.
     affine: `[4, 4]` float, voxel index → mm in LPS coordinates.
-    text: what its header says in words.
-    place: the fields of a NIfTI header that `affine` was chosen from (`nifti.PLACE`); None of other
-        files.
+    text: the text fields of the header.
+    place: the fields of a NIfTI header that `affine` was chosen from (`nifti.PLACE`); None for
+        other files.
     """
 
     voxels: np.ndarray
@@ -29,18 +29,21 @@ class Readable(Protocol):
     """Anything with the `read` of a binary file."""
 
     def read(self, size: int, /) -> bytes:
-        """Return at most `size` bytes; fewer only at the end."""
+        """Return at most `size` bytes, fewer only at the end."""
 
 
 class Inflated:
-    """The `read` of a file over data that zlib packed; a small file never unpacks all at once."""
+    """A file-like `read` over data compressed with zlib.
+
+    It decompresses only what is read, because a small file may decompress to a huge one.
+    """
 
     def __init__(self, packed: IO[bytes]):
         self._packed = packed
         self._unpacker = zlib.decompressobj(32 + zlib.MAX_WBITS)  # with a zlib or a gzip header
 
     def read(self, size: int) -> bytes:
-        """Return the next `size` bytes, fewer at the end.
+        """Return the next `size` bytes, fewer only at the end.
 
         Raises:
             zlib.error: the data are damaged.
@@ -63,15 +66,16 @@ def read_voxels(
     called: str,
     scale: tuple[float, float] = (1.0, 0.0),
 ) -> np.ndarray:
-    """Read `[X, Y, Z]` numbers, x running fastest, in the machine's byte order.
+    """Read `[X, Y, Z]` numbers, with x running fastest, in the machine's byte order.
 
-    Floating numbers and those of 64 bits become float32, which bounds the memory; what is no number
-    becomes 0.
+    Floating-point and 64-bit numbers become float32, which bounds the memory. NaN and infinite
+    values become 0.
 
     Args:
-        file: stands at the first voxel.
-        dtype: of the file: whole or floating numbers of 8 to 64 bits.
-        scale: factor, then offset, applied to each number; the result is float32.
+        file: positioned at the first voxel.
+        dtype: the type in the file: integers or floating-point numbers of 8 to 64 bits.
+        called: the name of the file in error messages.
+        scale: factor and offset that are applied to each number; the result is float32.
     Raises:
         DataError: the file ends too early.
         OSError, EOFError, zlib.error: its compressed data are damaged.
@@ -84,9 +88,9 @@ def read_voxels(
     for index, target in enumerate(voxels.reshape(len(voxels), plane)):
         content = _read_all(file, plane * dtype.itemsize)
         if len(content) < plane * dtype.itemsize:
-            held = (index * plane * dtype.itemsize) + len(content)
-            wanted = len(voxels) * plane * dtype.itemsize
-            raise damaged(called, f"it should hold {wanted} bytes of voxels and holds {held}")
+            actual = (index * plane * dtype.itemsize) + len(content)
+            expected = len(voxels) * plane * dtype.itemsize
+            raise damaged(called, f"it holds {actual} bytes of voxels instead of {expected}")
         with np.errstate(over="ignore", invalid="ignore"):
             numbers = np.frombuffer(content, dtype)
             if is_scaled:
@@ -98,7 +102,7 @@ def read_voxels(
 
 
 def _read_all(file: Readable, size: int) -> bytes:
-    """Read `size` bytes; fewer only where the file ends."""
+    """Read `size` bytes, fewer only if the file ends."""
     content = file.read(size)
     while len(content) < size and (more := file.read(size - len(content))):
         content += more

@@ -1,4 +1,4 @@
-"""Write many cases at once, one process per core, one case in memory per process."""
+"""Write many cases in parallel, with one process per core and one case in memory per process."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import as_completed
@@ -17,7 +17,11 @@ from brainai.errors import DataError
 def write_cases(
     cases: Sequence[Case], out: Path, min_tumor_pixels: int, workers: int, done: int = 0
 ) -> dict[str, str]:
-    """Write cases, each whole or not at all; for each bad one, what is wrong with it."""
+    """Write cases, each completely or not at all.
+
+    Returns:
+        For the id of each bad case, a sentence that says what is wrong with it.
+    """
     write = partial(_write_or_explain, out=out, min_tumor_pixels=min_tumor_pixels)
     results = _in_processes(write, cases, workers) if workers > 1 else map(write, cases)
     bad = {}
@@ -40,7 +44,10 @@ def _in_processes(write: partial, cases: Sequence[Case], workers: int) -> Iterat
 
 
 def _write_or_explain(case: Case, out: Path, min_tumor_pixels: int) -> tuple[str, str]:
-    """A case id, and "" or why the case is bad. A bad case leaves nothing in the data set."""
+    """Write a case, and return its id with "" or with what is wrong with it.
+
+    A bad case leaves nothing in the data set.
+    """
     try:
         write_case(case, out, min_tumor_pixels)
     except DataError as error:

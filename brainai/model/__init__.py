@@ -1,1 +1,1 @@
-"""The network and the folder it is kept in."""
+"""The network, and the model folder that stores it."""

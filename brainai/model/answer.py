@@ -1,4 +1,4 @@
-"""From prepared slices to answers: the one pass that pictures, scans and figures share."""
+"""Compute the answers for prepared slices, in one pass that pictures, scans and figures share."""
 
 from typing import NamedTuple
 
@@ -9,28 +9,37 @@ from brainai.data.augment import to_input
 from brainai.model.folder import ModelInfo
 from brainai.model.network import BrainNet, Output
 
-TOP = 0.002  # of a slice's pixels: a lesion of about a centimeter across fills them
+TOP = 0.002  # share of a slice's pixels, about that of a lesion of one centimeter across
 
 
 class Answer(NamedTuple):
-    """What the network says of N slices."""
+    """The answers of the network for N slices.
 
-    probabilities: Tensor  # [N] float64, of tumor
-    class_scores: Tensor  # [N] float64, log-odds of tumor of the classifier alone
-    mask_scores: Tensor | None  # [N] float64, of the mask; this and the mask None without a decoder
-    mask_logits: Tensor | None  # [N, S, S] float32
-    evidence: Tensor | None  # [N, S, S] float32 of `BrainNet.explain`, where it was asked for
+    probabilities: `[N]` float64, the probability of tumor.
+    class_scores: `[N]` float64, log-odds of tumor from the classifier alone.
+    mask_scores: `[N]` float64 from the mask; None without a decoder.
+    mask_logits: `[N, S, S]` float32; None without a decoder.
+    evidence: `[N, S, S]` float32 from `BrainNet.explain`; None if it was not requested.
+    """
+
+    probabilities: Tensor
+    class_scores: Tensor
+    mask_scores: Tensor | None
+    mask_logits: Tensor | None
+    evidence: Tensor | None
 
 
 @torch.inference_mode()
 def answer(network: BrainNet, info: ModelInfo, images: Tensor, *, explain: bool = False) -> Answer:
-    """One pass over slices that lie on the network's device.
+    """Run one pass over slices on the network's device.
 
-    On a processor that calculates in bfloat16 the pass does too, which halves its time.
+    On a processor with native bfloat16 the pass uses it, which halves its time.
 
     Args:
+        network: the network in eval mode.
+        info: the values of its model folder.
         images: `[N, 1 or 3, S, S]`, uint8 or float in [0, 1].
-        explain: also give each pixel's share in the class decision.
+        explain: whether to compute how much each pixel contributes to the class decision.
     """
     inputs = to_input(images, info.mean, info.std)
     halved = inputs.device.type == "cpu" and has_fast_bfloat16()
@@ -48,7 +57,7 @@ def answer(network: BrainNet, info: ModelInfo, images: Tensor, *, explain: bool 
 
 
 def read_output(output: Output) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """Class scores, mask scores and mask logits of N slices, as in `Answer`."""
+    """Return class scores, mask scores and mask logits of N slices, as in `Answer`."""
     class_scores = output.logits[:, 1].double() - output.logits[:, 0].double()
     if output.mask_logits is None:
         return class_scores, None, None
@@ -57,7 +66,7 @@ def read_output(output: Output) -> tuple[Tensor, Tensor | None, Tensor | None]:
 
 
 def score_masks(mask_logits: Tensor) -> Tensor:
-    """The mean of the highest mask logits, `TOP` of all: `[N, S, S]` → `[N]` float64."""
+    """Return the mean of the highest mask logits, a share of `TOP`: `[N, S, S]` → `[N]` float64."""
     pixels = mask_logits.flatten(1)
     return pixels.topk(max(1, round(TOP * pixels.shape[1])), dim=1).values.double().mean(dim=1)
 
@@ -65,18 +74,21 @@ def score_masks(mask_logits: Tensor) -> Tensor:
 def combine(
     class_scores: Tensor, mask_scores: Tensor | None, weights: tuple[float, float, float]
 ) -> Tensor:
-    """Log-odds of tumor before the temperature, `[N]`, from class and mask together.
+    """Combine class and mask scores to log-odds of tumor before the temperature, `[N]`.
 
-    A lesion of few pixels moves the mask more than the class score, a mean over all places.
+    A small lesion changes the mask score more than the class score, a mean over all places.
 
     Args:
-        weights: of the class score, of the mask score, and a constant; `fit_score_weights`.
+        class_scores: `[N]`.
+        mask_scores: `[N]`; None without a decoder.
+        weights: factor of the class score, factor of the mask score, and a constant, from
+            `fit_score_weights`.
     """
-    of_class, of_mask, constant = weights
-    scores = of_class * class_scores + constant
-    return scores if mask_scores is None else scores + of_mask * mask_scores
+    class_weight, mask_weight, constant = weights
+    scores = class_weight * class_scores + constant
+    return scores if mask_scores is None else scores + mask_weight * mask_scores
 
 
 def has_fast_bfloat16() -> bool:
-    """True where the processor calculates in bfloat16 itself; elsewhere that is slower."""
+    """Return whether the processor has native bfloat16. Without it, bfloat16 is slower."""
     return bool(getattr(torch.cpu, "get_capabilities", dict[str, bool])().get("avx512_bf16"))

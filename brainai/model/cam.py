@@ -1,8 +1,8 @@
-"""The heat map: which places of a slice speak for "Tumor" in the class decision.
+"""The heat map, which shows the places of a slice that speak for "Tumor" in the class decision.
 
-A class activation map. Where the head is average pooling and one linear layer, as in the ResNets,
-the score is the mean over places of what each place adds to it: nothing is estimated, no gradient
-is needed, and the map costs one product.
+It is a class activation map. If the head is average pooling and one linear layer, as in a ResNet,
+the score is exactly the mean of the contributions of all places. The map then needs no estimate and
+no gradient, and costs one matrix product.
 Source: Zhou et al. 2016, https://arxiv.org/abs/1512.04150
 """
 
@@ -10,24 +10,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-SPOT = 1 / 16  # of the picture: a lesion about a quarter of the brain's width across
+SPOT = 1 / 16  # of the picture: a lesion of about a quarter of the brain's width
 
 
 def class_evidence(classifier: nn.Module, features: Tensor) -> Tensor | None:
-    """What every place of the last feature map says for "Tumor" and against "No Tumor".
+    """Return the evidence of each place of the last feature map for "Tumor" against "No Tumor".
 
     Args:
-        classifier: a timm model of two classes.
+        classifier: a timm model with two classes.
         features: its last feature map, `[N, C, h, w]` float of any precision.
     Returns:
-        `[N, h, w]` float32 log-odds whose mean is the difference of the two logits; None where no
-        such map exists because the head is another than average pooling and one linear layer.
+        `[N, h, w]` float32 log-odds whose mean is the difference of the two logits, or None if the
+        head is not average pooling and one linear layer.
     """
     layer = classifier.get_classifier()
     if not isinstance(layer, nn.Linear) or features.shape[1:2] != (layer.in_features,):
         return None
     with torch.autocast(features.device.type, enabled=False):
-        # A norm or another pooling before the layer shows here, whatever the head is called.
+        # The probe detects a norm or another pooling before the layer.
         probe = torch.linspace(0, 3, 6 * layer.in_features, device=features.device)
         probe = probe.view(1, layer.in_features, 2, 3)
         logits = classifier.forward_head(probe)[0]
@@ -43,11 +43,15 @@ def _weigh(layer: nn.Linear, features: Tensor) -> Tensor:
 
 
 def place(evidence: Tensor, stride: int, size: tuple[int, int]) -> Tensor:
-    """Evidence of places `[N, h, w]` → of pixels `[N, H, W]`, bilinear between the places.
+    """Interpolate the evidence of places `[N, h, w]` bilinearly to pixels, `[N, H, W]`.
 
-    Where strided convolutions are of odd width and padded alike on both sides, as in the ResNets,
-    place i has its middle on pixel `stride * i`. Enlarged as a picture is, the map would lie half a
-    place too far right and down. Beyond the last place evidence fades, as there is none to come.
+    With strided convolutions of odd width and equal padding on both sides, as in a ResNet, the
+    middle of place i is at pixel `stride * i`. If the map were enlarged like a picture, it would be
+    half a place too far to the right and down. Beyond the last place the evidence fades to zero.
+
+    Args:
+        stride: pixels per place.
+        size: height and width of the picture.
     """
     reach = [length * stride + 1 for length in evidence.shape[-2:]]
     framed = F.pad(evidence[:, None], (0, 1, 0, 1))
@@ -56,13 +60,13 @@ def place(evidence: Tensor, stride: int, size: tuple[int, int]) -> Tensor:
 
 
 def heat(evidence: Tensor, temperature: float = 1.0) -> Tensor:
-    """Evidence in log-odds → heat in [0, 1], on a scale that no other place moves.
+    """Turn evidence in log-odds into heat in [0, 1], on the same scale for all places and slices.
 
-    A spot of a sixteenth of the picture, all like this place, would by itself bring a probability
-    of one half to p: heat is 2p - 1, and 0 where it would lower it. Stretched to each slice's own
-    range instead, a slice without evidence would glow like one with a tumor.
+    If a spot of a sixteenth of the picture had the evidence of this place, it would alone move a
+    probability of one half to p. Heat is then 2p - 1, and 0 if the probability would fall. With a
+    scale of its own, a slice without evidence would glow like a slice with a tumor.
 
     Args:
-        temperature: of the model, as for its probability.
+        temperature: the temperature of the model, as for its probability.
     """
     return (evidence * (SPOT / (2 * temperature))).tanh().clamp_min(0)

@@ -1,7 +1,7 @@
-"""Stochastic depth whose draws follow from the slice, not from the process that meets it.
+"""Stochastic depth whose random draws depend on the slice and not on the process.
 
 timm's `DropPath` draws from torch's generator, so that the blocks which a slice skips depend on its
-batch and its process. Here they come from a table with one row per slice, as augmentation does.
+batch and its process. Here the draws come from a table with one row per slice, as in augmentation.
 Source: Huang et al. 2016, https://arxiv.org/abs/1603.09382
 """
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class TablePath(nn.Module):
-    """timm's `DropPath`, told by `draws` `[N]` in [0, 1) which of N slices skip the block."""
+    """timm's `DropPath` with given `draws`, `[N]` in [0, 1): they say which slices skip a block."""
 
     def __init__(self, drop_prob: float):
         super().__init__()
@@ -21,13 +21,13 @@ class TablePath(nn.Module):
         if not self.training:
             return x
         if self.draws is None or len(self.draws) != len(x):
-            raise RuntimeError("Expected `set_draws` with a row for every slice before the pass.")
+            raise RuntimeError("Call `set_draws` with a row for each slice before the pass.")
         kept = (self.draws >= self.drop_prob).to(x.dtype) / (1 - self.drop_prob)
         return x * kept.view(-1, *[1] * (x.ndim - 1))
 
 
 def use_table(network: nn.Module) -> None:
-    """Replace every `DropPath` of timm in a network by a `TablePath`."""
+    """Replace each of timm's `DropPath` modules in a network by a `TablePath`."""
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, DropPath):
@@ -35,16 +35,16 @@ def use_table(network: nn.Module) -> None:
 
 
 def paths(network: nn.Module) -> list[TablePath]:
-    """The blocks that may be skipped, in the order of the network."""
+    """Return the modules that skip blocks, in the order of the network."""
     return [module for module in network.modules() if isinstance(module, TablePath)]
 
 
 def set_draws(network: nn.Module, draws: Tensor) -> None:
-    """Say for the next pass in training mode which slices skip which blocks.
+    """Set the draws that decide which slices skip which blocks in the next training pass.
 
     Args:
-        draws: `[N, P]` uniform in [0, 1), a row for each slice of the batch, a column for each of
-            `paths(network)`.
+        draws: `[N, P]` uniform in [0, 1), with a row for each slice of the batch and a column for
+            each of `paths(network)`.
     """
     for path, column in zip(paths(network), draws.unbind(1), strict=True):
         path.draws = column

@@ -1,4 +1,4 @@
-"""From a name to a model folder: one on disk, or a repository of the Hub in its cache."""
+"""Find the model folder of a name, on disk or in a repository on the Hub."""
 
 import hashlib
 import re
@@ -26,22 +26,22 @@ from brainai.model.hub_errors import OFFLINE, hub_errors
 
 HUB_ID = re.compile(r"(?P<repository>\w[\w.-]*/\w[\w.-]*?)(@(?P<revision>[\w./-]+))?")
 COMMIT = re.compile(r"[0-9a-f]{40}")
-PATIENCE = 10.0  # seconds without a sign until the Hub counts as not reached
-IN_A_HURRY = 2.5  # seconds, where something stands in for it: a page should be up within three
+PATIENCE = 10.0  # seconds without progress after which the Hub counts as unreachable
+IN_A_HURRY = 2.5  # the same if there is a fallback, because the page should start within three
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """A model folder that is here, and where it comes from.
+    """A local model folder, and where it comes from.
 
     Attributes:
-        folder: with the files of a model.
+        folder: the folder with the files of the model.
         repository: `owner/name` on the Hub, or None for a folder.
-        revision: the branch, tag or commit asked for; None for a folder, or for none named.
-        commit: 40 digits, what the revision stood for.
-        notice: where other weights answer than those asked for, or perhaps older ones: one
-            sentence that says so, fit for a visitor.
+        revision: the requested branch, tag or commit; None for a folder or if none was named.
+        commit: the commit of the revision, 40 digits.
+        notice: a sentence, which may be shown to visitors, that says if these weights are not the
+            requested ones or may be older; else None.
     """
 
     folder: Path
@@ -51,15 +51,15 @@ class Fetched:
     notice: str | None = None
 
     def tell(self) -> None:
-        """Print the notice, where there is one, for whoever called a command."""
+        """Print the notice, if there is one, on stderr."""
         if self.notice is not None:
             print(self.notice, file=sys.stderr)
 
     def __str__(self) -> str:
         if self.commit is None:
             return str(self.folder)
-        asked = "" if self.revision in (None, self.commit) else f", asked for as {self.revision}"
-        return f"{self.repository} at commit {self.commit}{asked}"
+        name = "" if self.revision in (None, self.commit) else f" (revision {self.revision})"
+        return f"{self.repository} at commit {self.commit}{name}"
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,12 @@ class Listing:
 def list_files(
     repository: str, kind: str = "model", revision: str | None = None, timeout: float | None = None
 ) -> Listing:
-    """The files that a revision holds. Raises what the Hub's client raises.
+    """List the files of a revision. Errors of the Hub's client are passed on.
 
     Args:
-        kind: model, dataset or space.
-        revision: branch, tag or commit; None is the main branch.
-        timeout: seconds for every read of the connection.
+        kind: "model", "dataset" or "space".
+        revision: branch, tag or commit; None means the main branch.
+        timeout: seconds for each read from the connection.
     """
     try:
         found = HfApi().repo_info(
@@ -89,12 +89,12 @@ def list_files(
         return Listing(found.sha, files, bool(found.private))
     except (HTTPError, HFValidationError):
         raise
-    except (ValueError, LookupError, TypeError) as error:  # such as the login page of a network
-        raise OSError("another answer than the Hub's") from error
+    except (ValueError, LookupError, TypeError) as error:  # for example a network's login page
+        raise OSError("the answer is not from the Hub") from error
 
 
 def is_same(content: bytes, remote: RepoSibling) -> bool:
-    """Whether a file here is one on the Hub, by SHA-256 for a large file, else by git's hash."""
+    """Return whether content equals a file on the Hub, by its SHA-256 (LFS files) or git hash."""
     if remote.lfs is not None:
         return hashlib.sha256(content).hexdigest() == remote.lfs.sha256
     named = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False)
@@ -102,17 +102,17 @@ def is_same(content: bytes, remote: RepoSibling) -> bool:
 
 
 def fetch_model(name: str | Path, fallback: Path | None = None) -> Fetched:
-    """The folder of that name where there is one, else the files of a repository on the Hub.
+    """Return the folder of this name if it exists, else fetch a repository from the Hub.
 
-    A commit that is in the Hub's cache is taken without asking the Hub. A branch or tag is looked
-    up; where the Hub cannot be reached, or HF_HUB_OFFLINE is set, the cache answers, and then the
-    fallback.
+    A commit in the Hub's cache is used without asking the Hub. A branch or tag is looked up. If the
+    Hub cannot be reached, or HF_HUB_OFFLINE is set, the cache is used, and then the fallback.
 
     Args:
         name: a folder, or `owner/name` or `owner/name@revision` (branch, tag or commit).
-        fallback: model folder that may stand in where the Hub cannot be reached.
+        fallback: a model folder to use if the Hub cannot be reached.
     Raises:
-        HubError: there is no such repository or revision, no right to it, or no Hub.
+        HubError: the repository or revision does not exist, access is denied, or the Hub cannot be
+            reached and nothing can replace it.
         WeightsError: the repository holds no model that may be loaded.
     """
     found = HUB_ID.fullmatch(str(name))
@@ -132,48 +132,50 @@ def fetch_model(name: str | Path, fallback: Path | None = None) -> Fetched:
         if not error.unreachable or fallback is None or not fallback.is_dir():
             raise
         notice = (
-            f"The weights asked for, {name}, cannot be had from the Hub at the moment: those that "
-            "came with this program answer."
+            f"The requested weights, {name}, cannot be loaded from the Hub at the moment. The "
+            "weights included with this program are used instead."
         )
         return Fetched(fallback, repository, revision, notice=notice)
 
 
 def check_names(files: set[str], name: str) -> None:
-    """Raises WeightsError, before anything is fetched, where there are no weights to load."""
+    """Raise WeightsError, before anything is fetched, if there are no weights to load."""
     if {"config.json", WEIGHTS} <= files:
         return
     pickles = sorted(file for file in files if file.endswith((".bin", ".pt", ".pth", ".ckpt")))
     if pickles:
         raise WeightsError(
-            f"{name} holds its weights as a pickle only ({', '.join(pickles[:3])}), which can run "
-            "any code when it is loaded: ask its author for model.safetensors."
+            f"{name} has its weights only as a pickle ({', '.join(pickles[:3])}), which can run "
+            "any code when it is loaded. Ask its author for model.safetensors."
         )
     raise WeightsError(
-        f"{name} is no model of BrainAI or timm: expected config.json and model.safetensors, "
+        f"{name} is not a model of BrainAI or timm: expected config.json and model.safetensors, "
         f"found {', '.join(sorted(files)[:6]) or 'nothing'}."
     )
 
 
 def _cached(repository: str, revision: str | None) -> Fetched | None:
-    """What the Hub's cache holds of it, whole, as it was last fetched; without a notice where the
-    revision is a commit, which never changes."""
+    """Return the complete model that was last fetched to the Hub's cache, or None.
+
+    It has no notice if the revision is a commit, because a commit never changes.
+    """
     try:
         folder = _snapshot(repository, revision, local_files_only=True)
     except LocalEntryNotFoundError:
         return None
-    if not is_whole(folder):  # timm alone fetches less
+    if not is_whole(folder):  # for example because timm fetched it, which needs fewer files
         return None
     notice = None
     if revision is None or not COMMIT.fullmatch(revision):
         notice = (
-            f"The Hub was not asked whether there are newer weights of {repository}: those last "
-            f"fetched answer, of commit {folder.name[:12]}."
+            f"The Hub was not asked for newer weights of {repository}. The weights fetched last, "
+            f"of commit {folder.name[:12]}, are used."
         )
     return Fetched(folder, repository, revision, folder.name, notice)
 
 
 def _fetch(repository: str, revision: str | None, patience: float) -> Fetched:
-    """Look a revision up once, and fetch the commit it stands for. Raises what the client does."""
+    """Look up the commit of a revision and fetch it. Errors of the client are passed on."""
     if constants.HF_HUB_OFFLINE:
         raise OfflineModeIsEnabled(OFFLINE)
     listing = _within(patience, lambda: list_files(repository, "model", revision, patience))
@@ -186,11 +188,11 @@ def _fetch(repository: str, revision: str | None, patience: float) -> Fetched:
     )
     for path in folder.iterdir():
         if path.name in FILES and not is_same(path.read_bytes(), listing.files[path.name]):
-            path.resolve().unlink()  # else the cache would answer with it again and again
+            path.resolve().unlink()  # otherwise the cache would return the bad file again
             path.unlink(missing_ok=True)
-            raise OSError(f"{path.name} came incomplete")
+            raise OSError(f"{path.name} was received incompletely")
     name = revision or constants.DEFAULT_REVISION
-    if not COMMIT.fullmatch(name):  # note its commit as the client does, for when the Hub is away
+    if not COMMIT.fullmatch(name):  # as the client does, so that the cache works without the Hub
         note = store / "refs" / name
         note.parent.mkdir(parents=True, exist_ok=True)
         note.write_text(listing.commit)
@@ -198,7 +200,7 @@ def _fetch(repository: str, revision: str | None, patience: float) -> Fetched:
 
 
 def _snapshot(repository: str, revision: str | None, **options: bool) -> Path:
-    """The folder of a revision in the Hub's cache, with the files of a model."""
+    """Return the folder of a revision in the Hub's cache, with the files of a model."""
     patterns = list(FILES)
     return Path(
         snapshot_download(repository, revision=revision, allow_patterns=patterns, **options)
@@ -206,13 +208,13 @@ def _snapshot(repository: str, revision: str | None, **options: bool) -> Path:
 
 
 def _within(seconds: float, call: Callable[[], T], progress: Callable[[], int] = lambda: 0) -> T:
-    """What a call returns, or a TimeoutError once it has made no progress for so long.
+    """Return the result of a call, or raise TimeoutError if it makes no progress for `seconds`.
 
-    The client's own timeouts are for each read of a connection, and for no name lookup: a Hub that
-    answers drop by drop would hold up the start for minutes.
+    The client's own timeouts apply to each read from a connection and not to name lookups, so that
+    a very slow Hub could delay the start by minutes.
 
     Args:
-        progress: a number that changes while all is well.
+        progress: a function whose number changes while the call makes progress.
     """
     future: Future[T] = Future()
 
@@ -222,7 +224,7 @@ def _within(seconds: float, call: Callable[[], T], progress: Callable[[], int] =
         except Exception as error:
             future.set_exception(error)
 
-    Thread(target=run, daemon=True).start()  # one that hangs does not keep the program from ending
+    Thread(target=run, daemon=True).start()  # a daemon, so that the program can end if it hangs
     last = progress()
     while not wait([future], seconds).done:
         if (now := progress()) == last:

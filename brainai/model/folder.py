@@ -1,12 +1,12 @@
-"""The model folder: what training publishes and the app loads.
+"""The model folder, which training writes and the app loads.
 
-    config.json, model.safetensors   as timm writes them: timm alone loads the classifier
-    decoder.safetensors              the mask's decoder, where there is one
-    scope.safetensors                what may be judged at all (`Scope`), where that was fitted
+    config.json, model.safetensors   the classifier as timm writes it, so that timm can load it
+    decoder.safetensors              the decoder of the mask, if there is one
+    scope.safetensors                the `Scope`, which says what may be judged, if it was fitted
     brainai.json                     `ModelInfo`
-    report.json, README.md           figures on `test`, and the model card; its charts in figures/
+    report.json, README.md           results on `test`, and the model card; its charts in figures/
 
-No pickle, neither written nor read. All is checked before any of it is loaded.
+Pickles are neither written nor read. All files are checked before any of them is loaded.
 """
 
 import copy
@@ -39,12 +39,12 @@ INFO = "brainai.json"
 REPORT = "report.json"
 CARD = "README.md"
 SCAN_POINT = "as few errors as could be on whole scans of validation patients"
-FILES = (CONFIG, WEIGHTS, DECODER, SCOPE, INFO, REPORT, CARD)  # what answers are made from
+FILES = (CONFIG, WEIGHTS, DECODER, SCOPE, INFO, REPORT, CARD)  # files of a model that are fetched
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """brainai.json: what the weights need beside themselves to give an answer."""
+    """The values of brainai.json, which are needed together with the weights to give an answer."""
 
     architecture: str = "resnet50"
     image_size: int = 256
@@ -54,33 +54,34 @@ class ModelInfo:
     modalities: tuple[str, ...] = MODALITIES
     decoder: bool = True
     score_weights: tuple[float, float, float] = (1.0, 0.0, 0.0)  # see `answer.combine`
-    temperature: float = 1.0  # of weights fitted before score weights calibrated
-    threshold: float = 0.5  # a probability: from here on the label is "Tumor"
+    temperature: float = 1.0  # differs from 1 only in older models, without fitted score weights
+    threshold: float = 0.5  # the label is "Tumor" from this probability on
     operating_point: str = "probability of one half; nothing was fitted"
-    # what the threshold was chosen for; `point_with_outcome` adds what `test` showed
-    sensitive_threshold: float | None = None  # where nearly all tumor slices are found
-    youden_threshold: float | None = None  # where sensitivity + specificity were highest
+    # what the threshold was chosen for; `point_with_outcome` adds the result on `test`
+    sensitive_threshold: float | None = None  # finds nearly all tumor slices
+    youden_threshold: float | None = None  # has the highest sum of sensitivity and specificity
     scan_weights: tuple[float, float, float] | None = None  # see `scan_verdict.scan_probability`
-    scan_threshold: float | None = None  # a probability: from here on a scan is "Tumor"; it and the
-    # weights are None where nothing was fitted to whole scans
-    scope: bool = False  # whether scope.safetensors belongs to it
+    scan_threshold: float | None = None  # a scan is "Tumor" from this probability on; this and the
+    # weights are None if nothing was fitted to whole scans
+    scope: bool = False  # whether the folder has scope.safetensors
     name: str = "brainai-resnet50"
-    config_hash: str = ""  # SHA-256 of config.json, which timm alone reads
+    config_hash: str = ""  # SHA-256 of config.json, which only timm reads
     revision: str = ""  # see `revision_of`: a hash of all other values and files
-    dataset_hash: str = ""  # of what it was trained on
-    calibration_hash: str = ""  # of what score weights, threshold and scope were fitted on
+    dataset_hash: str = ""  # of the data set for training
+    calibration_hash: str = ""  # of the data set on which score weights, threshold and scope were
+    # fitted
     git_revision: str = ""
     training: dict = field(default_factory=dict)  # the resolved configuration
     format_version: int = MODEL_FORMAT
 
     @property
     def calibrated(self) -> bool:
-        """Whether score weights and threshold were fitted, on data that are named."""
+        """Whether score weights and threshold were fitted, on a data set with a known hash."""
         return bool(self.calibration_hash)
 
     @property
     def threshold_of_scans(self) -> float:
-        """From which probability on a scan is "Tumor": the scans' own, else that of slices."""
+        """The probability from which on a scan is "Tumor"; that of slices if scans have none."""
         return self.threshold if self.scan_threshold is None else self.scan_threshold
 
     @property
@@ -99,11 +100,14 @@ def write_model(
     *,
     half: bool = True,
 ) -> None:
-    """Write a model folder in the place of what was there, whole or not at all.
+    """Write a model folder, completely or not at all. An existing folder is replaced.
 
     Args:
-        scope: what may be judged at all.
-        half: store the network in half precision; it is read back as float32.
+        folder: the folder to write.
+        network: the network, which is not changed.
+        info: the values of brainai.json. Hashes, revision and `scope` are filled in.
+        scope: the scope, if one was fitted.
+        half: whether to store the network in half precision. It is loaded as float32.
     Raises:
         StorageError: the disk is full, or the parent folder cannot be written to.
     """
@@ -147,18 +151,24 @@ def _write_weights(folder: Path, network: BrainNet, info: ModelInfo, scope: Scop
 
 
 def load_model(folder: str | Path, *, drop_path: float = 0.0) -> tuple[BrainNet, ModelInfo]:
-    """Network in eval mode, and its info, from a model folder, or from a timm classifier's.
+    """Load a network in eval mode, and its info, from the folder of a BrainAI or timm model.
 
     Args:
-        drop_path: stochastic depth, where it is to be trained further; see `build_network`. Not
-            for a classifier of others.
+        folder: the model folder.
+        drop_path: rate of stochastic depth for further training; see `build_network`. It is ignored
+            for third-party models.
     Raises:
         WeightsError: the folder or a file is missing, damaged, or of another kind or format.
+
+    Example:
+        >>> network, info = load_model("weights")
+        >>> info.label_names
+        ('No Tumor', 'Tumor')
     """
     folder = Path(folder)
     if is_timm_folder(folder):
         network, values = load_timm_folder(folder)
-        name = values.pop("name")  # that of its folder, wherever it lies
+        name = values.pop("name")  # not hashed, because it is only the name of the folder
         revision = revision_of(folder, values)
         return network.eval(), ModelInfo(**values, name=name, revision=revision)
     values = _read_values(folder)
@@ -169,7 +179,7 @@ def load_model(folder: str | Path, *, drop_path: float = 0.0) -> tuple[BrainNet,
         raise WeightsError(f"{folder / INFO}: {error}") from error
     except (TypeError, AttributeError) as error:
         raise WeightsError(
-            f"{folder / INFO} describes no network: copy the model folder again."
+            f"{folder / INFO} does not describe a network. Copy the model folder again."
         ) from error
     parts = {WEIGHTS: network.classifier}
     if network.decoder is not None:
@@ -183,7 +193,7 @@ def load_model(folder: str | Path, *, drop_path: float = 0.0) -> tuple[BrainNet,
 
 
 def load_scope(folder: str | Path) -> Scope | None:
-    """What tells the slices that may be judged; None where the folder holds none.
+    """Load the scope, which says what may be judged, or return None if the folder has none.
 
     Raises:
         WeightsError: scope.safetensors is damaged or of another kind.
@@ -198,31 +208,32 @@ def load_scope(folder: str | Path) -> Scope | None:
 
 
 def read_model_info(folder: str | Path) -> ModelInfo:
-    """brainai.json of a model folder, checked.
+    """Read and check brainai.json of a model folder.
 
     Raises:
-        WeightsError: it is missing, damaged or of another format.
+        WeightsError: the file is missing, damaged or of another format version.
     """
     return _info_of(_read_values(Path(folder)))
 
 
 def _read_values(folder: Path) -> dict:
-    """The values of brainai.json; errors of `read_model_info`."""
+    """Return the values of brainai.json. Errors are those of `read_model_info`."""
     path = folder / INFO
     try:
         values = unsealed(path.read_bytes())
         version = int(values["format_version"])
     except FileNotFoundError as error:
         raise WeightsError(
-            f"{folder} is not a model folder: it has no brainai.json. "
+            f"{folder} is not a model folder, because it has no brainai.json. "
             "Name a folder that train.py wrote."
         ) from error
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise WeightsError(f"{path} is damaged: copy the model folder again.") from error
+        raise WeightsError(f"{path} is damaged. Copy the model folder again.") from error
     if version != MODEL_FORMAT:
-        advice = "update brainai" if version > MODEL_FORMAT else "train the model again"
+        advice = "Update brainai" if version > MODEL_FORMAT else "Train the model again"
         raise WeightsError(
-            f"{folder} has format {version}, this version reads {MODEL_FORMAT}: {advice}."
+            f"{folder} has format {version}, but this version reads format {MODEL_FORMAT}. "
+            f"{advice}."
         )
     return values
 
@@ -236,11 +247,12 @@ def _info_of(values: dict) -> ModelInfo:
 
 
 def read_model_report(folder: str | Path, revision: str | None = None) -> dict | None:
-    """report.json of a model folder, or None where there is none of ours that can be read: the
-    weights answer without.
+    """Read report.json of a model folder, or return None if there is no valid report.
+
+    The weights can be used without a report.
 
     Args:
-        revision: of the weights that it has to be of; None takes a report of any.
+        revision: the revision of the weights that the report must be about; None accepts any.
     """
     try:
         report = unsealed((Path(folder) / REPORT).read_bytes())
@@ -252,9 +264,11 @@ def read_model_report(folder: str | Path, revision: str | None = None) -> dict |
 
 
 def is_whole(folder: str | Path) -> bool:
-    """Whether a folder holds all files of a model, ours or a timm classifier's; none is opened but
-    the two that say which these are. A folder of ours with files missing looks like one of
-    timm's, but for a mark in its config.json."""
+    """Return whether a folder holds all files of a BrainAI or timm model.
+
+    Only config.json and brainai.json are opened, which say what the files are. An incomplete
+    BrainAI folder differs from a timm folder by a key in its config.json.
+    """
     folder = Path(folder)
     names = [CONFIG, WEIGHTS]
     if not (folder / CONFIG).is_file():
@@ -270,38 +284,38 @@ def is_whole(folder: str | Path) -> bool:
 
 
 def _check_part(module: torch.nn.Module, path: Path) -> None:
-    """Raises WeightsError where a file of weights is missing, damaged, or not for this module; only
-    its header is read."""
+    """Raise WeightsError if a file of weights is missing, damaged or for another module.
+
+    Only the header of the file is read.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError as error:
         raise WeightsError(
-            f"{path.parent} has no {path.name}: copy the model folder again."
+            f"{path.parent} has no {path.name}. Copy the model folder again."
         ) from error
     except (SafetensorError, OSError, ValueError) as error:
-        raise WeightsError(f"{path} is damaged: copy the model folder again.") from error
+        raise WeightsError(f"{path} is damaged. Copy the model folder again.") from error
     wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     if found != wanted:
         raise WeightsError(
-            f"{path} does not fit the network that {INFO} describes: "
-            "use files of one and the same model."
+            f"{path} does not fit the network that {INFO} describes. Use files of the same model."
         )
 
 
 def _check_whole(folder: Path, info: ModelInfo, values: dict) -> None:
-    """Raises WeightsError where a file is another than the one written with these values."""
+    """Raise WeightsError if a file differs from the one that was written with these values."""
     if info.config_hash and info.config_hash != hash_of(folder / CONFIG):
-        raise WeightsError(f"{folder / CONFIG} is damaged: copy the model folder again.")
+        raise WeightsError(f"{folder / CONFIG} is damaged. Copy the model folder again.")
     if info.revision != revision_of(folder, values):
         raise WeightsError(
-            f"{folder}: {INFO} and the weights beside it are not of one and the same model, or "
-            "were changed. Copy the model folder again, or fit it anew with "
-            "`python -m brainai.training.finish`."
+            f"{folder}: {INFO} and the weights are not from the same model, or were changed. Copy "
+            "the model folder again, or fit it again with `python -m brainai.training.finish`."
         )
 
 
 def _portable(network: BrainNet, half: bool) -> BrainNet:
-    """A copy on the CPU, in the memory layout that safetensors takes."""
+    """Return a copy on the CPU, in the memory layout that safetensors requires."""
     network = copy.deepcopy(network).cpu().to(memory_format=torch.contiguous_format)
     return network.half() if half else network

@@ -1,15 +1,15 @@
-"""Which parameters train, and how fast: the body early and late, and the head."""
+"""Choose which parameters train, and their learning rates: early encoder, late encoder and head."""
 
 from timm.models import group_parameters
 from torch import nn
 
 from brainai.model.network import BrainNet
 
-GROUPS = ("early body", "late body", "head")
+GROUPS = ("early encoder", "late encoder", "head")
 
 
 def set_trainable(network: BrainNet, train: str) -> None:
-    """Freeze the body (`train="head"`) or nothing (`train="all"`)."""
+    """Freeze the encoder (`train="head"`) or nothing (`train="all"`)."""
     groups = group_names(network)
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(train == "all" or groups[name] == "head")
@@ -18,10 +18,11 @@ def set_trainable(network: BrainNet, train: str) -> None:
 def parameter_groups(
     network: BrainNet, lr: float, spread: float, weight_decay: float
 ) -> list[dict]:
-    """Optimizer groups with a learning rate each, for what trains at present.
+    """Return optimizer groups, each with its learning rate, for the parameters that train.
 
-    The head gets `lr`, the early body `lr / spread`, the late body their geometric mean
-    (Howard and Ruder 2018, https://arxiv.org/abs/1801.06146). Biases and norms do not decay.
+    The learning rate of the head is `lr`, that of the early encoder `lr / spread`, and that of the
+    late encoder their geometric mean (Howard and Ruder 2018, https://arxiv.org/abs/1801.06146).
+    Biases and norms have no weight decay.
     """
     rates = dict(zip(GROUPS, (lr / spread, lr / spread**0.5, lr), strict=True))
     names = group_names(network)
@@ -41,14 +42,17 @@ def parameter_groups(
 
 
 def group_names(network: BrainNet) -> dict[str, str]:
-    """The group of each parameter: the head is the decoder and the classifier's last layer; the
-    body is timm's own row of stem and stages, `group_matcher`, cut in the middle."""
+    """Return the group of each parameter.
+
+    The head consists of the decoder and the classifier's last layer. The encoder is the sequence of
+    stem and stages from timm's `group_matcher`, divided in the middle.
+    """
     classifier = network.classifier
     last_layer = classifier.default_cfg["classifier"] + "."
     stages = group_parameters(classifier, classifier.group_matcher(coarse=True), reverse=True)
-    body = {name: stage for name, stage in stages.items() if not name.startswith(last_layer)}
-    middle = max(body.values()) / 2
-    late = {f"classifier.{name}": stage > middle for name, stage in body.items()}
+    encoder = {name: stage for name, stage in stages.items() if not name.startswith(last_layer)}
+    middle = max(encoder.values()) / 2
+    late = {f"classifier.{name}": stage > middle for name, stage in encoder.items()}
     return {
         name: GROUPS[late[name]] if name in late else "head"
         for name, _ in network.named_parameters()

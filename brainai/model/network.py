@@ -1,6 +1,6 @@
-"""One network, one forward pass: a timm body with a class head, and a U-Net decoder for the mask.
+"""The network: a timm encoder with a classification head, and a U-Net decoder for the mask.
 
-The classifier stays a plain timm model, so that timm alone can load it.
+The classifier is a plain timm model, so that timm alone can load it.
 Source of the decoder: Ronneberger et al. 2015, https://arxiv.org/abs/1505.04597
 """
 
@@ -19,15 +19,19 @@ from brainai.errors import ConfigError
 from brainai.model.cam import class_evidence, place
 from brainai.model.drop_path import use_table
 
-DECODER_WIDTHS = (256, 128, 96, 64, 32)  # of the maps, the deepest first: strides 32, 16, 8, 4, 2
+DECODER_WIDTHS = (256, 128, 96, 64, 32)  # channels, deepest map first: strides 32, 16, 8, 4, 2
 LEAST_MAPS = 4  # with fewer, the finest map is too coarse for a mask
 
 
 class Output(NamedTuple):
-    """What one forward pass gives."""
+    """The output of one forward pass.
 
-    logits: Tensor  # [N, 2] float: "No Tumor", "Tumor"
-    mask_logits: Tensor | None  # [N, 1, H, W] float, or None without a decoder
+    logits: `[N, 2]` float: "No Tumor", "Tumor".
+    mask_logits: `[N, 1, H, W]` float, or None without a decoder.
+    """
+
+    logits: Tensor
+    mask_logits: Tensor | None
 
 
 class ConvBlock(nn.Sequential):
@@ -42,10 +46,10 @@ class ConvBlock(nn.Sequential):
 
 
 class Decoder(nn.Module):
-    """U-Net decoder over the body's feature maps; the mask has the size of the finest of them.
+    """U-Net decoder over the feature maps of the encoder. The mask has the size of the finest map.
 
-    Every map is narrowed by a 1×1 convolution before it is joined: that keeps the decoder at
-    about a quarter of the body's arithmetic.
+    A 1×1 convolution reduces the channels of each map before it is joined. The decoder therefore
+    needs only about a quarter of the encoder's operations.
     """
 
     def __init__(self, channels: tuple[int, ...]):
@@ -61,7 +65,7 @@ class Decoder(nn.Module):
         self.mask = nn.Conv2d(widths[-1], 1, 1)
 
     def forward(self, features: list[Tensor]) -> Tensor:
-        """Feature maps, shallowest first → mask logits `[N, 1, h, w]`, `h × w` of the first."""
+        """Return mask logits `[N, 1, h, w]` of the size of the first feature map, the finest."""
         narrowed = [layer(x) for layer, x in zip(self.narrow, features[::-1], strict=True)]
         x = narrowed[0]
         for join, skip in zip(self.join, narrowed[1:], strict=True):
@@ -71,7 +75,14 @@ class Decoder(nn.Module):
 
 
 class BrainNet(nn.Module):
-    """Class scores and mask logits from slices `[N, 3, H, W]`, channels (FLAIR, T1c, T2)."""
+    """The network: class and mask logits from slices `[N, 3, H, W]` with FLAIR, T1c and T2.
+
+    Example:
+        >>> network = build_network("resnet18").eval()
+        >>> output = network(torch.zeros(1, 3, 64, 64))
+        >>> tuple(output.logits.shape), tuple(output.mask_logits.shape)
+        ((1, 2), (1, 1, 64, 64))
+    """
 
     def __init__(self, classifier: nn.Module, decoder: Decoder | None):
         super().__init__()
@@ -82,10 +93,11 @@ class BrainNet(nn.Module):
         return self._answer(images)[0]
 
     def explain(self, images: Tensor) -> tuple[Output, Tensor | None]:
-        """The same pass, and each pixel's share in the class decision.
+        """Run the same pass, and return how much each pixel contributes to the class decision.
 
         Returns:
-            The output, and `[N, H, W]` log-odds as of `cam.class_evidence`, or None with that.
+            The output, and `[N, H, W]` log-odds of `cam.class_evidence`, or None if that returns
+            None.
         """
         output, final = self._answer(images)
         evidence = class_evidence(self.classifier, final)
@@ -95,27 +107,31 @@ class BrainNet(nn.Module):
         return output, place(evidence, stride, images.shape[-2:])
 
     def maps(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The last feature map of the body, `[N, C, h, w]`, and mask logits at the size of the
-        finest map, `[N, 1, h', w']`, or None without a decoder. Nearly all of the work."""
+        """Run encoder and decoder, which is nearly all of the work.
+
+        Returns:
+            The last feature map of the encoder, `[N, C, h, w]`, and mask logits at the size of the
+            finest feature map, `[N, 1, h', w']`, or None without a decoder.
+        """
         if self.decoder is None:
             return self.classifier.forward_features(images), None
         final, features = self.classifier.forward_intermediates(images)
         return final, self.decoder(features)
 
     def _answer(self, images: Tensor) -> tuple[Output, Tensor]:
-        """The output, and the last feature map it came from."""
+        """Return the output, and the last feature map from which the class logits come."""
         final, mask_logits = self.maps(images)
         if mask_logits is not None:
             mask_logits = F.interpolate(mask_logits, size=images.shape[-2:], mode="bilinear")
         return Output(self._score(final), mask_logits), final
 
     def _score(self, final: Tensor) -> Tensor:
-        """Class logits in float32 always: bfloat16 has eight bits, and slices would tie."""
+        """Return class logits, always in float32, because slices would tie in bfloat16."""
         with torch.autocast(final.device.type, enabled=False):
             return self.classifier.forward_head(final.float())
 
     def train(self, mode: bool = True) -> "BrainNet":
-        """A frozen body stays in eval mode: its batch-norm statistics must not move."""
+        """Set the mode. Frozen batch norms stay in eval mode to keep their statistics."""
         super().train(mode)
         for module in self.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm) and is_frozen(module):
@@ -132,21 +148,22 @@ def build_network(
     drop_path: float = 0.0,
     pretrained_cfg: dict | None = None,
 ) -> BrainNet:
-    """A network of two classes over three sequences.
+    """Build a network with two classes for three sequences.
 
     Args:
-        architecture: a timm model name. For a decoder its feature maps must halve from one to the
-            next, four or five of them, as those of ResNet, RegNet, EfficientNet, DenseNet and
-            ConvNeXt do.
-        pretrained: start the body from timm's ImageNet weights (asks the Hub).
-        pretrained_from: where these lie instead: a file or folder with model.safetensors, or a
-            folder that is a cache of the Hub.
-        drop_path: stochastic depth while training (Huang et al. 2016,
+        architecture: the name of a timm model. A decoder requires four or five feature maps, each
+            half the size of the one before, as in ResNet, RegNet, EfficientNet, DenseNet and
+            ConvNeXt.
+        pretrained: whether to start the encoder from timm's ImageNet weights, fetched from the Hub.
+        pretrained_from: a local copy of these weights: a file or folder with model.safetensors, or
+            a folder that is a cache of the Hub.
+        decoder: whether to add the decoder.
+        drop_path: rate of stochastic depth in training (Huang et al. 2016,
             https://arxiv.org/abs/1603.09382).
         pretrained_cfg: preprocessing and label names to store with the classifier.
     Raises:
-        ConfigError: timm has no such architecture, it cannot do what is asked, or its weights
-            cannot be fetched.
+        ConfigError: timm has no such architecture, the architecture does not support the options,
+            or its weights cannot be fetched.
     """
     file, cache = _imagenet_place(pretrained_from if pretrained else None)
     try:
@@ -165,13 +182,14 @@ def build_network(
         if "drop_path_rate" not in str(error):
             raise
         raise ConfigError(
-            f"{architecture} skips no blocks: expected --drop-path 0, found {drop_path}."
+            f"{architecture} does not support stochastic depth: expected --drop-path 0, found "
+            f"{drop_path}."
         ) from error
     except (RuntimeError, SafetensorError) as error:
         if pretrained_from is not None:
             raise ConfigError(
                 f"--pretrained-from {pretrained_from}: expected weights of {architecture}, found "
-                "others, or a damaged file."
+                "those of another architecture or a damaged file."
             ) from error
         if "Unknown model" not in str(error):
             raise
@@ -180,26 +198,26 @@ def build_network(
         ) from error
     except OSError as error:  # every failure of the Hub's client is one
         raise ConfigError(
-            f"The ImageNet weights of {architecture} are neither in the cache nor can the Hub be "
-            "reached. Go on with --no-pretrained (from scratch), with --init-from FOLDER, "
-            "or fetch them once where there is a network, and name their folder with "
+            f"The ImageNet weights of {architecture} are not in the cache, and the Hub cannot be "
+            "reached. Continue with --no-pretrained (from scratch) or with --init-from FOLDER, or "
+            "download the weights on a machine with a network and name their folder with "
             "--pretrained-from."
         ) from error
-    classifier.pretrained_cfg.pop("file", None)  # a place on this machine
+    classifier.pretrained_cfg.pop("file", None)  # a path of this machine
     if not hasattr(classifier, "group_matcher"):
         raise ConfigError(
-            f"{architecture} does not tell its stem from its stages: choose another "
-            "--architecture, such as resnet50."
+            f"{architecture} does not define its stem and stages in timm (group_matcher). Choose "
+            "another --architecture, such as resnet50."
         )
     use_table(classifier)
     return BrainNet(classifier, Decoder(_map_channels(classifier)) if decoder else None)
 
 
 def _map_channels(classifier: nn.Module) -> tuple[int, ...]:
-    """Channels of the feature maps that a decoder joins, the finest first.
+    """Return the channels of the feature maps that a decoder joins, the finest first.
 
     Raises:
-        ConfigError: they do not halve from one to the next, or are too few or too many.
+        ConfigError: the maps do not halve in size from one to the next, or their number is wrong.
     """
     maps = getattr(classifier, "feature_info", ())
     strides = [each["reduction"] for each in maps]
@@ -214,25 +232,28 @@ def _map_channels(classifier: nn.Module) -> tuple[int, ...]:
 
 
 def check_picture_size(network: BrainNet, size: int) -> None:
-    """Raises ConfigError where a network takes no pictures of this size, as many transformers."""
+    """Raise ConfigError if a network does not accept pictures of this size.
+
+    Many transformers accept only one size.
+    """
     try:
         with torch.inference_mode():
             network.eval()(torch.zeros(1, 3, size, size, device=next(network.parameters()).device))
     except (RuntimeError, AssertionError, ValueError) as error:
         name = network.classifier.pretrained_cfg["architecture"]
         raise ConfigError(
-            f"{name} takes no pictures of {size}×{size} pixels: choose another --architecture, "
-            "such as resnet50, or other sizes in --stages."
+            f"{name} does not accept pictures of {size}×{size} pixels. Choose another "
+            "--architecture, such as resnet50, or other sizes in --stages."
         ) from error
 
 
 def imagenet_id(architecture: str) -> str:
-    """`timm/…` on the Hub, where the ImageNet weights of an architecture come from."""
+    """Return the repository on the Hub with the ImageNet weights of an architecture, `timm/…`."""
     return timm.get_pretrained_cfg(architecture).hf_hub_id
 
 
 def _imagenet_place(place: Path | None) -> tuple[Path | None, Path | None]:
-    """A file of weights, or a folder that is a cache of the Hub."""
+    """Return a file of weights, or a folder that is a cache of the Hub; the other one is None."""
     if place is None:
         return None, None
     file = place / "model.safetensors" if place.is_dir() else place
@@ -241,18 +262,20 @@ def _imagenet_place(place: Path | None) -> tuple[Path | None, Path | None]:
     if any(place.glob("models--*")):
         return None, place
     raise ConfigError(
-        f"--pretrained-from {place}: expected model.safetensors of timm, or a cache of the Hub "
+        f"--pretrained-from {place}: expected timm's model.safetensors or a cache of the Hub "
         "(with folders models--timm--…), found neither."
     )
 
 
 def is_frozen(module: nn.Module) -> bool:
-    """True where a module has parameters and none of them trains."""
+    """Return whether a module has parameters and none of them trains."""
     parameters = list(module.parameters())
     return bool(parameters) and not any(p.requires_grad for p in parameters)
 
 
 def with_shared_batch_norm(network: BrainNet) -> BrainNet:
-    """The network with the batch norm of torch that several GPUs share. timm converts it, because
-    its own norms hold an activation, which torch's converter drops."""
+    """Return the network with torch's batch norm that is synchronized across GPUs.
+
+    timm converts it, because timm's norms contain an activation that torch's converter would drop.
+    """
     return convert_sync_batchnorm(network)

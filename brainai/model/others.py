@@ -1,7 +1,7 @@
-"""Classifiers of others: any timm model of two classes, in a folder as timm writes it.
+"""Load third-party models: any timm classifier with two classes, in a folder as timm writes it.
 
-So that they can be measured on the same patients, and served. Their second class is taken for
-tumor; there is no mask, and nothing about them was fitted here.
+They can be evaluated on the same patients, and served. Their second class is taken as tumor. They
+have no mask, and nothing was fitted to them here.
 """
 
 import json
@@ -17,17 +17,17 @@ from brainai.model.network import BrainNet
 NO_TUMOR = r"(no|non|not|without)[ _-]*(brain[ _-]*)?tumo"
 
 
-OURS = "brainai"  # key in config.json of a model folder of ours
+OURS = "brainai"  # key in config.json of a model folder that this package wrote
 
 
 def is_timm_folder(folder: Path) -> bool:
-    """A classifier as timm writes it, and none of ours, nor what is left of one."""
+    """Return whether a folder is a third-party timm classifier and no part of a BrainAI model."""
     ours = any((folder / name).exists() for name in ("brainai.json", "decoder.safetensors"))
     return (folder / "config.json").is_file() and not (ours or is_ours(folder))
 
 
 def is_ours(folder: Path) -> bool:
-    """Whether config.json says that it was written by this package, with more files beside it."""
+    """Return whether config.json says that this package wrote the folder, which has more files."""
     try:
         return OURS in json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError):
@@ -35,16 +35,17 @@ def is_ours(folder: Path) -> bool:
 
 
 def load_timm_folder(folder: Path) -> tuple[BrainNet, dict]:
-    """The network, and what `ModelInfo` takes from its config.json.
+    """Load the network, and the values of `ModelInfo` that its config.json gives.
 
     Raises:
-        WeightsError: it is damaged, holds a pickle only, has other than two classes or three
-            channels, or names its first class tumor.
+        WeightsError: the folder is damaged, its weights are only a pickle, the model does not have
+            two classes and three channels, or its first class is named tumor.
     """
     if not (folder / "model.safetensors").is_file():
         raise WeightsError(
-            f"{folder} has no model.safetensors: weights in a pickle are not loaded, because one "
-            "can run any code. Save them with timm's save_for_hf(..., safe_serialization=True)."
+            f"{folder} has no model.safetensors. Weights in a pickle are not loaded, because a "
+            "pickle can run any code. Save them with timm's "
+            "save_for_hf(..., safe_serialization=True)."
         )
     try:
         classifier = timm.create_model(f"local-dir:{folder}", pretrained=True)
@@ -65,12 +66,13 @@ def load_timm_folder(folder: Path) -> tuple[BrainNet, dict]:
             AttributeError) as error:  # fmt: skip
         raise WeightsError(
             f"{folder} cannot be loaded as a timm model: expected config.json and "
-            "model.safetensors as timm writes them, of one and the same model."
+            "model.safetensors of the same model, as timm writes them."
         ) from error
     if classes != 2 or channels != 3 or height != width:
         raise WeightsError(
-            f"{folder}: expected two classes and square pictures of three channels, found "
-            f"{classes} classes and {channels} channels of {width}×{height} pixels."
+            f"{folder}: expected two classes and square pictures with three channels, found "
+            f"{classes} classes and {channels} channels of {width}×{height} pixels. Choose another "
+            "model."
         )
     if names and "tumo" in names[0] and not re.match(NO_TUMOR, names[0]):
         raise WeightsError(

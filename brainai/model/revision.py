@@ -1,4 +1,4 @@
-"""The revision of a model folder: 12 digits of a hash of all that its answers follow from."""
+"""The revision of a model folder: 12 digits of a hash of everything that determines its answers."""
 
 import hashlib
 import json
@@ -8,20 +8,20 @@ DIGITS = 12
 
 
 def revision_of(folder: Path, values: dict) -> str:
-    """The revision of a folder: it covers every value of brainai.json, config.json and all weights.
+    """Return the revision of a folder, a hash of brainai.json, config.json and all weights.
 
     Args:
-        values: of brainai.json, as they are written or read, also those that only a later version
-            knows; the revision among them does not count.
+        values: all values of brainai.json, including values that only a later version knows. The
+            revision itself is not hashed.
     """
-    told = {name: value for name, value in values.items() if name != "revision"}
+    hashed = {name: value for name, value in values.items() if name != "revision"}
     paths = [folder / "config.json", *folder.glob("*.safetensors")]
     files = {path.name: hash_of(path) for path in paths}
-    return hashlib.sha256(json.dumps([told, files], sort_keys=True).encode()).hexdigest()[:DIGITS]
+    return hashlib.sha256(json.dumps([hashed, files], sort_keys=True).encode()).hexdigest()[:DIGITS]
 
 
 def hash_of(path: Path) -> str:
-    """SHA-256 of a file, "" where it cannot be read."""
+    """Return the SHA-256 of a file, or "" if it cannot be read."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:

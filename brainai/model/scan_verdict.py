@@ -1,7 +1,8 @@
-"""The probability that a whole scan shows tumor, from what the network says of its slices.
+"""Compute the probability that a whole scan shows a tumor from the answers for its slices.
 
-A scan is not a slice: among 150 slices some false alarm is likely, and a tumor is seen on many.
-So what decides is how sure neighboring slices are together, and how much they outline. numpy only.
+A scan needs a verdict of its own: among 150 slices a false alarm is likely, and a tumor extends
+over many slices. The verdict therefore depends on the mean log-odds of neighboring slices and on
+the volume that is outlined there. The module uses numpy only.
 """
 
 import math
@@ -10,15 +11,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-SUPPORT_MM = 5.0  # neighboring slices that agree on a tumor must span this, two at least
-CERTAIN = 0.999  # log-odds of slices end here: a single one must not outvote its neighbors
+SUPPORT_MM = 5.0  # least span of neighboring slices that agree on a tumor, at least two slices
+CERTAIN = 0.999  # probabilities are limited to this, so that no slice outvotes its neighbors
 
 
 class ScanFeatures(NamedTuple):
-    """What a scan's probability is made of."""
+    """The features from which the probability of a scan is computed.
 
-    peak: float  # the highest mean log-odds of neighboring slices over `SUPPORT_MM`
-    outlined: float  # log(1 + mL) of what is outlined there, without a gap between the slices
+    peak: the highest mean log-odds of neighboring slices that span `SUPPORT_MM`.
+    outlined: log(1 + volume in mL) of the outline in these slices and in those connected to them.
+    """
+
+    peak: float
+    outlined: float
 
 
 def judge_slices(
@@ -27,26 +32,31 @@ def judge_slices(
     step_mm: float,
     weights: Sequence[float] | None,
 ) -> float:
-    """The probability that a scan of Z slices shows tumor, in [0, 1].
+    """Return the probability that a scan of Z slices shows a tumor, in [0, 1].
 
     Args:
-        probabilities: `[Z]` float in [0, 1], NaN where not judged; at least one is a number.
-        areas_cm2: `[Z]` float, of the outline in each slice; None without a decoder, which counts
-            as nothing outlined.
+        probabilities: `[Z]` float in [0, 1]; NaN for slices that were not judged. At least one must
+            be a number.
+        areas_cm2: `[Z]` float, area of the outline in each slice; None without a decoder, which
+            counts as no outline.
         step_mm: distance of the slices.
-        weights: `ModelInfo.scan_weights`; None where nothing was fitted to scans.
+        weights: `ModelInfo.scan_weights`; None if nothing was fitted to scans.
     Raises:
         ValueError: no slice was judged.
+
+    Example:
+        >>> judge_slices(np.array([0.1, 0.9, 0.8, 0.1]), None, 5.0, None)
+        0.8
     """
     if weights is None:
-        return held_by_neighbors(probabilities, step_mm)
+        return lowest_of_neighbors(probabilities, step_mm)
     return scan_probability(scan_features(probabilities, areas_cm2, step_mm), weights)
 
 
 def scan_features(
     probabilities: np.ndarray, areas_cm2: np.ndarray | None, step_mm: float
 ) -> ScanFeatures:
-    """The features of a scan of Z slices; args and errors as in `judge_slices`."""
+    """Return the features of a scan. Arguments and errors are those of `judge_slices`."""
     limited = np.clip(probabilities, 1 - CERTAIN, CERTAIN)
     means = _runs(np.log(limited / (1 - limited)), step_mm).mean(axis=1)
     first = int(np.nanargmax(means))
@@ -59,28 +69,30 @@ def scan_features(
 
 
 def scan_probability(features: ScanFeatures, weights: Sequence[float]) -> float:
-    """The probability of tumor, in [0, 1].
+    """Return the probability of tumor, in [0, 1].
 
     Args:
-        weights: of the peak, of what is outlined, and a constant (`ModelInfo.scan_weights`).
+        weights: `ModelInfo.scan_weights`: factors of `peak` and `outlined`, and a constant.
     """
     *factors, constant = weights
     return 1 / (1 + math.exp(-float(np.dot(factors, features) + constant)))
 
 
-def held_by_neighbors(probabilities: np.ndarray, step_mm: float) -> float:
-    """The scan's probability where nothing was fitted to scans: the highest level that neighboring
-    slices hold together, that is the largest, over all runs of neighbors, of the smallest in the
-    run. So the scan is "Tumor" exactly where a run of neighboring slices all are.
+def lowest_of_neighbors(probabilities: np.ndarray, step_mm: float) -> float:
+    """Return the probability of a scan if nothing was fitted to scans.
 
-    Args and errors as in `judge_slices`.
+    For each run of neighboring slices the lowest probability is taken, and the highest of these is
+    returned. A scan is thus "Tumor" exactly if all slices of some run are. Arguments and errors are
+    those of `judge_slices`.
     """
     return float(np.nanmax(_runs(probabilities, step_mm).min(axis=1)))
 
 
 def _runs(values: np.ndarray, step_mm: float) -> np.ndarray:
-    """All runs of neighbors that span `SUPPORT_MM`, `[runs, length]`; shorter ones only where no
-    longer one was judged."""
+    """Return all runs of neighboring slices that span `SUPPORT_MM`, `[runs, length]`.
+
+    Runs are shorter only if no run of this length was judged completely.
+    """
     longest = min(max(2, math.ceil(SUPPORT_MM / step_mm - 1e-6)), len(values))
     for length in range(longest, 0, -1):
         runs = np.lib.stride_tricks.sliding_window_view(values, length)
@@ -90,7 +102,7 @@ def _runs(values: np.ndarray, step_mm: float) -> np.ndarray:
 
 
 def _grow(outlined: np.ndarray, start: int, stop: int) -> slice:
-    """A run of slices, longer by the neighbors on both sides that have an outline."""
+    """Extend a run of slices on both sides by the neighbors that have an outline."""
     while start > 0 and outlined[start - 1]:
         start -= 1
     while stop < len(outlined) and outlined[stop]:

@@ -76,13 +76,13 @@ def test_a_larger_valid_takes_from_train_alone() -> None:
 
 def test_a_patient_in_two_splits_is_refused(tmp_path: Path) -> None:
     write_records(tmp_path / "metadata.csv", [RECORD, replace(RECORD, split="test")])
-    with pytest.raises(DataError, match=r"1 patients stand .* \(TCGA_CS_4941\)"):
+    with pytest.raises(DataError, match=r"found 1 in several \(TCGA_CS_4941\)"):
         read_records(tmp_path)
 
 
 def test_an_unknown_split_is_refused(tmp_path: Path) -> None:
     write_records(tmp_path / "metadata.csv", [replace(RECORD, split="dev")])
-    with pytest.raises(DataError, match=r"found \['dev'\]"):
+    with pytest.raises(DataError, match=r"found dev"):
         read_records(tmp_path)
 
 
@@ -112,9 +112,9 @@ def test_info_of_an_unfinished_data_set_or_of_another_format_is_refused(tmp_path
     with pytest.raises(DataError, match="did not finish"):
         read_dataset_info(tmp_path)
     (tmp_path / "dataset.json").write_text("{")
-    with pytest.raises(DataError, match="is damaged: prepare the data set again"):
+    with pytest.raises(DataError, match=r"is damaged\. Prepare the data set again"):
         read_dataset_info(tmp_path)
-    for version, advice in ((DATASET_FORMAT + 1, "update brainai"), (0, "prepare the data set")):
+    for version, advice in ((DATASET_FORMAT + 1, "Update brainai"), (0, "Prepare the data set")):
         (tmp_path / "dataset.json").write_text(json.dumps({"format_version": version}))
-        with pytest.raises(DataError, match=f"has format {version}, .*: {advice}"):
+        with pytest.raises(DataError, match=rf"has format {version}, .*\. {advice}"):
             read_dataset_info(tmp_path)

@@ -101,7 +101,7 @@ def test_among_several_series_the_one_called_flair_is_taken_and_named(tmp_path: 
     write_series(exam / "b", brain(0), series=7, description="AX FLAIR fs")
     volume = read_scan(exam, "FLAIR", expect_flair=True)
     np.testing.assert_array_equal(volume.voxels, brain(0))
-    assert volume.note == "Took series 7 (6 slices) of 2 found."
+    assert volume.note == "Used series 7 (6 slices), one of 2 found."
 
 
 def test_among_several_series_the_only_axial_one_is_taken(tmp_path: Path) -> None:
@@ -111,14 +111,14 @@ def test_among_several_series_the_only_axial_one_is_taken(tmp_path: Path) -> Non
     write_series(exam / "b", brain(0), series=3)
     volume = read_scan(exam, "FLAIR")
     np.testing.assert_array_equal(volume.voxels, brain(0))
-    assert volume.note == "Took series 3 (6 slices) of 2 found."
+    assert volume.note == "Used series 3 (6 slices), one of 2 found."
 
 
 def test_several_series_without_a_sign_are_refused_with_a_list(tmp_path: Path) -> None:
     exam = tmp_path / "exam"
     write_series(exam / "a", brain(), series=12)
     write_series(exam / "b", brain()[:, :, 1:], series=3)
-    message = refusal(exam, "found 2 and no sign", expect_flair=True)
+    message = refusal(exam, "found 2 and cannot tell", expect_flair=True)
     assert "series 3 with 5 slices, series 12 with 6 slices" in message
 
 
@@ -131,7 +131,7 @@ def test_two_pictures_of_one_place_are_refused(tmp_path: Path) -> None:
 def test_a_missing_slice_is_refused(tmp_path: Path) -> None:
     folder = write_series(tmp_path / "series", brain())
     (folder / f"{PLANTED[0]}_021.dcm").unlink()  # slice 3
-    refusal(folder, r"found 5\.0 to 10\.0 mm")
+    refusal(folder, r"found distances of 5\.0 to 10\.0 mm")
 
 
 def test_slices_shifted_sideways_are_refused(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_a_slice_cut_short_is_refused(tmp_path: Path) -> None:
         folder = write_series(tmp_path / str(length), brain())
         path = folder / f"{PLANTED[0]}_035.dcm"  # of slice 5, the last: no gap would tell
         path.write_bytes(path.read_bytes()[:length])
-        refusal(folder, "damaged or cut short")
+        refusal(folder, "damaged or truncated")
 
 
 def test_a_series_with_too_few_slices_is_refused(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_several_pictures_in_one_file_are_refused(tmp_path: Path) -> None:
 
 
 def test_other_machines_are_refused(tmp_path: Path) -> None:
-    refusal(write_series(tmp_path / "series", brain(), t0008_0060="CT"), "no MRI")
+    refusal(write_series(tmp_path / "series", brain(), t0008_0060="CT"), "not from an MRI scanner")
 
 
 ECHO, INVERSION, KIND, NAME = "t0018_0081", "t0018_0082", "t0018_0020", "t0018_1030"
@@ -220,7 +220,7 @@ def test_the_refusal_of_a_header_is_out_of_scope(tmp_path: Path) -> None:
     folder = write_series(tmp_path / "series", brain(), t0018_0081="10")
     with pytest.raises(OutOfScope) as caught:
         read_scan(folder, "FLAIR", expect_flair=True)
-    assert caught.value.reason == "by its DICOM header another sequence than FLAIR"
+    assert caught.value.reason == "not FLAIR, according to its DICOM header"
 
 
 def test_pictures_without_a_place_are_refused(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_pictures_without_a_place_are_refused(tmp_path: Path) -> None:
         content = path.read_bytes()
         assert content.count(b"\x20\0\x37\0") == 1
         path.write_bytes(content.replace(b"\x20\0\x37\0", b"\x20\0\x38\0"))
-    refusal(folder, "where in the head")
+    refusal(folder, "position of the slices in the head")
 
 
 def test_a_folder_without_dicom_is_refused(tmp_path: Path) -> None:
@@ -263,7 +263,7 @@ def test_no_name_date_or_id_reaches_a_volume_or_the_terminal(
 def test_a_place_that_no_scanner_writes_is_none(tmp_path: Path, place: str) -> None:
     voxels = brain()[:, :, :4]
     folder = write_series(tmp_path / "series", voxels, t0020_0032=f"0\\-35\\{place}")
-    assert len(refusal(folder, "do not say where in the head they lie")) < 300
+    assert len(refusal(folder, "do not give the position of the slices in the head")) < 300
 
 
 def test_two_pictures_of_one_place_are_no_copies_though_they_share_an_id(tmp_path: Path) -> None:

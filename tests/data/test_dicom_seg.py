@@ -99,7 +99,7 @@ def test_a_zip_file_serves_as_its_folder_does(tmp_path: Path) -> None:
 def test_another_series_is_refused(tmp_path: Path) -> None:
     volume = read_scan(marked_series(tmp_path / "series", np.eye(3)))
     other = write_series(tmp_path / "other", labels(1), **FRAME)  # its rows lie closer together
-    with pytest.raises(DataError, match="expected the one that was judged"):
+    with pytest.raises(DataError, match="expected the series that was judged"):
         write_dicom_seg(tmp_path / "mask.dcm", bright(volume), volume.grid, other)
     with pytest.raises(DataError, match="expected the folder or the zip file"):
         write_dicom_seg(tmp_path / "mask.dcm", bright(volume), volume.grid, tmp_path / "a.nii.gz")
@@ -108,7 +108,7 @@ def test_another_series_is_refused(tmp_path: Path) -> None:
 def test_slices_that_cannot_be_told_apart_are_refused_without_a_name(tmp_path: Path) -> None:
     folder = marked_series(tmp_path / "series", np.eye(3), t0008_0018="1.2.3.1")
     volume = read_scan(folder)
-    with pytest.raises(DataError, match="SOPInstanceUID of its own") as refused:
+    with pytest.raises(DataError, match="a different SOPInstanceUID") as refused:
         write_dicom_seg(tmp_path / "mask.dcm", bright(volume), volume.grid, folder)
     assert not any(word in str(refused.value) for word in PLANTED)
 

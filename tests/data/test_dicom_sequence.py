@@ -42,7 +42,7 @@ def test_ge(name, times) -> None:
 
 @pytest.mark.parametrize("name", ["Ax T1 FLAIR", "SAG T1FLAIR", "AxT1 FLAIR", "T1W_FLAIR+C"])
 def test_ge_t1_flair_is_none(name) -> None:
-    assert kind(name) == kind(name, "Brain FLAIR") == Kind(False, "a name that says T1")
+    assert kind(name) == kind(name, "Brain FLAIR") == Kind(False, "a name that contains T1")
     assert kind(name, inversion=860, echo=24).not_flair
     assert kind(name, inversion=1400, echo=24).not_flair  # long enough at 7 T
 

@@ -93,7 +93,7 @@ def test_a_series_is_refused_with_a_sentence_and_the_process_lives(tmp_path):
     with zipfile.ZipFile(tmp_path / "deep.zip", "w", zipfile.ZIP_DEFLATED) as packed:
         for number in range(6):
             packed.writestr(f"{number}.dcm", deep)
-    with pytest.raises(DataError, match="more than 64 deep"):
+    with pytest.raises(DataError, match="more than 64 levels deep"):
         read_scan(tmp_path / "deep.zip", "FLAIR")
     folder = write_series(tmp_path / "series", brain())
     assert read_scan(folder).voxels.shape == brain().shape
@@ -131,5 +131,5 @@ def test_fewer_pixels_than_the_header_says_are_damage_and_no_old_memory(tmp_path
         assert length == brain()[:, :, 0].nbytes
         left = struct.pack("<I", length - missing) + content[head + 4 : -missing]
         path.write_bytes(content[:head] + left)
-    with pytest.raises(DataError, match="damaged or cut short"):
+    with pytest.raises(DataError, match="damaged or truncated"):
         read_scan(folder, "FLAIR")

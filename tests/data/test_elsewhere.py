@@ -51,7 +51,7 @@ def test_what_is_no_picture_and_no_volume_is_left_out_and_counted(tmp_path: Path
 
 
 def test_a_folder_without_decoys_is_told(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no axial FLAIR slices, found none"):
+    with pytest.raises(DataError, match="other than axial FLAIR slices, found none"):
         list(read_decoys(tmp_path, 32))
 
 

@@ -82,7 +82,7 @@ def test_values_that_are_no_numbers_become_the_lowest() -> None:
     [
         (b"", "could not be read as a picture"),
         (b"hello", "could not be read as a picture"),
-        (np.zeros((10, 64)), "64×10 pixels, too small"),
+        (np.zeros((10, 64)), "64×10 pixels, which is too small"),
         (np.full((64, 64), 7), "empty: every pixel has the same value"),
         (np.full((64, 64), np.nan), "empty"),
         (np.zeros((64, 64, 7)), "found an array of shape"),
@@ -103,7 +103,7 @@ def nifti_head(magic: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("source", "sentence"),
     [
-        (nifti_head(b"n+1\0"), "a NIfTI file, which is not read as a slice: bring it as a scan"),
+        (nifti_head(b"n+1\0"), "a NIfTI file, which cannot be read as a slice: use it as a scan"),
         (gzip.compress(nifti_head(b"n+1\0")), "a NIfTI file"),
         (
             gzip.compress(nifti_head(b"n+1\0") + np.random.default_rng(0).bytes(9000))[:6000],
@@ -114,16 +114,19 @@ def nifti_head(magic: bytes) -> bytes:
             nifti_head(b"ni1\0"),
             "the header of a NIfTI pair, .*: save the scan as one",
         ),
-        (gzip.compress(b"text"), "a file packed by gzip"),
-        (b"\x1f\x8bno gzip", "a file packed by gzip"),
+        (gzip.compress(b"text"), "a file compressed with gzip"),
+        (b"\x1f\x8bno gzip", "a file compressed with gzip"),
         (b"ObjectType = Image\nNDims = 3\n", "a MetaImage file"),
-        (b"PK\3\4" + bytes(100), "a zip file.*bring it as a scan.*if it holds a scan; else unpack"),
+        (
+            b"PK\3\4" + bytes(100),
+            "a zip file.*if it holds a scan, use it as a scan.*; otherwise unpack",
+        ),
         (b"NRRD0004\n", r"an NRRD file.*save it as NIfTI \(\.nii\.gz\)"),
         (b"\x89HDF\r\n\x1a\n" + bytes(100), "an HDF5 file.*save the slice as PNG"),
         (b"\0\0\0\x18ftypheic", "a photo in HEIC"),
-        (b"\0\0\0\x18ftypisom", "a film"),
+        (b"\0\0\0\x18ftypisom", "a video"),
         (b"version https://git-lfs.github.com/spec/v1", "a Git LFS pointer"),
-        (b'{"EchoTime": 0.1}', "a JSON file.*bring the scan or picture that it lies beside"),
+        (b'{"EchoTime": 0.1}', "a JSON file.*provide the scan or picture that belongs to it"),
     ],
 )
 def test_what_is_known_and_no_picture_is_named_with_where_it_goes(
@@ -138,7 +141,7 @@ def test_what_is_known_and_no_picture_is_named_with_where_it_goes(
 
 
 def test_a_folder_is_said_to_be_one(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"This is a folder, .*: bring it as a scan"):
+    with pytest.raises(DataError, match=r"This is a folder, .*: use it as a scan"):
         decode(tmp_path)
 
 

@@ -158,7 +158,7 @@ def test_a_file_that_was_sent_may_not_name_one_beside_it(sent):
 
 def test_a_header_without_its_data_file_says_so(sent):
     write(sent, voxels=b"", ElementDataFile="gone.raw")
-    with pytest.raises(DataError, match=r"header alone\. Bring its data file too"):
+    with pytest.raises(DataError, match=r"header alone\. Provide its data file too"):
         read_scan(sent, "FLAIR")
 
 
@@ -204,7 +204,7 @@ def test_a_spacing_that_no_scanner_writes_gives_no_volume(sent, spacing):
 
 def test_data_that_break_off_are_told(sent):
     write(sent, voxels=VOXELS.tobytes("F")[:-1])
-    with pytest.raises(DataError, match="should hold 200 bytes of voxels and holds 199"):
+    with pytest.raises(DataError, match="holds 199 bytes of voxels instead of 200"):
         read_scan(sent, "FLAIR")
 
 

@@ -167,7 +167,7 @@ def test_a_changed_byte_behind_the_voxels_is_found_by_the_checksum(tmp_path):
     content = bytearray(path.read_bytes())
     content[-8] ^= 1  # of the checksum itself
     path.write_bytes(bytes(content))
-    with pytest.raises(DataError, match="break off or are changed"):
+    with pytest.raises(DataError, match="are truncated or corrupted"):
         read_volume(path)
 
 

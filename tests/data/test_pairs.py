@@ -101,13 +101,15 @@ def test_bad_pairs_are_told_in_a_sentence_each(tmp_path: Path, capsys) -> None:
     assert main([*arguments, "--workers", "1"]) == 2
     told = capsys.readouterr().err
     assert "4 cases are bad" in told
-    assert "a_1.png: expected a mask of the same name under masks, found none" in told
-    assert "b_1.png: expected 32×36 pixels as its picture has, found 50×40" in told
-    assert "expected one file of mask, found c_1.png, c_1.tif" in told
+    assert "a_1.png: expected a mask of the same name in the folder masks, found none" in told
+    assert "b_1.png: expected 32×36 pixels, as in its picture, found 50×40" in told
+    assert "expected one file for mask, found c_1.png, c_1.tif" in told
     assert "d_1.png: expected masks of 0 and 255, found 256 values" in told
 
 
 def test_both_folders_are_needed(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
-    with pytest.raises(DataError, match="expected the folders images and masks, found no masks"):
+    with pytest.raises(
+        DataError, match="expected the folders images and masks, but masks is missing"
+    ):
         find_cases("pairs", tmp_path)

@@ -221,7 +221,7 @@ def test_ctrl_c_stops_a_preparation_after_whole_cases(tmp_path: Path) -> None:
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers as well
     _, complained = finished(process, 60)
     assert process.returncode == 130, complained
-    assert complained.splitlines()[-1].startswith("Stopped. The same command goes on")
+    assert complained.splitlines()[-1].startswith("Stopped. Run the same command again")
     assert "Traceback" not in complained
     done = {path.stem for path in (out / ".parts").glob("Bra*.json")}
     assert 0 < len(done) < 160

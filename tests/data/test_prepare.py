@@ -288,7 +288,7 @@ def test_a_damaged_part_is_read_again_and_never_taken(
     damage_file(out / ".parts" / name, how)
     if name == ".options.json":
         assert main(command(raw, out)) == 2
-        assert ".options.json is damaged: delete it" in capsys.readouterr().err
+        assert ".options.json is damaged. Delete it" in capsys.readouterr().err
         (out / ".parts" / name).unlink()
     assert main(command(raw, out)) == 0
     assert everything(out) == before
@@ -342,7 +342,7 @@ def test_a_folder_with_something_else_is_refused(
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("mine")
     assert main(command(raw, tmp_path / "out")) == 2
-    assert "something else in it" in capsys.readouterr().err
+    assert "a folder with other files" in capsys.readouterr().err
 
 
 def test_small_tumors_count_from_a_number_of_pixels(raw: Path, tmp_path: Path) -> None:
@@ -369,8 +369,8 @@ def test_all_bad_cases_are_reported_together(
     assert main(command(raw, out)) == 2
     complaint = capsys.readouterr().err
     assert "3 cases are bad:" in complaint
-    for words in ("BraTS2021_00001_flair.nii.gz: expected a whole scan file", "found [3]",
-                  "expected a mask for each of 1 to 4", "--skip-bad"):  # fmt: skip
+    for words in ("BraTS2021_00001_flair.nii.gz: expected a complete scan file", "found [3]",
+                  "expected a mask for each number from 1 to 4", "--skip-bad"):  # fmt: skip
         assert words in complaint
     assert "Traceback" not in complaint
     assert not (out / "metadata.csv").exists()
@@ -421,7 +421,7 @@ def test_a_case_without_tumor_is_legal_and_named(
     out = tmp_path / "out"
     arguments = ["--source", "phantom", "--root", str(tmp_path / "raw"), "--out", str(out)]
     assert main([*arguments, "--workers", "1"]) == 0
-    assert "1 cases without a slice with tumor: phantom_0001" in capsys.readouterr().out
+    assert "Cases without a slice with tumor (1): phantom_0001" in capsys.readouterr().out
     assert {r.patient_id for r in read_records(out)} == {"phantom_0001", "phantom_0002"}
     assert {(r.source, r.site) for r in read_records(out)} == {("phantom", "phantom")}
 

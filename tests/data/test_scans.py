@@ -99,7 +99,7 @@ def test_a_damaged_zip_file_is_refused_without_the_names_inside(tmp_path: Path) 
     damaged = tmp_path / "damaged.zip"
     for case in (bytes(content), bytes(content[:3000]), b"", b"PK"):
         damaged.write_bytes(case)
-        with pytest.raises(DataError, match="whole zip file") as caught:
+        with pytest.raises(DataError, match="complete zip file") as caught:
             read_scan(damaged)
         assert PLANTED[0] not in str(caught.value)
         assert caught.value.__suppress_context__
@@ -142,7 +142,7 @@ def test_of_several_scans_the_one_that_says_flair_is_taken_where_flair_is_expect
     for place in packed_or_not(folder):
         volume = read_scan(place, "FLAIR", expect_flair=True)
         np.testing.assert_array_equal(volume.voxels, brain(0))
-        assert volume.note == "Took the one of 4 scans whose name says FLAIR."
+        assert volume.note == "Used the only one of 4 scans that is named as FLAIR."
         with pytest.raises(DataError, match=r"found 4 NIfTI .*_flair\.nii\.gz, .*_t2\.nii\.gz\."):
             read_scan(place, "T2")
 
@@ -209,7 +209,7 @@ def test_no_path_is_named_in_a_refusal(tmp_path: Path, name: str) -> None:
 def test_several_volumes_in_one_nifti_are_refused_with_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "scan.nii.gz"
     nibabel.save(nibabel.Nifti1Image(np.zeros((*SHAPE, 3), np.int16), np.eye(4)), path)
-    with pytest.raises(DataError, match=r"found 3 volumes in one file\. Save the one"):
+    with pytest.raises(DataError, match=r"found 3 volumes in one file\. Save the sequence"):
         read_scan(path, "FLAIR")
 
 
@@ -239,7 +239,7 @@ def test_a_metaimage_reads_its_voxels_from_beside_it_and_from_nowhere_else(tmp_p
         other = tmp_path / "deeper" / "scan.mhd"
         other.write_text(text.replace("scan.raw", str(place)))
         assert str(place) in other.read_text()
-        with pytest.raises(DataError, match="in it or beside it"):
+        with pytest.raises(DataError, match="in one file beside it"):
             read_scan(other, "FLAIR")
 
 
@@ -257,6 +257,6 @@ def test_a_full_disk_is_not_blamed_on_the_zip_file(tmp_path: Path, monkeypatch) 
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(packed, "_copy", full)
-    with pytest.raises(DataError, match="no room to unpack") as caught:
+    with pytest.raises(DataError, match="not enough disk space to unpack") as caught:
         packed.unpack(archive, tmp_path, "FLAIR", 100, 10**9)
     assert caught.value.code == "full"

@@ -247,11 +247,13 @@ def test_such_a_folder_without_a_scan_or_with_two_is_told(tmp_path: Path) -> Non
     t2 = folder / "BraTS2021_00001_t2.nii.gz"
     t2.unlink()
     t2.mkdir()
-    with pytest.raises(DataError, match=r"_t2\.nii\.gz: expected a file, found a folder with no"):
+    with pytest.raises(
+        DataError, match=r"_t2\.nii\.gz: expected a file, found a folder without a scan"
+    ):
         read_study(only_case("brats", tmp_path))
     for number in (1, 2):
         write_scan(t2 / f"{number}.nii", brain(2))
-    with pytest.raises(DataError, match=r"expected one file of t2, found 1\.nii, 2\.nii"):
+    with pytest.raises(DataError, match=r"expected one file for t2, found 1\.nii, 2\.nii"):
         read_study(only_case("brats", tmp_path))
 
 
@@ -266,7 +268,9 @@ def test_equal_copies_count_once(tmp_path: Path) -> None:
     changed = np.asarray(Image.open(picture)).copy()
     changed[16, 16] += 1
     Image.fromarray(changed).save(picture)
-    with pytest.raises(DataError, match=f"the first in {case.folder} and {copy / case.case_id}"):
+    with pytest.raises(
+        DataError, match=f"The first one is in {case.folder} and {copy / case.case_id}"
+    ):
         check_unique(find_cases("lgg", tmp_path))
 
 
@@ -276,10 +280,10 @@ def test_equal_copies_count_once(tmp_path: Path) -> None:
         (
             "brats",
             "data/volume_1_slice_0.h5",
-            r"holds \.h5 files \(1\): scaled slices.*BraTS2020_Train",
+            r"holds \.h5 files \(1\), which are scaled slices.*BraTS2020_Train",
         ),
-        ("brats", "BraTS2021_Training_Data.tar", r"holds packed files \(1\): unpack them first"),
-        ("lgg", "archive.zip", r"holds packed files \(1\): unpack them first"),
+        ("brats", "BraTS2021_Training_Data.tar", r"holds archives \(1\): unpack them first"),
+        ("lgg", "archive.zip", r"holds archives \(1\): unpack them first"),
         ("lgg", "cvind.mat", r"Most of its 1 files are \.mat"),
         ("lgg", "BraTS2021_00000/BraTS2021_00000_flair.nii", "looks like --source brats"),
         ("brats", "TCGA_CS_4941_19960909/TCGA_CS_4941_19960909_1.tif", "looks like --source lgg"),
@@ -322,7 +326,7 @@ def test_a_mask_that_its_header_puts_elsewhere_is_refused(tmp_path: Path) -> Non
     folder = write_brats(tmp_path, "BraTS2021_00001")
     path = folder / "BraTS2021_00001_seg.nii.gz"
     write_scan(path, labels(1), "RAS", origin=(31.0, 0.0, 0.0))
-    with pytest.raises(DataError, match=r"found by its header 35 mm away"):
+    with pytest.raises(DataError, match=r"found a header with a position 35 mm away"):
         read_study(only_case("brats", tmp_path))
 
 
@@ -345,7 +349,7 @@ def test_an_empty_case_folder_is_a_bad_case_and_not_passed_over(tmp_path: Path) 
 def test_two_files_for_one_sequence_are_refused(tmp_path: Path) -> None:
     folder = write_brats(tmp_path, "BraTS2021_00001")
     write_scan(folder / "BraTS2021_00001_flair.nii", brain(0))
-    with pytest.raises(DataError, match="expected one file of flair"):
+    with pytest.raises(DataError, match="expected one file for flair"):
         read_study(only_case("brats", tmp_path))
 
 
@@ -362,14 +366,16 @@ def test_flair_alone_stored_as_floats_is_read(tmp_path: Path) -> None:
 def test_an_empty_scan_is_refused(tmp_path: Path) -> None:
     folder = write_brats(tmp_path, "BraTS2021_00001")
     write_scan(folder / "BraTS2021_00001_t2.nii.gz", np.zeros_like(brain()))
-    with pytest.raises(DataError, match=r"_t2\.nii\.gz: expected a scan, found one value"):
+    with pytest.raises(DataError, match=r"_t2\.nii\.gz: expected a scan, found the same value"):
         read_study(only_case("brats", tmp_path))
 
 
 @pytest.mark.parametrize(("missing", "word"), [("_2.tif", "slice"), ("_2_mask.tif", "mask")])
 def test_a_gap_in_an_lgg_case_is_refused(tmp_path: Path, missing: str, word: str) -> None:
     (write_lgg(tmp_path, "TCGA_CS_4941_19960909") / f"TCGA_CS_4941_19960909{missing}").unlink()
-    with pytest.raises(DataError, match=f"expected a {word} for each of 1 to 4, found none for 2"):
+    with pytest.raises(
+        DataError, match=f"expected a {word} for each number from 1 to 4, found none for 2"
+    ):
         read_study(only_case("lgg", tmp_path))
 
 
@@ -378,7 +384,7 @@ def test_damaged_lgg_pictures_are_refused_with_their_file(tmp_path: Path) -> Non
     path = folder / "TCGA_CS_4941_19960909_2.tif"
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match=r"_2\.tif: expected a whole picture"):
+    with pytest.raises(DataError, match=r"_2\.tif: expected a complete picture"):
         read_study(only_case("lgg", tmp_path))
     Image.new("RGB", (40, 40), "gray").save(path)
     with pytest.raises(DataError, match=r"_2\.tif: expected 32×36 pixels.*found 40×40"):
@@ -409,7 +415,7 @@ def test_class_folders_are_told_apart_by_name(
 def test_class_folders_of_unknown_names_need_a_word(tmp_path: Path) -> None:
     for name in ("left", "right"):
         picture(tmp_path / name / "1.png")
-    with pytest.raises(DataError, match="found left and right: say it with --positive NAME"):
+    with pytest.raises(DataError, match=r"found left and right\. Name it with --positive NAME"):
         find_cases("folders", tmp_path)
     labels_found = {
         case.folder.name: case.label for case in find_cases("folders", tmp_path, "left")
@@ -449,7 +455,7 @@ def test_cases_of_one_name_take_their_parent_or_are_refused(tmp_path: Path) -> N
         "LGG_study_1",
     ]
     cases = find_cases("brats", tmp_path / "HGG") * 2
-    with pytest.raises(DataError, match=r"1 cases stand in two.*study_1"):
+    with pytest.raises(DataError, match=r"found 1 in two folders \(study_1\)"):
         check_unique(cases)
 
 

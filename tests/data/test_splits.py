@@ -53,7 +53,10 @@ def test_a_wrong_split_file_is_refused(
 
 def test_a_missing_split_file_is_refused(lgg: list[str], tmp_path: Path, capsys) -> None:
     assert main([*lgg, "--out", str(tmp_path / "out"), "--split-file", str(tmp_path / "no")]) == 2
-    assert "expected a CSV file of names and splits, found none" in capsys.readouterr().err
+    assert (
+        "expected a CSV file of names and splits, found one that cannot be read"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_pinned_case_that_is_bad_can_be_left_out(lgg: list[str], tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_another_content_gets_a_store_of_its_own(tmp_path: Path) -> None:
 def test_a_damaged_picture_is_named_and_leaves_no_store(tmp_path: Path) -> None:
     folder = write_dataset(tmp_path / "data")
     (folder / "images" / "train0" / "3.png").write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"train0.3\.png.*copy the data set again"):
+    with pytest.raises(DataError, match=r"train0.3\.png.*Copy the data set again"):
         open_store(folder, 32, progress=False)
     assert not list((folder / ".store").glob("*.npy"))
 
@@ -77,7 +77,7 @@ def test_a_damaged_store_is_made_again_and_says_so(tmp_path: Path, capsys, how: 
     path = next((folder / ".store").glob("*.npy"))
     damage(path, how)
     assert np.array_equal(open_store(folder, 32, progress=False).planes, before)
-    assert "is damaged or outdated: it is made again" in capsys.readouterr().err
+    assert "is damaged or outdated and is made again" in capsys.readouterr().err
 
 
 def test_a_store_of_another_table_is_made_again(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_data_set_that_cannot_be_written_to_has_its_store_in_the_users_cache(
     store = open_store(read_only, 32, progress=False)
     path = next((tmp_path / "cache" / "brainai" / "stores").rglob("*.npy"))
     assert Path(store.planes.filename) == path
-    assert f"cannot be written to: its decoded slices go to {path}" in capsys.readouterr().err
+    assert f"is not writable, so its decoded slices are stored in {path}" in capsys.readouterr().err
     made = path.stat().st_mtime_ns
     open_store(read_only, 32, progress=False)
     assert path.stat().st_mtime_ns == made
@@ -161,7 +161,7 @@ def test_where_no_cache_can_be_written_either_both_places_are_named(
     read_only: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forbid_writing(monkeypatch, tmp_path)
-    with pytest.raises(StorageError, match=r"data.*cannot be written to, nor can .*cache.*XDG"):
+    with pytest.raises(StorageError, match=r"neither .*data.* nor .*cache.* is writable.*XDG"):
         open_store(read_only, 32, progress=False)
 
 

@@ -242,7 +242,7 @@ def test_a_lesion_mask_of_another_shape_and_a_second_one_are_refused(tmp_path: P
     with pytest.raises(DataError, match=r"p1_mask\.nii\.gz: expected the shape of FLAIR"):
         read_study(only_case(tmp_path))
     write_scan(tmp_path / "p1" / "p1_lesion.nii.gz", plaques(2))
-    with pytest.raises(DataError, match=r"one file of lesions, found p1_lesion.*, p1_mask"):
+    with pytest.raises(DataError, match=r"one file for lesions, found p1_lesion.*, p1_mask"):
         read_study(only_case(tmp_path))
 
 

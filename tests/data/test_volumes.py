@@ -81,7 +81,7 @@ def test_an_equal_grid_is_left_alone(tmp_path: Path) -> None:
 def test_a_file_cut_short_is_refused_with_its_name(tmp_path: Path, suffix: str) -> None:
     path = write_scan(tmp_path / f"scan.{suffix}", brain())
     path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(DataError, match=rf"scan\.{suffix}: expected a whole scan file.*again"):
+    with pytest.raises(DataError, match=rf"scan\.{suffix}: expected a complete scan file.*again"):
         read_volume(path)
 
 

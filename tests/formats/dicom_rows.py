@@ -26,7 +26,7 @@ from formats.rows import READ, Row
 from tests.fuzz.dicom import MR, Elements, file_bytes, plane, slice_elements
 
 EXPECTED = "FLAIR: expected a DICOM series of at least 4 parallel gray MR slices, found "
-AS_MADE = "Export the series as the scanner made it."
+UNCHANGED = "Export the series unchanged from the scanner."
 
 
 def _in(syntax: str) -> functools.partial:
@@ -171,8 +171,8 @@ DICOM = [
     Row("RLE", READ, _in("rle")),
     Row(
         "HTJ2K, JPEG XL or another compression",
-        "FLAIR: expected DICOM files with plain pixels, or in JPEG, JPEG-LS, JPEG 2000 or RLE, "
-        "found another compression. Export the series uncompressed.",
+        "FLAIR: expected DICOM files without compression, or with JPEG, JPEG-LS, JPEG 2000 or "
+        "RLE, found another compression. Export the series without compression.",
         _other_compression,
     ),
     Row("Files of an old archive, without preamble", READ, _no_preamble),
@@ -193,7 +193,7 @@ DICOM = [
     Row("A series with a localizer of 3 slices", READ, _localizer),
     Row(
         "Siemens: T1 MPRAGE, T2 TSE, `t2_tirm_tra_dark-fluid`",
-        f"{READ}: Took series 4 (5 slices) of 3 found.",
+        f"{READ}: Used series 4 (5 slices), one of 3 found.",
         _exam(
             named("t1_mprage_sag", "900", "2.3", "*tfl3d1"),
             named("t2_tse_tra", echo="95", sequence="*tse2d1_15"),
@@ -202,40 +202,40 @@ DICOM = [
     ),
     Row(
         "Siemens: `t2_space_da-fl` beside `t2_tirm_cor`, a STIR",
-        f"{READ}: Took series 2 (5 slices) of 2 found.",
+        f"{READ}: Used series 2 (5 slices), one of 2 found.",
         _exam(named("t2_space_da-fl", "1800", "388"), named("t2_tirm_cor", "220", "60")),
     ),
     Row(
         "GE: `Ax T1 FLAIR` beside `Ax T2 FLAIR`",
-        f"{READ}: Took series 3 (5 slices) of 2 found.",
+        f"{READ}: Used series 3 (5 slices), one of 2 found.",
         _exam(named("Ax T1 FLAIR"), named("Ax T2 FLAIR")),
     ),
     Row(
         "Philips: `sT1W_3D_FFE`, `T2W_TSE`, `3D FLAIR VISTA`",
-        f"{READ}: Took series 4 (5 slices) of 3 found.",
+        f"{READ}: Used series 4 (5 slices), one of 3 found.",
         _exam(named("sT1W_3D_FFE"), named("T2W_TSE"), named("3D FLAIR VISTA", "1650", "300")),
     ),
     Row(
         "An examination whose names are gone; its times are there",
-        f"{READ}: Took series 3 (5 slices) of 3 found.",
+        f"{READ}: Used series 3 (5 slices), one of 3 found.",
         _exam(named("", echo="100"), named("", "2400", "120"), named("", echo="98")),
     ),
     Row(
         "Several series without a sign which is FLAIR",
-        "FLAIR: expected one series, found 2 and no sign which is meant: series 2 with 5 slices, "
-        "series 3 with 5 slices. Bring the folder of one axial series.",
+        "FLAIR: expected one series, found 2 and cannot tell which one to use: series 2 with 5 "
+        "slices, series 3 with 5 slices. Provide the folder of one axial series.",
         _exam(named("AX"), named("AX 2")),
     ),
     Row(
         "T1 FLAIR alone",
-        "FLAIR: expected a FLAIR series, found one whose DICOM header says that it is another "
-        "sequence (a name that says T1). Bring the FLAIR series.",
+        "FLAIR: expected a FLAIR series, found one whose DICOM header indicates another "
+        "sequence (a name that contains T1). Provide the FLAIR series.",
         _changed(*named("Ax T1 FLAIR")),
     ),
     Row(
         "T1 or proton density alone, by its times",
-        "FLAIR: expected a FLAIR series, found one whose DICOM header says that it is another "
-        "sequence (an echo time as short as in T1 or proton density). Bring the FLAIR series.",
+        "FLAIR: expected a FLAIR series, found one whose DICOM header indicates another "
+        "sequence (an echo time as short as in T1 or proton density). Provide the FLAIR series.",
         _changed(*named("AX", echo="9")),
     ),
     Row(
@@ -246,7 +246,7 @@ DICOM = [
     Row("De-identified: a SeriesInstanceUID of its own on each file", READ, _changed(_own_series)),
     Row(
         "De-identified: one SeriesInstanceUID on all series",
-        f"{READ}: Took series 3 (5 slices) of 2 found.",
+        f"{READ}: Used series 3 (5 slices), one of 2 found.",
         _exam(
             [*named("t2_tse"), text(0x20, 0xE, "1.2.3.9", "UI")],
             [*named("FLAIR"), text(0x20, 0xE, "1.2.3.9", "UI")],
@@ -256,64 +256,64 @@ DICOM = [
     Row(
         "Two echoes or repetitions",
         "FLAIR: expected one picture per slice, found 10 pictures of 5 slices (several echoes, "
-        "times or repetitions). Bring one of them.",
+        "time points or repetitions). Provide one of them.",
         _two_echoes,
     ),
     Row(
         "A slice missing",
-        "FLAIR: expected slices at equal distances, found 5.0 to 10.0 mm: slices are missing, or "
-        "several scans are mixed. Export the series again.",
+        "FLAIR: expected slices at equal distances, found distances of 5.0 to 10.0 mm: slices are "
+        "missing, or several scans are mixed. Export the series again.",
         _gap,
     ),
     Row(
         "A file cut short",
-        "FLAIR: expected whole DICOM files, found one that is damaged or cut short. Copy the "
+        "FLAIR: expected complete DICOM files, found one that is damaged or truncated. Copy the "
         "series again.",
         _cut,
     ),
     Row(
         "No PixelSpacing",
-        f"{EXPECTED}5 DICOM files whose headers do not say how large a pixel is (no PixelSpacing). "
-        f"{AS_MADE}",
+        f"{EXPECTED}5 DICOM files whose headers do not give the size of a pixel (no PixelSpacing). "
+        f"{UNCHANGED}",
         _changed(without(0x28, 0x30)),
     ),
     Row(
         "No place (ImagePositionPatient)",
-        f"{EXPECTED}5 DICOM files whose headers do not say where in the head they lie. {AS_MADE}",
+        f"{EXPECTED}5 DICOM files whose headers do not give the position of the slices in the "
+        f"head. {UNCHANGED}",
         _changed(without(0x20, 0x32)),
     ),
     Row(
         "3D Slicer's export left at its default modality, CT; any CT",
-        f"{EXPECTED}5 DICOM files of another kind of machine, no MRI. {AS_MADE}",
+        f"{EXPECTED}5 DICOM files that are not from an MRI scanner. {UNCHANGED}",
         _changed(text(8, 0x60, "CT", "CS")),
     ),
     Row(
         "Screenshots in color (secondary capture)",
-        f"{EXPECTED}5 DICOM files with color pictures. {AS_MADE}",
+        f"{EXPECTED}5 DICOM files with color pictures. {UNCHANGED}",
         _changed(color),
     ),
     Row(
         "Enhanced MR, all slices in one file",
-        f"{EXPECTED}1 DICOM file, several pictures in one of them (enhanced or multi-frame DICOM). "
-        "Convert the series to NIfTI, with dcm2niix for instance.",
+        f"{EXPECTED}1 DICOM file with several pictures in one file (enhanced or multi-frame "
+        "DICOM). Convert the series to NIfTI, for example with dcm2niix.",
         enhanced,
     ),
     Row(
         "A DICOMDIR or reports without the pictures",
-        f"{EXPECTED}2 DICOM files without a picture of a scanner (reports, presentation states, "
-        "segmentations or an index). Bring the folder of one axial series, or a zip file of it.",
+        f"{EXPECTED}2 DICOM files without a picture from a scanner (reports, presentation states, "
+        "segmentations or an index). Provide the folder of one axial series, or a zip file of it.",
         reports,
     ),
     Row(
         "Headers of a series without pixels",
-        f"{EXPECTED}5 DICOM files without a picture of a scanner (reports, presentation states, "
-        "segmentations or an index). Bring the folder of one axial series, or a zip file of it.",
+        f"{EXPECTED}5 DICOM files without a picture from a scanner (reports, presentation states, "
+        "segmentations or an index). Provide the folder of one axial series, or a zip file of it.",
         _no_pixels,
     ),
     Row(
         "One DICOM file of a slice where a scan is expected",
-        f"{EXPECTED}1 DICOM file. Bring all files of its series, or have this one judged as a "
-        "slice.",
+        f"{EXPECTED}1 DICOM file. Provide all files of its series, or use this file as a slice.",
         single_slice,
     ),
 ]

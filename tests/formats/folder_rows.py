@@ -30,7 +30,7 @@ def in_folder(*builds: Build, others: tuple[str, ...] = (), is_zip: bool = False
 
 BRATS = [nifti(f"BraTS20_Training_001_{name}.nii.gz") for name in ("flair", "seg", "t1ce", "t2")]
 BIDS = [nifti("sub-01_FLAIR.nii.gz"), nifti("sub-01_T1w.nii.gz")]
-TOOK = READ + ": Took the one of {} scans whose name says FLAIR."
+TOOK = READ + ": Used the only one of {} scans that is named as FLAIR."
 FOLDERS = [
     Row(
         "what dcm2niix writes: one NIfTI and its `.json`",
@@ -58,13 +58,13 @@ FOLDERS = [
     ),
     Row(
         "several NIfTI files whose names do not say which is FLAIR",
-        "FLAIR: expected one scan, found 2 NIfTI or MetaImage files and no sign which "
-        "is meant: a.nii.gz, b.nii.gz. Bring the one file itself.",
+        "FLAIR: expected one scan, found 2 NIfTI or MetaImage files and cannot tell "
+        "which one to use: a.nii.gz, b.nii.gz. Provide the scan as a single file.",
         in_folder(nifti("a.nii.gz"), nifti("b.nii.gz")),
     ),
     Row(
         "an empty folder",
-        "FLAIR: expected …, found an empty folder. Bring the scan itself.",
+        "FLAIR: expected …, found an empty folder. Provide the scan itself.",
         in_folder(),
     ),
 ]

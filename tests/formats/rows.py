@@ -1,4 +1,4 @@
-"""The rows of docs/formats.md: what people hand in, and what comes of it.
+"""The rows of docs/formats.md: files that people provide, and the result of reading them.
 
 Each row builds its file anew. `python tests/formats/rows.py` writes the tables of the page.
 """
@@ -16,12 +16,12 @@ READ = "read"
 
 @dataclass(frozen=True)
 class Row:
-    """One kind of file at one entrance.
+    """One kind of file, and the result of reading it.
 
     what: the file in the words of the person who has it.
-    outcome: `READ`, `READ` and what is told beside it, or the sentence of the refusal; "…" stands
-        for what differs from file to file.
-    build: writes the file or folder into an empty folder; returns what is handed in.
+    outcome: `READ`, `READ` and a note, or the error message; "…" stands for parts that differ from
+        file to file.
+    build: writes the file or folder into an empty folder, and returns its path.
     """
 
     what: str
@@ -45,9 +45,7 @@ class Row:
 
 def table(rows: list[Row]) -> str:
     """The rows as a Markdown table."""
-    return "\n".join(
-        ["| What is handed in | What comes of it |", "|---|---|", *(r.line() for r in rows)]
-    )
+    return "\n".join(["| Input | Result |", "|---|---|", *(r.line() for r in rows)])
 
 
 def written(page: str, tables: dict[str, list[Row]]) -> str:

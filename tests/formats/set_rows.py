@@ -192,40 +192,42 @@ SETS = [
         _named("BraTS-GLI-02062-100", NEW, 1, 2, 4)),
     SetRow("BraTS-PED", f"{READ}: {ALL}", _named("BraTS-PED-00001-000", NEW, 1, 2, 3, 4)),
     SetRow("names of BraTS 2023 with the labels of 2021", "…-seg.nii.gz: expected the labels of "
-        "BraTS 2023 (0, 1, 2, 3), found [4] among [0, 1, 2, 4]. They may be those of "
-        "BraTS 2017-2021: if so, name its folder and files as there (BraTS2021_00000, "
-        "…_seg.nii.gz); if not, leave the case out (--skip-bad).",
+        "BraTS 2023 (0, 1, 2, 3), found [4] among [0, 1, 2, 4]. The labels may be "
+        "those of BraTS 2017-2021. If so, rename folder and files as in that release "
+        "(BraTS2021_00000, …_seg.nii.gz); if not, leave the case out (--skip-bad).",
         _named("BraTS-GLI-00000-000", NEW, 1, 2, 4)),
     SetRow("Medical Segmentation Decathlon, `Task01_BrainTumor`", f"{READ}: {ALL}", _decathlon),
-    SetRow("cases for validation", "…: expected a file with the segmentation, found none. Cases "
-        "for validation and test have none: leave them out (--skip-bad), or copy the case again.",
+    SetRow("cases for validation", "…: expected a file with the segmentation, found none. BraTS "
+        "publishes none for its validation and test cases: leave them out (--skip-bad), or copy "
+        "the case again.",
         _validation),
     SetRow("`.h5` slices of BraTS 2020 on Kaggle", "…: found no case of the source 'brats'. It "
-        "holds .h5 files (2): scaled slices without the headers of their scans. Get the volumes "
-        "that they were cut from (for BraTS 2020, BraTS2020_TrainingData with its .nii files).",
+        "holds .h5 files (2), which are scaled slices without the headers of their scans. Download "
+        "the original volumes (for BraTS 2020, BraTS2020_TrainingData with its .nii files).",
         _files("data/volume_1_slice_0.h5", "data/volume_1_slice_1.h5", "data/meta_data.csv")),
     SetRow("BraTS 2021 on Kaggle, not unpacked", "…: found no case of the source 'brats'. It holds "
-        "packed files (1): unpack them first.", _files("BraTS2021_Training_Data.tar")),
+        "archives (1): unpack them first.", _files("BraTS2021_Training_Data.tar")),
     SetRow("LGG", "…: found no case of the source 'brats'. It looks like --source lgg.", _lgg),
     SetRow("LGG, `kaggle_3m`", f"{READ}: {FLAIR}", _lgg, "lgg"),
     SetRow("LGG with its copy `lgg-mri-segmentation/kaggle_3m`", f"{READ}: {FLAIR}", _lgg_twice,
         "lgg"),
     SetRow("LGG unpacked on macOS, with `__MACOSX`", f"{READ}: {FLAIR}", _lgg_of_macos, "lgg"),
     SetRow("`.mat` files (figshare)", "…: found no case of the source 'lgg'. Most of its 2 files "
-        "are .mat.", _files("1.mat", "2.mat"), "lgg"),
+        "are .mat files.", _files("1.mat", "2.mat"), "lgg"),
     SetRow("BIDS", f"{READ}: {FLAIR}", _bids, "tumor-free"),
     SetRow("folders of dcm2niix", f"{READ}: {FLAIR}", _dcm2niix, "tumor-free"),
     SetRow("DICOM, a folder for each patient", f"{READ}: {FLAIR}", _dicom, "tumor-free"),
-    SetRow("BraTS", "…: expected a scan of a person without a tumor, found one of BraTS, whose "
-        "patients have one. Use --source brats.",
+    SetRow("BraTS", "…: expected a scan of a person without a tumor, found a scan of BraTS, "
+        "whose patients have tumors. Use --source brats.",
         _named("BraTS2021_00000", (*OLD, "_seg.nii"), 1, 2, 4), "tumor-free"),
     SetRow("`images/` and `masks/`", f"{READ}: {FLAIR}", _pairs, "pairs"),
-    SetRow("a picture without a mask", "…: expected a mask of the same name under masks, found "
-        "none. Add it, or take the picture out.", _no_mask, "pairs"),
-    SetRow("NIfTI under the name of a mask", "…: expected a whole picture, found another file. "
-        "This is a NIfTI file, which is not read as a slice: …", _nifti_as_mask, "pairs"),
+    SetRow("a picture without a mask", "…: expected a mask of the same name in the folder masks, "
+        "found none. Add the mask, or remove the picture.", _no_mask, "pairs"),
+    SetRow("NIfTI under the name of a mask", "…: expected a complete picture, found another "
+        "kind of file. This is a NIfTI file, which cannot be read as a slice: …",
+        _nifti_as_mask, "pairs"),
     SetRow("`yes/` and `no/`", f"{READ}: 2 cases of FLAIR", _yes_no, "folders"),
     SetRow("Kaggle's four classes", "…: expected exactly two class folders with pictures, found "
-        "glioma, meningioma, notumor, pituitary. Give a folder that holds the two, for instance "
-        "yes/ and no/.", _four_classes, "folders"),
+        "glioma, meningioma, notumor, pituitary. Name a folder that holds two, such as yes/ "
+        "and no/.", _four_classes, "folders"),
 ]  # fmt: skip

@@ -13,10 +13,10 @@ from formats.rows import READ, ROOT, Row
 from PIL import Image
 
 SCAN = ROOT / "examples" / "tumor_scan_flair.nii.gz"
-AS_SCAN = "bring it as a scan (on the page “Scan”, /predict_scan, Classifier.predict_scan)"
-NO = "which is not read as a slice"
+AS_SCAN = "use it as a scan (on the page “Scan”, with /predict_scan or Classifier.predict_scan)"
+NO = "which cannot be read as a slice"
 NO_SCAN = f"{NO}: save the slice as PNG."
-FRAMES = "The file holds 3 frames: save the one slice that you mean."
+FRAMES = "The file holds 3 frames. Save the slice that you want to have judged."
 
 
 def _head(most: float = 200.0) -> np.ndarray:
@@ -107,7 +107,7 @@ def _series(folder: Path) -> Path:
 
 SLICES = [
     Row("PNG, 8 bit", READ, _picture("slice.png")),
-    Row("PNG, 16 bit, as an anonymiser or ImageJ exports it", READ,
+    Row("PNG, 16 bit, as an anonymizer or ImageJ exports it", READ,
         _array("slice.png", np.uint16, 60000)),
     Row("PNG with a palette", READ, _picture("slice.png", "P")),
     Row("PNG with transparency, as a screenshot", READ, _picture("slice.png", "RGBA")),
@@ -120,12 +120,13 @@ SLICES = [
     Row("GIF of one frame", READ, _picture("slice.gif")),
     Row("a stack of slices as TIFF (ImageJ)", FRAMES, _stack),
     Row("an overlay in color, saved from a viewer",
-        "This is a color picture: bring a gray FLAIR slice.", _overlay),
+        "This is a color picture. Provide a gray FLAIR slice.", _overlay),
     Row("a thumbnail",
-        "The picture is 22×22 pixels, too small to judge: bring a slice of at least 32×32.",
+        "The picture has 22×22 pixels, which is too small to judge. Provide a slice of at least "
+        "32×32 pixels.",
         _thumbnail),
     Row("a NIfTI scan, packed (`.nii.gz`)", f"This is a NIfTI file, {NO}: {AS_SCAN}, or "
-        "save the one slice that you mean as PNG.", _nifti("flair.nii.gz")),
+        "save the slice that you want to have judged as PNG.", _nifti("flair.nii.gz")),
     Row("a NIfTI scan (`.nii`)", f"This is a NIfTI file, {NO}: {AS_SCAN}…",
         _nifti("flair.nii")),
     Row("a NIfTI scan under a picture's name", f"This is a NIfTI file, {NO}: {AS_SCAN}…",
@@ -135,10 +136,11 @@ SLICES = [
     Row("a MetaImage scan (`.mha`)", f"This is a MetaImage file, {NO}: {AS_SCAN}…",
         _metaimage),
     Row("the folder of a scan", f"This is a folder, {NO}: {AS_SCAN}…", _series),
-    Row("a zip file of a DICOM series", f"This is a zip file, {NO}: {AS_SCAN}, or save "
-        "the one slice that you mean as PNG if it holds a scan; else unpack it.", _zip),
+    Row("a zip file of a DICOM series", f"This is a zip file, {NO}: if it holds a scan, "
+        f"{AS_SCAN}, or save the slice that you want to have judged as PNG; otherwise unpack it.",
+        _zip),
     Row("an NRRD scan (3D Slicer)", f"This is an NRRD file, {NO}: save it as NIfTI "
-        "(.nii.gz) and bring that as a scan.", _bytes("flair.nrrd", b"NRRD0004\ntype: short\n")),
+        "(.nii.gz) and use that as a scan.", _bytes("flair.nrrd", b"NRRD0004\ntype: short\n")),
     Row("a FreeSurfer scan (`.mgz`)", f"This is a FreeSurfer file, {NO}: convert it to "
         ".nii.gz with mri_convert.",
         _bytes("flair.mgz", gzip.compress(b"\0\0\0\1\0\0\1\0" + bytes(400)))),
@@ -148,7 +150,7 @@ SLICES = [
         _bytes("1.mat", b"MATLAB 5.0 MAT-file, Platform: PCWIN64" + bytes(100))),
     Row("a slice as `.npy`", f"This is a NumPy file, {NO_SCAN}", _numpy),
     Row("the `.json` that dcm2niix writes beside a scan", f"This is a JSON file, {NO}: "
-        "bring the scan or picture that it lies beside.",
+        "provide the scan or picture that belongs to it.",
         _bytes("flair.json", json.dumps({"EchoTime": 0.1}).encode())),
     Row("a PDF", f"This is a PDF document, {NO_SCAN}", _bytes("report.pdf", b"%PDF-1.7\n")),
     Row("a phone's photo of a screen (HEIC)", f"This is a photo in HEIC, {NO_SCAN}",
@@ -157,6 +159,6 @@ SLICES = [
         "the file itself, with git annex get, datalad get or git lfs pull.",
         _bytes("slice.png", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n")),
     Row("a picture that breaks off", "The file could not be read as a picture: it is damaged, "
-        "incomplete or of another kind. Bring a PNG, JPEG or TIFF.",
+        "incomplete or of another kind. Provide a PNG, JPEG or TIFF file.",
         _bytes("slice.png", b"\x89PNG\r\n\x1a\n\0\0\0")),
 ]  # fmt: skip

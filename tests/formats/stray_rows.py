@@ -21,14 +21,12 @@ EXPECTED = (
     "found "
 )
 IN_NIFTI = "FLAIR: expected a NIfTI file, found "
-SLICE = ". A single slice goes to the Slice tab, to /predict or to Classifier.predict."
+SLICE = ". For a single slice, use the Slice tab, /predict or Classifier.predict."
 SAVE = ". Save the scan as NIfTI (.nii.gz)."
-UNPACK = ". Bring the scan itself, or a zip file of it."
+UNPACK = ". Provide the scan itself, or a zip file of it."
 FETCH = ". Fetch the file itself, with git annex get, datalad get or git lfs pull."
-BRING = ". Bring the scan itself."
-PAGE = (
-    "a web page. Download the scan again: some servers answer with a page where they want a login."
-)
+PROVIDE = ". Provide the scan itself."
+PAGE = "a web page. Download the scan again: some servers send a web page when a login is required."
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
 ANNEX = b"/annex/objects/MD5E-s2103--1ff1.nii.gz\n"
 
@@ -140,12 +138,12 @@ STRAYS = [
     ),
     Row(
         "NIfTI packed by bzip2",
-        f"{EXPECTED}a file packed by bzip2{UNPACK}",
+        f"{EXPECTED}a file compressed with bzip2{UNPACK}",
         _file("flair.nii.bz2", bz2.compress(b"nifti")),
     ),
     Row(
         "NIfTI packed by xz",
-        f"{EXPECTED}a file packed by xz{UNPACK}",
+        f"{EXPECTED}a file compressed with xz{UNPACK}",
         _file("flair.nii.xz", lzma.compress(b"nifti")),
     ),
     Row(
@@ -165,10 +163,10 @@ STRAYS = [
     ),
     Row(
         "the `.json` of dcm2niix or BIDS alone",
-        f"{EXPECTED}a JSON file{BRING}",
+        f"{EXPECTED}a JSON file{PROVIDE}",
         _file("sub-01_FLAIR.json", b'{"EchoTime": 0.1}'),
     ),
-    Row("a PDF document", f"{EXPECTED}a PDF document{BRING}", _file("report.pdf", b"%PDF-1.7\n")),
+    Row("a PDF document", f"{EXPECTED}a PDF document{PROVIDE}", _file("report.pdf", b"%PDF-1.7\n")),
     Row(
         "text under a name of `.nii`",
         f"{IN_NIFTI}one that does not begin with a NIfTI header. Export or copy the scan again.",
@@ -182,9 +180,9 @@ STRAYS = [
     ),
     Row(
         "NIfTI of which a part is missing",
-        "FLAIR: expected a whole scan file, found a damaged one: it should hold … "
-        "bytes of voxels and holds …. Copy it again.",
+        "FLAIR: expected a complete scan file, found a damaged one: it holds … "
+        "bytes of voxels instead of …. Copy it again.",
         lambda f: _file("a.nii", nifti()(f).read_bytes()[:5000])(f),
     ),
-    Row("a file that is not there", f"{EXPECTED}nothing at the place named.", _nothing),
+    Row("a file that is not there", f"{EXPECTED}no file or folder of this name.", _nothing),
 ]

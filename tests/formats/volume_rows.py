@@ -114,21 +114,24 @@ PAIR = nifti("flair.img", kind=nibabel.Nifti1Pair)
 ALONE = (
     "FLAIR: expected a pair of NIfTI files (.hdr and .img), found the {} without the "
     "{} file of the "
-    "same name. Bring both in a folder or a zip file, or save the scan as one .nii.gz file."
+    "same name. Provide both in a folder or a zip file, or save the scan as one .nii.gz file."
 )
 ONE_SLICE = (
-    "FLAIR: expected a scan of several slices, found a single one of 32 × 36 voxels. Bring the "
-    "whole scan, or save the slice as PNG and bring it as a slice."
+    "FLAIR: expected a scan of several slices, found a single slice of 32 × 36 voxels. Provide "
+    "the whole scan, or save the slice as PNG and use it as a slice."
 )
 ONE_VOLUME = (
-    "FLAIR: expected one volume of three dimensions, found {}. Save the one sequence that you mean "
-    "as a file of its own."
+    "FLAIR: expected one volume of three dimensions, found {}. Save the sequence that you want "
+    "to have judged as a separate file."
 )
 NUMBERS = (
-    "FLAIR: expected whole or floating numbers of at most 64 bits, found {}. Save the scan in "
-    "16 bit."
+    "FLAIR: expected integers or floating-point numbers of at most 64 bits, found {}. Save the "
+    "scan with 16-bit integers."
 )
-BESIDE = "FLAIR: expected a MetaImage file with its voxels in it or beside it, found a header "
+BESIDE = (
+    "FLAIR: expected a MetaImage file that contains its voxels or has them in one file beside it, "
+    "found a header "
+)
 
 VOLUMES = [
     Row("NIfTI-1, packed (`.nii.gz`)", READ, _example),
@@ -150,8 +153,8 @@ VOLUMES = [
     Row("an `.img` alone", ALONE.format("voxels", ".hdr"), without(PAIR, "flair.hdr")),
     Row(
         "an ANALYZE pair",
-        "FLAIR: expected a NIfTI file, found an ANALYZE file, which does not say "
-        "where left and right are. Save the scan as NIfTI (.nii.gz) with the program "
+        "FLAIR: expected a NIfTI file, found an ANALYZE file, which does not record "
+        "which side is left. Save the scan as NIfTI (.nii.gz) with the program "
         "that wrote it.",
         _analyze,
     ),
@@ -176,8 +179,8 @@ VOLUMES = [
     ),
     Row(
         "NIfTI with axes a little off right angles",
-        f"{READ}: The axes in its header are 0.3° off right angles; they were taken as "
-        "at right angles.",
+        f"{READ}: The axes in its header deviate from right angles by 0.3°; they were "
+        "treated as right angles.",
         nifti(affine=_sheared(0.01)),
     ),
     Row(
@@ -189,7 +192,7 @@ VOLUMES = [
     Row(
         "NIfTI with an sform of zeros",
         "FLAIR: expected voxels of 0.01 to 100 mm in a scan of at most 3000 mm, found "
-        "voxels of 0 × 0 × 0 mm in 0 × 0 × 0 mm. Export the scan again.",
+        "voxels of 0 × 0 × 0 mm in a scan of 0 × 0 × 0 mm. Export the scan again.",
         _no_place,
     ),
     Row("MetaImage (`.mha`)", READ, metaimage()),
@@ -199,7 +202,7 @@ VOLUMES = [
     Row("`.mhd` with its `.zraw` beside it", READ, metaimage("flair.mhd", is_packed=True)),
     Row(
         "`.mhd` without its `.raw`",
-        f"{BESIDE}alone. Bring its data file too, or save the scan as one .mha file.",
+        f"{BESIDE}alone. Provide its data file too, or save the scan as one .mha file.",
         without(metaimage("flair.mhd"), "flair.raw"),
     ),
     Row(
@@ -209,7 +212,8 @@ VOLUMES = [
     ),
     Row(
         "MetaImage with its voxels as text",
-        "FLAIR: expected binary numbers of a known type, found others. Save the scan as NIfTI.",
+        "FLAIR: expected binary numbers of a known type, found text or an unknown type. Save the "
+        "scan as NIfTI.",
         _metaimage_with(b"BinaryData = True", b"BinaryData = False"),
     ),
 ]

@@ -35,7 +35,7 @@ def test_a_folder_is_itself_and_what_looks_like_none_is_left_to_the_loader(tmp_p
 
 
 def test_a_name_that_the_hub_does_not_take_is_told(hub: Hub) -> None:
-    with pytest.raises(HubError, match=r"me/ti--ny was not fetched: the Hub does not take it"):
+    with pytest.raises(HubError, match=r"me/ti--ny was not fetched: the Hub rejects the request"):
         fetch_model("me/ti--ny")
     assert hub.asked == []
 
@@ -91,7 +91,7 @@ def test_without_the_hub_the_cache_answers_and_says_so(hub, tiny, monkeypatch, o
     hub.status = 503
     found = fetch_model("me/tiny@main")
     assert found.commit == tiny.head
-    assert "were last fetched" in found.notice or "last fetched answer" in found.notice
+    assert "fetched last" in found.notice
     assert tiny.head[:12] in found.notice
 
 
@@ -116,8 +116,8 @@ def test_without_hub_and_cache_the_fallback_answers_within_three_seconds(
     assert time.monotonic() - start < 3
     assert (found.folder, found.commit) == (model_folder, None)
     assert found.notice == (
-        "The weights asked for, me/tiny@v1, cannot be had from the Hub at the moment: those that "
-        "came with this program answer."
+        "The requested weights, me/tiny@v1, cannot be loaded from the Hub at the moment. The "
+        "weights included with this program are used instead."
     )
 
 
@@ -130,7 +130,9 @@ def test_without_hub_cache_and_fallback_there_is_a_sentence(hub, monkeypatch, ho
 
 
 def test_what_the_hub_says_no_to_has_no_fallback(hub: Hub, tiny, model_folder: Path) -> None:
-    with pytest.raises(HubError, match=r"me/tiny@v9 was not fetched: it has no such branch"):
+    with pytest.raises(
+        HubError, match=r"me/tiny@v9 was not fetched: the repository has no such branch"
+    ):
         fetch_model("me/tiny@v9", fallback=model_folder)
     with pytest.raises(HubError, match=r"me/none was not fetched: .* no such repository"):
         fetch_model("me/none", fallback=model_folder)
@@ -164,7 +166,7 @@ def test_a_download_that_breaks_off_goes_on_by_itself(hub: Hub, tiny) -> None:
 @pytest.mark.slow
 def test_a_download_that_keeps_breaking_off_leaves_nothing_half(hub: Hub, tiny, tmp_path) -> None:
     hub.cut_downloads = 1000
-    with pytest.raises(HubError, match="broke off: try again later"):
+    with pytest.raises(HubError, match=r"connection was lost\. Try again later"):
         fetch_model("me/tiny")
     assert not list((tmp_path / "cache").rglob("*.incomplete"))
     hub.cut_downloads = 0
@@ -173,7 +175,7 @@ def test_a_download_that_keeps_breaking_off_leaves_nothing_half(hub: Hub, tiny, 
 
 def test_a_file_that_comes_short_is_not_kept(hub: Hub, tiny, tmp_path: Path) -> None:
     hub.truncate = "model.safetensors"
-    with pytest.raises(HubError, match="try again later"):
+    with pytest.raises(HubError, match="Try again later"):
         fetch_model("me/tiny")
     assert not list((tmp_path / "cache").rglob("model.safetensors"))
     hub.truncate = ""
@@ -193,7 +195,7 @@ def test_what_timm_alone_fetched_is_not_taken_for_a_whole_model(
 def test_part_of_a_model_is_none_where_the_hub_is_away(hub: Hub, tiny) -> None:
     timm.create_model(f"hf-hub:me/tiny@{tiny.head}", pretrained=True)
     hub.status = 503
-    with pytest.raises(HubError, match="fault of its own"):
+    with pytest.raises(HubError, match="internal error"):
         fetch_model(f"me/tiny@{tiny.head}")
 
 
@@ -211,7 +213,7 @@ def test_a_download_that_stands_still_is_given_up(hub: Hub, tiny, model_folder, 
     start = time.monotonic()
     found = fetch_model("me/tiny", fallback=model_folder)
     assert time.monotonic() - start < 6
-    assert "cannot be had from the Hub" in found.notice
+    assert "cannot be loaded from the Hub" in found.notice
 
 
 @pytest.mark.parametrize("answer", [b"<html>log in</html>", b"{}", b"[]"])
@@ -220,21 +222,21 @@ def test_a_network_that_answers_in_the_hubs_place_counts_as_no_hub(
 ) -> None:
     hub.answer = answer
     assert fetch_model("me/tiny", fallback=model_folder).notice
-    with pytest.raises(HubError, match="was not reached"):
+    with pytest.raises(HubError, match="could not be reached"):
         fetch_model("me/tiny")
 
 
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        ("HTTP status client error (403 Forbidden) for url", "no right to do this"),
+        ("HTTP status client error (403 Forbidden) for url", "no permission for this"),
         ("HTTP status client error (429 Too Many Requests)", "too many requests"),
-        ("HTTP status server error (502 Bad Gateway)", "was not reached"),
+        ("HTTP status server error (502 Bad Gateway)", "could not be reached"),
     ],
 )
 def test_what_an_upload_by_xet_tells_in_words_alone_is_understood(said: str, words: str) -> None:
     assert words in str(hub_error("x", ConnectionError(said)))
-    assert "no right" in str(hub_error("x", PermissionError("token")))
+    assert "no permission" in str(hub_error("x", PermissionError("token")))
 
 
 def test_a_damaged_file_in_the_repository_is_refused(hub: Hub, tiny) -> None:
@@ -248,7 +250,7 @@ def test_files_of_two_models_are_refused(hub: Hub, tiny, model_folder: Path) -> 
     info = unsealed(tiny.files["brainai.json"])
     changed = json.dumps(sealed(info | {"threshold": 0.1})).encode()
     tiny.commit(tiny.files | {"brainai.json": changed})
-    with pytest.raises(WeightsError, match="not of one and the same model"):
+    with pytest.raises(WeightsError, match="not from the same model"):
         Classifier.load("me/tiny")
 
 
@@ -257,8 +259,11 @@ def test_another_architecture_and_another_format_are_refused(hub: Hub, tiny) -> 
     for changed, words in (
         ({"architecture": "resnet18"}, "does not fit the network"),
         ({"architecture": "resnet_of_2030"}, "Expected a timm architecture"),
-        ({"format_version": 3}, "has format 3, this version reads 2: update brainai"),
-        ({"format_version": 1}, "has format 1, this version reads 2: train the model again"),
+        ({"format_version": 3}, r"has format 3, but this version reads format 2\. Update brainai"),
+        (
+            {"format_version": 1},
+            r"has format 1, but this version reads format 2\. Train the model again",
+        ),
     ):
         tiny.commit(tiny.files | {"brainai.json": json.dumps(sealed(info | changed)).encode()})
         with pytest.raises(WeightsError, match=words):
@@ -273,7 +278,9 @@ def test_a_missing_part_is_named(hub: Hub, tiny) -> None:
 
 def test_a_pickle_is_refused_before_anything_is_fetched(hub: Hub, tiny) -> None:
     tiny.commit({"config.json": b"{}", "pytorch_model.bin": b"pickle"})
-    with pytest.raises(WeightsError, match=r"me/tiny holds .* pickle only \(pytorch_model\.bin\)"):
+    with pytest.raises(
+        WeightsError, match=r"me/tiny has .* only as a pickle \(pytorch_model\.bin\)"
+    ):
         fetch_model("me/tiny")
     assert not [asked for asked in hub.asked if "resolve" in asked]
 

@@ -54,7 +54,7 @@ def test_they_are_fetched_once_and_then_taken_from_the_cache(
     assert same_body(
         build_network("test_resnet", pretrained=True, pretrained_from=carried), weights
     )
-    with pytest.raises(ConfigError, match="neither in the cache nor can the Hub be reached"):
+    with pytest.raises(ConfigError, match="not in the cache, and the Hub cannot be reached"):
         build_network("test_resnet", pretrained=True)
 
 

@@ -172,7 +172,7 @@ def test_a_repository_that_another_run_makes_first_is_not_overwritten(
         return found
 
     monkeypatch.setattr(upload, "look_up", look_and_be_late)
-    with pytest.raises(HubError, match="changed by somebody else"):
+    with pytest.raises(HubError, match="somebody else changed"):
         publish_model(run, Target("me/model"))
     assert made[0].messages[-1] == "a commit"
 
@@ -190,12 +190,12 @@ def test_a_report_of_other_weights_is_not_published(hub, token, run, capsys) -> 
 
 def test_without_token_or_right_nothing_is_pushed(hub, run, monkeypatch, capsys) -> None:
     call = [str(run), "me/model"]
-    assert "there is no token: `hf auth login`" in refused(call, capsys)
+    assert "there is no token. Log in with `hf auth login`" in refused(call, capsys)
     monkeypatch.setenv("HF_TOKEN", "hf_unknown")
     assert "does not accept the token" in refused(call, capsys)
     hub.user("hf_reader", "me", role="read")
     monkeypatch.setenv("HF_TOKEN", "hf_reader")
-    assert "no right to do this" in refused(call, capsys)
+    assert "no permission for this" in refused(call, capsys)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert "HF_HUB_OFFLINE is set" in refused(call, capsys)
     assert hub.repositories == {}
@@ -235,7 +235,7 @@ def test_an_upload_that_keeps_breaking_off_is_told_and_goes_on_where_it_was(
         publish_run(run, Target("me/model"), None)
     assert str(told.value) == (
         f"The run in {run} is complete; only its push failed. {hub.url}/me/model was not changed: "
-        "the Hub was not reached, or the connection broke off: try again later. "
+        "the Hub could not be reached, or the connection was lost. Try again later. "
         f"Then run: python -m brainai.hub.publish {run} me/model"
     )
     repository = hub.repositories["models/me/model"]
@@ -251,7 +251,7 @@ def test_an_upload_that_keeps_breaking_off_is_told_and_goes_on_where_it_was(
 @pytest.mark.parametrize("status", [500, 503])
 def test_a_hub_with_a_fault_is_told(hub: Hub, token, run: Path, capsys, status: int) -> None:
     hub.status = status
-    assert f"fault of its own (HTTP {status})" in refused([str(run), "me/model"], capsys)
+    assert f"internal error (HTTP {status})" in refused([str(run), "me/model"], capsys)
 
 
 def test_a_commit_whose_answer_is_lost_is_found(hub: Hub, token, run: Path) -> None:
@@ -280,14 +280,16 @@ def test_of_two_that_push_at_once_one_is_told(hub: Hub, token, run: Path, tmp_pa
     assert len(repository.messages) == 2
     won, lost = (t for t in sorted(told, key=lambda t: "was changed" in t))
     assert repository.head in won
-    assert lost.startswith(f"{hub.url}/me/model was not changed: it was changed by somebody else")
+    assert lost.startswith(
+        f"{hub.url}/me/model was not changed: somebody else changed the repository"
+    )
 
 
 def test_what_was_pushed_while_a_run_trained_is_not_overwritten(hub, token, run, model_folder):
     target = Target("me/model")
     begin(run, target)
     theirs = hub.hold("me/model", model_folder)
-    with pytest.raises(HubError, match=r"changed by somebody else .* Then run: python -m brainai"):
+    with pytest.raises(HubError, match=r"somebody else changed .* Then run: python -m brainai"):
         publish_run(run, target, None)
     assert theirs.messages[-1] == "a commit"
     assert main([str(run), "me/model"]) == 0  # knowing it, one may
@@ -306,11 +308,11 @@ def test_before_training_the_right_to_write_is_checked(hub, run, monkeypatch, ca
     with pytest.raises(HubError, match="there is no token"):
         begin(run, Target("me/model"))
     monkeypatch.setenv("HF_TOKEN", "hf_right")
-    with pytest.raises(HubError, match="no right to do this"):
+    with pytest.raises(HubError, match="no permission for this"):
         begin(run, Target("somebody/model"))
     hub.user("hf_reader", "me", role="read")
     monkeypatch.setenv("HF_TOKEN", "hf_reader")
-    with pytest.raises(HubError, match="no right to do this"):
+    with pytest.raises(HubError, match="no permission for this"):
         begin(run, Target("me/model"))
     assert [asked for asked in hub.asked if asked.startswith("POST")] == []
 

@@ -160,11 +160,11 @@ def test_without_right_model_or_checkout_there_is_a_sentence(
 
     assert "there is no token" in refused(CALL)
     monkeypatch.setenv("HF_TOKEN", "hf_right")
-    assert "no right to do this" in refused(["you/space", "--model", "me/model"])
+    assert "no permission for this" in refused(["you/space", "--model", "me/model"])
     assert "no such branch, tag or commit" in refused(["me/space", "--model", "me/model@v9"])
     assert "expected owner/name@revision" in refused(["me/space", "--model", "weights"])
     model.commit({"pytorch_model.bin": b""})
-    assert "as a pickle only" in refused(["me/space", "--model", "me/model"])
+    assert "only as a pickle" in refused(["me/space", "--model", "me/model"])
     monkeypatch.setattr("brainai.hub.space.ROOT", tmp_path)
     assert "is not a checkout of BrainAI" in refused(CALL)
     assert "spaces/me/space" not in hub.repositories
@@ -260,7 +260,7 @@ def test_a_space_whose_hub_is_away_answers_with_its_own_weights_and_says_so(
     hub.status = 503
     ours = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "HF_TOKEN": "hf_secret"}
     told = started(space, sys.executable, tmp_path / "log", **ours, **{VARIABLE: "me/model@v1"})
-    notice = "The weights asked for, me/model@v1, cannot be had from the Hub at the moment"
+    notice = "The requested weights, me/model@v1, cannot be loaded from the Hub at the moment"
     assert told.count(notice) >= 2  # in /model_info and on the page
     assert '"commit":null' in told
     assert "hf_secret" not in told + (tmp_path / "log").read_text()

@@ -54,7 +54,7 @@ def test_without_the_right_to_write_nothing_is_trained(hub, dataset_folder, tmp_
     done = train(start, dataset_folder, out, "--push-to-hub", "somebody/model", hub=hub,
                  HF_TOKEN="hf_right")  # fmt: skip
     assert done.returncode != 0
-    assert "somebody/model cannot be written to: the token has no right" in done.stderr
+    assert "somebody/model cannot be written to: the token has no permission" in done.stderr
     assert not (out / "metrics.jsonl").exists()
 
 

@@ -278,7 +278,7 @@ def test_the_chosen_series_is_told(tmp_path: Path, classifier) -> None:
     write_series(tmp_path / "a", head(), series=2, description="T1")
     write_series(tmp_path / "b", head(), series=5, description="FLAIR")
     notes = classifier.predict_scan(tmp_path).notes
-    assert notes == ("FLAIR: Took series 5 (8 slices) of 2 found.",)
+    assert notes == ("FLAIR: Used series 5 (8 slices), one of 2 found.",)
 
 
 def test_table_has_one_row_per_slice(tmp_path: Path, classifier) -> None:
@@ -327,7 +327,10 @@ def test_a_mask_that_breaks_off_leaves_the_old_one_and_nothing_else(
 ) -> None:
     (tmp_path / "mask.nii.gz").write_bytes(b"old")
     answer = classifier.predict_scan(volume())
-    with small_files(10), pytest.raises(DataError, match="expected a place to write"):
+    with (
+        small_files(10),
+        pytest.raises(DataError, match="expected a path that the mask can be written to"),
+    ):
         answer.save_mask(tmp_path / "mask.nii.gz")
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"mask.nii.gz": b"old"}
 
@@ -335,7 +338,7 @@ def test_a_mask_that_breaks_off_leaves_the_old_one_and_nothing_else(
 def test_places_that_cannot_hold_a_file_are_refused(tmp_path: Path, classifier) -> None:
     answer: ScanPrediction = classifier.predict_scan(volume())
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(DataError, match="place to write the mask"):
+    with pytest.raises(DataError, match="path that the mask can be written to"):
         answer.save_mask(tmp_path / "file" / "mask.nii.gz")
     with pytest.raises(DataError, match="place to write the table"):
         answer.write_csv(tmp_path / "file" / "slices.csv")

@@ -60,7 +60,7 @@ OTHER = {  # what a value is changed to where its type alone does not tell
     "scan_threshold": 0.4,
     "training": {"command": "by hand"},
 }
-REFUSED = r"brainai\.json and the weights beside it are not of one and the same model"
+REFUSED = r"brainai\.json and the weights are not from the same model"
 UNFIT = "does not fit the network that brainai.json describes"
 
 
@@ -171,7 +171,7 @@ def test_weights_of_another_architecture_are_refused(model_folder: Path, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("version", "advice"), [(1, "train the model again"), (99, "update brain")]
+    ("version", "advice"), [(1, "Train the model again"), (99, "Update brain")]
 )
 def test_another_format_is_refused(
     model_folder: Path, tmp_path: Path, version: int, advice: str
@@ -179,7 +179,8 @@ def test_another_format_is_refused(
     folder = shutil.copytree(model_folder, tmp_path / "m")
     info = unsealed((folder / "brainai.json").read_bytes())
     write_values(folder, info | {"format_version": version})
-    with pytest.raises(WeightsError, match=f"has format {version}, this version reads 2: {advice}"):
+    found = rf"has format {version}, but this version reads format 2\. {advice}"
+    with pytest.raises(WeightsError, match=found):
         load_model(folder)
 
 

@@ -7,7 +7,7 @@ from brainai.errors import ConfigError
 from brainai.model.groups import group_names, parameter_groups, set_trainable
 from brainai.model.network import build_network, check_picture_size, with_shared_batch_norm
 
-# The last part of the early body and the first of the late body, in five families.
+# The last part of the early encoder and the first of the late encoder, in five families.
 CUTS = {
     "resnet18": ("layer2", "layer3"),
     "regnety_002": ("s2", "s3"),
@@ -67,8 +67,8 @@ def test_rates_are_spread_geometrically_from_head_to_stem() -> None:
     rates = {group["name"]: group["lr"] for group in groups}
     assert rates == {
         "head": pytest.approx(1e-3),
-        "late body": pytest.approx(1e-4),
-        "early body": pytest.approx(1e-5),
+        "late encoder": pytest.approx(1e-4),
+        "early encoder": pytest.approx(1e-5),
     }
 
 
@@ -95,8 +95,8 @@ def test_unreachable_imagenet_weights_name_the_remedies() -> None:
 def test_every_family_has_an_early_body_a_late_body_and_a_head(family: str) -> None:
     names = group_names(build_network(family))
     order = [name for name in names if name.startswith("classifier.")]
-    late = [names[name] == "late body" for name in order]
-    early = [names[name] == "early body" for name in order]
+    late = [names[name] == "late encoder" for name in order]
+    early = [names[name] == "early encoder" for name in order]
     last_early = max(n for n, own in enumerate(early) if own)
     assert order[last_early].startswith(f"classifier.{CUTS[family][0]}.")
     assert order[late.index(True)].startswith(f"classifier.{CUTS[family][1]}.")
@@ -145,15 +145,19 @@ def test_feature_maps_that_no_decoder_joins_are_refused_in_a_sentence(name, stri
 def test_a_network_for_one_picture_size_is_refused_in_a_sentence() -> None:
     network = build_network("vit_tiny_patch16_224", decoder=False)
     check_picture_size(network, 224)
-    with pytest.raises(ConfigError, match=r"no pictures of 64×64 pixels: choose another"):
+    with pytest.raises(
+        ConfigError, match=r"does not accept pictures of 64×64 pixels\. Choose another"
+    ):
         check_picture_size(network, 64)
 
 
 def test_a_network_without_stages_to_part_is_refused_in_a_sentence() -> None:
-    with pytest.raises(ConfigError, match=r"poolformer_s12 does not tell its stem"):
+    with pytest.raises(ConfigError, match=r"poolformer_s12 does not define its stem"):
         build_network("poolformer_s12", decoder=False)
 
 
 def test_a_network_that_skips_no_blocks_says_so() -> None:
-    with pytest.raises(ConfigError, match=r"densenet121 skips no blocks: expected --drop-path 0"):
+    with pytest.raises(
+        ConfigError, match=r"densenet121 does not support stochastic depth: expected --drop-path 0"
+    ):
         build_network("densenet121", drop_path=0.1)
