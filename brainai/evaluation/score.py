@@ -136,8 +136,8 @@ def seen_channels(modalities: tuple[str, ...]) -> list[int]:
     """
     if MODALITIES[0] not in modalities or set(modalities) - set(MODALITIES):
         raise ConfigError(
-            f"Expected {MODALITIES[0]}, alone or joined by + with others of "
-            f"{', '.join(MODALITIES[1:])}, found {'+'.join(modalities)!r}."
+            f"Expected {MODALITIES[0]}, alone or with others as in {'+'.join(MODALITIES)}, found "
+            f"{'+'.join(modalities)!r}."
         )
     return [row if name in modalities else 0 for row, name in enumerate(MODALITIES)]
 
