@@ -25,6 +25,4 @@ class JudgeCohort:
 
     def __post_init__(self) -> None:
         if self.ahead < 1 or (self.limit is not None and self.limit < 1):
-            raise ConfigError(
-                f"--ahead and --limit: expected at least 1, found {self.ahead} and {self.limit}."
-            )
+            raise ConfigError("--ahead and --limit: expected 1 or more.")
