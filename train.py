@@ -1,9 +1,9 @@
-"""`brainai train`, as a file for `accelerate launch`; the program is brainai/training/__main__.py.
+"""Run `brainai train` under `accelerate launch`; the program is brainai/training/__main__.py.
 
 accelerate launch train.py --data DATASET --out RUN              # from ImageNet weights
 accelerate launch train.py --preset scratch --data DATASET --out RUN
 accelerate launch train.py --preset smoke --data DATASET --out RUN
-accelerate launch train.py --data DATASET --out RUN --resume     # after a kill, at any moment
+accelerate launch train.py --data DATASET --out RUN --resume     # after an interruption
 accelerate launch train.py --data DATASET --out RUN --push-to-hub owner/name
 """
 

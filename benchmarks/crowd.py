@@ -1,10 +1,11 @@
-"""How many slices a second 24 clients get, from the app and from a plain `gr.Interface`.
+"""Measure answers per second for 24 clients, from the app and from a plain `gr.Interface`.
 
     python -m benchmarks.crowd [--weights weights] [--clients 24] [--write]
 
-Both serve the same network on the same machine, in turns; the interface calls `Classifier.predict`
-with torch and nothing else. Clients are threads of this process that use the Python client and keep
-asking, so they cost both servers the same. `--write` puts the table into docs/benchmarks.md.
+Both serve the same network on the same machine, in turn. The interface only calls
+`Classifier.predict` with torch. Clients are threads of this process that send requests without
+pause through the Python client, so that they slow down both servers equally. `--write` writes the
+table into docs/benchmarks.md.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from gradio_client import Client, handle_file
 from benchmarks.page import table, write_section
 
 SLICE = "examples/tumor_frontal.png"
-ASKED = 6  # times by each client, after one that is not counted
+ASKED = 6  # requests of each client, after one that is not counted
 ROUNDS = 3
 PLAIN = """
 import sys
@@ -43,7 +44,7 @@ SERVERS = {
 
 @contextlib.contextmanager
 def serving(arguments: list[str], port: int) -> Iterator[str]:
-    """A server, once it can be asked."""
+    """Start a server, and yield its address once it accepts requests."""
     environment = os.environ | {"GRADIO_SERVER_PORT": str(port), "GRADIO_ANALYTICS_ENABLED": "0"}
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, *arguments]
@@ -60,7 +61,7 @@ def serving(arguments: list[str], port: int) -> Iterator[str]:
 
 
 def rate(url: str, parameter: str, count: int) -> tuple[float, float]:
-    """Answers a second for so many clients, and the median seconds that one answer took."""
+    """Return answers per second for `count` clients, and the median seconds of an answer."""
     context = ssl.create_default_context()
 
     def connect(_: int) -> Client:
@@ -69,18 +70,18 @@ def rate(url: str, parameter: str, count: int) -> tuple[float, float]:
         return client
 
     def ask(client: Client) -> list[float]:
-        taken = []
+        seconds = []
         for _ in range(ASKED):
             started = time.perf_counter()
             client.predict(**{parameter: handle_file(SLICE)}, api_name="/predict")
-            taken.append(time.perf_counter() - started)
-        return taken
+            seconds.append(time.perf_counter() - started)
+        return seconds
 
     with ThreadPoolExecutor(count) as pool:
         clients = list(pool.map(connect, range(count)))
         started = time.perf_counter()
-        taken = [one for many in pool.map(ask, clients) for one in many]
-        return len(taken) / (time.perf_counter() - started), statistics.median(taken)
+        seconds = [value for of_client in pool.map(ask, clients) for value in of_client]
+        return len(seconds) / (time.perf_counter() - started), statistics.median(seconds)
 
 
 def main() -> int:
@@ -89,14 +90,14 @@ def main() -> int:
     parser.add_argument("--weights", default="weights")
     parser.add_argument("--clients", type=int, default=24)
     parser.add_argument("--port", type=int, default=7980)
-    parser.add_argument("--write", action="store_true", help="into docs/benchmarks.md")
+    parser.add_argument("--write", action="store_true", help="write into docs/benchmarks.md")
     given = parser.parse_args()
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in SERVERS}
+    results: dict[str, list[tuple[float, float]]] = {name: [] for name in SERVERS}
     for number in range(ROUNDS):
         for place, (name, (arguments, parameter)) in enumerate(SERVERS.items()):
             port = given.port + 2 * number + place
             with serving([*arguments, given.weights], port) as url:
-                found[name].append(rate(url, parameter, given.clients))
+                results[name].append(rate(url, parameter, given.clients))
     rows = [
         (
             name,
@@ -104,9 +105,9 @@ def main() -> int:
             ", ".join(f"{each[0]:.1f}" for each in rates),
             f"{statistics.median(each[1] for each in rates):.1f}",
         )
-        for name, rates in found.items()
+        for name, rates in results.items()
     ]
-    head = (f"{given.clients} clients", "answers a second", "each round", "median wait, s")
+    head = (f"{given.clients} clients", "answers per second", "in each round", "median wait, s")
     text = table(head, rows)
     print(text)
     if given.write:

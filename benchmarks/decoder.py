@@ -1,12 +1,12 @@
-"""What the decoder costs: the network with it against the classifier alone.
+"""Measure the cost of the decoder: the network with it, compared with the classifier alone.
 
     python benchmarks/decoder.py [--size 256] [--batch-size 16] [--seconds 120] [--threads 2]
 
-Training is forward, loss, backward, clipping and step on one batch held in memory, inference one
-forward pass; both in the precision and memory layout of `train.py` on this machine. The two
-networks take turns, and medians over the turns are compared, so that a machine that drifts decides
-nothing. Prints images per second of both and what the decoder costs (wanted at 256 pixels: at
-most 35 % less than without).
+Training consists of forward, loss, backward, clipping and step on a batch held in memory, and
+inference of a forward pass, in the precision and memory layout of `train.py` on this machine. The
+two networks take turns and their medians are compared, so that changes in the speed of the machine
+affect both. The output is images per second of both, and the cost of the decoder (target at 256
+pixels: at most 35 %).
 """
 
 import argparse
@@ -39,7 +39,7 @@ def training_turn(
     autocast: Callable[[], AbstractContextManager],
     images: Tensor,
 ) -> Turn:
-    """One update as `brainai.training.stages.train_step` makes it."""
+    """Return a function that makes an update like `brainai.training.stages.train_step`."""
     network.train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4, fused=True)
     count, _, height, width = images.shape
@@ -63,7 +63,7 @@ def training_turn(
 def inference_turn(
     network: BrainNet, autocast: Callable[[], AbstractContextManager], images: Tensor
 ) -> Turn:
-    """One forward pass without gradients."""
+    """Return a function that makes a forward pass without gradients."""
     network.eval()
 
     def answer() -> None:
@@ -74,18 +74,18 @@ def inference_turn(
 
 
 def compare(turns: dict[str, Turn], seconds: float) -> dict[str, float]:
-    """Median seconds of each, taking turns; the first of each, the warm-up, does not count."""
+    """Return the median seconds of each function, run in turn after a warm-up."""
     spent: dict[str, list[float]] = {name: [] for name in turns}
     for turn in turns.values():
         turn()
     started = time.perf_counter()
     while time.perf_counter() - started < seconds or len(spent["with decoder"]) < 3:
         for name, turn in turns.items():
-            begun = time.perf_counter()
+            begin = time.perf_counter()
             turn()
             if torch.cuda.is_available():
                 torch.cuda.synchronize()
-            spent[name].append(time.perf_counter() - begun)
+            spent[name].append(time.perf_counter() - begin)
     return {name: statistics.median(times) for name, times in spent.items()}
 
 
@@ -96,9 +96,9 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument(
-        "--seconds", type=float, default=120, help="for training, and for inference"
+        "--seconds", type=float, default=120, help="for each of training and inference"
     )
-    parser.add_argument("--threads", type=int, help="default: all cores there are")
+    parser.add_argument("--threads", type=int, help="default: all cores")
     options = parser.parse_args()
     stage = Stage(options.size, epochs=1, lr=1e-4, batch_size=options.batch_size)
     config = TrainConfig(data=Path("unused"), out=Path("unused"), stages=(stage,), pretrained=False)
@@ -123,8 +123,8 @@ def main() -> None:
             else inference_turn(network, accelerator.autocast, images)
             for name, network in networks.items()
         }
-        found = compare(turns, options.seconds)
-        plain, full = (options.batch_size / found[name] for name in VARIANTS)
+        medians = compare(turns, options.seconds)
+        plain, full = (options.batch_size / medians[name] for name in VARIANTS)
         cost = 1 - full / plain
         verdict = "within" if cost <= TARGET else "above"
         print(

@@ -1,10 +1,10 @@
-"""How long the network takes under each engine, for one slice and for a batch of eight.
+"""Measure the time of the network with each engine, for a slice and for a batch of eight.
 
     python -m benchmarks.engines [--model weights] [--write]
 
-Engines take turns, so that none has the better minute of a machine; medians. ONNX Runtime takes
-part where `onnx` and `onnxruntime` are installed. `--write` puts the tables into
-docs/benchmarks.md.
+The engines take turns, so that changes in the speed of the machine affect all of them, and medians
+are reported. ONNX Runtime is included if `onnx` and `onnxruntime` are installed. `--write` writes
+the tables into docs/benchmarks.md.
 """
 
 import argparse
@@ -33,7 +33,7 @@ SLICE = "examples/tumor_frontal.png"
 
 
 def torch_maps(network: BrainNet, dtype: torch.dtype) -> Callable[[torch.Tensor], object]:
-    """The maps by torch, in a precision."""
+    """Return a function that computes the maps with torch, in a precision."""
 
     @torch.inference_mode()
     def work(images: torch.Tensor) -> object:
@@ -45,7 +45,7 @@ def torch_maps(network: BrainNet, dtype: torch.dtype) -> Callable[[torch.Tensor]
 
 
 def openvino_maps(model: object, precision: str) -> Callable[[torch.Tensor], object]:
-    """The maps by OpenVINO, in a precision."""
+    """Return a function that computes the maps with OpenVINO, in a precision."""
     import openvino  # noqa: PLC0415
 
     settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
@@ -54,7 +54,7 @@ def openvino_maps(model: object, precision: str) -> Callable[[torch.Tensor], obj
 
 
 def onnx_maps(network: BrainNet, size: int) -> Callable[[torch.Tensor], object]:
-    """The maps by ONNX Runtime."""
+    """Return a function that computes the maps with ONNX Runtime."""
     import onnxruntime  # noqa: PLC0415
 
     from brainai.inference.engine import Maps  # noqa: PLC0415
@@ -67,51 +67,51 @@ def onnx_maps(network: BrainNet, size: int) -> Callable[[torch.Tensor], object]:
 
 
 def engines(model: str) -> tuple[dict[str, Callable[[torch.Tensor], object]], int]:
-    """The maps of a model under every engine at hand, by name; and the size of its pictures."""
+    """Return the maps of a model for every installed engine, by name, and its picture size."""
     network, info = load_model(model)
     network.eval().to(memory_format=torch.channels_last)
-    found = {"torch, float32": torch_maps(network, torch.float32)}
+    maps = {"torch, float32": torch_maps(network, torch.float32)}
     if has_fast_bfloat16():
-        found["torch, bfloat16"] = torch_maps(network, torch.bfloat16)
+        maps["torch, bfloat16"] = torch_maps(network, torch.bfloat16)
     if find_spec("openvino"):
         import openvino  # noqa: PLC0415
 
         converted = convert(openvino, network, info.image_size)
-        found["OpenVINO, float32"] = openvino_maps(converted, "f32")
+        maps["OpenVINO, float32"] = openvino_maps(converted, "f32")
         if has_fast_bfloat16():
-            found["OpenVINO, bfloat16"] = openvino_maps(converted, "bf16")
+            maps["OpenVINO, bfloat16"] = openvino_maps(converted, "bf16")
     if find_spec("onnxruntime") and find_spec("onnx"):
-        found["ONNX Runtime, float32"] = onnx_maps(network, info.image_size)
-    return found, info.image_size
+        maps["ONNX Runtime, float32"] = onnx_maps(network, info.image_size)
+    return maps, info.image_size
 
 
 def milliseconds(works: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:
-    """Median of each work, in turns, after a round that is not counted."""
+    """Return the median milliseconds of each function, run in turn after a warm-up round."""
     times: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(rounds + 1):
         for name, work in works.items():
             started = time.perf_counter()
             work()
             times[name].append(1000 * (time.perf_counter() - started))
-    return {name: statistics.median(taken[1:]) for name, taken in times.items()}
+    return {name: statistics.median(values[1:]) for name, values in times.items()}
 
 
 def of_network(model: str) -> str:
-    """A table of the network alone: milliseconds a slice, in maps of every engine."""
-    found, size = engines(model)
+    """Return a table of the network alone: milliseconds per slice with every engine."""
+    maps, size = engines(model)
     columns = {}
     for count in (1, BATCH):
         images = torch.from_numpy(
             np.random.default_rng(0).random((count, 3, size, size), np.float32)
         )
-        works = {name: lambda work=work, x=images: work(x) for name, work in found.items()}
+        works = {name: lambda work=work, x=images: work(x) for name, work in maps.items()}
         columns[count] = milliseconds(works)
-    rows = [(name, *(f"{columns[count][name] / count:.0f}" for count in columns)) for name in found]
-    return table(("the network alone, ms a slice", "one slice", f"batch of {BATCH}"), rows)
+    rows = [(name, *(f"{columns[count][name] / count:.0f}" for count in columns)) for name in maps]
+    return table(("network alone, ms per slice", "one slice", f"batch of {BATCH}"), rows)
 
 
 def of_answers(model: str) -> str:
-    """A table of whole answers, from the file to mask and heat map."""
+    """Return a table of complete answers, from the file to mask and heat map."""
     columns = {}
     with tempfile.TemporaryDirectory() as cache:
         os.environ["XDG_CACHE_HOME"] = cache
@@ -126,14 +126,14 @@ def of_answers(model: str) -> str:
             for kind in ("one", "batch")
         )
     rows = [(name, f"{one[name]:.0f}", f"{batch[name] / BATCH:.0f}") for name in columns]
-    return table(("whole answers, ms a slice", "one slice", f"batch of {BATCH}"), rows)
+    return table(("complete answers, ms per slice", "one slice", f"batch of {BATCH}"), rows)
 
 
 def main() -> int:
     """Print the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.engines", description=__doc__)
     parser.add_argument("--model", default="weights")
-    parser.add_argument("--write", action="store_true", help="into docs/benchmarks.md")
+    parser.add_argument("--write", action="store_true", help="write into docs/benchmarks.md")
     given = parser.parse_args()
     tables = [of_network(given.model), of_answers(given.model)]
     print(*tables, sep="\n\n")

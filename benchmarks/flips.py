@@ -1,4 +1,4 @@
-"""One byte of every saved file is changed: who reads the file next, and what the user is told."""
+"""Change one byte of each saved file, and record which program reads it and with what outcome."""
 
 import io
 import shutil
@@ -16,7 +16,7 @@ from brainai.model.folder import load_model, load_scope
 from brainai.training.checkpoints import load_best, load_checkpoint
 from brainai.training.config import parse_config
 
-OPTIONS = [  # of every run: the smoke preset, with short epochs
+OPTIONS = [  # options of every run: the smoke preset, with short epochs
     "--preset", "smoke", "--cpu", "--mixed-precision", "no", "--slices-per-case", "6",
 ]  # fmt: skip
 TRAINING, READING = "train.py --resume", "train.py"
@@ -24,7 +24,7 @@ PUBLISHING, PREPARING = "brainai.hub.publish", "brainai.data.prepare"
 
 
 def flip(path: Path, place: float = 0.5) -> None:
-    """Change one byte of a file, at a part of its length."""
+    """Change one byte of a file, at a fraction `place` of its length."""
     content = bytearray(path.read_bytes())
     content[min(int(len(content) * place), len(content) - 1)] ^= 0x15
     path.write_bytes(content)
@@ -33,22 +33,22 @@ def flip(path: Path, place: float = 0.5) -> None:
 def flip_rows(
     data: Path, run: Path, work: Path, options: Sequence[str] = OPTIONS
 ) -> Iterator[dict]:
-    """For every file of a finished run and of its data set: the file, its reader, the outcome.
+    """Yield file, reader and outcome for every file of a finished run and of its data set.
 
     Args:
         work: folder for the damaged copies.
-        options: of `train.py`, beside --data and --out, that the run was made with.
+        options: options of `train.py` that the run was made with, besides --data and --out.
     """
     readers = [*run_readers(run, data, options), *data_readers(data)]
     for folder, name, by, read in readers:
         shutil.rmtree(work, ignore_errors=True)
         copy = shutil.copytree(folder, work)
         flip(copy / name)
-        said = io.StringIO()
-        with redirect_stderr(said), redirect_stdout(said):
+        output = io.StringIO()
+        with redirect_stderr(output), redirect_stdout(output):
             try:
                 note = read(copy)
-                outcome = f"{said.getvalue().strip()} {note}".strip()
+                outcome = f"{output.getvalue().strip()} {note}".strip()
             except BrainAIError as error:
                 outcome = f"refused: {error}"
         label = "DATASET" if folder == data else "RUN"
@@ -59,7 +59,7 @@ Reader = tuple[Path, str, str, Callable[[Path], str]]
 
 
 def run_readers(run: Path, data: Path, options: Sequence[str]) -> Iterator[Reader]:
-    """Every file of a run folder, and the function that reads it."""
+    """Yield every file of a run folder, with the function that reads it."""
 
     def resume(copy: Path) -> str:
         config = parse_config([*options, "--data", str(data), "--out", str(copy)])
@@ -88,7 +88,7 @@ def run_readers(run: Path, data: Path, options: Sequence[str]) -> Iterator[Reade
 
 
 def data_readers(data: Path) -> Iterator[Reader]:
-    """The files of a dataset folder, one picture and one mask for all."""
+    """Yield the files of a dataset folder, with a single picture and mask, and their readers."""
 
     def table(copy: Path) -> str:
         read_dataset_info(copy)

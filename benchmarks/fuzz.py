@@ -1,12 +1,12 @@
-"""Damaged and odd files by the ten thousand: what the readers and the app make of them.
+"""Test the readers and the app on tens of thousands of damaged and unusual files.
 
     python -m benchmarks.fuzz --pictures 50000 --scans 10000 --answers 2000 --requests 1000 \\
         --seed 0 --workers 2 --out fuzz.json
 
-Each case runs in a child that may take 2 GB and 10 s. One that takes longer is tried once more when
-all others are done, since a busy machine is no fault. Only errors of ours may come out. The results
-so far lie in OUT.journal; the same command goes on from there. What fails is made smaller and kept
-in `--keep`, one case of each kind of failure. Exits with 1 where any case failed.
+Each case runs in a child process that is limited to 2 GB and 10 s. A case that takes longer is
+repeated once after all others, because the machine may have been busy. Only BrainAI's own errors
+are allowed. Results are saved in OUT.journal, from which the same command continues. For each kind
+of failure, one case is minimized and kept in `--keep`. The exit status is 1 if any case failed.
 """
 
 import argparse
@@ -28,13 +28,13 @@ from tests.fuzz.minimize import minimize
 from tests.fuzz.runner import NO_ANSWER, Runner
 
 CHUNK = 100  # cases that a worker takes at once
-KEEP_BYTES = 40_000  # a kept case that is larger, packed, is named by its number alone
+KEEP_BYTES = 40_000  # a larger zip file of a case is not kept, only its number
 LIBRARIES = ("pillow", "SimpleITK", "numpy", "gradio", "torch")
 Result = dict[str, Any]
 
 
 def main() -> int:
-    """Run what the journal does not hold yet, and write the summary."""
+    """Run the cases that are not in the journal yet, and write the summary."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.fuzz",
         description=__doc__,
@@ -47,12 +47,12 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--keep", type=Path, default=corpus.FOLDER)
     given = parser.parse_args()
-    wanted = {group: getattr(given, group) for group in CHILDREN}
+    counts = {group: getattr(given, group) for group in CHILDREN}
     started = time.monotonic()
     journal = given.out.with_suffix(".journal")
-    results = fuzz(wanted, given.seed, given.workers, journal)
+    results = fuzz(counts, given.seed, given.workers, journal)
     repeated = repeat_slow(results, given.seed)
-    seconds = round(time.monotonic() - started)  # of this start alone, where there were several
+    seconds = round(time.monotonic() - started)  # of the last start only, if there were several
     failures = explained(results, given.seed, given.keep)
     summary = {
         "command": " ".join(["python -m benchmarks.fuzz", *sys.argv[1:]]),
@@ -69,23 +69,23 @@ def main() -> int:
 
 
 def fuzz(
-    wanted: dict[str, int], seed: int, workers: int, journal: Path
+    counts: dict[str, int], seed: int, workers: int, journal: Path
 ) -> dict[str, dict[int, Result]]:
-    """Results by group and index, from the journal and for the rest from now."""
+    """Return results by group and index: those of the journal, and new ones for the rest."""
     results = read_journal(journal, seed)
     chunks: queue.SimpleQueue = queue.SimpleQueue()
-    for group, count in wanted.items():
-        left = [index for index in range(count) if index not in results[group]]
-        for start in range(0, len(left), CHUNK):
-            chunks.put((group, left[start : start + CHUNK]))
-    lock, total = threading.Lock(), sum(wanted.values())
+    for group, count in counts.items():
+        pending = [index for index in range(count) if index not in results[group]]
+        for start in range(0, len(pending), CHUNK):
+            chunks.put((group, pending[start : start + CHUNK]))
+    lock, total = threading.Lock(), sum(counts.values())
     with journal.open("a") as file:
-        file.write("\n")  # a run that was killed may have left half a line
+        file.write("\n")  # a killed run may have left an incomplete line
 
-        def note(group: str, index: int, found: Result) -> None:
+        def note(group: str, index: int, result: Result) -> None:
             with lock:
-                results[group][index] = found
-                line = {"seed": seed, "group": group, "index": index, "found": found}
+                results[group][index] = result
+                line = {"seed": seed, "group": group, "index": index, "found": result}
                 file.write(json.dumps(line) + "\n")
 
         threads = [threading.Thread(target=work, args=(chunks, seed, note)) for _ in range(workers)]
@@ -98,36 +98,36 @@ def fuzz(
                 file.flush()
                 print(progress(results, total), file=sys.stderr, flush=True)
     return {
-        group: {index: found for index, found in results[group].items() if index < count}
-        for group, count in wanted.items()
+        group: {index: result for index, result in results[group].items() if index < count}
+        for group, count in counts.items()
     }
 
 
 def repeat_slow(results: dict[str, dict[int, Result]], seed: int) -> int:
-    """Try again, one after another, what took too long; how many cases that was.
+    """Repeat the cases that took too long, one after another, and return their number.
 
-    The second result replaces the first, and tells so by `repeated`.
+    The second result replaces the first, with `repeated` set.
     """
     slow = [
         (group, index)
         for group, cases in results.items()
-        for index, found in sorted(cases.items())
-        if found["code"].startswith(NO_ANSWER)
+        for index, result in sorted(cases.items())
+        if result["code"].startswith(NO_ANSWER)
     ]
     for group, index in slow:
         with Runner(CHILDREN[group]) as runner:
-            found = runner.run({"group": group, "seed": seed, "index": index})
-        results[group][index] = found | {"repeated": True}
+            result = runner.run({"group": group, "seed": seed, "index": index})
+        results[group][index] = result | {"repeated": True}
     return len(slow)
 
 
 def read_journal(journal: Path, seed: int) -> dict[str, dict[int, Result]]:
-    """The results of an earlier start with the same seed."""
+    """Return the results of earlier starts with the same seed."""
     results: dict[str, dict[int, Result]] = {group: {} for group in CHILDREN}
     for line in journal.read_text().splitlines() if journal.is_file() else ():
         try:
             noted = json.loads(line)
-        except ValueError:  # empty, or the last line of a run that was killed
+        except ValueError:  # an empty line, or the incomplete last line of a killed run
             continue
         if noted["seed"] == seed:
             results[noted["group"]][noted["index"]] = noted["found"]
@@ -135,7 +135,7 @@ def read_journal(journal: Path, seed: int) -> dict[str, dict[int, Result]]:
 
 
 def work(chunks: queue.SimpleQueue, seed: int, note: Any) -> None:
-    """Take cases until there are none, with one child at a time."""
+    """Run cases until there are none left, with one child process at a time."""
     runner: Runner | None = None
     try:
         while True:
@@ -154,19 +154,20 @@ def work(chunks: queue.SimpleQueue, seed: int, note: Any) -> None:
 
 
 def progress(results: dict[str, dict[int, Result]], total: int) -> str:
-    """One line for whoever waits."""
+    """Return a line that says how many cases are done and how many failed."""
     done = sum(map(len, results.values()))
-    failed = sum(one["result"] == "failed" for group in results.values() for one in group.values())
+    cases = [case for group in results.values() for case in group.values()]
+    failed = sum(case["result"] == "failed" for case in cases)
     return f"{done:,} of {total:,} cases, {failed:,} failed"
 
 
 def explained(results: dict[str, dict[int, Result]], seed: int, keep: Path) -> list[dict[str, Any]]:
-    """Each kind of failure: how often, the case to repeat it with, and where it is kept."""
+    """Return each kind of failure: its count, a case to reproduce it, and the file kept."""
     kinds: dict[tuple, list[tuple[str, int]]] = defaultdict(list)
     for group, cases in results.items():
-        for index, found in sorted(cases.items()):
-            if found["result"] == "failed":
-                kinds[group, found["kind"], found["code"], found["where"]].append((group, index))
+        for index, result in sorted(cases.items()):
+            if result["result"] == "failed":
+                kinds[group, result["kind"], result["code"], result["where"]].append((group, index))
     failures = []
     for (group, kind, code, where), cases in sorted(kinds.items()):
         index = cases[0][1]
@@ -184,45 +185,46 @@ def explained(results: dict[str, dict[int, Result]], seed: int, keep: Path) -> l
 
 
 def summarized(cases: dict[int, Result]) -> dict[str, dict[str, Any]]:
-    """The figures of a group, by kind and for "all"."""
-    kinds = sorted({found["kind"] for found in cases.values()})
-    found = {kind: [one for one in cases.values() if one["kind"] == kind] for kind in kinds}
-    return {kind: figures(some) for kind, some in found.items()} | {"all": figures(cases.values())}
+    """Return the figures of a group, by kind and for "all"."""
+    kinds = sorted({case["kind"] for case in cases.values()})
+    by_kind = {kind: [case for case in cases.values() if case["kind"] == kind] for kind in kinds}
+    summary = {kind: figures(of_kind) for kind, of_kind in by_kind.items()}
+    return summary | {"all": figures(cases.values())}
 
 
-def figures(found: Iterable[Result]) -> dict[str, Any]:
-    """Counts of cases, of what came of them, and the largest memory and time."""
-    found = list(found)
-    results = Counter(one["result"] for one in found)
-    refused = [one for one in found if one["result"] == "refused"]
+def figures(cases: Iterable[Result]) -> dict[str, Any]:
+    """Return counts of cases and outcomes, and the largest memory and time."""
+    cases = list(cases)
+    results = Counter(case["result"] for case in cases)
+    refused = [case for case in cases if case["result"] == "refused"]
     return {
-        "cases": len(found),
-        "distinct": len({one["digest"] for one in found}),
+        "cases": len(cases),
+        "distinct": len({case["digest"] for case in cases}),
         "read": results["read"],
-        "refused_early": sum(not one["recognized"] for one in refused),
-        "refused_late": sum(one["recognized"] for one in refused),
+        "refused_early": sum(not case["recognized"] for case in refused),
+        "refused_late": sum(case["recognized"] for case in refused),
         "failed": results["failed"],
-        "codes": dict(Counter(one["code"] for one in refused).most_common()),
-        "peak_mb": max(one["peak_mb"] for one in found),
-        "slowest_seconds": max(one["seconds"] for one in found),
+        "codes": dict(Counter(case["code"] for case in refused).most_common()),
+        "peak_mb": max(case["peak_mb"] for case in cases),
+        "slowest_seconds": max(case["seconds"] for case in cases),
     }
 
 
 def fuzz_table(summary: dict[str, Any]) -> str:
-    """The summary in Markdown: one row for each kind of file, and what failed."""
+    """Return the summary as Markdown: a row for each kind of file, and the failures."""
     return "\n".join((*_rows(summary), "", *_failure_rows(summary["failures"])))
 
 
 def _rows(summary: dict[str, Any]) -> Iterator[str]:
-    columns = ("cases", "tried", "distinct", "read", "refused at first look", "refused later")
+    columns = ("cases", "tested", "distinct", "read", "not recognized", "recognized, then refused")
     yield f"| {' | '.join((*columns, 'failed', 'peak MB', 'slowest s'))} |"
     yield "|---|---|---|---|---|---|---|---|---|"
     for group, kinds in summary["groups"].items():
-        for kind, one in kinds.items():
+        for kind, row in kinds.items():
             yield (
-                f"| {group}: {kind} | {one['cases']:,} | {one['distinct']:,} | {one['read']:,} | "
-                f"{one['refused_early']:,} | {one['refused_late']:,} | {one['failed']:,} | "
-                f"{one['peak_mb']:,} | {one['slowest_seconds']:.2f} |"
+                f"| {group}: {kind} | {row['cases']:,} | {row['distinct']:,} | {row['read']:,} | "
+                f"{row['refused_early']:,} | {row['refused_late']:,} | {row['failed']:,} | "
+                f"{row['peak_mb']:,} | {row['slowest_seconds']:.2f} |"
             )
 
 
@@ -230,12 +232,12 @@ def _failure_rows(failures: list[dict[str, Any]]) -> Iterator[str]:
     if not failures:
         yield "No case failed."
         return
-    yield "| failure | cases | in | seen again |"
+    yield "| failure | cases | kind | reproduced by |"
     yield "|---|---|---|---|"
-    for one in failures:
-        seen = one["kept"] or (f"case {one['index']}" if one["fails_again"] else "no")
-        place = f"{one['group']}: {one['kind']}"
-        yield f"| {one['code']} {one['where']} | {one['count']:,} | {place} | {seen} |"
+    for failure in failures:
+        case = f"case {failure['index']}" if failure["fails_again"] else "not reproduced"
+        case, kind = failure["kept"] or case, f"{failure['group']}: {failure['kind']}"
+        yield f"| {failure['code']} {failure['where']} | {failure['count']:,} | {kind} | {case} |"
 
 
 if __name__ == "__main__":

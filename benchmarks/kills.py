@@ -1,10 +1,10 @@
-"""What a training loses when it is killed, runs out of disk, or reads a damaged file.
+"""Test whether training recovers from a kill, a full disk, or a damaged file.
 
     python -m benchmarks.kills --out OUT.json [--data DATASET] [--moments 30]
 
-Runs the smoke preset once undisturbed, then once for every moment: `train.py` is ended with
-SIGKILL at that moment and started again with `--resume`, and what it then wrote is compared with
-the undisturbed run. Without --data, twelve simulated studies are prepared first (some minutes).
+The smoke preset runs once without interruption, then once for every moment: `train.py` is ended
+with SIGKILL at that moment and restarted with `--resume`, and its output is compared with that of
+the uninterrupted run. Without --data, twelve simulated studies are prepared first (some minutes).
 """
 
 import argparse
@@ -32,11 +32,11 @@ WEIGHTS = (
     "checkpoints/best.safetensors", "model/model.safetensors", "model/decoder.safetensors",
     "model/scope.safetensors",
 )  # fmt: skip
-LIMIT = 900  # seconds for one run
+LIMIT = 900  # seconds per run
 
 
 def start(data: Path, out: Path, *options: str, two: bool = False, limit: int | None = None):
-    """`train.py` in a process of its own; `limit` is the largest file in bytes it may write."""
+    """Start `train.py` in its own process; it may write files of up to `limit` bytes."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
     launch = LAUNCH if two else []
     call = [sys.executable, *launch, "train.py", "--data", str(data), "--out", str(out), *OPTIONS]
@@ -56,24 +56,24 @@ def start(data: Path, out: Path, *options: str, two: bool = False, limit: int | 
 
 
 def finish(process: subprocess.Popen) -> str:
-    """Wait for the end; the line that train.py ended with, or "" where all went well."""
-    said = process.communicate(timeout=LIMIT)[1]
-    own = [line for line in said.splitlines() if line.startswith("train.py:")]
-    if process.returncode and not own:
-        return f"exit status {process.returncode}: {said[-300:]}"
-    if "Traceback" in said and not own:
-        return f"traceback: {said[-300:]}"
-    return own[0] if process.returncode else ""
+    """Wait for the end, and return the error message of train.py, or "" if it succeeded."""
+    output = process.communicate(timeout=LIMIT)[1]
+    messages = [line for line in output.splitlines() if line.startswith("train.py:")]
+    if process.returncode and not messages:
+        return f"exit status {process.returncode}: {output[-300:]}"
+    if "Traceback" in output and not messages:
+        return f"traceback: {output[-300:]}"
+    return messages[0] if process.returncode else ""
 
 
 def unfinished(*folders: Path) -> list[str]:
-    """Names of the files and folders that a run has not finished writing."""
+    """Return the names of the files and folders that a run has not finished writing."""
     paths = [p for folder in folders if folder.exists() for p in folder.rglob("*")]
     return sorted({p.name for p in paths if p.name.endswith((".partial", ".old"))})
 
 
 def same(whole: Path, out: Path) -> bool:
-    """Whether weights, log and report are those of the undisturbed run."""
+    """Return whether weights, log and report equal those of the uninterrupted run."""
     for name in WEIGHTS:
         one, two = load_file(whole / name), load_file(out / name)
         if one.keys() != two.keys() or not all(torch.equal(one[k], two[k]) for k in one):
@@ -83,24 +83,24 @@ def same(whole: Path, out: Path) -> bool:
         log = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
         logs.append([{k: v for k, v in epoch.items() if k != "images_per_second"} for epoch in log])
         report = json.loads((folder / "report.json").read_text())
-        del report["about"], report["checksum"]  # the command names the folder
+        del report["about"], report["checksum"]  # they depend on the name of the run folder
         reports.append(report)
     return logs[0] == logs[1] and reports[0] == reports[1]
 
 
-def resumed(data: Path, out: Path, whole: Path, **how) -> dict:
-    """Resume a disturbed run to its end; what came of it."""
+def resumed(data: Path, out: Path, whole: Path, **options) -> dict:
+    """Resume an interrupted run to its end, and return the outcome."""
     store = data / ".store"
-    found = {"unfinished_after": unfinished(out, store), "epochs_logged": lines(out)}
-    began = time.monotonic()
-    message = finish(start(data, out, "--resume", **how))
-    found |= {"resume_says": message, "equal": not message and same(whole, out)}
-    found |= {"left_over": unfinished(out, store), "seconds": round(time.monotonic() - began, 1)}
-    return found
+    row = {"unfinished_after": unfinished(out, store), "epochs_logged": lines(out)}
+    started = time.monotonic()
+    message = finish(start(data, out, "--resume", **options))
+    row |= {"resume_says": message, "equal": not message and same(whole, out)}
+    row |= {"left_over": unfinished(out, store), "seconds": round(time.monotonic() - started, 1)}
+    return row
 
 
 def kill_rows(data: Path, work: Path, whole: Path, chosen: list[Moment]) -> Iterator[dict]:
-    """Kill at every moment and resume."""
+    """Kill a run at each moment and resume it."""
     for moment in chosen:
         out, store = work / "killed", data / ".store"
         shutil.rmtree(out, ignore_errors=True)
@@ -118,7 +118,7 @@ def kill_rows(data: Path, work: Path, whole: Path, chosen: list[Moment]) -> Iter
 
 
 def rank_rows(data: Path, work: Path) -> Iterator[dict]:
-    """One of two processes is killed in the third epoch."""
+    """Kill one of two processes in the third epoch, and resume."""
     whole, out = work / "two", work / "one of two"
     assert not finish(start(data, whole, two=True))
     for rank in (0, 1):
@@ -127,15 +127,15 @@ def rank_rows(data: Path, work: Path) -> Iterator[dict]:
         while lines(out) < 2 and process.poll() is None and time.monotonic() < end:
             time.sleep(0.01)
         os.kill(process_of(process.pid, rank), signal.SIGKILL)
-        began = time.monotonic()
+        killed = time.monotonic()
         process.communicate(timeout=LIMIT)
         row = {"moment": f"process {rank} of two in epoch 3", "phase": "two processes"}
-        row |= {"killed": True, "others_ended_after": round(time.monotonic() - began, 1)}
+        row |= {"killed": True, "others_ended_after": round(time.monotonic() - killed, 1)}
         yield row | resumed(data, out, whole, two=True)
 
 
 def process_of(launcher: int, rank: int) -> int:
-    """The process that a launcher started for a rank."""
+    """Return the id of the process that a launcher started for a rank."""
     for entry in Path("/proc").iterdir():
         try:
             parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
@@ -147,7 +147,7 @@ def process_of(launcher: int, rank: int) -> int:
 
 
 def full_rows(data: Path, work: Path, whole: Path) -> Iterator[dict]:
-    """No room for a file that is larger than so many bytes."""
+    """Run with a limit on the size of files, which fails as on a full disk, and resume."""
     for name, limit in (("config.json", 100), ("best.safetensors", 10**5), ("last.pt", 6 * 10**6)):
         out = work / "full"
         shutil.rmtree(out, ignore_errors=True)
@@ -157,25 +157,28 @@ def full_rows(data: Path, work: Path, whole: Path) -> Iterator[dict]:
 
 
 def kill_table(results: dict) -> str:
-    """The rows as Markdown tables: kills, then damaged files."""
-    rows = ["| moment | phase | unfinished on disk | after --resume | seconds |", "|" + "---|" * 5]
+    """Return the rows as Markdown tables: kills, then damaged files."""
+    rows = ["| moment | phase | unfinished files | after --resume | seconds |", "|" + "---|" * 5]
     for row in results["kills"]:
-        files = ", ".join(f"`{name}`" for name in row["unfinished_after"]) or "nothing"
-        outcome = f"“{row['says']}” Then: " if "says" in row else ""
+        files = ", ".join(f"`{name}`" for name in row["unfinished_after"]) or "none"
+        outcome = f"“{row['says']}” After resuming: " if "says" in row else ""
         outcome += "equal" if row["equal"] else f"**differs** {row['resume_says']}"
         outcome += f", left over: {', '.join(row['left_over'])}" if row["left_over"] else ""
         rows.append(
             f"| {row['moment']} | {row['phase']} | {files} | {outcome} | {row['seconds']} |"
         )
-    rows += ["", "| file with a flipped byte | read by | outcome |", "|---|---|---|"]
+    rows += ["", "| file with a changed byte | read by | outcome |", "|---|---|---|"]
     rows += [f"| `{row['file']}` | {row['by']} | {row['outcome']} |" for row in results["flips"]]
     equal = sum(row["equal"] for row in results["kills"])
-    title = f"{equal} of {len(results['kills'])} disturbed runs ended equal, bit for bit."
+    title = (
+        f"After an interruption, {equal} of {len(results['kills'])} runs ended with the same "
+        "result, bit for bit, as the run without an interruption."
+    )
     return "\n".join([title, f"Command: `{results['command']}`", "", *rows])
 
 
 def prepare(work: Path) -> tuple[Path, list[str]]:
-    """Twelve simulated studies as a data set, and the options that prepared it."""
+    """Prepare twelve simulated studies, and return the data set and the options used."""
     options = ["--source", "phantom", "--root", str(work / "studies"), "--phantoms", "12"]
     options += ["--out", str(work / "data")]
     subprocess.run([sys.executable, "-m", "brainai.data.prepare", *options], cwd=ROOT, check=True)
@@ -183,10 +186,10 @@ def prepare(work: Path) -> tuple[Path, list[str]]:
 
 
 def main() -> int:
-    """Write the rows as JSON; 1 where a run did not end equal."""
+    """Write the rows as JSON; return 1 if the result of a run differs."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.kills", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
-    parser.add_argument("--data", type=Path, help="dataset folder; a copy of it is used")
+    parser.add_argument("--data", type=Path, help="dataset folder, which is copied")
     parser.add_argument("--moments", type=int, default=30)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Moments of a training to kill it at, found by what lies on the disk, not by the clock."""
+"""Moments at which to kill a training run, detected by its files instead of the clock."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ EPOCHS = 9  # of the smoke preset
 
 @dataclass(frozen=True)
 class Moment:
-    """When to kill: as soon as `reached` holds for run folder and store folder, plus a delay."""
+    """A moment to kill at: when `reached` holds for run folder and store folder, plus a delay."""
 
     name: str
     phase: str
     reached: Callable[[Path, Path], bool]
     delay: float = 0.0
-    new_store: bool = False  # the store is removed before
+    new_store: bool = False  # remove the store before the run
 
 
 def lines(out: Path) -> int:
-    """Epochs that the run has logged."""
+    """Return the number of epochs that the run has logged."""
     try:
         return len((out / "metrics.jsonl").read_bytes().splitlines())
     except OSError:
@@ -27,24 +27,24 @@ def lines(out: Path) -> int:
 
 
 def appears(name: str) -> Callable[[Path, Path], bool]:
-    """A file or folder of the run is there."""
+    """A file or folder of the run exists."""
     return lambda out, store: (out / name).exists()
 
 
 def store_is(size: int, partial: bool) -> Callable[[Path, Path], bool]:
-    """A store is being written, or is there."""
+    """A store is being written, or exists."""
     pattern = f".*-{size}.npy.partial" if partial else f"[!.]*-{size}.npy"
     return lambda out, store: any(store.glob(pattern))
 
 
 def writing(name: str, epoch: int) -> Callable[[Path, Path], bool]:
-    """A checkpoint file is being written, after so many epochs or more."""
+    """A checkpoint file is being written, after at least `epoch` epochs."""
     partial = f"checkpoints/.{name}.partial"
     return lambda out, store: lines(out) >= epoch and (out / partial).exists()
 
 
 def logged(epoch: int) -> Callable[[Path, Path], bool]:
-    """So many epochs are in metrics.jsonl; their checkpoint is not."""
+    """metrics.jsonl holds `epoch` epochs, and the last checkpoint is not written yet."""
     return lambda out, store: lines(out) >= epoch
 
 
@@ -61,7 +61,7 @@ def kept(epoch: int) -> Callable[[Path, Path], bool]:
 
 
 def moments() -> list[Moment]:
-    """Thirty moments in the order in which a run meets them."""
+    """Return thirty moments, in the order in which a run reaches them."""
     return [
         Moment("the lock is taken", "start", appears(".lock")),
         Moment("config.json is there", "start", appears("config.json")),

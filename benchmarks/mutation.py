@@ -1,11 +1,12 @@
-"""Share of mutants that the fast tests kill, on a sample of the modules that decide figures.
+"""Measure the fraction of mutants that the fast tests kill in the modules that decide figures.
 
     pip install mutmut==3.8.1
     python -m benchmarks.mutation [--commit HEAD] [--count 150] [--work FOLDER]
 
 mutmut changes one expression at a time in a clone of the repository, and runs the tests that call
-the changed function. Mutants of words and looks are left out. The sample is those mutants of each
-module whose change has the lowest hash: what two commits share is in the sample of both.
+the changed function. Mutants that change only texts or the look of figures are left out. The sample
+holds those mutants of each module whose change has the lowest hash, so that the samples of two
+commits share the mutants that both have.
 """
 
 import argparse
@@ -68,17 +69,17 @@ def pytest_collection_modifyitems(items):
         items.sort(key=lambda item: seconds.get(item.nodeid, 0))
 """
 GIT = shutil.which("git") or "git"
-# A main module with a file would be imported, and run, by the workers that the tests start.
+# A main module with a file would be imported and run by the worker processes of the tests.
 MUTMUT = [sys.executable, "-c", "from mutmut.__main__ import cli; cli(prog_name='mutmut')"]
 WORDS = {  # calls whose arguments are shown to people
-    "print", "tell", "tqdm", "trange", "add_argument", "ArgumentParser", "shown_command",
+    "print", "tell", "warn", "tqdm", "trange", "add_argument", "ArgumentParser", "shown_command",
     "set", "legend", "axvline", "semilogx", "subplots", "savefig", "set_title",
 }  # fmt: skip
 KILLED = (1, 3, 24, 36, 152, 255, -24, -9, -11)  # a test failed, time ran out, or it crashed
 
 
 def changes(before: ast.AST, after: ast.AST, shown: bool = False) -> Iterator[bool]:
-    """Of every place where two functions part: whether only people notice."""
+    """Yield for every difference of two functions whether it changes only what people read."""
     shown = shown or isinstance(before, ast.Raise)
     if isinstance(before, ast.Call):
         name = before.func.attr if isinstance(before.func, ast.Attribute) else None
@@ -100,9 +101,9 @@ def changes(before: ast.AST, after: ast.AST, shown: bool = False) -> Iterator[bo
             if len(old) != len(new):
                 yield shown
                 continue
-            for one, other in zip(old, new, strict=True):
-                if isinstance(one, ast.AST) and isinstance(other, ast.AST):
-                    yield from changes(one, other, shown)
+            for old_item, new_item in zip(old, new, strict=True):
+                if isinstance(old_item, ast.AST) and isinstance(new_item, ast.AST):
+                    yield from changes(old_item, new_item, shown)
         elif isinstance(old, ast.AST) and isinstance(new, ast.AST):
             yield from changes(old, new, shown)
         elif old != new and field not in ("name", "kind"):
@@ -110,8 +111,8 @@ def changes(before: ast.AST, after: ast.AST, shown: bool = False) -> Iterator[bo
 
 
 def read_mutants(clone: Path) -> dict[str, dict[str, str]]:
-    """Of every module the mutants that may change behavior, and their changes: a diff by name."""
-    found: dict[str, dict[str, str]] = {}
+    """Return the mutants of every module that may change behavior, as a diff by name."""
+    mutants: dict[str, dict[str, str]] = {}
     for meta in sorted((clone / "mutants").rglob("*.py.meta")):
         names = json.loads(meta.read_text())["exit_code_by_key"]
         if not names:
@@ -119,33 +120,35 @@ def read_mutants(clone: Path) -> dict[str, dict[str, str]]:
         tree = ast.parse(meta.with_suffix("").read_text())
         functions = {n.name: n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
         module = str(meta.with_suffix("").relative_to(clone / "mutants"))
-        found[module] = {}
+        mutants[module] = {}
         for name in names:
-            own = name.rpartition(".")[2]
-            mutant, original = functions[own], functions[own.rpartition("_")[0] + "_orig"]
+            function = name.rpartition(".")[2]
+            original = functions[function.rpartition("_")[0] + "_orig"]
+            mutant = functions[function]
             if all(changes(original, mutant)):
                 continue
             texts = [ast.unparse(f).splitlines()[1:] for f in (original, mutant)]
-            title = own.rpartition("__mutmut_")[0]
-            found[module][name] = "\n".join([title, *unified_diff(*texts, lineterm="", n=2)][:14])
-    return found
+            title = function.rpartition("__mutmut_")[0]
+            diff = unified_diff(*texts, lineterm="", n=2)
+            mutants[module][name] = "\n".join([title, *diff][:14])
+    return mutants
 
 
 def sample(mutants: dict[str, dict[str, str]], count: int) -> dict[str, list[str]]:
-    """About `count` names, of each module as many as its share of all mutants."""
+    """Draw about `count` names, from each module in proportion to its mutants."""
     rate = count / sum(map(len, mutants.values()))
 
-    def place(change: str) -> str:
+    def digest(change: str) -> str:
         return hashlib.sha256(change.encode()).hexdigest()
 
     return {
-        module: sorted(own, key=lambda name: place(own[name]))[: round(len(own) * rate)]
-        for module, own in mutants.items()
+        module: sorted(diffs, key=lambda name: digest(diffs[name]))[: round(len(diffs) * rate)]
+        for module, diffs in mutants.items()
     }
 
 
 def wilson(killed: int, count: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927)."""
+    """Return the 95 % interval of a proportion (Wilson 1927)."""
     share, z = killed / count, 1.96
     middle = (share + z**2 / 2 / count) / (1 + z**2 / count)
     away = z * math.sqrt(share * (1 - share) / count + (z / 2 / count) ** 2) / (1 + z**2 / count)
@@ -153,8 +156,10 @@ def wilson(killed: int, count: int) -> tuple[float, float]:
 
 
 def share_fixtures(clone: Path) -> None:
-    """mutmut notes what a shared fixture calls for the first test that asks for it: where a file
-    has such a fixture, let all of its tests count."""
+    """Assign the calls of module-scoped fixtures to all tests of their file.
+
+    mutmut assigns them only to the first test that requests the fixture.
+    """
     stats = clone / "mutants" / "mutmut-stats.json"
     content = json.loads(stats.read_text())
     shared = defaultdict(set)
@@ -177,14 +182,14 @@ def mutmut(clone: Path, *names: str) -> None:
 
 
 def main() -> None:
-    """Clone, mutate, draw, test, and print the table."""
+    """Clone the repository, create and sample mutants, test them, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--commit", default="HEAD")
     parser.add_argument("--count", type=int, default=150, help="mutants in the sample")
     parser.add_argument(
         "--work",
         type=Path,
-        help="of the clone; goes on with what is there",
+        help="folder of the clone; an existing one is continued",
     )
     options = parser.parse_args()
     clone = options.work or Path(tempfile.mkdtemp()) / "brainai"
@@ -195,21 +200,21 @@ def main() -> None:
     (clone / "setup.cfg").write_text(SETTINGS)
     (clone / "conftest.py").write_text(CHEAP_TESTS_FIRST)
     if not (clone / "mutants" / "mutmut-stats.json").exists():
-        mutmut(clone, "none")  # makes the mutants, and notes which tests call which function
+        mutmut(clone, "none")  # creates the mutants, and records which tests call which function
         if not (clone / "mutants" / "mutmut-stats.json").exists():
             sys.exit(f"mutmut ended early: see {clone / 'mutmut.log'}.")
         share_fixtures(clone)
     mutants = read_mutants(clone)
     drawn = sample(mutants, options.count)
     results = read_results(clone)
-    asked = [name for names in drawn.values() for name in names if results[name] is None]
-    if asked:
-        mutmut(clone, *asked)
-    tell(clone, mutants, drawn)
+    untested = [name for names in drawn.values() for name in names if results[name] is None]
+    if untested:
+        mutmut(clone, *untested)
+    print_results(clone, mutants, drawn)
 
 
 def read_results(clone: Path) -> dict[str, int | None]:
-    """What mutmut found of every mutant: an exit status, None where it was not asked."""
+    """Return the exit status of every mutant, or None if it was not tested."""
     return {
         name: code
         for meta in (clone / "mutants").rglob("*.py.meta")
@@ -217,20 +222,22 @@ def read_results(clone: Path) -> dict[str, int | None]:
     }
 
 
-def tell(clone: Path, mutants: dict[str, dict[str, str]], drawn: dict[str, list[str]]) -> None:
-    """Print the table and the survivors."""
+def print_results(
+    clone: Path, mutants: dict[str, dict[str, str]], drawn: dict[str, list[str]]
+) -> None:
+    """Print the table and the surviving mutants."""
     print("| module | mutants | in the sample | killed |\n|---|---|---|---|")
-    left, killed, results = [], 0, read_results(clone)
+    survivors, killed, results = [], 0, read_results(clone)
     for module, names in drawn.items():
-        lived = [name for name in names if results[name] not in KILLED]
-        left += [(name, results[name], mutants[module][name]) for name in lived]
-        killed += len(names) - len(lived)
-        own = len(names) - len(lived)
-        print(f"| {module} | {len(mutants[module])} | {len(names)} | {own} |")
+        alive = [name for name in names if results[name] not in KILLED]
+        survivors += [(name, results[name], mutants[module][name]) for name in alive]
+        killed_here = len(names) - len(alive)
+        killed += killed_here
+        print(f"| {module} | {len(mutants[module])} | {len(names)} | {killed_here} |")
     count = sum(map(len, drawn.values()))
     low, high = wilson(killed, count)
     print(f"\n{killed} of {count} killed: {killed / count:.1%} ({low:.1%} to {high:.1%})\n")
-    for name, code, change in left:
+    for name, code, change in survivors:
         print(f"{name} ({'no test' if code == 33 else code})\n{change}\n")
 
 

@@ -1,4 +1,4 @@
-"""docs/benchmarks.md, of which each benchmark writes its own section."""
+"""Write sections of docs/benchmarks.md; each benchmark writes its own."""
 
 import platform
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile")
 
 
 def machine() -> str:
-    """The processor in words: its name, its cores, and which of `FLAGS` it has."""
+    """Return the name of the processor, its cores, and which of `FLAGS` it has."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -23,13 +23,19 @@ def machine() -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A Markdown table."""
+    """Return a Markdown table.
+
+    >>> print(table(("name", "ms"), [("torch", 5)]))
+    | name | ms |
+    | --- | --- |
+    | torch | 5 |
+    """
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
 def write_section(name: str, command: str, tables: Sequence[str]) -> None:
-    """Write the tables of a benchmark between its marks, with its command and the machine."""
+    """Write the tables of a benchmark between its markers, with the command and the machine."""
     begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(begin)
     after = rest.partition(end)[2]

@@ -1,8 +1,8 @@
-"""Time and memory of preparation, per BraTS case with three sequences.
+"""Measure time and memory of the preparation of BraTS cases with three sequences.
 
     python -m benchmarks.prepare --root BraTS2021 [--cases 12] [--workers 2]
 
-Each worker is one process on one core. Target: 2.5 s per case and core, 1 GB per worker.
+Each worker is a process on one core. Targets: 2.5 s per case and core, 1 GB per worker.
 """
 
 import argparse
@@ -29,17 +29,17 @@ MEGABYTES_TARGET = 1000
 
 
 def measure(job: tuple[Case, Path]) -> tuple[float, float, float]:
-    """Wall seconds, processor seconds, and peak resident megabytes of the process so far."""
+    """Return wall seconds, processor seconds, and peak resident megabytes of the process."""
     case, out = job
     wall, processor = time.perf_counter(), time.process_time()
     write_case(case, out, min_tumor_pixels=1)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    megabytes = peak / (1e6 if platform.system() == "Darwin" else 1e3)  # bytes there, kB here
+    megabytes = peak / (1e6 if platform.system() == "Darwin" else 1e3)  # in bytes on macOS, else kB
     return time.perf_counter() - wall, time.process_time() - processor, megabytes
 
 
 def run(root: Path, count: int, workers: int) -> dict[str, float | int]:
-    """Prepare `count` cases into a folder that is thrown away; what it took."""
+    """Prepare `count` cases into a temporary folder, and return the measurements."""
     cases = [
         case
         for case in find_cases("brats", root)
@@ -68,7 +68,7 @@ def run(root: Path, count: int, workers: int) -> dict[str, float | int]:
 
 
 def main() -> int:
-    """Print the figures as JSON; 1 where a target is missed."""
+    """Print the figures as JSON; return 1 if a target is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.prepare", description=__doc__)
     parser.add_argument("--root", type=Path, required=True, help="folder with BraTS cases")
     parser.add_argument("--cases", type=int, default=12)

@@ -1,8 +1,8 @@
-"""Write docs/reliability.md and its chart from the results of the long runs.
+"""Write docs/reliability.md and its chart from the results of the long tests.
 
     python -m benchmarks.reliability
 
-The results are JSON files in docs/reliability/, each written by a command that the page names.
+The results are JSON files in docs/reliability/. The page names the commands that write them.
 """
 
 import json
@@ -20,16 +20,24 @@ CURVES = (
     ("threads", "threads"),
     ("files", "uploaded files"),
 )
+REQUESTS = {  # names of requests in soak.json
+    "bad": "damaged file",
+    "many": "batch of slices",
+    "scan": "scan",
+    "slice": "slice",
+    "vanish": "disconnecting visitor",
+}
 PAGE = """# Reliability
 
-What was tried to break BrainAI, and what came of it. [SECURITY.md](../SECURITY.md) says what is
+This page reports tests that try to break BrainAI. [SECURITY.md](../SECURITY.md) states what is
 promised. `python -m benchmarks.reliability` writes this page from the results in
 [reliability/](reliability/).
 
 ## Damaged and hostile files
 
-Every case runs in a child process that may take 2 GB and 10 seconds. It passes where it is read, or
-refused with one of BrainAI's own errors; a crash, a hang, more memory or any other exception fails.
+Every case runs in a child process that is limited to 2 GB and 10 seconds. A case passes if it is
+read, or refused with one of BrainAI's own errors. A crash, a timeout, more memory or any other
+exception is a failure.
 
 Command: `{fuzz_command}`
 
@@ -37,49 +45,58 @@ Command: `{fuzz_command}`
 
 ## A crowd
 
-{clients} visitors at once for {minutes:g} minutes send slices, scans, damaged files and many slices
-together, or vanish in the middle. A process that reads files is killed every few seconds. Each
-answer is compared with the one that the model gives alone.
+For {minutes:g} minutes, {clients} simultaneous visitors send slices, scans, damaged files and
+batches of slices, or disconnect midway. Every few seconds, a process that reads files
+is killed. Each answer is compared with the model's answer to the same file without a crowd.
 
 Command: `{soak_command}`
 
 {soak_table}
 
-![Memory, descriptors, threads and uploaded files over the time of the soak](reliability/soak.png)
+![Memory, descriptors, threads and uploaded files during the test](reliability/soak.png)
 
-The crowd comes after 10 seconds; the last {settle:g} seconds are those after it has gone.
+The crowd arrives after 10 seconds, and leaves before the last {settle:g} seconds.
 
-## Trainings that are killed
+## Interrupted training
 
 {kill_table}
 """
 
 
 def soak_table(soak: dict[str, Any]) -> str:
-    """The outcomes of the soak as Markdown."""
-    rows = ["| visitor | what came | times |", "|---|---|---|"]
+    """Return the outcomes of the soak test as Markdown."""
+    rows = ["| request | outcome | times |", "|---|---|---|"]
     for name, times in soak["outcomes"].items():
         kind, outcome = name.split(": ", 1)
-        rows.append(f"| {kind} | {outcome} | {times:,} |")
+        rows.append(f"| {REQUESTS[kind]} | {_outcome_text(outcome)} | {times:,} |")
     quiet, peak, after = (soak["memory_mb"][key] for key in ("before", "peak", "after"))
+    after_restart = []
+    for name, times in sorted(soak["after_restart"].items()):
+        kind, outcome = name.split(": ", 1)
+        after_restart.append(f"{REQUESTS[kind]}, {_outcome_text(outcome)} ({times})")
     rows += [
         "",
-        f"- {soak['answers_per_second']} answers a second; "
+        f"- {soak['answers_per_second']} answers per second; "
         f"{soak['wrong_count']} wrong or unexpected ones.",
-        f"- {soak['readers_killed']} processes killed meanwhile; "
-        f"{soak['visitors_stuck']} visitors left without any answer.",
-        f"- Memory of the app with its children: {quiet:,} MB before, {peak:,} MB at most, "
+        f"- {soak['readers_killed']} processes were killed during the test; "
+        f"{soak['visitors_stuck']} visitors never got an answer.",
+        f"- Memory of the app and its children: {quiet:,} MB before, {peak:,} MB at most, "
         f"{after:,} MB after.",
         f"- Log: {soak['log_lines']} lines, {soak['log_tracebacks']} tracebacks.",
-        f"- Killed and started again while half of them asked; then came: "
-        f"{', '.join(f'{name} ({n})' for name, n in sorted(soak['after_restart'].items()))}.",
+        "- Then the app was killed and restarted while half of the visitors sent requests. After "
+        f"that, the outcomes were: {'; '.join(after_restart)}.",
     ]
     return "\n".join(rows)
 
 
+def _outcome_text(outcome: str) -> str:
+    """Return an outcome in words, such as "error: unreadable" for "told unreadable"."""
+    return outcome.replace("told ", "error: ")
+
+
 def draw_curves(curve: list[dict[str, float]], path: Path) -> None:
-    """Draw what was counted over time, one panel each."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 - the page's text needs no chart
+    """Draw each count over time in its own panel."""
+    from matplotlib.figure import Figure  # noqa: PLC0415 - the text of the page needs no chart
 
     figure = Figure(figsize=(8, 8), layout="constrained")
     minutes = [state["seconds"] / 60 for state in curve]
@@ -93,7 +110,7 @@ def draw_curves(curve: list[dict[str, float]], path: Path) -> None:
 
 
 def page(fuzz: dict[str, Any], soak: dict[str, Any], kills: dict[str, Any]) -> str:
-    """The text of docs/reliability.md."""
+    """Return the text of docs/reliability.md."""
     return PAGE.format(
         fuzz_command=fuzz["command"],
         fuzz_table=fuzz_table(fuzz),
@@ -107,12 +124,12 @@ def page(fuzz: dict[str, Any], soak: dict[str, Any], kills: dict[str, Any]) -> s
 
 
 def read_results() -> tuple[dict[str, Any], ...]:
-    """The results of the three long runs."""
+    """Read the results of the three long tests."""
     names = ("fuzz", "soak", "kills")
     return tuple(json.loads((RESULTS / f"{name}.json").read_text()) for name in names)
 
 
 if __name__ == "__main__":
-    found = read_results()
-    draw_curves(found[1]["curve"], RESULTS / "soak.png")
-    (DOCS / "reliability.md").write_text(page(*found))
+    results = read_results()
+    draw_curves(results[1]["curve"], RESULTS / "soak.png")
+    (DOCS / "reliability.md").write_text(page(*results))

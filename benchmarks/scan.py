@@ -1,10 +1,10 @@
-"""Time and memory of the answer for a whole scan.
+"""Measure time and memory of the answer for a scan.
 
     python -m benchmarks.scan [--model weights] [--size 256] [--sequences 3] [--threads 2]
 
-Judges a simulated scan of 240 × 240 × 155 voxels, skull-stripped as BraTS is, in a process of its
-own that does nothing else: loading is not timed, its memory counts. Targets at 256 pixels: 12 s on
-two cores, 1,500 MB.
+A simulated scan of 240 × 240 × 155 voxels, skull-stripped like BraTS, is judged in a separate
+process. The time excludes loading the model, but the memory includes it. Targets at 256 pixels:
+12 s on two cores, 1,500 MB.
 """
 
 import argparse
@@ -24,8 +24,8 @@ SHAPE_MM = {"spacing_mm": (1.0, 1.0, 1.0), "fov_mm": 240.0, "range_mm": (-75.0, 
 
 
 def write_scan(folder: Path, sequences: int) -> list[Path]:
-    """FLAIR, T1c and T2 of one simulated study, as many as asked for."""
-    # Only here: what makes the scan must not count into the memory of what judges it.
+    """Write the first `sequences` of FLAIR, T1c and T2 of a simulated study."""
+    # Imported here, so that the process that judges the scan does not load these modules.
     import numpy as np  # noqa: PLC0415
 
     from brainai.phantom import simulate  # noqa: PLC0415
@@ -40,7 +40,7 @@ def write_scan(folder: Path, sequences: int) -> list[Path]:
 
 
 def judge(model: str, size: int, threads: int, scans: list[str]) -> dict[str, float | int]:
-    """Seconds of one answer, and the peak memory of this process."""
+    """Return the seconds of an answer, and the peak memory of this process."""
     import torch  # noqa: PLC0415
 
     from brainai.inference.classifier import Classifier  # noqa: PLC0415
@@ -65,14 +65,14 @@ def judge(model: str, size: int, threads: int, scans: list[str]) -> dict[str, fl
 
 
 def main() -> int:
-    """Print the figures as JSON; 1 where a target is missed."""
+    """Print the figures as JSON; return 1 if a target is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scan", description=__doc__)
     parser.add_argument("--model", default="weights")
-    parser.add_argument("--size", type=int, default=256, help="pixels; 0 is the model's own (256)")
+    parser.add_argument("--size", type=int, default=256, help="pixels; 0 takes the model's size")
     parser.add_argument("--sequences", type=int, default=1, choices=(1, 2, 3))
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
-        "--scans", nargs="+", default=[], help="judge these and not a simulated one"
+        "--scans", nargs="+", default=[], help="files to judge instead of a simulated scan"
     )
     given = parser.parse_args()
     if given.scans:

@@ -1,11 +1,11 @@
-"""A crowd at the app: good slices, damaged files, scans, visitors who vanish, children killed.
+"""Test the app with many visitors at once, some of whom send damaged files or disconnect.
 
     python -m benchmarks.soak [--minutes 10] [--clients 40] [--weights weights] [--out soak.json]
 
-Starts `python app.py`, lets the crowd ask it, and compares every answer with the one that the model
-gives alone. Meanwhile a process that reads files is killed every few seconds. At the end the app is
-killed and started again while the visitors go on. Memory (proportional set size), descriptors,
-threads and files are counted every two seconds over the app and its children.
+The visitors send requests to `python app.py`, and every answer is compared with the model's answer
+without a crowd. Every few seconds, a process that reads files is killed. At the end, the app is
+killed and restarted while visitors continue. Memory (proportional set size), descriptors, threads
+and files of the app and its children are counted every two seconds.
 """
 
 import argparse
@@ -48,13 +48,13 @@ SETTLE_SECONDS = 45.0
 
 @dataclass
 class Crowd:
-    """What all visitors share: where to ask, what to expect, what came."""
+    """State shared by all visitors: the address, the expected answers, and the outcomes."""
 
     url: str
     expected: dict[str, float]
     files: dict[str, list[Path]]
     stop: threading.Event = field(default_factory=threading.Event)
-    down: threading.Event = field(default_factory=threading.Event)  # while the app is away
+    down: threading.Event = field(default_factory=threading.Event)  # set while the app restarts
     outcomes: Counter = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     seconds: dict[str, list[float]] = field(default_factory=dict)
@@ -66,13 +66,13 @@ class Crowd:
             if seconds is not None:
                 self.seconds.setdefault(kind, []).append(seconds)
 
-    def note_wrong(self, what: str) -> None:
+    def note_wrong(self, message: str) -> None:
         with self.lock:
-            self.wrong.append(what)
+            self.wrong.append(message)
 
 
 def write_files(folder: Path) -> dict[str, list[Path]]:
-    """Files of every kind; the good ones are the simulated examples."""
+    """Write damaged files, and return the files of every kind of request."""
     slices = sorted(EXAMPLES.glob("*.png"))
     scan = EXAMPLES / "tumor_scan_flair.nii.gz"
     packed = folder / "nifti.zip"
@@ -87,7 +87,7 @@ def write_files(folder: Path) -> dict[str, list[Path]]:
 
 
 def expected_answers(weights: str, files: dict[str, list[Path]]) -> dict[str, float]:
-    """What the model says of each good file, alone."""
+    """Return the model's probability for each good file, without a crowd."""
     classifier = Classifier.load(weights, device="cpu")
     answers = {str(f): round(classifier.predict(f).probability, 6) for f in files["slice"]}
     scans = {str(f): round(classifier.predict_scan(f).probability, 6) for f in files["scan"]}
@@ -95,7 +95,7 @@ def expected_answers(weights: str, files: dict[str, list[Path]]) -> dict[str, fl
 
 
 def visit(crowd: Crowd, number: int, seed: int) -> None:
-    """One visitor, who comes again and again."""
+    """Send requests as one visitor until the test stops."""
     draw = random.Random(seed)
     client = None
     while not crowd.stop.is_set():
@@ -121,7 +121,7 @@ def visit(crowd: Crowd, number: int, seed: int) -> None:
 
 
 def connect(url: str, number: int) -> Client:
-    """A client with an address of its own, as behind a proxy."""
+    """Return a client with its own address, as behind a proxy."""
     return Client(
         url,
         ssl_verify=CERTIFICATES,
@@ -135,7 +135,7 @@ CERTIFICATES = ssl.create_default_context()
 
 
 def ask(crowd: Crowd, client: Client, kind: str, draw: random.Random) -> None:
-    """Ask one question, and compare the answer."""
+    """Send a request, and check the answer."""
     if kind == "vanish":
         vanish(crowd, draw)
     elif kind == "many":
@@ -158,12 +158,12 @@ def ask(crowd: Crowd, client: Client, kind: str, draw: random.Random) -> None:
 
 def compare(crowd: Crowd, file: Path, answer: dict[str, Any]) -> None:
     if answer["probability"] != crowd.expected[str(file)]:
-        found = answer["probability"]
-        crowd.note_wrong(f"{file.name}: {found}, alone {crowd.expected[str(file)]}")
+        probability, expected = answer["probability"], crowd.expected[str(file)]
+        crowd.note_wrong(f"{file.name}: expected {expected}, found {probability}")
 
 
 def vanish(crowd: Crowd, draw: random.Random) -> None:
-    """Leave in the middle of an upload, or after asking and before the answer."""
+    """Disconnect during an upload, or between a request and its answer."""
     api = f"{crowd.url}/gradio_api"
     content = draw.choice(crowd.files["slice"]).read_bytes()
     with httpx.Client(timeout=30, headers={"X-Forwarded-For": "10.0.1.1"}) as client:
@@ -186,31 +186,31 @@ FORM = {"Content-Type": "multipart/form-data; boundary=b"}
 
 
 def broken_body(content: bytes) -> Iterator[bytes]:
-    """An upload that breaks off."""
+    """Yield an upload that breaks off."""
     yield b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
     yield content[: len(content) // 2]
     raise OSError("gone")
 
 
 def tree(pid: int) -> list[int]:
-    """A process and all its descendants."""
-    found = [pid]
-    for parent in found:
+    """Return the ids of a process and all its descendants."""
+    processes = [pid]
+    for parent in processes:
         with contextlib.suppress(OSError):
             for task in Path(f"/proc/{parent}/task").iterdir():
-                found += map(int, (task / "children").read_text().split())
-    return found
+                processes += map(int, (task / "children").read_text().split())
+    return processes
 
 
 def measure(pid: int, folder: Path) -> dict[str, float]:
-    """Memory in MB, descriptors, threads and uploads of the app with its children."""
+    """Return memory in MB, descriptors, threads and uploads of the app and its children."""
     total = Counter()
-    for one in tree(pid):
+    for process in tree(pid):
         with contextlib.suppress(OSError, ValueError, StopIteration):
-            lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
+            lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
             total["memory_mb"] += next(int(s.split()[1]) for s in lines if s[:4] == "Pss:") / 1024
-            total["descriptors"] += len(os.listdir(f"/proc/{one}/fd"))
-            total["threads"] += len(os.listdir(f"/proc/{one}/task"))
+            total["descriptors"] += len(os.listdir(f"/proc/{process}/fd"))
+            total["threads"] += len(os.listdir(f"/proc/{process}/task"))
             total["processes"] += 1
     sizes = [size for place, _, names in os.walk(folder) for size in _sizes(place, names)]
     total["files"], total["files_mb"] = len(sizes), sum(sizes) / 2**20
@@ -219,12 +219,12 @@ def measure(pid: int, folder: Path) -> dict[str, float]:
 
 def _sizes(place: str, names: list[str]) -> Iterator[int]:
     for name in names:
-        with contextlib.suppress(OSError):  # it may go at any time
+        with contextlib.suppress(OSError):  # the app may delete the file at any time
             yield os.lstat(f"{place}/{name}").st_size
 
 
 def start(weights: str, port: int, folder: Path, log: Path) -> subprocess.Popen:
-    """The app, once it answers."""
+    """Start the app, and return it once it answers."""
     environment = os.environ | {
         "GRADIO_SERVER_PORT": str(port),
         "TMPDIR": str(folder),
@@ -267,23 +267,23 @@ def main() -> None:
 
 
 def soak(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """All of it; what came of it as JSON."""
+    """Run the whole test, and return the results as JSON."""
     files = write_files(folder)
     expected = expected_answers(options.weights, files)
     temporary, log = folder / "temporary", folder / "log"
     temporary.mkdir()
     app = start(options.weights, options.port, temporary, log)
     crowd, killed = Crowd(f"http://127.0.0.1:{options.port}", expected, files), Counter()
-    curve, began = [], time.monotonic()
+    curve, started = [], time.monotonic()
 
     def sample_until(moment: float) -> None:
         while time.monotonic() < moment:
             state = measure(app.pid, temporary)
-            curve.append({"seconds": round(time.monotonic() - began, 1)} | state)
+            curve.append({"seconds": round(time.monotonic() - started, 1)} | state)
             time.sleep(EVERY_SECONDS)
 
     connect(crowd.url, 0).predict(flair=handle_file(str(files["slice"][0])), api_name="/predict")
-    sample_until(began + 10)
+    sample_until(started + 10)
     crowded = len(curve)
     threads = [
         threading.Thread(target=visit, args=(crowd, number, number), daemon=True)
@@ -292,12 +292,12 @@ def soak(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     threads.append(threading.Thread(target=kill_readers, args=(crowd, app, killed), daemon=True))
     for thread in threads:
         thread.start()
-    sample_until(began + 10 + options.minutes * 60)
+    sample_until(started + 10 + options.minutes * 60)
     before = dict(crowd.outcomes)
     crowd.stop.set()
     for thread in threads:
         thread.join(200)
-    still = sum(thread.is_alive() for thread in threads)
+    stuck = sum(thread.is_alive() for thread in threads)
     sample_until(time.monotonic() + SETTLE_SECONDS)
     restarted = restart(options, crowd, app, temporary, log)
     lines = log.read_text().splitlines()
@@ -320,7 +320,7 @@ def soak(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "wrong": crowd.wrong[:50],
         "wrong_count": len(crowd.wrong),
         "readers_killed": killed["readers"],
-        "visitors_stuck": still,
+        "visitors_stuck": stuck,
         "after_restart": restarted,
         "log_lines": len(lines),
         "log_tracebacks": sum("Traceback" in line for line in lines),
@@ -335,7 +335,7 @@ def restart(
     temporary: Path,
     log: Path,
 ) -> dict[str, int]:
-    """Kill the app while visitors ask, start it again, and count what they get afterwards."""
+    """Kill the app while visitors send requests, restart it, and return the outcomes after that."""
     crowd.stop.clear()
     threads = [
         threading.Thread(target=visit, args=(crowd, number, 1000 + number), daemon=True)

@@ -1,11 +1,11 @@
-"""Throughput of training, end to end, against the bare step of the same network.
+"""Measure the throughput of training, compared with the bare step of the same network.
 
     python benchmarks/train.py --data DATASET [--sizes 64 128 256] [--seconds 60]
 
-For every size, in one run and taking turns: `train.py`'s own loop (reading, augmenting, forward,
-backward, clipping, step, schedule), and forward, backward and step on one batch held in memory.
-Prints images per second of both, their ratio (wanted: at least 0.85), and the peak memory of the
-process (wanted at 256 pixels, batch 16: at most 4 GB).
+For every size, two loops take turns: the one of `train.py` (reading, augmentation, forward,
+backward, clipping, step, schedule), and forward, backward and step on a batch held in memory. The
+output is images per second of both, their ratio (target: at least 0.85), and the peak memory of the
+process (target at 256 pixels, batch 16: at most 4 GB).
 """
 
 import argparse
@@ -26,17 +26,17 @@ from brainai.training.config import Stage, TrainConfig
 from brainai.training.stages import Fitting, augmented_batches, open_stage, train_step
 
 BATCH_SIZES = {64: 64, 128: 32, 256: 16}
-TURN = 4  # updates before the other takes its turn
+TURN = 4  # updates of a loop before the other takes its turn
 
 
 def endless_batches(accelerator, fitting: Fitting, config: TrainConfig) -> Iterator[tuple]:
-    """The batches of one epoch after the other, as training meets them."""
+    """Yield the batches of one epoch after another, as in training."""
     for epoch in count():
         yield from augmented_batches(accelerator, fitting, config, Progress(0, epoch))
 
 
 def measure(data: Path, size: int, seconds: float) -> tuple[float, float]:
-    """Images per second of the loop and of the bare step."""
+    """Return images per second of the loop and of the bare step."""
     stage = Stage(size, epochs=1000, lr=1e-4, batch_size=BATCH_SIZES.get(size, 16))
     config = TrainConfig(data=data, out=Path("unused"), stages=(stage,), pretrained=False)
     accelerator = open_accelerator(config)
@@ -50,7 +50,7 @@ def measure(data: Path, size: int, seconds: float) -> tuple[float, float]:
             train_step(accelerator, fitting, config, *batch)
 
     def bare() -> None:
-        inputs, labels, masks, _ = held
+        inputs, labels, masks, *_ = held
         for _ in range(TURN):
             output = fitting.network(inputs)
             loss = torch.nn.functional.cross_entropy(output.logits, labels)

@@ -17,8 +17,8 @@ from brainai.data.augmentation import Augmentation
 NOISE_SIDE = 512  # side of the bank that noise is cut from
 CONTROL = 4  # control values a side, of fields that vary slowly over the picture
 HEAD_LEVEL = 20  # of 255: what is brighter is head
-RIM = 1 / 32  # of the side: how far around a lesion its surroundings go with it
-MOVE, DROP, GRAY, WARP, BIAS, LEND = (  # columns of the table
+RIM = 1 / 32  # of the side: width of the rim that CarveMix takes along with a tumor
+MOVE, DROP, GRAY, WARP, BIAS, CARVE_MIX = (  # columns of the table
     slice(0, 5),
     slice(5, 7),
     slice(7, 13),
@@ -26,7 +26,7 @@ MOVE, DROP, GRAY, WARP, BIAS, LEND = (  # columns of the table
     slice(13 + 2 * CONTROL**2, 13 + 3 * CONTROL**2),
     slice(13 + 3 * CONTROL**2, 15 + 3 * CONTROL**2),
 )
-AUGMENT_COLUMNS = LEND.stop
+AUGMENT_COLUMNS = CARVE_MIX.stop
 
 
 def random_table(count: int, seed: int, columns: int = AUGMENT_COLUMNS) -> Tensor:
@@ -67,37 +67,40 @@ def augment(planes: Tensor, random: Tensor, how: Augmentation) -> tuple[Tensor, 
     return _change_gray(images, random[:, GRAY], how), masks
 
 
-def lend_lesions(planes: Tensor, labels: Tensor, lent: Tensor) -> tuple[Tensor, Tensor]:
-    """Tumors laid into other slices, and covered by tissue of other slices.
+def carve_mix(planes: Tensor, labels: Tensor, donors: Tensor) -> tuple[Tensor, Tensor]:
+    """Paste tumors of donor slices into other slices, or cover tumors with tissue of the donors.
 
-    Where the lender shows tumor, that goes over with a rim of its surroundings; where it shows
-    none, its tissue covers the tumor of the slice. So brain and tumor of a patient come apart,
-    and a seam alone does not make a tumor. Only where both show head, and in the brightness of the
-    borrower. After CarveMix (Zhang et al. 2023, https://arxiv.org/abs/2108.06883), which only adds.
+    If the donor shows tumor, its tumor is pasted with a rim of its surroundings. If it shows none,
+    its tissue covers the tumor of the slice. A patient's tumor thus appears in other brains, and a
+    seam alone does not indicate a tumor. Only pixels where both slices show head are changed, and
+    the donor is scaled to the brightness of the slice.
+
+    The method follows CarveMix (Zhang et al. 2023, https://arxiv.org/abs/2108.06883), which only
+    adds tumors.
 
     Args:
-        planes, lent: `[N, C + 1, H, W]` uint8 or float from 0 to 255, the mask last.
+        planes, donors: `[N, C + 1, H, W]` uint8 or float from 0 to 255, the mask last.
         labels: `[N]` int64.
     Returns:
-        New planes, float32, and labels; tumor of one pixel makes a slice positive.
+        New planes, float32, and labels. A single pixel of tumor makes a slice positive.
     """
-    own, others = planes.float(), lent.float()
-    lends, has = (_shows_tumor(p)[:, None, None, None] for p in (others, own))
-    carried = torch.where(lends, others[:, -1:], torch.where(has, own[:, -1:], 0.0)) / 255
+    planes, donors = planes.float(), donors.float()
+    donor_shows, slice_shows = (_shows_tumor(p)[:, None, None, None] for p in (donors, planes))
+    tumor = torch.where(donor_shows, donors[:, -1:], torch.where(slice_shows, planes[:, -1:], 0.0))
     rim = max(1, round(RIM * planes.shape[-1]))
-    heads = [_widen((p[:, :1] > HEAD_LEVEL).float(), rim) for p in (own, others)]
+    heads = [_widen((p[:, :1] > HEAD_LEVEL).float(), rim) for p in (planes, donors)]
     # The mean over three pixels makes a soft seam.
-    region = F.avg_pool2d(_widen(carried, rim) * heads[0] * heads[1], 3, stride=1, padding=1)
-    bright = [
+    region = F.avg_pool2d(_widen(tumor / 255, rim) * heads[0] * heads[1], 3, stride=1, padding=1)
+    brightness = [
         (p[:, :-1] * head).sum((2, 3), keepdim=True) / head.sum((2, 3), keepdim=True).clamp(min=1)
-        for p, head in zip((own, others), heads, strict=True)
+        for p, head in zip((planes, donors), heads, strict=True)
     ]
-    others[:, :-1] *= bright[0] / bright[1].clamp(min=1)
-    # Not rounded: sums in other batches differ in the last digit, which rounding would enlarge.
-    mixed = torch.lerp(own, others, region).clamp(0, 255)
-    # Where the slice's own tumor is too small for its mask to show, its label stays.
-    kept = labels.bool() & ~has.flatten()
-    return mixed, (_shows_tumor(mixed) | kept).long()
+    donors[:, :-1] *= brightness[0] / brightness[1].clamp(min=1)
+    # Not rounded: sums depend on the batch in their last digit, and rounding would enlarge that.
+    mixed = torch.lerp(planes, donors, region).clamp(0, 255)
+    # A slice whose tumor is too small to show in its mask keeps its label.
+    keeps_label = labels.bool() & ~slice_shows.flatten()
+    return mixed, (_shows_tumor(mixed) | keeps_label).long()
 
 
 def _shows_tumor(planes: Tensor) -> Tensor:

@@ -1,1 +1,1 @@
-"""How good a model is on patients it has not seen: metrics, cohort scorer, report, figures."""
+"""Evaluation of a model on unseen patients: metrics, intervals, report, figures."""

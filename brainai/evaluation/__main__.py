@@ -1,4 +1,7 @@
-"""`python -m brainai.evaluation --model weights --data DATASET --split test [--out DIR]`."""
+"""Evaluate a model on one split of a data set.
+
+python -m brainai.evaluation --model weights --data DATASET --split test [--out DIR]
+"""
 
 import sys
 from collections.abc import Sequence
@@ -19,24 +22,30 @@ from brainai.model.folder import load_model, load_scope
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line: 0, or 2 after one line that says what to correct."""
+    """Run the command line. Return 0, or 2 after a one-line error message."""
     return run_command(Evaluate, run, arguments, "python -m brainai.evaluation")
 
 
 def run(options: Evaluate, words: Sequence[str]) -> None:
-    """Score, print and write; the report keeps the command."""
+    """Evaluate a model, with the command line written into the report."""
     evaluate(options, shown_command(*words))
 
 
 def evaluate(options: Evaluate, command: str) -> dict:
-    """Load, score, print and write; the content of report.json, of `--scope-only` its own part."""
+    """Score the split, print the results, and write the report if `--out` is given.
+
+    Args:
+        command: command line for the report.
+    Returns:
+        The content of report.json; with `--scope-only`, its key `scope` alone.
+    """
     weights = fetch_model(options.model)
     weights.tell()
     network, info = load_model(weights.folder)
-    if weights.commit is not None:  # of the Hub: its folder has no name of its own
+    if weights.commit is not None:  # a model of the Hub is named by its id, not by its folder
         info = replace(info, name=options.model)
     scope, others = load_scope(weights.folder), [read_report(path) for path in options.beside]
-    refused = measure_scope(
+    scope_rates = measure_scope(
         scope,
         options.data,
         options.split,
@@ -44,8 +53,8 @@ def evaluate(options: Evaluate, command: str) -> dict:
         folders=options.decoys,
     )
     if options.scope_only:
-        print("\n".join(scope_lines(refused)))
-        return {"scope": refused}
+        print("\n".join(scope_lines(scope_rates)))
+        return {"scope": scope_rates}
     modalities = tuple(options.modalities.lower().split("+"))
     scores = score_split(
         network,
@@ -61,27 +70,25 @@ def evaluate(options: Evaluate, command: str) -> dict:
     phantoms = {}
     if options.phantoms:
         phantoms = score_phantoms(network, info, options.phantoms, device=options.device)
-    measured: dict[str, Any] = {
+    results: dict[str, Any] = {
         "threshold": info.threshold,
         "about": about,
         "baselines": baselines,
         "phantoms": phantoms,
         "points": other_points(info),
         "others": others,
-        "scope": refused,
+        "scope": scope_rates,
         "scans": measure_scans(scores, info, options.data),
     }
     if options.out is None:
-        report = build_report(scores, **measured)
+        report = build_report(scores, **results)
     else:
         load_slice = slice_loader(options.data, info.image_size)
-        report = write_report(options.out, scores, **measured, load_slice=load_slice)
+        report = write_report(options.out, scores, **results, load_slice=load_slice)
     print(table(report))
     missing = len(scores) - about["slices_with_all_modalities"]
     if missing:
-        print(
-            f"  {missing:,} slices lack a sequence of {options.modalities}: FLAIR stood in for it"
-        )
+        print(f"  {missing:,} slices lack a sequence of {options.modalities}: FLAIR replaced it")
     if options.out is not None:
         print(f"report: {options.out / 'report.md'}")
     return report

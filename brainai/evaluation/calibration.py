@@ -1,4 +1,4 @@
-"""What is fitted on the patients of `valid`, after training and before anything is published."""
+"""Calibration on the patients of `valid`, after training and before publication."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,11 +14,11 @@ from brainai.evaluation.valid import (
     SPECIFICITY,
     Fitted,
     ValidScores,
+    calibration_rows,
     count_shifted,
     fit,
     outlined_pixels,
     probability_of,
-    voters,
 )
 from brainai.evaluation.whole_scans import Verdict, fit_verdict, gather_scans
 from brainai.model.answer import answer
@@ -30,15 +30,17 @@ SPARING = f"specificity of at least {100 * SPECIFICITY:.0f} % in those without a
 
 
 def calibrate(network: BrainNet, info: ModelInfo, dataset_folder: str | Path) -> ModelInfo:
-    """Fit all that makes a label and an outline of the network's scores. The bias of the mask moves
-    within the network: training leaves masks too small or too large.
+    """Fit the numbers that turn the network's scores into labels, outlines and scan verdicts.
+
+    The mask bias is changed within the network, because training leaves masks too small or too
+    large.
 
     Returns:
-        Info with score weights, thresholds, the verdict on scans (None unless `valid` holds scans
-        with and without a tumor), and what all that was fitted on. It is unchanged, as the network
-        is, where `valid` holds one class only.
+        Info with score weights, thresholds, the scan verdict (None unless `valid` holds scans with
+        and without a tumor), and the hash of the data set. If `valid` holds only one class, info
+        and network stay unchanged.
     Raises:
-        DataError: no data set, or `valid` is empty.
+        DataError: there is no data set, or `valid` is empty.
     """
     valid = score_valid(network, info, dataset_folder)
     if not valid.has_both_classes:
@@ -47,16 +49,16 @@ def calibrate(network: BrainNet, info: ModelInfo, dataset_folder: str | Path) ->
     if fitted.mask_shift:
         with torch.no_grad():
             network.decoder.mask.bias += fitted.mask_shift
-        network.half().float()  # as it will be stored, rounded
+        network.half().float()  # rounded, because the weights are stored in float16
         valid = score_valid(network, info, dataset_folder)
         fitted = fit(valid, shift=0.0)
     records = read_records(dataset_folder)
-    own = [records[row] for row in voters(records)]
-    verdict = fit_scans(valid, fitted, own, dataset_folder, info.image_size)
+    fitted_records = [records[row] for row in calibration_rows(records)]
+    verdict = fit_scans(valid, fitted, fitted_records, dataset_folder, info.image_size)
     return replace(
         info,
         score_weights=fitted.score_weights,
-        temperature=1.0,  # the score weights calibrate already
+        temperature=1.0,  # the score weights already calibrate the probability
         threshold=fitted.thresholds.operating,
         sensitive_threshold=fitted.thresholds.sensitive,
         youden_threshold=fitted.thresholds.youden,
@@ -76,11 +78,12 @@ def fit_scans(
     dataset_folder: str | Path,
     image_size: int,
 ) -> Verdict | None:
-    """What makes the verdict on a scan, of slices as they would be answered with what was fitted to
-    them; None unless there are scans to fit it to.
+    """Fit the scan verdict to the calibrated slices of `valid`.
 
     Args:
-        records: of the slices of `valid`, in their order.
+        records: the records of the slices of `valid`, in the same order.
+    Returns:
+        The verdict, or None unless there are scans with and without a tumor.
     """
     probability = probability_of(valid, fitted.mask_shift, fitted.score_weights)
     outlined = outlined_pixels(valid, fitted.mask_shift)
@@ -90,24 +93,24 @@ def fit_scans(
 def score_valid(
     network: BrainNet, info: ModelInfo, dataset_folder: str | Path, batch_size: int = 16
 ) -> ValidScores:
-    """Scores of the slices of `valid` that have a say, FLAIR alone.
+    """Return the scores, from FLAIR alone, of the slices of `valid` that are used for calibration.
 
     Raises:
-        DataError: no data set, or `valid` is empty.
+        DataError: there is no data set, or `valid` is empty.
     """
     store = open_store(dataset_folder, info.image_size)
     split_rows(store, "valid", dataset_folder)
-    rows = voters(store.records)
+    rows = calibration_rows(store.records)
     device = choose_device(None)
     network = network.to(device, memory_format=torch.channels_last).eval()
     classes, masks, counts = [], [], []
     for start in range(0, len(rows), batch_size):
         planes = torch.from_numpy(store.read(rows[start : start + batch_size])).to(device)
-        found = answer(network, info, planes[:, :1])
-        classes.append(found.class_scores.cpu().numpy())
-        if found.mask_logits is not None:
-            masks.append(found.mask_scores.cpu().numpy())
-            counts.append(count_shifted(found.mask_logits, planes[:, -1] >= INSIDE))
+        answers = answer(network, info, planes[:, :1])
+        classes.append(answers.class_scores.cpu().numpy())
+        if answers.mask_logits is not None:
+            masks.append(answers.mask_scores.cpu().numpy())
+            counts.append(count_shifted(answers.mask_logits, planes[:, -1] >= INSIDE))
     return ValidScores.of(
         [store.records[row] for row in rows],
         np.concatenate(classes),

@@ -1,7 +1,7 @@
-"""More figures of a report: reliability, sensitivity by size of tumor, mask Dice of each patient.
+"""More figures of a report: reliability, sensitivity by tumor size, mask Dice of each patient.
 
-In the manner of figures.py: a matplotlib Figure from each function, colors of Okabe and Ito, and
-shapes that stay apart in gray print.
+As in figures.py, each function returns a matplotlib Figure with colors of Okabe and Ito and with
+shapes that remain distinguishable in gray print.
 """
 
 import math
@@ -17,30 +17,30 @@ MARKERS = ((BLUE, "o"), (VERMILION, "s"), (GREEN, "^"), (PURPLE, "D"), (BLACK, "
 
 
 def draw_reliability(scores: SliceScores) -> Figure:
-    """How often there was tumor where the network said how much, before and after calibration.
+    """Draw the reliability diagram, before and after calibration.
 
-    Each mark is a bin of about equally many slices; below, where the probabilities lie.
+    Each mark is a bin of about equally many slices. A histogram of the probabilities is below.
     """
     figure = Figure(figsize=(4.8, 5.6), layout="constrained")
     above, below = figure.subplots(2, 1, height_ratios=(4, 1), sharex=True)
     above.plot((0, 1), (0, 1), color="0.6", linewidth=1, linestyle=(0, (1, 3)), zorder=0)
     kinds = {
-        "class alone, as trained": (scores.uncalibrated, VERMILION, "s", "--"),
-        "as given": (scores.probability, BLUE, "o", "-"),
+        "class score alone, uncalibrated": (scores.uncalibrated, VERMILION, "s", "--"),
+        "final probability": (scores.probability, BLUE, "o", "-"),
     }
     for name, (probability, color, marker, style) in kinds.items():
         bins = equal_mass_bins(probability)
-        said, found = (
+        predicted, observed = (
             [values[bins == index].mean() for index in np.unique(bins)]
             for values in (probability, scores.label)
         )
         error = calibration_error(scores.label, probability)
         label = f"{name}: ECE {error:.3f}"
-        above.plot(said, found, color=color, marker=marker, linestyle=style, label=label)
+        above.plot(predicted, observed, color=color, marker=marker, linestyle=style, label=label)
         below.hist(
             probability, bins=np.linspace(0, 1, 21), histtype="step", color=color, linestyle=style
         )
-    above.set(ylabel="Share of slices with tumor", ylim=(-0.02, 1.02), title="Reliability")
+    above.set(ylabel="Fraction of slices with tumor", ylim=(-0.02, 1.02), title="Reliability")
     above.legend(fontsize=8, loc="upper left")
     below.set(xlabel="Probability of tumor", ylabel="Slices", yscale="log", xlim=(-0.02, 1.02))
     for axes in (above, below):
@@ -49,10 +49,10 @@ def draw_reliability(scores: SliceScores) -> Figure:
 
 
 def draw_sensitivity_by_size(sizes: dict[str, dict]) -> Figure:
-    """Share of slices found, by how many pixels of tumor they show.
+    """Draw the sensitivity of slices by the number of tumor pixels.
 
     Args:
-        sizes: `summarize_by_size` of intervals.py.
+        sizes: result of `intervals.summarize_by_size`.
     """
     figure = Figure(figsize=(5.6, 3.8), layout="constrained")
     axes = figure.add_subplot()
@@ -63,15 +63,15 @@ def draw_sensitivity_by_size(sizes: dict[str, dict]) -> Figure:
             axes.plot((place, place), (low, high), color=ORANGE, linewidth=3)
     names = [f"{name}\n{group['n_slices']:,} slices" for name, group in sizes.items()]
     axes.set_xticks(range(len(sizes)), names, fontsize=8)
-    axes.set(xlabel="Pixels of tumor on the slice", ylabel="Sensitivity", ylim=(0, 1.02))
-    axes.set_title("Slices found, by size of tumor", fontsize=10)
+    axes.set(xlabel="Tumor pixels on the slice", ylabel="Sensitivity", ylim=(0, 1.02))
+    axes.set_title("Sensitivity by tumor size", fontsize=10)
     axes.grid(axis="y", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
     return figure
 
 
 def draw_mask_dice(scores: SliceScores) -> Figure:
-    """Dice of the mask of every patient, in order, one shape for each source."""
+    """Draw the mask Dice of every patient in ascending order, with one shape for each source."""
     figure = Figure(figsize=(6, 3.8), layout="constrained")
     axes = figure.add_subplot()
     sources = np.unique(scores.source)
@@ -90,8 +90,8 @@ def draw_mask_dice(scores: SliceScores) -> Figure:
         ends = (places[0] - 0.4, places[-1] + 0.4)
         axes.plot(ends, (dice.mean(), dice.mean()), color=color, linewidth=1)
         start += dice.size + 1
-    axes.set(ylabel="Dice of the mask", xlabel="Patients, in order", ylim=(0, 1.02), xticks=())
-    axes.set_title("Masks, patient by patient (line: mean)", fontsize=10)
+    axes.set(ylabel="Mask Dice", xlabel="Patients, by mask Dice", ylim=(0, 1.02), xticks=())
+    axes.set_title("Mask Dice of each patient (line: mean)", fontsize=10)
     if start:
         axes.legend(fontsize=8, loc="lower right")
     axes.grid(axis="y", color="0.9", linewidth=0.6)

@@ -1,8 +1,8 @@
 """The figures of a report: confusion, ROC and precision–recall, top losses, learning curves.
 
-Each function returns a matplotlib Figure of its own (no pyplot, no state shared between threads);
+Each function returns a new matplotlib Figure without pyplot, so that threads share no state;
 `save` writes it with the Agg canvas, without a display. Colors are those of Okabe and Ito (Color
-Universal Design, 2008); lines differ in style too, so that they stay apart in gray print.
+Universal Design, 2008). Lines also differ in style, so that they can be told apart in gray print.
 """
 
 from collections.abc import Callable
@@ -36,15 +36,15 @@ TOP_LOSSES = 12
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a PNG, whole or not at all."""
+    """Write a figure as a PNG file, completely or not at all."""
     with write_whole(path) as file:
         figure.savefig(file, dpi=DPI, format="png", facecolor="white")
 
 
 def draw_confusion(scores: SliceScores, threshold: float) -> Figure:
-    """Counts of slices, truth by verdict, shaded by the share of the row."""
-    found = count(scores.label, scores.probability >= threshold)
-    table = np.array([[found.tn, found.fp], [found.fn, found.tp]])
+    """Draw the confusion matrix of slices, shaded by the fraction of each row."""
+    counts = count(scores.label, scores.probability >= threshold)
+    table = np.array([[counts.tn, counts.fp], [counts.fn, counts.tp]])
     shares = ratio(table, np.repeat(table.sum(axis=1, keepdims=True), 2, axis=1))
     figure = Figure(figsize=(4.2, 3.9), layout="constrained")
     axes = figure.add_subplot()
@@ -56,17 +56,17 @@ def draw_confusion(scores: SliceScores, threshold: float) -> Figure:
         axes.text(column, row, text, ha="center", va="center", color=color, fontsize=13)
     axes.set_xticks((0, 1), LABEL_NAMES)
     axes.set_yticks((0, 1), LABEL_NAMES, rotation=90, va="center")
-    axes.set_xlabel(f"Verdict at probability ≥ {threshold:.2f}")
+    axes.set_xlabel(f"Prediction at probability ≥ {threshold:.2f}")
     axes.set_ylabel("Truth")
     axes.set_title(f"Slices of {len(np.unique(scores.patient_id))} patients", fontsize=11)
     return figure
 
 
 def draw_curves(scores: SliceScores, threshold: float) -> Figure:
-    """ROC and precision–recall side by side, of all slices and of each source where there are two.
+    """Draw ROC and precision–recall curves of all slices, and of each source if there are several.
 
-    The dot is the operating point of all slices; the insets enlarge the corners that good networks
-    reach. Where a class is missing the legend says so.
+    The dot is the operating point of all slices. The insets enlarge the corners that good networks
+    reach. If a class is missing, the legend says that the curve is undefined.
     """
     figure = Figure(figsize=(9, 4.6), layout="constrained")
     roc, recall = figure.subplots(1, 2)
@@ -92,7 +92,7 @@ def draw_curves(scores: SliceScores, threshold: float) -> Figure:
 
 
 def _by_source(scores: SliceScores) -> dict[str, SliceScores]:
-    """All slices, and those of each source where there are two or more."""
+    """Return all slices, and those of each source if there are several."""
     sources = np.unique(scores.source)
     if len(sources) == 1:
         return {"all": scores}
@@ -112,7 +112,7 @@ def _draw_precision(panels: tuple[Axes, ...], name: str, scores: SliceScores, lo
     area = average_precision(scores.label, scores.probability)
     label = f"{name}: undefined, no tumor" if np.isnan(area) else f"{name}: average {area:.3f}"
     recall, precision = ratio(tp, tp + fn)[1:], ratio(tp, tp + fp)[1:]
-    for axes in panels:  # steps, because what lies between two thresholds cannot be reached
+    for axes in panels:  # steps, because no threshold reaches a point between two others
         corners = np.append(0, recall), np.append(precision[0], precision)
         axes.step(*corners, where="pre", label=label, **look)
 
@@ -132,12 +132,12 @@ def _mark_operating_point(
 def draw_top_losses(
     scores: SliceScores, threshold: float, load_slice: Callable[[str], np.ndarray]
 ) -> Figure:
-    """The slices the network was most wrong about: picture, outline, truth and probability.
+    """Draw the slices with the largest losses: picture, outline, truth and probability.
 
-    After `plot_top_losses` of fastai.
+    The figure follows `plot_top_losses` of fastai.
 
     Args:
-        load_slice: file name → `[4, S, S]` uint8 (FLAIR, T1c, T2, mask), as the store gives it.
+        load_slice: file name → `[C + 1, S, S]` uint8, FLAIR first, mask last.
     """
     losses = cross_entropy(scores.label, scores.probability)
     worst = np.argsort(-losses, kind="stable")[:TOP_LOSSES]
@@ -156,7 +156,7 @@ def draw_top_losses(
         probability = scores.probability[index]
         verdict = LABEL_NAMES[int(probability >= threshold)]
         axes.set_title(
-            f"truth {LABEL_NAMES[scores.label[index]]}, says {verdict}\n"
+            f"truth {LABEL_NAMES[scores.label[index]]}, predicted {verdict}\n"
             f"p = {probability:.3f}, loss {losses[index]:.2f}\n{_short(scores.file_name[index])}",
             fontsize=7,
         )
@@ -164,13 +164,13 @@ def draw_top_losses(
 
 
 def _short(file_name: str) -> str:
-    """`images/<case>/<index>.png` → `<case>/<index>`, cut at the left."""
+    """Shorten `images/<case>/<index>.png` to `<case>/<index>`, cut at the left if too long."""
     name = "/".join(Path(str(file_name)).with_suffix("").parts[-2:])
     return name if len(name) <= 34 else "…" + name[-33:]
 
 
 def draw_learning_curves(history: list[dict]) -> Figure:
-    """Loss, figures on `valid`, learning rate and images per second over all epochs.
+    """Draw loss, metrics on `valid`, learning rate and images per second over all epochs.
 
     Args:
         history: one dict per epoch in order, with stage (counted from 0), image_size, train_loss,
@@ -185,8 +185,8 @@ def draw_learning_curves(history: list[dict]) -> Figure:
     panels[0, 0].set(ylabel="Loss")
     names = {"dice": "Dice (F1)", "auroc": "AUROC", "sensitivity": "sensitivity"}
     names |= {"specificity": "specificity", "mask_dice": "Dice of masks"}
-    _draw_series(panels[0, 1], history, names | {"selection": "what weights are chosen by"})
-    panels[0, 1].set(ylabel="Figure on valid", ylim=(None, 1.01))
+    _draw_series(panels[0, 1], history, names | {"selection": "selection score"})
+    panels[0, 1].set(ylabel="Metric on valid", ylim=(None, 1.01))
     _draw_series(panels[1, 0], history, {"lr": "lr"})
     panels[1, 0].set(ylabel="Learning rate of the head", yscale="log", xlabel="Epoch")
     _draw_series(panels[1, 1], history, {"images_per_second": "speed"})
@@ -208,7 +208,7 @@ def _draw_series(axes: Axes, history: list[dict], names: dict[str, str]) -> None
 
 
 def _mark_stages(axes: Axes, history: list[dict], *, named: bool) -> None:
-    """A line where each stage begins, with its name above the panel if asked for."""
+    """Draw a line at the start of each stage; if `named`, with its name above the panel."""
     before = None
     for index, epoch in enumerate(history):
         if epoch["stage"] != before:

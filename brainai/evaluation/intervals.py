@@ -1,9 +1,10 @@
-"""Figures of a cohort, each with an interval that respects patients. numpy only.
+"""Metrics of a cohort with confidence intervals over patients.
 
-Slices of one patient resemble each other, so the bootstrap draws patients, not slices, with all
-their slices (cluster bootstrap: Field and Welsh 2007, doi:10.1111/j.1467-9868.2007.00593.x;
-percentile interval: Efron 1979). A patient enters every measure only through sums, AUROC through
-the table of wins between patients, so that thousands of resamples are a few matrix products.
+Slices of the same patient resemble each other. The bootstrap therefore draws patients with all
+their slices instead of single slices (cluster bootstrap: Field and Welsh 2007,
+doi:10.1111/j.1467-9868.2007.00593.x; percentile interval: Efron 1979). Every metric is computed
+from sums per patient, and AUROC from a table of wins between patients, so that thousands of
+resamples take only a few matrix products.
 """
 
 import math
@@ -32,7 +33,7 @@ from brainai.evaluation.metrics import (
 RESAMPLES = 2000
 SEED = 0
 LEVEL = 95  # percent
-SIZES = (1, 50, 200, 500, 2000, math.inf)  # borders, pixels of tumor on a slice
+SIZES = (1, 50, 200, 500, 2000, math.inf)  # bin edges: tumor pixels on a slice
 FIGURE_NAMES = {
     "dice": "Dice of slices (F1)",
     "auroc": "AUROC of slices",
@@ -47,26 +48,28 @@ FIGURE_NAMES = {
 
 @dataclass(frozen=True)
 class PatientSums:
-    """What P patients add to every measure; arrays `[P]` float64 unless said."""
+    """Sums over the slices of each of P patients; arrays `[P]` float64 unless noted."""
 
     counts: Counts  # of slices, at one threshold
-    wins: np.ndarray  # `[P, P]`: how often a positive slice of row beats a negative one of column
+    wins: (
+        np.ndarray
+    )  # `[P, P]`: pairs in which the row's positive scores above the column's negative
     loss: np.ndarray  # summed over slices
     brier: np.ndarray  # summed over slices
-    excess: np.ndarray  # `[P, BINS]`: probability less truth, summed over slices of a bin
+    excess: np.ndarray  # `[P, BINS]`: probability minus label, summed over slices of a bin
     slices: np.ndarray
-    mask_slices: np.ndarray  # slices whose mask was scored
-    mask_dice: np.ndarray  # over all scored slices of the patient; NaN where undefined
+    mask_slices: np.ndarray  # number of slices whose mask was scored
+    mask_dice: np.ndarray  # over all scored slices of the patient; NaN if undefined
 
 
 def sum_by_patient(scores: SliceScores, threshold: float) -> PatientSums:
-    """Sums per patient; a slice counts as positive where its probability reaches the threshold."""
+    """Return sums per patient; a slice is predicted positive from `threshold` on."""
     patients, row = np.unique(scores.patient_id, return_inverse=True)
 
     def add(values: np.ndarray) -> np.ndarray:
         return np.bincount(row, weights=values, minlength=len(patients))
 
-    label, said = scores.label == 1, scores.probability >= threshold
+    label, predicted = scores.label == 1, scores.probability >= threshold
     scored = scores.mask_tp >= 0
     mask_tp, mask_fp, mask_fn = (
         add(np.where(scored, pixels, 0))
@@ -74,7 +77,10 @@ def sum_by_patient(scores: SliceScores, threshold: float) -> PatientSums:
     )
     return PatientSums(
         counts=Counts(
-            add(label & said), add(~label & said), add(label & ~said), add(~label & ~said)
+            tp=add(label & predicted),
+            fp=add(~label & predicted),
+            fn=add(label & ~predicted),
+            tn=add(~label & ~predicted),
         ),
         wins=_wins_between(row, label, scores.probability, len(patients)),
         loss=add(cross_entropy(label, scores.probability)),
@@ -92,28 +98,28 @@ def _wins_between(
     table = np.zeros((patients, patients))
     positive, positive_row = probability[label], row[label]
     for column in range(patients):
-        beaten = wins(positive, probability[~label & (row == column)])
-        table[:, column] = np.bincount(positive_row, weights=beaten, minlength=patients)
+        won = wins(positive, probability[~label & (row == column)])
+        table[:, column] = np.bincount(positive_row, weights=won, minlength=patients)
     return table
 
 
 def _excess_in_bins(
     row: np.ndarray, label: np.ndarray, probability: np.ndarray, patients: int
 ) -> np.ndarray:
-    """The bins are those of all slices, for every resample alike."""
+    """Sum the excess per patient and bin; every resample uses the bins of all slices."""
     table = np.zeros((patients, BINS))
     np.add.at(table, (row, equal_mass_bins(probability)), excess(label, probability))
     return table
 
 
 def measure(sums: PatientSums, times: np.ndarray) -> dict[str, np.ndarray]:
-    """Every figure for B resamples.
+    """Return every metric for B resamples.
 
     Args:
-        times: `[B, P]` float64, how often each patient is drawn; ones give the plain figures.
+        times: `[B, P]` float64, how often each patient is drawn; ones give the point estimates.
 
     Returns:
-        Arrays `[B]` under the keys of FIGURE_NAMES; NaN where a resample leaves one undefined.
+        Arrays `[B]` under the keys of `FIGURE_NAMES`, NaN where a metric is undefined.
     """
     tp, fp, fn, tn = (times @ counts for counts in sums.counts)
     defined = ~np.isnan(sums.mask_dice)
@@ -132,23 +138,23 @@ def measure(sums: PatientSums, times: np.ndarray) -> dict[str, np.ndarray]:
 def summarize_group(
     scores: SliceScores, threshold: float, *, resamples: int = RESAMPLES, seed: int = SEED
 ) -> dict:
-    """`{"counts": {tp, fp, fn, tn}, "figures": {name: figure}}` of all slices given.
+    """Return `{"counts": {tp, fp, fn, tn}, "figures": {name: figure}}` of the slices.
 
-    A figure holds `value, low, high` (NaN where undefined; low and high also with fewer than two
-    patients, of whom no spread can be told), `n_patients, n_slices` it rests on, and
-    `undefined_resamples`, left out of the interval. `mask_dice` adds `undefined_patients`: masks
-    known, but without tumor.
+    A figure holds `value`, `low` and `high`, the number of patients and slices it is computed from
+    (`n_patients`, `n_slices`), and `undefined_resamples`, the number of resamples left out of the
+    interval. Undefined values are NaN; so are `low` and `high` with fewer than two patients.
+    `mask_dice` also holds `undefined_patients`, whose masks are known but without any tumor.
     """
     sums = sum_by_patient(scores, threshold)
     patients = len(sums.slices)
     generator = np.random.default_rng(seed)
     times = generator.multinomial(patients, np.full(patients, 1 / patients), size=resamples)
     drawn = measure(sums, times.astype(np.float64))
-    plain = measure(sums, np.ones((1, patients)))
+    point = measure(sums, np.ones((1, patients)))
     defined = ~np.isnan(sums.mask_dice)
-    rests_on = dict.fromkeys(FIGURE_NAMES, (patients, len(scores)))
-    rests_on["mask_dice"] = (int(defined.sum()), int(sums.mask_slices[defined].sum()))
-    figures = {name: _figure(plain[name][0], drawn[name], *rests_on[name]) for name in FIGURE_NAMES}
+    sizes = dict.fromkeys(FIGURE_NAMES, (patients, len(scores)))
+    sizes["mask_dice"] = (int(defined.sum()), int(sums.mask_slices[defined].sum()))
+    figures = {name: _figure(point[name][0], drawn[name], *sizes[name]) for name in FIGURE_NAMES}
     figures["mask_dice"]["undefined_patients"] = int((~defined & (sums.mask_slices > 0)).sum())
     counts = count(scores.label, scores.probability >= threshold)
     return {
@@ -175,7 +181,10 @@ def _figure(value: float, drawn: np.ndarray, n_patients: int, n_slices: int) -> 
 def summarize(
     scores: SliceScores, threshold: float, *, resamples: int = RESAMPLES, seed: int = SEED
 ) -> dict:
-    """`{"all": group, "source": {name: group}, "site": {name: group}}`, see `summarize_group`."""
+    """Return `{"all": group, "source": {name: group}, "site": {name: group}}`.
+
+    Groups are described in `summarize_group`.
+    """
 
     def group(chosen: SliceScores) -> dict:
         return summarize_group(chosen, threshold, resamples=resamples, seed=seed)
@@ -188,24 +197,25 @@ def summarize(
 
 
 def summarize_share(
-    patients: np.ndarray, found: np.ndarray, *, resamples: int = RESAMPLES, seed: int = SEED
+    patients: np.ndarray, flags: np.ndarray, *, resamples: int = RESAMPLES, seed: int = SEED
 ) -> dict:
-    """The figure of a share of slices, with its interval over patients.
+    """Return the figure of a fraction of slices, with its interval over patients.
 
     Args:
-        patients: `[N]`, whose each slice is. found: `[N]` bool, or 0 and 1.
+        patients: `[N]`, the patient of each slice.
+        flags: `[N]` bool, or 0 and 1: whether a slice counts towards the fraction.
     """
-    names, none = np.full(len(found), "-"), np.full(len(found), UNKNOWN)
-    found = np.asarray(found, np.float64)
+    names, none = np.full(len(flags), "-"), np.full(len(flags), UNKNOWN)
+    flags = np.asarray(flags, np.float64)
     scores = SliceScores(
-        file_name=np.array([f"{number:06d}" for number in range(len(found))]),
+        file_name=np.array([f"{number:06d}" for number in range(len(flags))]),
         patient_id=np.asarray(patients).astype(str),
         source=names,
         site=names,
-        label=np.ones(len(found), np.int64),  # a share of what is there is a sensitivity
-        probability=found,
+        label=np.ones(len(flags), np.int64),  # with positive labels only, it is a sensitivity
+        probability=flags,
         tumor_pixels=none,
-        uncalibrated=found,
+        uncalibrated=flags,
         mask_tp=none,
         mask_fp=none,
         mask_fn=none,
@@ -219,30 +229,33 @@ def summarize_share(
 def summarize_hits(
     scores: SliceScores, *, resamples: int = RESAMPLES, seed: int = SEED
 ) -> dict[str, dict]:
-    """Share of slices with an outlined tumor on which the strongest pixel lies in it:
-    `{"mask": figure, "heat map": figure}`, without what no slice has."""
-    found = {}
+    """Return how often the strongest pixel of a map lies in the outlined tumor.
+
+    Returns:
+        `{"mask": figure, "heat map": figure}`; a map that no slice has is left out.
+    """
+    figures = {}
     for name, hits in {"mask": scores.mask_hit, "heat map": scores.heat_hit}.items():
         known = hits >= 0
         if known.any():
-            found[name] = summarize_share(
+            figures[name] = summarize_share(
                 scores.patient_id[known], hits[known], resamples=resamples, seed=seed
             )
-    return found
+    return figures
 
 
 def summarize_by_size(
     scores: SliceScores, threshold: float, *, resamples: int = RESAMPLES, seed: int = SEED
 ) -> dict[str, dict]:
-    """Sensitivity among slices with so many pixels of tumor: `{"50 to 199": figure, …}`.
+    """Return the sensitivity by the number of tumor pixels: `{"50 to 199": figure, …}`.
 
-    Pixels are those of the data set's pictures; sizes without a slice are left out.
+    Pixels are those of the pictures in the data set. Sizes without a slice are left out.
     """
-    found = {}
+    figures = {}
     for low, high in pairwise(SIZES):
         chosen = (scores.label == 1) & (scores.tumor_pixels >= low) & (scores.tumor_pixels < high)
         if chosen.any():
             group = summarize_group(scores.take(chosen), threshold, resamples=resamples, seed=seed)
             name = f"{low:g} to {high - 1:g}" if math.isfinite(high) else f"{low:g} or more"
-            found[name] = group["figures"]["sensitivity"]
-    return found
+            figures[name] = group["figures"]["sensitivity"]
+    return figures

@@ -1,7 +1,7 @@
-"""Specificity on simulated people without a tumor: do bright spots alone make one?
+"""Specificity on simulated people without a tumor, with and without bright spots.
 
-BraTS and LGG hold no healthy person, nor one with another disease: "no tumor" means a tumor-free
-slice of a patient there. Simulated people stand in, as far as they can.
+BraTS and LGG hold neither healthy people nor people with other diseases: there, "no tumor" means a
+tumor-free slice of a patient with a tumor. Simulated people can fill this gap only in part.
 """
 
 import numpy as np
@@ -33,28 +33,28 @@ def score_phantoms(
     device: str | torch.device | None = None,
     spacing_mm: tuple[float, float, float] = SPACING_MM,
 ) -> dict[str, dict]:
-    """Specificity, FLAIR alone, on slices of people of each of `KINDS`.
+    """Return the specificity of slices of simulated people, from FLAIR alone, for each of `KINDS`.
 
-    The same people in each kind, every second one with skull and scalp.
+    All kinds use the same people, every second one with skull and scalp.
 
     Args:
-        studies: simulated people.
+        studies: number of simulated people.
     Returns:
-        `{kind: figure}` as of `summarize_share`, a person counting as a patient.
+        `{kind: figure}` with figures of `summarize_share`; each person counts as a patient.
     Raises:
-        DataError: nilearn, whose template the anatomy comes from, is not installed.
+        DataError: nilearn, which contains the anatomical template, is not installed.
         ConfigError: the machine has no such device.
     """
     device = choose_device(device)
     network = network.to(device, memory_format=torch.channels_last).eval()
-    found = {}
+    figures = {}
     for kind, options in KINDS.items():
         probabilities = [
             _judge(network, info, device, seed + number, number % 2 == 1, options, spacing_mm)
             for number in range(studies)
         ]
-        found[kind] = _specificity(probabilities, info.threshold)
-    return found
+        figures[kind] = _specificity(probabilities, info.threshold)
+    return figures
 
 
 def _judge(
@@ -66,7 +66,7 @@ def _judge(
     options: dict,
     spacing_mm: tuple[float, float, float],
 ) -> np.ndarray:
-    """Probability of tumor of each slice of one person, `[Z]`."""
+    """Return the probability of tumor of each slice of a simulated person, `[Z]`."""
     study = phantom.simulate(
         seed, lesion=False, skull=skull, spacing_mm=spacing_mm, range_mm=LEVELS_MM, **options
     )
@@ -77,5 +77,6 @@ def _judge(
 
 
 def _specificity(probabilities: list[np.ndarray], threshold: float) -> dict:
-    people = np.repeat(np.arange(len(probabilities)), [len(own) for own in probabilities])
+    slices = [len(of_person) for of_person in probabilities]
+    people = np.repeat(np.arange(len(probabilities)), slices)
     return summarize_share(people, np.concatenate(probabilities) < threshold)

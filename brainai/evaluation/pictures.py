@@ -1,6 +1,6 @@
-"""Pictures that are no brain MRI, to measure what is refused: nothing of them is fitted on.
+"""Pictures other than brain MRI, to measure how often they are refused; none is used for training.
 
-Those that installed packages ship, and some drawn here in other ways than `brainai.data.decoys`.
+They come from installed packages, or are drawn here in other ways than in `brainai.data.decoys`.
 """
 
 import io
@@ -13,26 +13,28 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
-SHIPPED = {  # package: folders and endings of pictures within it
+SHIPPED = {  # package: folder of its pictures, and their file name extensions
     "skimage": ("data", (".png", ".jpg")),
     "sklearn": ("datasets/images", (".jpg",)),
     "matplotlib": ("mpl-data/sample_data", (".png", ".jpg")),
     "gradio": ("media_assets/images", (".jpg", ".jpeg")),
 }
-TISSUE = {"retina", "ihc", "cell", "microaneurysms"}  # of scikit-image: eye, bowel, cell, vessels
+TISSUE = {"retina", "ihc", "cell", "microaneurysms"}  # scikit-image: eye, bowel, cell, vessels
 NEARLY_GRAY = 10  # mean spread of the colors, of 255; see `brainai.data.images`
-DRAWN = 20  # of each kind
+DRAWN = 20  # pictures of each kind
 
 
 def shipped() -> Iterator[tuple[str, Image.Image]]:
-    """Group and picture, in the order of the names; those of packages that are not there are left
-    out. Color pictures come twice, as they are and in gray: a gray one must be refused too."""
-    for package, (folder, endings) in SHIPPED.items():
-        found = find_spec(package)  # found, not imported
-        if found is None or found.origin is None:
+    """Yield group and picture of the pictures in installed packages, sorted by file name.
+
+    A color picture is yielded twice, in color and in gray, because a gray one must be refused too.
+    """
+    for package, (folder, extensions) in SHIPPED.items():
+        spec = find_spec(package)  # locates the package without importing it
+        if spec is None or spec.origin is None:
             continue
-        for path in sorted((Path(found.origin).parent / folder).glob("*")):
-            if path.suffix not in endings:
+        for path in sorted((Path(spec.origin).parent / folder).glob("*")):
+            if path.suffix not in extensions:
                 continue
             with Image.open(path) as image:
                 picture = image.convert("RGB")
@@ -46,7 +48,7 @@ def shipped() -> Iterator[tuple[str, Image.Image]]:
 
 
 def drawn(seed: int = 0, count: int = DRAWN) -> Iterator[tuple[str, Image.Image]]:
-    """Group and picture, `count` of noise, of pages of text and of charts."""
+    """Yield group and picture of `count` pictures each of noise, pages of text, and charts."""
     random = np.random.default_rng(seed)
     for number in range(count):
         yield "noise", Image.fromarray(_noise(number, random))

@@ -1,4 +1,4 @@
-"""The report of one evaluation: report.json for programs, report.md for people, and figures/."""
+"""The report of an evaluation: report.json for programs, report.md for people, and figures/."""
 
 import json
 import math
@@ -45,25 +45,26 @@ def write_report(
     scans: Mapping[str, object] | None = None,
     others: Sequence[dict] = (),
 ) -> dict:
-    """Write report.json, report.md and figures/ into a folder, made if need be.
+    """Write report.json, report.md and figures/ into a folder, which is created if necessary.
 
     Args:
-        threshold: operating point; a slice is positive from this probability on.
-        about: what was evaluated (model, dataset hash, split, command, version, …), JSON-able;
-            written as it is.
-        load_slice: file name → `[C + 1, S, S]` uint8, FLAIR first, mask last; without it there is
-            no figure of the top losses.
+        threshold: operating point; a slice is labeled "Tumor" from this probability on.
+        about: what was evaluated (model, dataset hash, split, command, version, …); must be
+            serializable as JSON.
+        load_slice: file name → `[C + 1, S, S]` uint8, FLAIR first, mask last; None omits the
+            figure of the top losses.
         history: one dict per epoch, see `figures.draw_learning_curves`.
-        baselines: of `baselines.score_baselines`, to compare with.
-        phantoms: of `phantoms.score_phantoms`.
-        points: other thresholds to tell the figures at, by name; see `other_points`.
-        scope: of `scope_rates.measure_scope`.
-        scans: of `whole_scans.measure_scans`.
-        others: reports of other trainings to stand beside this one, such as those that left out a
-            site each.
+        baselines: result of `baselines.score_baselines`.
+        phantoms: result of `phantoms.score_phantoms`.
+        points: names and values of other thresholds to report metrics at, see `other_points`.
+        scope: result of `scope_rates.measure_scope`.
+        scans: result of `whole_scans.measure_scans`.
+        others: reports of other trainings for comparison, such as those that left out a site.
 
     Returns:
-        What report.json holds, undefined figures as None.
+        The content of report.json; undefined values are None.
+    Raises:
+        StorageError: the disk is full, or the folder cannot be written to.
     """
     out = Path(out)
     report = build_report(
@@ -86,7 +87,7 @@ def build_report(
     scans: Mapping[str, object] | None = None,
     others: Sequence[dict] = (),
 ) -> dict:
-    """The content of report.json: about, threshold, how intervals were made, and the figures."""
+    """Return the content of report.json; see `write_report` for the arguments."""
     before = summarize(replace(scores, probability=scores.uncalibrated), threshold)
     return _null_for_nan(
         {
@@ -108,8 +109,8 @@ def build_report(
             "size": summarize_by_size(scores, threshold),
             "hits": summarize_hits(scores),
             "baselines": {
-                name: _only(summarize(found, 0.5), BASELINE_FIGURES)
-                for name, found in (baselines or {}).items()
+                name: _only(summarize(baseline, 0.5), BASELINE_FIGURES)
+                for name, baseline in (baselines or {}).items()
             },
             "phantoms": dict(phantoms or {}),
             "points": {
@@ -126,23 +127,23 @@ def build_report(
 
 
 def read_report(path: str | Path) -> dict:
-    """The content of a report.json.
+    """Read report.json.
 
     Raises:
-        DataError: it is missing, damaged, or none.
+        DataError: the file is missing, damaged, or no report.
     """
     try:
         report = unsealed(Path(path).read_bytes())
         report["about"]["sites"], report["all"]["figures"]["auroc"]["value"]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise DataError(
-            f"{path}: expected a report.json of this version, found none. Evaluate again."
+            f"{path}: expected a report.json of this version, found none. Run the evaluation again."
         ) from error
     return report
 
 
 def other_points(info: ModelInfo) -> dict[str, float]:
-    """Thresholds beside the operating point, to tell the figures at."""
+    """Return the thresholds besides the operating point at which metrics are reported."""
     points = {
         "probability of one half": 0.5,
         "sensitive point": info.sensitive_threshold,
@@ -152,10 +153,11 @@ def other_points(info: ModelInfo) -> dict[str, float]:
 
 
 def _only(summary: dict, names: tuple[str, ...]) -> dict:
-    """Some figures of all slices and of each source: `{"all": {name: figure}, "lgg": …}`."""
+    """Return some metrics of all slices and of each source: `{"all": {name: figure}, "lgg": …}`."""
     groups = {"all": summary["all"], **summary["source"]}
     return {
-        group: {name: found["figures"][name] for name in names} for group, found in groups.items()
+        name: {metric: group["figures"][metric] for metric in names}
+        for name, group in groups.items()
     }
 
 
@@ -166,7 +168,7 @@ def _draw(
     load_slice: Callable[[str], np.ndarray] | None,
     history: list[dict] | None,
 ) -> list[str]:
-    """Draw what there is data for; the names of the files written."""
+    """Draw the figures that there are data for, and return their file names."""
     threshold = report["threshold"]
     drawn = {
         "confusion.png": figures.draw_confusion(scores, threshold),

@@ -1,6 +1,6 @@
-"""How often "Cannot judge" is said, of what should be refused and of what should be kept.
+"""How often the answer is "Cannot judge", for pictures to refuse and for pictures to keep.
 
-Every picture goes the way of an upload: a file, decoded, prepared and looked at.
+Every picture is processed like an upload: decoded from a file, prepared, and checked.
 """
 
 import io
@@ -24,16 +24,16 @@ from brainai.evaluation.pictures import drawn, shipped
 from brainai.evaluation.score import split_rows
 from brainai.model.scope import TOO_LITTLE, Scope, refusal_of_scan, refusals, scan_slices
 
-PLAIN = "FLAIR of "  # and the source; variants go on after a comma
+PLAIN = "FLAIR of "  # followed by the source; variants follow after a comma
 WITH_TUMOR = ", with tumor"
 WITH_HEAD = ", without those said to show too little brain"
 KEPT_OUT, REST = ", kept out of training", ", the rest"
-CHUNK = 128  # slices looked at together
+CHUNK = 128  # slices to check at once
 UNREADABLE = "cannot be read"
 
 
-class Offered(NamedTuple):
-    """A picture, what it is, whether it should be refused, and whether it shows a tumor."""
+class Candidate(NamedTuple):
+    """A picture with its group, whether it should be refused, and whether it shows a tumor."""
 
     group: str
     refuse: bool
@@ -52,49 +52,50 @@ def measure_scope(
     seed: int = 0,
     folders: Iterable[str | Path] = (),
 ) -> dict[str, dict[str, dict]]:
-    """Share of pictures and of scans refused.
+    """Measure the fraction of pictures and of scans that are refused.
 
     Args:
-        scope: None measures what a model without one refuses: color and near-empty pictures.
-        image_size: of the network, pixels.
-        slices: of each source, drawn by chance, in each group but the plain ones.
-        folders: of pictures and scans that are no axial FLAIR slices, see `read_decoys`.
+        scope: None measures what a model without a scope refuses: color and near-empty pictures.
+        image_size: picture size of the network in pixels.
+        slices: slices of each source to draw at random for each group of variants or decoys; of
+            unchanged FLAIR slices, all are measured.
+        folders: folders of pictures and scans other than axial FLAIR, see `read_decoys`.
     Returns:
-        `{"to keep": {group: figure}, "to refuse": {group: figure}}` as of `summarize_share`; a
-        picture without a patient counts as its own.
+        `{"to keep": {group: figure}, "to refuse": {group: figure}}` with figures of
+        `summarize_share`; a picture without a patient counts as a patient.
     Raises:
-        ConfigError: an unknown split. DataError: no data set, an empty split, or a folder without
-            decoys.
+        ConfigError: the split is unknown.
+        DataError: there is no data set, the split is empty, or a folder holds no decoys.
     """
-    found: dict[str, dict[str, list[tuple[str, bool]]]] = {"to keep": {}, "to refuse": {}}
+    results: dict[str, dict[str, list[tuple[str, bool]]]] = {"to keep": {}, "to refuse": {}}
     store = open_store(dataset_folder, image_size, progress=False)
     random = np.random.default_rng(seed)
-    for offered in _offer(store, dataset_folder, split, slices, random):
-        reason = why_not(scope, offered.picture, image_size)
-        if reason == UNREADABLE:  # too small, when halved
+    for candidate in _candidates(store, dataset_folder, split, slices, random):
+        reason = refusal_reason(scope, candidate.picture, image_size)
+        if reason == UNREADABLE:  # a picture may be too small once it is halved
             continue
-        groups = found["to refuse" if offered.refuse else "to keep"]
-        names = [offered.group]
-        if offered.group.startswith(PLAIN) and "," not in offered.group:
-            names += [f"{offered.group}{WITH_TUMOR}"] * offered.with_tumor
-            names += [f"{offered.group}{WITH_HEAD}"] * (reason != TOO_LITTLE)
+        groups = results["to refuse" if candidate.refuse else "to keep"]
+        names = [candidate.group]
+        if candidate.group.startswith(PLAIN) and "," not in candidate.group:
+            names += [f"{candidate.group}{WITH_TUMOR}"] * candidate.with_tumor
+            names += [f"{candidate.group}{WITH_HEAD}"] * (reason != TOO_LITTLE)
         for name in names:
-            groups.setdefault(name, []).append((offered.patient, reason is not None))
+            groups.setdefault(name, []).append((candidate.patient, reason is not None))
     scans = _scans(scope, store, split_rows(store, split, dataset_folder))
-    for group, refuse, patient, refused in chain(scans, _heads(scope, folders, image_size)):
-        groups = found["to refuse" if refuse else "to keep"]
+    for group, refuse, patient, refused in chain(scans, _folders(scope, folders, image_size)):
+        groups = results["to refuse" if refuse else "to keep"]
         groups.setdefault(group, []).append((patient, refused))
     return {
         title: {
             group: summarize_share(*map(np.array, zip(*rows, strict=True)))
             for group, rows in groups.items()
         }
-        for title, groups in found.items()
+        for title, groups in results.items()
     }
 
 
-def why_not(scope: Scope | None, picture: ImageSource, image_size: int) -> str | None:
-    """Why a picture is not judged, as the app would say it; None where it is judged."""
+def refusal_reason(scope: Scope | None, picture: ImageSource, image_size: int) -> str | None:
+    """Return why the app would not judge a picture, or None if it would."""
     try:
         plane = prepare_slice(decode(picture), image_size)
     except OutOfScope as error:
@@ -104,82 +105,86 @@ def why_not(scope: Scope | None, picture: ImageSource, image_size: int) -> str |
     return refusals(torch.tensor(plane)[None, None], scope)[0]
 
 
-def _offer(
+def _candidates(
     store: Store,
     dataset_folder: str | Path,
     split: str,
     slices: int,
     random: np.random.Generator,
-) -> Iterator[Offered]:
+) -> Iterator[Candidate]:
+    """Yield all pictures to measure on; the arguments are those of `measure_scope`."""
     rows = split_rows(store, split, dataset_folder)
     for source in sorted({store.records[row].source for row in rows}):
-        own = np.array([row for row in rows if store.records[row].source == source])
-        for row in own:
+        of_source = np.array([row for row in rows if store.records[row].source == source])
+        for row in of_source:
             record = store.records[row]
             path = Path(dataset_folder) / record.file_name
             group, tumor = f"{PLAIN}{source}", record.label == 1
-            yield Offered(group, False, record.patient_id, _flair(path), tumor)
-        for row in random.choice(own, min(slices, len(own)), replace=False):
+            yield Candidate(group, False, record.patient_id, _flair(path), tumor)
+        for row in random.choice(of_source, min(slices, len(of_source)), replace=False):
             record = store.records[row]
-            pixels = _flair(Path(dataset_folder) / record.file_name)
+            pixels, patient = _flair(Path(dataset_folder) / record.file_name), record.patient_id
             for name, change in VARIANTS.items():
-                yield Offered(f"{PLAIN}{source}, {name}", False, record.patient_id, change(pixels))
+                yield Candidate(f"{PLAIN}{source}, {name}", False, patient, change(pixels))
             for name, change in TURNS.items():
-                yield Offered(f"{name}, {source}", True, record.patient_id, change(pixels))
-        yield from _others(store, own, dataset_folder, slices, random)
-        yield from _cuts(store, own, slices, random)
+                yield Candidate(f"{name}, {source}", True, patient, change(pixels))
+        yield from _other_sequences(store, of_source, dataset_folder, slices, random)
+        yield from _other_planes(store, of_source, slices, random)
     for number, (group, picture) in enumerate([*shipped(), *drawn()]):
-        yield Offered(group, True, f"picture {number}", picture)
+        yield Candidate(group, True, f"picture {number}", picture)
 
 
-def _others(
+def _other_sequences(
     store: Store,
     rows: np.ndarray,
     dataset_folder: str | Path,
     slices: int,
     random: np.random.Generator,
-) -> Iterator[Offered]:
-    """Slices of other sequences, offered as FLAIR."""
+) -> Iterator[Candidate]:
+    """Yield slices of T1c and T2, given in place of FLAIR."""
     for channel, name in enumerate(MODALITIES):
-        having = [r for r in rows if channel and name in store.records[r].modalities]
-        for row in random.permutation(having)[:slices].astype(int):
+        with_sequence = [r for r in rows if channel and name in store.records[r].modalities]
+        for row in random.permutation(with_sequence)[:slices].astype(int):
             record = store.records[row]
             with Image.open(Path(dataset_folder) / record.file_name) as image:
                 pixels = np.asarray(image)[..., channel]
             if np.ptp(pixels) > 0:
                 group = f"{name.upper()[:2]}{name[2:]} offered as FLAIR, {record.source}"
-                yield Offered(group, True, record.patient_id, pixels)
+                yield Candidate(group, True, record.patient_id, pixels)
 
 
-def _cuts(
+def _other_planes(
     store: Store, rows: np.ndarray, slices: int, random: np.random.Generator
-) -> Iterator[Offered]:
-    """Sagittal and coronal slices of the cases that are stacks."""
+) -> Iterator[Candidate]:
+    """Yield sagittal and coronal slices, cut from the cases whose slices form a stack."""
     stacks = decoys.stacks([store.records[row].case_id for row in rows])
-    each = -(-slices // max(1, len(stacks)))
-    for own in stacks.values():
-        record, stack = store.records[rows[own[0]]], store.planes[rows[own], 0]
-        for across, name in ((2, "Sagittal slices"), (1, "Coronal slices")):
-            for _ in range(each):
-                picture = np.rint(decoys.cut(stack, across, random) * 255).astype(np.uint8)
-                yield Offered(f"{name}, {record.source}", True, record.patient_id, picture)
+    per_stack = -(-slices // max(1, len(stacks)))
+    for places in stacks.values():
+        record, stack = store.records[rows[places[0]]], store.planes[rows[places], 0]
+        for axis, name in ((2, "Sagittal slices"), (1, "Coronal slices")):
+            for _ in range(per_stack):
+                picture = np.rint(decoys.cut(stack, axis, random) * 255).astype(np.uint8)
+                yield Candidate(f"{name}, {record.source}", True, record.patient_id, picture)
 
 
 def _scans(
     scope: Scope | None, store: Store, rows: np.ndarray
 ) -> Iterator[tuple[str, bool, str, bool]]:
-    """Group, whether it should be refused, patient, and whether it is: of each scan."""
+    """Yield of each scan its group, whether it should be refused, its patient, and whether it is
+    refused."""
     for scan in decoys.scans(store, rows):
         refused = refusal_of_scan(scan_slices(scan.planes), scope) is not None
         group = f"Scans, {scan.kind} of {scan.record.source}"
         yield group, scan.kind != "FLAIR", scan.record.patient_id, refused
 
 
-def _heads(
+def _folders(
     scope: Scope | None, folders: Iterable[str | Path], image_size: int
 ) -> Iterator[tuple[str, bool, str, bool]]:
-    """The same of what folders of decoys hold: pictures, scans, and their slices that show a head.
-    Files that are kept out of every training have groups of their own."""
+    """Yield the same for folders of decoys: their pictures, scans, and slices that show a head.
+
+    Files that are kept out of every training form separate groups.
+    """
     for folder in map(Path, folders):
         for file in read_decoys(folder, image_size):
             group = f"{folder.name}{KEPT_OUT if file.kept_out else REST}"
@@ -216,7 +221,7 @@ def _resized(pixels: np.ndarray, factor: float) -> bytes:
 
 
 def _with_scale_bar(pixels: np.ndarray) -> bytes:
-    """White ticks along the right edge, as viewers burn them in."""
+    """Draw white ticks along the right edge, as viewers burn them into pictures."""
     image = Image.fromarray(pixels)
     pen, (width, height) = ImageDraw.Draw(image), image.size
     x, top, bottom = width * 15 // 16, height // 4, height * 3 // 4

@@ -1,4 +1,4 @@
-"""The cohort scorer: one network over one split of a dataset folder, as the app would answer."""
+"""Score a split of a dataset folder with a network, in the same way as the app."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,15 +18,15 @@ from brainai.model.answer import answer
 from brainai.model.folder import ModelInfo
 from brainai.model.network import BrainNet
 
-INSIDE = 128  # a stored mask, 0 to 255, is tumor from here on
+INSIDE = 128  # smallest value of a stored mask, 0 to 255, that means tumor
 
 
 class ScoredBatch(NamedTuple):
-    """Of n slices, in the order that `SliceScores.from_records` takes them."""
+    """Scores of n slices, in the order of the arguments of `SliceScores.from_records`."""
 
     probabilities: Tensor  # [n] float64, of tumor
-    mask_counts: Tensor  # [n, 3] int64: tp, fp, fn in pixels of S × S; UNKNOWN without decoder
-    uncalibrated: Tensor  # [n] float64, of the classifier alone
+    mask_counts: Tensor  # [n, 3] int64: tp, fp, fn in pixels of S × S; UNKNOWN without a decoder
+    uncalibrated: Tensor  # [n] float64, from the class score alone
     hits: Tensor  # [n, 2] int64, `pointing_hits` of mask and heat map
 
 
@@ -41,16 +41,16 @@ def score_split(
     device: str | torch.device | None = None,
     progress: bool = True,
 ) -> SliceScores:
-    """What a network says of every slice of a split.
+    """Score every slice of a split.
 
     Args:
-        modalities: the sequences it may see; the others are replaced by FLAIR. FLAIR alone is what
-            most visitors have, and the main case.
-        device: None is the GPU if there is one.
+        modalities: sequences that the network may use; the others are replaced by FLAIR. FLAIR
+            alone, which is all that most visitors have, is the main case.
+        device: device to compute on; None takes the GPU if there is one.
 
     Raises:
-        ConfigError: an unknown split, sequence or device.
-        DataError: no data set, an empty split, or probabilities that are not numbers.
+        ConfigError: the split, a sequence or the device is unknown.
+        DataError: there is no data set, the split is empty, or a probability is not finite.
     """
     channels = seen_channels(modalities)
     store = open_store(dataset_folder, info.image_size, progress=progress)
@@ -71,39 +71,40 @@ def score_split(
 def score_batch(
     network: BrainNet, info: ModelInfo, planes: Tensor, channels: list[int]
 ) -> ScoredBatch:
-    """What the network says of a batch, beside the truth.
+    """Score a batch and compare it with the ground truth.
 
     Args:
-        planes: `[n, C + 1, S, S]` uint8 as the store gives them, C = 1 or 3, the mask last.
-        channels: the stored channel that each of the three of the input is read from.
+        planes: `[n, C + 1, S, S]` uint8 from the store, C = 1 or 3, the mask last.
+        channels: the stored channel for each of the three input channels.
     """
     images, truth = planes[:, :-1], planes[:, -1] >= INSIDE
     if images.shape[1] > 1:
         images = images[:, channels]
-    found = answer(network, info, images, explain=True)
-    hits = [pointing_hits(maps, truth) for maps in (found.mask_logits, found.evidence)]
+    answers = answer(network, info, images, explain=True)
+    hits = [pointing_hits(maps, truth) for maps in (answers.mask_logits, answers.evidence)]
     mask_counts = torch.full((len(planes), 3), UNKNOWN, device=truth.device)
-    if found.mask_logits is not None:
-        claimed = found.mask_logits > 0
-        counts = [truth & claimed, ~truth & claimed, truth & ~claimed]
+    if answers.mask_logits is not None:
+        predicted = answers.mask_logits > 0
+        counts = [truth & predicted, ~truth & predicted, truth & ~predicted]
         mask_counts = torch.stack([pixels.sum(dim=(1, 2)) for pixels in counts], dim=1)
     return ScoredBatch(
-        found.probabilities,
+        answers.probabilities,
         mask_counts,
-        torch.sigmoid(found.class_scores),
+        torch.sigmoid(answers.class_scores),
         torch.stack(hits, dim=1),
     )
 
 
 def pointing_hits(maps: Tensor | None, truth: Tensor) -> Tensor:
-    """Whether the strongest pixel of a map lies in the tumor: 1, 0, or UNKNOWN without either.
+    """Return whether the strongest pixel of each map lies in the tumor.
 
-    The pointing game of Zhang et al. 2018, https://doi.org/10.1007/s11263-017-1059-x
+    This is the pointing game of Zhang et al. 2018, https://doi.org/10.1007/s11263-017-1059-x
 
     Args:
-        maps: `[n, S, S]`, or None. truth: `[n, S, S]` bool.
+        maps: `[n, S, S]`, or None.
+        truth: `[n, S, S]` bool.
     Returns:
-        `[n]` int64.
+        `[n]` int64: 1, 0, or UNKNOWN without a map or without tumor.
     """
     if maps is None:
         return torch.full((len(truth),), UNKNOWN, device=truth.device)
@@ -113,7 +114,7 @@ def pointing_hits(maps: Tensor | None, truth: Tensor) -> Tensor:
 
 
 def choose_device(name: str | torch.device | None) -> torch.device:
-    """The device named, else the GPU if there is one, else the CPU.
+    """Return the named device; without a name, the GPU if there is one, else the CPU.
 
     Raises:
         ConfigError: the machine has no such device.
@@ -123,50 +124,54 @@ def choose_device(name: str | torch.device | None) -> torch.device:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(
-            f"Expected a device that torch can use here, found {str(name)!r}: try cpu."
+            f"Expected a device that torch can use on this machine, found {str(name)!r}: try cpu."
         ) from error
 
 
 def seen_channels(modalities: tuple[str, ...]) -> list[int]:
-    """The stored channel for each channel of the input: its own if it may be seen, else FLAIR's.
+    """Return the stored channel for each input channel: FLAIR's for sequences not to be used.
 
     Raises:
-        ConfigError: FLAIR is not among them, or one is unknown.
+        ConfigError: FLAIR is not among the sequences, or one is unknown.
     """
     if MODALITIES[0] not in modalities or set(modalities) - set(MODALITIES):
         raise ConfigError(
-            f"Expected sequences of {'+'.join(MODALITIES)}, with {MODALITIES[0]} among them, "
-            f"found {'+'.join(modalities)!r}."
+            f"Expected {MODALITIES[0]}, alone or with others as in {'+'.join(MODALITIES)}, found "
+            f"{'+'.join(modalities)!r}."
         )
     return [row if name in modalities else 0 for row, name in enumerate(MODALITIES)]
 
 
 def split_rows(store: Store, split: str, dataset_folder: str | Path) -> np.ndarray:
-    """The rows of a split in a store, `[N]`.
+    """Return the rows of a split in a store, `[N]`.
 
     Raises:
-        ConfigError: an unknown split. DataError: it has no slices.
+        ConfigError: the split is unknown.
+        DataError: the split has no slices.
     """
     if split not in SPLITS:
-        raise ConfigError(f"Expected a split of {', '.join(SPLITS)}, found {split!r}.")
+        raise ConfigError(f"Expected one of the splits {', '.join(SPLITS)}, found {split!r}.")
     rows = np.flatnonzero([record.split == split for record in store.records])
     if not rows.size:
         raise DataError(
             f"{dataset_folder} has no slice in the split {split!r}: "
-            "prepare more patients, or name another split."
+            "prepare more patients, or choose another split."
         )
     return rows
 
 
 def slice_loader(dataset_folder: str | Path, image_size: int) -> Callable[[str], np.ndarray]:
-    """A function from file name to `[C + 1, S, S]` uint8 (FLAIR first, mask last), for figures."""
+    """Return a function that loads a slice by file name for the figures.
+
+    It returns `[C + 1, S, S]` uint8, FLAIR first, mask last.
+    """
     store = open_store(dataset_folder, image_size, progress=False)
     rows = {record.file_name: row for row, record in enumerate(store.records)}
     return lambda file_name: store.read([rows[file_name]])[0]
 
 
 def describe(info: ModelInfo, data: Path, split: str, modalities: tuple[str, ...]) -> dict:
-    """What was evaluated, for the report's `about`."""
+    """Return the `about` part of a report: model, data set, split and sequences."""
     chosen = [record for record in read_records(data) if record.split == split]
     return {
         "model": info.name,

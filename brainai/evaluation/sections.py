@@ -1,5 +1,7 @@
-"""The parts of a report in words, for report.md and the model card: Markdown, "" where there is
-nothing to tell."""
+"""The sections of a report for report.md and the model card, as Markdown.
+
+A section is "" if the report has no values for it.
+"""
 
 import math
 
@@ -19,7 +21,8 @@ GROUP_TITLES = [SHORT_NAMES[name] for name in GROUP_FIGURES]
 
 
 def figure_table(summary: dict) -> str:
-    rows = [f"| figure | value | {LEVEL} % interval | patients | slices |", "|---|---|---|---|---|"]
+    """Return a table of all metrics with their intervals."""
+    rows = [f"| metric | value | {LEVEL} % interval | patients | slices |", "|---|---|---|---|---|"]
     for name, title in FIGURE_NAMES.items():
         figure = summary[name]
         if figure["n_slices"]:
@@ -30,6 +33,7 @@ def figure_table(summary: dict) -> str:
 
 
 def group_table(groups: dict) -> str:
+    """Return a table of metrics with one row per group."""
     rows = [
         f"| name | patients | slices | {' | '.join(GROUP_TITLES)} |",
         "|---" * (3 + len(GROUP_FIGURES)) + "|",
@@ -46,77 +50,80 @@ def group_table(groups: dict) -> str:
 
 
 def point_section(report: dict) -> str:
-    """The same slices at other thresholds, beside the operating point."""
+    """Return the metrics at other thresholds and at the operating point."""
     if not report["points"]:
         return ""
     groups = {"all": report["all"], **report["source"]}
-    own = {"threshold": report["threshold"]} | {
-        name: found["figures"] for name, found in groups.items()
+    operating = {"threshold": report["threshold"]} | {
+        name: group["figures"] for name, group in groups.items()
     }
     titles = " | ".join(SHORT_NAMES[name] for name in POINT_NAMES)
-    rows = [f"| tumor from | data | {titles} |", "|---" * (2 + len(POINT_NAMES)) + "|"]
+    rows = [f"| threshold | data | {titles} |", "|---" * (2 + len(POINT_NAMES)) + "|"]
     rows += [
-        f"| {found['threshold']:.3f}, {name} | {group} | "
-        + " | ".join(with_interval(found[group][key]) for key in POINT_NAMES)
+        f"| {point['threshold']:.3f}, {name} | {group} | "
+        + " | ".join(with_interval(point[group][key]) for key in POINT_NAMES)
         + " |"
-        for name, found in {"operating point": own, **report["points"]}.items()
+        for name, point in {"operating point": operating, **report["points"]}.items()
         for group in groups
     ]
     return "## At other thresholds\n\n" + "\n".join(rows)
 
 
 def scope_section(report: dict) -> str:
-    """What is answered by “Cannot judge”."""
+    """Return how often the answer is “Cannot judge”."""
     parts = []
     for title, groups in report["scope"].items():
         rows = [f"| {title} | pictures or scans | patients | refused |", "|---|---|---|---|"]
         rows += [
-            f"| {group} | {of['n_slices']:,} | {of['n_patients']:,} | {with_interval(of)} |"
-            for group, of in groups.items()
+            f"| {group} | {figure['n_slices']:,} | {figure['n_patients']:,} | "
+            f"{with_interval(figure)} |"
+            for group, figure in groups.items()
         ]
         parts.append("\n".join(rows))
     if not parts:
         return ""
     return (
         "## “Cannot judge”\n\n" + "\n\n".join(parts) + "\n\n"
-        "A picture of no patient counts as its own. Charts, text, noise and photographs "
-        "of these groups were not used in training. Of folders of decoys one of four files is kept "
-        "out of any training; slices that show too little of a head are not counted."
+        "A picture without a patient counts as a patient. The charts, text, noise and photographs "
+        "in these groups were not used for training. In folders of decoys, one in four files is "
+        "kept out of every training, and slices that show too little of a head are not counted."
     )
 
 
 def scan_section(report: dict) -> str:
-    """How whole scans were called; empty where none were measured."""
+    """Return the verdicts on whole scans; "" where none were measured."""
     groups = report.get("scans", {}).get("groups", {})
     if not groups:
         return ""
     rows = [
-        "| whole scans | with tumor: found | lowest | without: wrongly called | highest |",
+        "| whole scans | with tumor: detected | lowest | without tumor: false alarms | highest |",
         "|---|---|---|---|---|",
     ]
     rows += [
-        f"| {name} | {of['found']} of {of['n_tumor']} | {number(min(of['tumor'], default=None))} | "
-        f"{of['wrongly_called']} of {of['n_tumor_free']} | "
-        f"{number(max(of['tumor_free'], default=None))} |"
-        for name, of in groups.items()
+        f"| {name} | {group['found']} of {group['n_tumor']} | "
+        f"{number(min(group['tumor'], default=None))} | "
+        f"{group['wrongly_called']} of {group['n_tumor_free']} | "
+        f"{number(max(group['tumor_free'], default=None))} |"
+        for name, group in groups.items()
     ]
     return (
         "## Whole scans\n\n" + "\n".join(rows) + "\n\n"
-        f"A scan is called tumor from probability {report['scans']['threshold']:.3f} on. Lowest "
-        "and highest: of the probabilities of these scans, made of the slices measured above."
+        "A scan is labeled “Tumor” if its probability is at least "
+        f"{report['scans']['threshold']:.3f}. “Lowest” and “highest” are probabilities of these "
+        "scans, which are computed from the slices evaluated above."
     )
 
 
-def scan_line(of: dict) -> str:
-    """Such as "scans: found 17 of 17, wrongly called 0 of 3", of a group of scans."""
+def scan_line(group: dict) -> str:
+    """Return a line on a group of scans: "scans: detected 17 of 17, false alarms 0 of 3"."""
     return (
-        f"scans: found {of['found']} of {of['n_tumor']}, "
-        f"wrongly called {of['wrongly_called']} of {of['n_tumor_free']}"
+        f"scans: detected {group['found']} of {group['n_tumor']}, "
+        f"false alarms {group['wrongly_called']} of {group['n_tumor_free']}"
     )
 
 
 def other_section(report: dict) -> str:
-    """Other trainings, such as those that left out a site each, on their own `test`."""
+    """Return the metrics of other trainings, each on its own `test`."""
     if not report["others"]:
         return ""
     rows = [f"| sites of `test` | weights | patients | slices | {' | '.join(GROUP_TITLES)} |"]
@@ -133,67 +140,73 @@ def other_section(report: dict) -> str:
 
 
 def baseline_section(report: dict) -> str:
-    """The network beside baselines that look for no lesion."""
+    """Return the AUROC of the network and of baselines that do not look for lesions."""
     if not report["baselines"]:
         return ""
     groups = {"all": report["all"], **report["source"]}
-    own = {name: found["figures"]["auroc"] for name, found in groups.items()}
-    compared = {"the network": own} | {
-        name: {group: found["auroc"] for group, found in of.items()}
-        for name, of in report["baselines"].items()
+    network = {name: group["figures"]["auroc"] for name, group in groups.items()}
+    compared = {"the network": network} | {
+        name: {group: figures["auroc"] for group, figures in baseline.items()}
+        for name, baseline in report["baselines"].items()
     }
     rows = [f"| AUROC of slices | {' | '.join(groups)} |", "|---" * (1 + len(groups)) + "|"]
     rows += [
-        f"| {name} | {' | '.join(with_interval(of[group]) for group in groups)} |"
-        for name, of in compared.items()
+        f"| {name} | {' | '.join(with_interval(figures[group]) for group in groups)} |"
+        for name, figures in compared.items()
     ]
     return (
-        "## Does it see more than the baselines?\n\n" + "\n".join(rows) + "\n\n"
-        "The baselines look for no lesion: logistic regressions of each source, fitted on `train`."
+        "## Comparison with baselines\n\n" + "\n".join(rows) + "\n\n"
+        "The baselines do not look for lesions: they are logistic regressions for each source, "
+        "fitted on `train`."
     )
 
 
 def calibration_section(report: dict) -> str:
+    """Return calibration error and Brier score before and after calibration."""
     groups = {"all": report["all"], **report["source"]}
-    after = "class and mask joined by what was fitted on `valid`"
+    after = "from class score and mask score with weights fitted on `valid`"
     if not report["about"]["calibrated"]:
         after = "for which nothing was fitted on `valid`"
     rows = [
         "| data | ECE before | ECE after | Brier before | Brier after |",
         "|---|---|---|---|---|",
     ]
-    for group, found in groups.items():
-        both = report["before_calibration"][group], found["figures"]
-        cells = [with_interval(of[key]) for key in ("ece", "brier") for of in both]
-        rows.append(f"| {group} | {' | '.join(cells)} |")
+    for name, group in groups.items():
+        both = report["before_calibration"][name], group["figures"]
+        cells = [with_interval(figures[key]) for key in ("ece", "brier") for figures in both]
+        rows.append(f"| {name} | {' | '.join(cells)} |")
     return (
         "## Calibration\n\n" + "\n".join(rows) + "\n\n"
-        "Before: the softmax of the classifier alone, as it was trained. After: the probability as "
-        f"it is given, {after}. ECE is over bins of "
-        "about equally many slices; a sum of distances, it is larger in resamples, so that its "
-        "interval lies too high."
+        "Before: the softmax of the class scores alone, as trained. After: the final probability, "
+        f"{after}. ECE uses bins of about equally many slices. It is a sum of absolute "
+        "differences and therefore larger in resamples, so that its interval lies too high."
     )
 
 
 def size_section(report: dict) -> str:
-    rows = _share_table("pixels of tumor | slices | sensitivity", report["size"])
-    return f"## By size of tumor\n\n{rows}" if report["size"] else ""
+    """Return the sensitivity by tumor size."""
+    rows = _share_table("tumor pixels | slices | sensitivity", report["size"])
+    return f"## By tumor size\n\n{rows}" if report["size"] else ""
 
 
 def hit_section(report: dict) -> str:
+    """Return how often mask and heat map are strongest within the tumor."""
     rows = _share_table("map | slices with tumor | hits", report["hits"])
-    words = "A hit: the strongest pixel of the map lies in the tumor."
-    return f"## Does it point at the tumor?\n\n{rows}\n\n{words}" if report["hits"] else ""
+    text = "A hit means that the strongest pixel of the map lies in the tumor."
+    return f"## Localization\n\n{rows}\n\n{text}" if report["hits"] else ""
 
 
 def phantom_section(report: dict) -> str:
-    people = {f"{kind} ({of['n_patients']})": of for kind, of in report["phantoms"].items()}
+    """Return the specificity on simulated people without a tumor."""
+    people = {
+        f"{kind} ({figure['n_patients']})": figure for kind, figure in report["phantoms"].items()
+    }
     rows = _share_table("simulated people without a tumor | slices | specificity", people)
-    words = (
-        "Phantoms stand in for healthy people and for other diseases, as far as they can: weights "
-        "that were trained on phantoms know their kind."
+    text = (
+        "Phantoms replace healthy people and people with other diseases only in part: weights that "
+        "were trained on phantoms have seen similar ones."
     )
-    return f"## Without a tumor\n\n{rows}\n\n{words}" if people else ""
+    return f"## Without a tumor\n\n{rows}\n\n{text}" if people else ""
 
 
 def _share_table(titles: str, figures: dict[str, dict]) -> str:
@@ -206,58 +219,61 @@ def _share_table(titles: str, figures: dict[str, dict]) -> str:
 
 
 def how_section(report: dict) -> str:
+    """Return how the metrics and their intervals were computed."""
     masks, interval = report["all"]["figures"]["mask_dice"], report["interval"]
     left_out = report["all"]["figures"]["auroc"]["undefined_resamples"]
     return (
-        "## How it was measured\n\n"
-        f"Intervals: {interval['resamples']:,} bootstrap resamples of whole patients, because "
-        f"slices of one patient resemble each other; {left_out} of them held one class only and "
-        "are left out for AUROC. “n/a” marks what is undefined, and an interval that fewer than "
-        "two patients cannot give.\n\n"
+        "## Methods\n\n"
+        f"Intervals come from {interval['resamples']:,} bootstrap resamples of whole patients, "
+        "because slices of the same patient resemble each other. For AUROC, "
+        f"{left_out} resamples with only one class are left out. “n/a” marks undefined values, and "
+        "intervals over fewer than two patients.\n\n"
         "Masks are compared at the resolution of the network, over all slices of a patient whose "
-        f"outline is known; {masks['undefined_patients']} patients without tumor there have "
-        "no mask Dice."
+        f"outline is known. {masks['undefined_patients']} patients have no mask Dice, because "
+        "these slices show no tumor."
     )
 
 
 def operating_point(report: dict) -> str:
-    """`point_with_outcome` of a report."""
+    """Return `point_with_outcome` of a report."""
     return point_with_outcome(report["about"]["operating_point"], report)
 
 
 def point_with_outcome(point: str, report: dict | None) -> str:
-    """What the threshold was chosen for on `valid`, and what that gave on `test`.
+    """Return the operating point with the value that it reached on `test`.
 
     Args:
         point: `ModelInfo.operating_point`.
-        report: of the same weights, where there is one.
+        report: report of the same weights, or None.
     Returns:
-        Such as "best Dice (F1) on validation patients; Dice 92 % (88 to 95) on test patients"; the
-        second part where the report is on `test`, from FLAIR alone, and the first names a figure
-        of it.
+        Text such as "best Dice (F1) on validation patients; Dice 92 % (88 to 95) on test patients".
+        The second part is left out unless the report is on `test`, from FLAIR alone, and has the
+        metric that the operating point names.
     """
-    chosen = {"sensitivity": "sensitivity", "best Dice": "Dice"}
-    spoken = next((figure for words, figure in chosen.items() if point.startswith(words)), None)
-    if report is None or spoken is None:
+    metrics = {"sensitivity": "sensitivity", "best Dice": "Dice"}
+    metric = next((name for start, name in metrics.items() if point.startswith(start)), None)
+    if report is None or metric is None:
         return point
     about = report["about"]
     if about["split"] != "test" or about.get("modalities", "flair") != "flair":
         return point
-    found = report["all"]["figures"][spoken.lower()]
-    if found["value"] is None:
+    figure = report["all"]["figures"][metric.lower()]
+    if figure["value"] is None:
         return point
     value, low, high = (
-        None if found[key] is None else f"{100 * found[key]:.0f}"
+        None if figure[key] is None else f"{100 * figure[key]:.0f}"
         for key in ("value", "low", "high")
     )
     interval = "" if low is None else f" ({low} to {high})"
-    return f"{point}; {spoken} {value} %{interval} on test patients"
+    return f"{point}; {metric} {value} %{interval} on test patients"
 
 
 def shared_patients(report: dict) -> str:
-    """That somebody stands in several sources, where it is so: their patients then add up to more
-    than there are."""
-    counts = [found["figures"]["dice"]["n_patients"] for found in report["source"].values()]
+    """Return a sentence on patients who occur in several sources, or "" if there are none.
+
+    The numbers of patients of the sources then add up to more than the number of patients.
+    """
+    counts = [group["figures"]["dice"]["n_patients"] for group in report["source"].values()]
     everybody = report["all"]["figures"]["dice"]["n_patients"]
     if sum(counts) == everybody:
         return ""
@@ -268,9 +284,11 @@ def shared_patients(report: dict) -> str:
 
 
 def with_interval(figure: dict) -> str:
+    """Return a value with its interval, such as "0.900 (0.850 to 0.950)"."""
     low, high = number(figure["low"]), number(figure["high"])
     return f"{number(figure['value'])} ({low} to {high})"
 
 
 def number(value: float | None) -> str:
+    """Return a number with three decimals, or "n/a" if it is undefined."""
     return "n/a" if value is None or math.isnan(value) else f"{value:.3f}"

@@ -1,4 +1,4 @@
-"""The report in words: report.md for people, and the lines that a command line prints."""
+"""The report as text: report.md, and the lines that the command line prints."""
 
 import shlex
 from pathlib import Path
@@ -31,30 +31,35 @@ FIGURE_FILES = {
     "confusion.png": "Confusion matrix",
     "roc_pr.png": "ROC and precision–recall curves",
     "reliability.png": "Reliability",
-    "sizes.png": "Sensitivity by size of tumor",
-    "mask_dice.png": "Masks, patient by patient",
+    "sizes.png": "Sensitivity by tumor size",
+    "mask_dice.png": "Mask Dice of each patient",
     "top_losses.png": "Top losses",
     "learning_curves.png": "Learning curves",
 }
 
 
 def shown_command(*words: str) -> str:
-    """A command as reports and cards show it: places elsewhere on a machine by their last name."""
+    """Return a command for reports and cards, in which paths outside the working folder are
+    reduced to their last part.
+
+    >>> shown_command("brainai", "train", "--data", "/home/me/data sets/lgg", "--out", "runs/1")
+    'brainai train --data lgg --out runs/1'
+    """
     shown = []
     for word in words:
         option, equals, value = word.rpartition("=")
-        place = Path(value).expanduser()
-        away = place.is_absolute() or place.parts[:1] == ("..",)
-        shown.append(f"{option}{equals}{place.name if away else value}")
+        path = Path(value).expanduser()
+        outside = path.is_absolute() or path.parts[:1] == ("..",)
+        shown.append(f"{option}{equals}{path.name if outside else value}")
     return shlex.join(shown)
 
 
 def table(report: dict) -> str:
-    """The figures of all slices as lines of text, for the command line."""
+    """Return the metrics as lines of text, for the command line."""
     lines = [
         f"{report['n_slices']:,} slices of {report['n_patients']:,} patients, "
         f"{report['n_positive_slices']:,} with tumor; "
-        f"tumor from probability {report['threshold']:.3f} on"
+        f"threshold: probability {report['threshold']:.3f}"
     ]
     for name, title in FIGURE_NAMES.items():
         figure = report["all"]["figures"][name]
@@ -69,8 +74,8 @@ def table(report: dict) -> str:
             )
             patients = summary["figures"]["dice"]["n_patients"]
             lines.append(f"  {key} {group} ({patients} patients): " + ", ".join(plain))
-    for group, of in report.get("scans", {}).get("groups", {}).items():
-        lines.append(f"  {scan_line(of)}" + ("" if group == "all" else f" ({group})"))
+    for name, group in report.get("scans", {}).get("groups", {}).items():
+        lines.append(f"  {scan_line(group)}" + ("" if name == "all" else f" ({name})"))
     for other in report["others"]:
         plain = (
             f"{SHORT_NAMES[name]} {number(other['figures'][name]['value'])}"
@@ -79,7 +84,7 @@ def table(report: dict) -> str:
         lines.append(f"  another training on {other['about']['sites']}: " + ", ".join(plain))
     for name, groups in report["baselines"].items():
         values = ", ".join(
-            f"{group} {number(of['auroc']['value'])}" for group, of in groups.items()
+            f"{group} {number(figures['auroc']['value'])}" for group, figures in groups.items()
         )
         lines.append(f"  AUROC of {name} alone: {values}")
     for name, figure in report["hits"].items():
@@ -87,16 +92,16 @@ def table(report: dict) -> str:
     for kind, figure in report["phantoms"].items():
         people = f"{figure['n_patients']} simulated people, {kind}"
         lines.append(f"  specificity ({people}): {with_interval(figure)}")
-    for name, found in report["points"].items():
+    for name, point in report["points"].items():
         values = ", ".join(
-            f"{SHORT_NAMES[key]} {number(found['all'][key]['value'])}" for key in POINT_NAMES
+            f"{SHORT_NAMES[key]} {number(point['all'][key]['value'])}" for key in POINT_NAMES
         )
-        lines.append(f"  from {found['threshold']:.3f} on ({name}): {values}")
+        lines.append(f"  threshold {point['threshold']:.3f} ({name}): {values}")
     return "\n".join([*lines, *scope_lines(report["scope"])])
 
 
 def scope_lines(scope: dict[str, dict[str, dict]]) -> list[str]:
-    """What is refused (`scope_rates.measure_scope`), for the terminal."""
+    """Return the fractions of refused pictures (`scope_rates.measure_scope`), for the terminal."""
     lines = []
     for title, groups in scope.items():
         lines.append(f"  refused, {title}:")
@@ -108,18 +113,19 @@ def scope_lines(scope: dict[str, dict[str, dict]]) -> list[str]:
 
 
 def markdown(report: dict, figure_files: list[str]) -> str:
-    """report.md."""
+    """Return the content of report.md."""
     counts = report["all"]["counts"]
     parts = [
         "# Evaluation",
         "\n".join(f"- {key}: `{value}`" for key, value in report["about"].items()),
         f"{report['n_slices']:,} slices of {report['n_patients']:,} patients, "
-        f"{report['n_positive_slices']:,} slices with tumor. A slice is called tumor from "
-        f"probability {report['threshold']:.3f} on: {operating_point(report)}.",
+        f"{report['n_positive_slices']:,} slices with tumor. A slice is labeled “Tumor” if its "
+        f"probability is at least {report['threshold']:.3f}. Operating point: "
+        f"{operating_point(report)}.",
         shared_patients(report),
         figure_table(report["all"]["figures"]),
-        f"Slices: {counts['tp']:,} tumor found, {counts['fn']:,} missed, "
-        f"{counts['tn']:,} tumor-free left alone, {counts['fp']:,} called tumor wrongly. "
+        f"Slices: {counts['tp']:,} true positive, {counts['fn']:,} false negative, "
+        f"{counts['tn']:,} true negative, {counts['fp']:,} false positive. "
         f"Average precision {number(report['average_precision'])}.",
         *(
             f"## By {key}\n\n{group_table(report[key])}"

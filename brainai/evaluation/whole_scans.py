@@ -1,7 +1,7 @@
-"""Whole scans: put together from slices that are scored already, fitted on `valid`, and counted.
+"""Whole scans: assemble them from scored slices, fit their verdict on `valid`, and evaluate it.
 
-A scan is a case with more than one slice; single pictures are none. Of scans with a tumor, long
-stretches without one stand in for scans of people without a tumor, of whom there are few.
+A scan is a case with more than one slice. Scans of people without a tumor are few; long tumor-free
+parts of scans with a tumor are used in addition.
 """
 
 from collections import defaultdict
@@ -19,22 +19,23 @@ from brainai.evaluation.metrics import SliceScores
 from brainai.model.folder import ModelInfo
 from brainai.model.scan_verdict import judge_slices, scan_features, scan_probability
 
-HEAD_MM = 150.0  # over the slices of a scan whose step is unknown
-FIELD_MM = 240.0  # the longer side of a picture whose pixels are of unknown size
-STRETCH_MM = 60.0  # at least, to stand in for a scan
-MARGIN_MM = 10.0  # left out beside a tumor: its rim may be seen before it is outlined
-SMALL_MM = 20.0  # of a tumor's end, to stand in for a small one
+HEAD_MM = 150.0  # assumed extent of the slices of a scan with an unknown slice distance
+FIELD_MM = 240.0  # assumed longer side of a picture with an unknown pixel size
+STRETCH_MM = 60.0  # minimum length of a tumor-free part that substitutes for a scan
+MARGIN_MM = 10.0  # left out beside a tumor, whose rim may show on slices where nobody outlined it
+SMALL_MM = 20.0  # length of an end of a tumor that substitutes for a small tumor
 
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """A case of Z slices beside the truth; a slice that the data set lacks shows nothing.
+    """Predictions and ground truth of a case of Z slices, some of which may not be in the data set.
 
     Attributes:
-        label: `[Z]` int, 1 = tumor, 0 = none or no picture.
-        probability: of each slice, `[Z]` float; NaN where there is no picture.
-        areas_cm2: of what is outlined, `[Z]` float; None without a decoder.
-        step_mm: distance of the slices; where the data set knows none, that of a head of 150 mm.
+        label: `[Z]` int, 1 = tumor, 0 = no tumor or slice not in the data set.
+        probability: probability of tumor of each slice, `[Z]` float; NaN if it is not in the data
+            set.
+        areas_cm2: outlined area on each slice, `[Z]` float; None without a decoder.
+        step_mm: distance between slices; if it is unknown, 150 mm divided by the number of slices.
     """
 
     case_id: str
@@ -52,18 +53,18 @@ class Scan:
 
     @property
     def slices(self) -> tuple[np.ndarray, np.ndarray | None, float]:
-        """What the verdict is made of."""
+        """Probabilities, areas and slice distance, from which the verdict is computed."""
         return self.probability, self.areas_cm2, self.step_mm
 
     def part(self, inside: slice) -> "Scan":
-        """Some of its slices as a scan of their own."""
+        """Return a range of slices as a scan."""
         areas = None if self.areas_cm2 is None else self.areas_cm2[inside]
-        own = self.label[inside], self.probability[inside], areas
-        return Scan(self.case_id, self.patient_id, self.source, *own, self.step_mm)
+        values = self.label[inside], self.probability[inside], areas
+        return Scan(self.case_id, self.patient_id, self.source, *values, self.step_mm)
 
 
 class Verdict(NamedTuple):
-    """The numbers that make the verdict on a scan; `ModelInfo` names them so."""
+    """The fitted numbers of the scan verdict, with the names they have in `ModelInfo`."""
 
     scan_weights: tuple[float, float, float]
     scan_threshold: float
@@ -76,12 +77,13 @@ def gather_scans(
     outlined: np.ndarray | None,
     image_size: int,
 ) -> list[Scan]:
-    """The scans among some slices of a dataset folder, in the order of their cases.
+    """Assemble scans from slices of a dataset folder, sorted by case.
 
     Args:
-        probability: `[N]` float, of the slices of `records`.
-        outlined: `[N]` int, pixels of `image_size` squared that are outlined; None without a
-            decoder.
+        records: records of the slices; slices of cases with a single slice are ignored.
+        probability: `[N]` float, probability of tumor of each slice.
+        outlined: `[N]` int, outlined pixels at `image_size`; None without a decoder.
+        image_size: side of the pictures in pixels.
     """
     cases = defaultdict(list)
     for row, record in enumerate(records):
@@ -118,37 +120,40 @@ def _spread(
 
 
 def _side_mm(folder: Path, record: SliceRecord) -> float:
-    """The longer side of a slice, which the network sees as its whole width."""
+    """Return the longer side of a slice in mm, which becomes the side of the network's input."""
     if not record.pixel_area_mm2:
         return FIELD_MM
-    with Image.open(folder / record.file_name) as image:  # only its header is read
+    with Image.open(folder / record.file_name) as image:  # reads only the header
         return max(image.size) * record.pixel_area_mm2**0.5
 
 
-def stand_ins(scan: Scan) -> list[Scan]:
-    """Parts of a scan with a tumor that stand in for scans that are rare: its tumor-free ends for
-    people without a tumor, each end with `SMALL_MM` of the tumor for small ones.
+def substitutes(scan: Scan) -> list[Scan]:
+    """Return parts of a scan with a tumor that substitute for rare scans.
 
-    A tumor-free end is `STRETCH_MM` long, or a third of the scan, and `MARGIN_MM` away from the
-    tumor.
+    Its tumor-free ends substitute for scans of people without a tumor. Its ends with `SMALL_MM` of
+    the tumor substitute for scans with a small tumor. A tumor-free end is `MARGIN_MM` away from the
+    tumor, and at least `STRETCH_MM` long, or a third of the scan if that is shorter.
     """
     judged, tumor = ~np.isnan(scan.probability), np.flatnonzero(scan.label)
     first, last, count = tumor[0], tumor[-1] + 1, len(judged)
     margin, small = (max(2, round(mm / scan.step_mm)) for mm in (MARGIN_MM, SMALL_MM))
-    least = min(STRETCH_MM / scan.step_mm, judged.sum() / 3)
+    minimum = min(STRETCH_MM / scan.step_mm, judged.sum() / 3)
     ends = slice(0, max(0, first - margin)), slice(last + margin, count)
-    parts = [end for end in ends if judged[end].sum() >= max(2, least)]
+    parts = [end for end in ends if judged[end].sum() >= max(2, minimum)]
     parts += [slice(0, first + small), slice(last - small, count)] if last - first > small else []
     return [scan.part(inside) for inside in parts]
 
 
 def fit_verdict(scans: Sequence[Scan]) -> Verdict | None:
-    """What is fitted to scans and their stand-ins; None unless some have a tumor and some none.
+    """Fit the scan verdict to scans and their substitutes.
 
-    A logistic regression with an L2 penalty (scikit-learn's default). Scans with and without a
-    tumor count alike, and in each of these the sources.
+    It is a logistic regression with an L2 penalty (the default of scikit-learn). Both classes have
+    the same total weight, and so have the sources within a class.
+
+    Returns:
+        The verdict, or None unless some scans have a tumor and some have none.
     """
-    scans = [one for scan in scans for one in (scan, *(stand_ins(scan) if scan.tumor else ()))]
+    scans = [part for scan in scans for part in (scan, *(substitutes(scan) if scan.tumor else ()))]
     tumor = np.array([scan.tumor for scan in scans])
     if len(np.unique(tumor)) < 2:
         return None
@@ -156,20 +161,27 @@ def fit_verdict(scans: Sequence[Scan]) -> Verdict | None:
     features = [scan_features(*scan.slices) for scan in scans]
     fitted = LogisticRegression().fit(features, tumor, sample_weight=weight)
     weights = tuple(round(float(w), 4) for w in (*fitted.coef_[0], fitted.intercept_[0]))
-    said = np.array([scan_probability(found, weights) for found in features])
-    return Verdict(weights, _fewest_errors(said, tumor, weight))
+    probability = np.array([scan_probability(values, weights) for values in features])
+    return Verdict(weights, _fewest_errors(probability, tumor, weight))
 
 
 def balance(groups: Sequence[tuple[bool, str]]) -> np.ndarray:
-    """Weights `[N]`, 1 on the average: both classes count alike, and in each the sources."""
-    found = set(groups)
-    sources = {tumor: sum(own == tumor for own, _ in found) for tumor, _ in found}
+    """Return weights `[N]` with mean 1 that balance classes, and sources within a class.
+
+    >>> balance([(True, "lgg"), (False, "lgg"), (False, "lgg")]).tolist()
+    [1.5, 0.75, 0.75]
+
+    Args:
+        groups: class and source of each scan.
+    """
+    distinct = set(groups)
+    sources = {tumor: sum(other == tumor for other, _ in distinct) for tumor, _ in distinct}
     weight = np.array([1 / (groups.count(group) * sources[group[0]]) for group in groups])
     return weight * len(weight) / weight.sum()
 
 
 def _fewest_errors(probability: np.ndarray, tumor: np.ndarray, weight: np.ndarray) -> float:
-    """The threshold with the least weight of errors; of equal ones that nearest one half."""
+    """Return the threshold with the lowest weight of errors; among ties, the closest to 1/2."""
     ordered = np.unique(np.concatenate([[0.0], probability, [1.0]]))
     levels = (ordered[:-1] + ordered[1:]) / 2
     wrong = [weight[(probability >= level) != tumor].sum() for level in levels]
@@ -178,12 +190,12 @@ def _fewest_errors(probability: np.ndarray, tumor: np.ndarray, weight: np.ndarra
 
 
 def measure_scans(scores: SliceScores, info: ModelInfo, folder: str | Path) -> dict:
-    """How the whole scans among scored slices of a dataset folder are called.
+    """Evaluate the verdict on the whole scans among the scored slices of a dataset folder.
 
     Returns:
-        `{"threshold": …, "groups": {"all": group, "lgg": …}}`; a group has `n_tumor`, `found`,
-        `n_tumor_free`, `wrongly_called`, and the sorted probabilities of both kinds, `tumor` and
-        `tumor_free`. No groups where there is no scan.
+        `{"threshold": …, "groups": {"all": group, "lgg": …}}`. A group has the counts `n_tumor`,
+        `found`, `n_tumor_free` and `wrongly_called`, and the sorted probabilities of scans with and
+        without a tumor, `tumor` and `tumor_free`. Without scans there are no groups.
     """
     records = {record.file_name: record for record in read_records(folder)}
     outlined = np.maximum(scores.mask_tp + scores.mask_fp, 0)
@@ -194,7 +206,7 @@ def measure_scans(scores: SliceScores, info: ModelInfo, folder: str | Path) -> d
         None if (scores.mask_tp < 0).all() else outlined,
         info.image_size,
     )
-    said = [judge_slices(*scan.slices, info.scan_weights) for scan in scans]
+    probabilities = [judge_slices(*scan.slices, info.scan_weights) for scan in scans]
     level = info.threshold_of_scans
     names = [*(["all"] if scans else []), *sorted({scan.source for scan in scans})]
     groups = {}
@@ -202,7 +214,7 @@ def measure_scans(scores: SliceScores, info: ModelInfo, folder: str | Path) -> d
         tumor, free = (
             sorted(
                 round(probability, 6)
-                for probability, scan in zip(said, scans, strict=True)
+                for probability, scan in zip(probabilities, scans, strict=True)
                 if scan.tumor == wanted and name in ("all", scan.source)
             )
             for wanted in (True, False)

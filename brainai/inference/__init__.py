@@ -1,1 +1,1 @@
-"""From pictures to answers: the classifier as Python sees it."""
+"""Inference: the classifier for slices and scans, and its command lines."""

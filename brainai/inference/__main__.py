@@ -1,5 +1,7 @@
-"""`python -m brainai.inference --flair FILE [--t1c FILE] [--t2 FILE] [--out DIR]`: judge a slice,
-or a scan."""
+"""Judge a slice or a scan.
+
+python -m brainai.inference --flair FILE [--t1c FILE] [--t2 FILE] [--out DIR]
+"""
 
 import json
 import sys
@@ -21,7 +23,7 @@ MASK_FILE, TABLE_FILE = "mask.nii.gz", "slices.csv"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line: 0, or 2 after one line that says what to correct."""
+    """Run the command line. Return 0, or 2 after a one-line error message."""
     return run_command(Predict, run, arguments, "python -m brainai.inference")
 
 
@@ -31,55 +33,65 @@ def run(options: Predict, _: Sequence[str]) -> None:
 
 
 def answer(options: Predict) -> str:
-    """What is printed, after the files of `--out` are written."""
+    """Judge the slice or scan, write the files of `--out`, and return the text to print.
+
+    Raises:
+        ConfigError: FLAIR is missing, or `--out` is given for a single slice.
+    """
     if options.flair is None:
-        raise ConfigError("--flair is missing: bring FLAIR, the other sequences only add to it.")
+        raise ConfigError(
+            "--flair is missing: FLAIR is required, the other sequences are optional."
+        )
     sources = {"flair": options.flair, "t1c": options.t1c, "t2": options.t2}
     scan = is_scan(options.flair)
     if options.out is not None and not scan:
-        raise ConfigError("--out is for scans: leave it out for a picture of one slice.")
+        raise ConfigError("--out is only for scans: omit it for a single slice.")
     classifier = Classifier.load(options.model)
     classifier.weights.tell()
     if scan:
         try:
             with tqdm(desc="slices", disable=None, leave=False) as bar:
-                found = classifier.predict_scan(**sources, progress=lambda *at: _show(bar, *at))
-            files = _write(found, options.out)
+                prediction = classifier.predict_scan(
+                    **sources, progress=lambda *steps: _show(bar, *steps)
+                )
+            files = _write(prediction, options.out)
         except OutOfScope as error:
-            found, files = Prediction.refused(error.reason, classifier.info), []
+            prediction, files = Prediction.refused(error.reason, classifier.info), []
     else:
-        found, files = classifier.predict(**sources), []
+        prediction, files = classifier.predict(**sources), []
     if options.json:
         mask = next((str(file) for file in files if file.name == MASK_FILE), None)
-        form = (
-            scan_form(found, classifier.info, mask) if scan else slice_form(found, classifier.info)
-        )
+        info = classifier.info
+        form = scan_form(prediction, info, mask) if scan else slice_form(prediction, info)
         return json.dumps(form, indent=2)
-    return "\n".join([*_lines(found), *(f"wrote {path}" for path in files), DISCLAIMER])
+    return "\n".join([*_lines(prediction), *(f"wrote {path}" for path in files), DISCLAIMER])
 
 
-def _lines(found: Prediction | ScanPrediction) -> list[str]:
-    if found.probability is None:
-        return [f"{found.label}: {found.reason}"]
-    verdict = f"{found.label}: probability {found.probability:.3f}, threshold {found.threshold:g}"
-    if isinstance(found, Prediction):
+def _lines(prediction: Prediction | ScanPrediction) -> list[str]:
+    if prediction.probability is None:
+        return [f"{prediction.label}: {prediction.reason}"]
+    verdict = (
+        f"{prediction.label}: probability {prediction.probability:.3f}, "
+        f"threshold {prediction.threshold:g}"
+    )
+    if isinstance(prediction, Prediction):
         return [verdict]
-    judged = [label for label in found.slice_labels if label]
-    tumor = int((found.slices >= found.slice_threshold).sum())  # NaN, not judged, is no tumor
-    lines = [verdict, f"{tumor} of {len(judged)} slices judged show tumor"]
-    if found.volume_ml is not None:
-        lines.append(f"outlined: {found.volume_ml:.1f} mL")
-    return [*lines, *found.notes]
+    judged = [label for label in prediction.slice_labels if label]
+    tumor = int((prediction.slices >= prediction.slice_threshold).sum())  # False for NaN
+    lines = [verdict, f"{tumor} of {len(judged)} judged slices show tumor"]
+    if prediction.volume_ml is not None:
+        lines.append(f"outlined volume: {prediction.volume_ml:.1f} mL")
+    return [*lines, *prediction.notes]
 
 
-def _write(found: ScanPrediction, out: Path | None) -> list[Path]:
+def _write(prediction: ScanPrediction, out: Path | None) -> list[Path]:
     if out is None:
         return []
     files = [out / TABLE_FILE]
-    found.write_csv(files[0])
-    if found.mask is not None:
+    prediction.write_csv(files[0])
+    if prediction.mask is not None:
         files.append(out / MASK_FILE)
-        found.save_mask(files[1])
+        prediction.save_mask(files[1])
     return files
 
 

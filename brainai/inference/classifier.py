@@ -1,4 +1,4 @@
-"""Is there tumor on this slice? One object that answers, for the app, the API and Python alike."""
+"""The classifier that judges slices and scans, for the app, the API and Python."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -35,17 +35,18 @@ class Prediction:
     """The answer for one slice.
 
     Attributes:
-        label: "Tumor" from `threshold` on, else "No Tumor"; "Cannot judge" with a `reason`.
-        probability: of tumor, in [0, 1], fitted where `info.calibrated` says so; None where the
-            slice cannot be judged, and so are mask and heatmap.
+        label: "Tumor" if `probability` is at least `threshold`, else "No Tumor"; "Cannot judge" if
+            there is a `reason`.
+        probability: probability of tumor in [0, 1], calibrated if `info.calibrated` is true. If the
+            slice cannot be judged, it is None, as are mask and heatmap.
         threshold: the model's operating point, a probability.
-        mask: where the network sees tumor, `[H, W]` bool at the size of the picture given; an
-            estimate of extent, drawn whatever the label is. None if the model has no decoder.
-        heatmap: what spoke for "Tumor" in the class score, `[H, W]` float32 in [0, 1], 1 the
-            most; coarse, and no outline. The probability joins this score with the mask's. The
-            scale is the same for every slice (`cam.heat`), so a slice without evidence stays near
-            0. None if the model's head allows no exact map.
-        reason: why it cannot be judged, in a few words such as "color picture"; else None.
+        mask: where the network sees tumor, `[H, W]` bool at the size of the picture; an estimate of
+            extent, given whatever the label is. None if the model has no decoder.
+        heatmap: evidence for "Tumor" in the class score, `[H, W]` float32 in [0, 1], highest at 1.
+            It is coarse and not an outline. The probability also depends on the mask score. All
+            slices share a scale (`cam.heat`), so that a slice without evidence stays near 0. None
+            if the model's head allows no exact map.
+        reason: why the slice cannot be judged, in a few words such as "color picture"; else None.
     """
 
     label: str
@@ -57,18 +58,22 @@ class Prediction:
 
     @classmethod
     def refused(cls, reason: str, info: ModelInfo) -> "Prediction":
-        """The answer "Cannot judge"."""
+        """Return the answer "Cannot judge"."""
         return cls(CANNOT_JUDGE, None, info.threshold, None, None, reason)
 
     def area_cm2(self, pixel_mm: float | None) -> float | None:
-        """Area of the mask, cm², of square pixels of this side; None without mask or side."""
+        """Return the area of the mask in cm², or None without a mask or without a pixel size.
+
+        Args:
+            pixel_mm: side of the square pixels in mm.
+        """
         if self.mask is None or pixel_mm is None:
             return None
         return float(self.mask.sum()) * pixel_mm**2 / 100
 
 
 class Prepared(NamedTuple):
-    """A slice as the network sees it, `[3, S, S]` float32 in [0, 1], and its own size."""
+    """A slice as network input, `[3, S, S]` float32 in [0, 1], and its original size."""
 
     planes: np.ndarray
     height: int
@@ -76,15 +81,20 @@ class Prepared(NamedTuple):
 
 
 class Forward(NamedTuple):
-    """What the network gives for N prepared slices, at its own size S."""
+    """Output of the network for N prepared slices of S × S pixels."""
 
     probabilities: np.ndarray  # of tumor, [N] float
-    masks: np.ndarray | None  # each pixel's probability, [N, S, S] float; None without a decoder
-    heatmaps: np.ndarray | None  # [N, S, S] float in [0, 1]; None unless asked for and possible
+    masks: np.ndarray | None  # probability of each pixel, [N, S, S]; None without a decoder
+    heatmaps: np.ndarray | None  # [N, S, S] float in [0, 1]; None unless requested and possible
 
 
 class Classifier:
-    """A loaded model that answers for slices. It keeps nothing between calls."""
+    """A loaded model that judges slices and scans. It keeps no state between calls.
+
+    >>> classifier = Classifier.load("weights")  # doctest: +SKIP
+    >>> classifier.predict("examples/tumor_frontal.png").label  # doctest: +SKIP
+    'Tumor'
+    """
 
     def __init__(
         self,
@@ -110,27 +120,29 @@ class Classifier:
         fallback: str | Path | None = None,
         engine: str | None = None,
     ) -> "Classifier":
-        """A model from a folder or from the Hub; `weights` of it says which, and where from, and
-        `report` what its report.json holds, where there is one of these weights.
+        """Load a model from a folder or from the Hub.
+
+        The attribute `weights` says which weights were loaded and from where. The attribute
+        `report` is the content of their report.json, or None if there is none.
 
         Args:
-            name: a model folder, ours or a timm classifier's of two classes, or `owner/name` or
-                `owner/name@revision` on the Hub; see `fetch_model`.
-            device: None is the GPU if there is one.
-            fallback: model folder to take instead where the Hub cannot be reached;
-                `weights.notice` then says so.
-            engine: `auto`, `torch` or `openvino`, on the CPU (`brainai.inference.engine`); None is
-                what BRAINAI_ENGINE says, else `auto`.
+            name: a model folder, of BrainAI or of a timm classifier with two classes; or
+                `owner/name` or `owner/name@revision` on the Hub; see `fetch_model`.
+            device: device to compute on; None takes the GPU if there is one.
+            fallback: model folder to load if the Hub cannot be reached; `weights.notice` then says
+                so.
+            engine: `auto`, `torch` or `openvino`, for the CPU (`brainai.inference.engine`); None
+                takes the value of BRAINAI_ENGINE, by default `auto`.
         Raises:
             WeightsError: a file is missing, damaged, of another kind or too new.
             HubError: the Hub has no such model, or cannot be reached.
-            ConfigError: the engine asked for is none, or is missing.
+            ConfigError: the engine is unknown or not installed.
         """
         weights = fetch_model(name, None if fallback is None else Path(fallback))
         network, info = load_model(weights.folder)
         report = read_model_report(weights.folder, info.revision)
         info = replace(info, operating_point=point_with_outcome(info.operating_point, report))
-        if weights.commit is not None:  # in the cache, a folder is named after its commit
+        if weights.commit is not None:  # the cache names a folder after its commit
             info = replace(info, name=weights.repository)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         if torch.device(device).type == "cpu":
@@ -143,28 +155,30 @@ class Classifier:
         t1c: ImageSource | None = None,
         t2: ImageSource | None = None,
     ) -> Prediction:
-        """Answer for one slice.
+        """Judge a slice.
+
+        A picture that can be read but is not a FLAIR slice raises no error: its label is "Cannot
+        judge".
 
         Args:
-            flair: path or bytes of a picture or of the DICOM file of one slice, PIL image, or array
+            flair: path or bytes of a picture, or of the DICOM file of a slice; PIL image; or array
                 `[H, W]` of any gray levels.
-            t1c, t2: the same slice in the other sequences, of the same size, where there are any.
+            t1c, t2: the same slice in the other sequences, with the same size, if available.
         Raises:
-            DataError: a file cannot be read, or the sequences do not fit together; the message is
-                fit for a visitor. A picture that can be read and is no FLAIR slice raises nothing:
-                its label is "Cannot judge".
+            DataError: a file cannot be read, or the sequences do not match; the message can be
+                shown to visitors.
         """
         return self.predict_batch([{"flair": flair, "t1c": t1c, "t2": t2}])[0]
 
     def predict_batch(self, items: Iterable[Item], batch_size: int = 16) -> list[Prediction]:
-        """Answers for many slices, in the order given.
+        """Judge many slices and return the answers in the same order.
 
         Args:
             items: FLAIR slices, or mappings with the keys flair, t1c and t2.
-            batch_size: slices in one forward pass; bounds the memory.
+            batch_size: slices per forward pass; limits the memory.
         Raises:
-            DataError: at the first slice that cannot be read; it says which. No answer is given
-                then: ask slice by slice to go on without the bad ones.
+            DataError: a slice cannot be read; the message names the first one, and there are no
+                answers. Call `predict` for each slice to skip unreadable ones.
         """
         items = list(items)
         answers: list[Prediction] = []
@@ -181,20 +195,20 @@ class Classifier:
         progress: Progress | None = None,
         batch_size: int = 8,
     ) -> ScanPrediction:
-        """Answer for a whole scan, slice by slice and together.
+        """Judge a scan: each of its slices, and the scan as a whole.
 
         Args:
-            flair: a NIfTI or MetaImage file, the folder of a DICOM series, a zip file of it, or a
-                `Volume`. It may be stored in any orientation; its slices are judged axially.
-            t1c, t2: other sequences of the same examination, where there are any; they are
-                resampled onto FLAIR's voxels by their headers.
-            progress: called with slices done and slices to do after each batch.
-            batch_size: slices in one forward pass; bounds the memory: at 256 pixels, 16 take
+            flair: a NIfTI or MetaImage file, the folder or zip file of a DICOM series, or a
+                `Volume`. It may be stored in any orientation; axial slices are judged.
+            t1c, t2: other sequences of the same examination, if available; they are resampled to
+                the voxels of FLAIR by their headers.
+            progress: called after each batch with the number of judged slices and the total.
+            batch_size: slices per forward pass; limits the memory: at 256 pixels, 16 slices take
                 about 130 MB more than 8.
         Raises:
-            OutOfScope: its slices together do not look like axial FLAIR, or its DICOM header says
-                that it is another sequence.
-            DataError: a scan cannot be judged; the message is fit for a visitor.
+            OutOfScope: the slices together do not look like axial FLAIR, or the DICOM header says
+                that the series is another sequence.
+            DataError: a scan cannot be judged; the message can be shown to visitors.
         """
         for step in self.follow_scan(flair, t1c, t2, batch_size):
             if progress is not None and isinstance(step, ScanProgress):
@@ -208,56 +222,60 @@ class Classifier:
         t2: ScanSource | None = None,
         batch_size: int = 8,
     ) -> Iterator[ScanProgress | ScanPrediction]:
-        """`predict_scan` step by step: a `ScanProgress` after each batch, the answer last.
+        """Judge a scan step by step: yield a `ScanProgress` after each batch, and the answer last.
 
-        Whoever stops asking stops the work. Arguments and errors are those of `predict_scan`.
+        The work stops when the generator is closed. Arguments and errors are those of
+        `predict_scan`.
         """
         volumes = open_sequences({"flair": flair, "t1c": t1c, "t2": t2}, self.info.modalities)
         yield from judge_scan(self._forward, self._refusal_of_scan, self.info, volumes, batch_size)
 
     def _prepare_nth(self, index: int, item: Item, count: int) -> Prepared | str:
-        """The slice, or in a few words why it cannot be judged."""
+        """Return the prepared slice, or the reason why it cannot be judged."""
         sources = item if isinstance(item, Mapping) else {"flair": item}
         try:
-            found = Prepared(*stack_sequences(sources, self.info.image_size, self.info.modalities))
+            planes = stack_sequences(sources, self.info.image_size, self.info.modalities)
+            prepared = Prepared(*planes)
         except OutOfScope as error:
             return error.reason
         except DataError as error:
             if count == 1:
                 raise
             raise DataError(f"Slice {index + 1} of {count}: {error}", error.code) from error
-        return self._refusals(found.planes[None])[0] or found
+        return self._refusals(prepared.planes[None])[0] or prepared
 
     def _answer(self, slices: list[Prepared | str]) -> list[Prediction]:
-        """The answers for prepared slices, and for the reasons among them why there is none."""
-        judged = [one for one in slices if isinstance(one, Prepared)]
-        found = (
+        """Return the answers for prepared slices, and refusals for the reasons among them."""
+        judged = [item for item in slices if isinstance(item, Prepared)]
+        outputs = (
             self._forward(np.stack([p.planes for p in judged]), heatmaps=True) if judged else None
         )
-        answers = iter(self._prediction(found, i, p.height, p.width) for i, p in enumerate(judged))
+        answers = iter(
+            self._prediction(outputs, i, p.height, p.width) for i, p in enumerate(judged)
+        )
         return [
-            next(answers) if isinstance(one, Prepared) else Prediction.refused(one, self.info)
-            for one in slices
+            next(answers) if isinstance(item, Prepared) else Prediction.refused(item, self.info)
+            for item in slices
         ]
 
     @torch.inference_mode()
     def _forward(self, planes: np.ndarray, *, heatmaps: bool = False) -> Forward:
-        """One pass over prepared slices, `[N, 3, S, S]` in [0, 1]."""
+        """Run the network on prepared slices, `[N, 3, S, S]` in [0, 1]."""
         images = torch.from_numpy(planes).to(self.device)
-        found = answer(self._network, self.info, images, explain=heatmaps)
-        masks, evidence = found.mask_logits, found.evidence
+        answers = answer(self._network, self.info, images, explain=heatmaps)
+        masks, evidence = answers.mask_logits, answers.evidence
         return Forward(
-            found.probabilities.cpu().numpy(),
+            answers.probabilities.cpu().numpy(),
             None if masks is None else masks.sigmoid().cpu().numpy(),
             None if evidence is None else heat(evidence, self.info.temperature).cpu().numpy(),
         )
 
-    def _prediction(self, found: Forward, index: int, height: int, width: int) -> Prediction:
-        """The answer for one of the slices, its maps as large as the picture given."""
-        probability = float(found.probabilities[index])
+    def _prediction(self, outputs: Forward, index: int, height: int, width: int) -> Prediction:
+        """Return the answer for a slice, with mask and heat map at the size of its picture."""
+        probability = float(outputs.probabilities[index])
         mask, heatmap = (
             None if planes is None else restore(planes[index], height, width)
-            for planes in (found.masks, found.heatmaps)
+            for planes in (outputs.masks, outputs.heatmaps)
         )
         return Prediction(
             label=self.info.label_names[int(probability >= self.info.threshold)],
@@ -268,9 +286,9 @@ class Classifier:
         )
 
     def _refusals(self, planes: np.ndarray) -> list[str | None]:
-        """Why prepared slices, `[N, 3, S, S]` in [0, 1], cannot be judged; None where they can."""
+        """Return the reason to refuse each of `[N, 3, S, S]` prepared slices, or None for it."""
         return refusals(torch.from_numpy(planes[:, :1]).to(self.device), self._scope)
 
     def _refusal_of_scan(self, planes: np.ndarray) -> str | None:
-        """Why the scan of these slices, `[N, 3, S, S]` in [0, 1], cannot be judged; else None."""
+        """Return the reason to refuse the scan of `[N, 3, S, S]` prepared slices, or None."""
         return refusal_of_scan(torch.from_numpy(planes[:, :1]).to(self.device), self._scope)

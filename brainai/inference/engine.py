@@ -1,7 +1,7 @@
-"""The network compiled for the processor that it runs on, where OpenVINO is installed.
+"""Compile the network for the CPU with OpenVINO, if it is installed.
 
-Body and decoder alone are compiled (`BrainNet.maps`): scores, heat map and mask follow from them in
-torch, as they do without OpenVINO. What is compiled is kept in a cache folder of the user.
+Only encoder and decoder are compiled (`BrainNet.maps`). Scores, heat map and mask are computed from
+their output in torch, as without OpenVINO. The compiled network is kept in the user's cache folder.
 """
 
 import os
@@ -27,38 +27,40 @@ from brainai.model.network import BrainNet
 Engine: TypeAlias = Literal["auto", "torch", "openvino"]
 ENGINES = ("auto", "torch", "openvino")
 VARIABLE = "BRAINAI_ENGINE"
-TOLERANCE = 0.01  # of the largest value of a map, in float32: rounding moves them by 0.0005
-MODEL = "maps.xml"  # beside it lies maps.bin with the weights
+TOLERANCE = 0.01  # fraction of a map's largest value; float32 rounding changes about 0.0005
+MODEL = "maps.xml"  # the weights are in maps.bin, in the same folder
 
 
 class CompiledNet(BrainNet):
-    """A `BrainNet` whose maps OpenVINO computes, for inference on the CPU."""
+    """A `BrainNet` whose maps are computed by OpenVINO, for inference on the CPU."""
 
     def __init__(self, network: BrainNet, model: Any):
         super().__init__(network.classifier, network.decoder)
         self._request = model.create_infer_request()
-        self._lock = Lock()  # a request holds one input; every core works for it
+        self._lock = Lock()  # a request holds a single input, and uses all cores for it
 
     def maps(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         with self._lock:
-            found = self._request.infer([np.ascontiguousarray(images.numpy())])
-        final, *mask_logits = map(torch.from_numpy, found.values())
+            outputs = self._request.infer([np.ascontiguousarray(images.numpy())])
+        final, *mask_logits = map(torch.from_numpy, outputs.values())
         return final, mask_logits[0] if mask_logits else None
 
 
 def wanted_engine() -> str:
-    """The engine that BRAINAI_ENGINE names; `auto` where it names none."""
+    """Return the engine that BRAINAI_ENGINE names, by default `auto`."""
     return os.environ.get(VARIABLE, "auto")
 
 
 def with_engine(network: BrainNet, info: ModelInfo, engine: str) -> BrainNet:
-    """The network as it is, or compiled.
+    """Return the network, compiled if the engine asks for it.
 
     Args:
-        network: on the CPU, in eval mode.
-        engine: `auto` compiles where OpenVINO is installed and can, `openvino` insists on it.
+        network: a network on the CPU, in eval mode.
+        engine: `torch` returns the network unchanged; `openvino` compiles it; `auto` compiles it if
+            OpenVINO is installed and able to.
     Raises:
-        ConfigError: no such engine, or OpenVINO is asked for and missing, or cannot compile it.
+        ConfigError: the engine is unknown, or it is `openvino` and OpenVINO is missing or cannot
+            compile the network.
     """
     if engine not in ENGINES:
         raise ConfigError(f"{VARIABLE}: expected one of {', '.join(ENGINES)}, found {engine!r}.")
@@ -66,12 +68,12 @@ def with_engine(network: BrainNet, info: ModelInfo, engine: str) -> BrainNet:
         return network
     try:
         return _compiled(network, info)
-    except (ImportError, RuntimeError) as error:  # OpenVINO's own are RuntimeErrors
+    except (ImportError, RuntimeError) as error:  # OpenVINO raises RuntimeErrors
         if engine == "auto":
             return network
         raise ConfigError(
-            f"{VARIABLE}: expected a network that OpenVINO can compile, and OpenVINO itself (pip "
-            f"install openvino); found neither ({type(error).__name__}). Use torch."
+            f"{VARIABLE}: expected OpenVINO and a network that it can compile, found that this "
+            f"fails ({type(error).__name__}). Install it with `pip install openvino`, or use torch."
         ) from error
 
 
@@ -83,43 +85,46 @@ def _compiled(network: BrainNet, info: ModelInfo) -> CompiledNet:
         "INFERENCE_PRECISION_HINT": "bf16" if has_fast_bfloat16() else "f32",
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
     }
-    kept = _place(info, openvino.__version__)
-    if (kept / MODEL).is_file():
+    cache = _cache_folder(info, openvino.__version__)
+    if (cache / MODEL).is_file():
         try:
-            return CompiledNet(network, core.compile_model(str(kept / MODEL), "CPU", settings))
-        except RuntimeError:  # damaged: made anew below
-            shutil.rmtree(kept, ignore_errors=True)
+            return CompiledNet(network, core.compile_model(str(cache / MODEL), "CPU", settings))
+        except RuntimeError:  # a damaged file is written again below
+            shutil.rmtree(cache, ignore_errors=True)
     model = convert(openvino, network, info.image_size)
     exact = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     _check(network, CompiledNet(network, exact), info.image_size)
     try:
-        with write_folder(kept) as folder:
+        with write_folder(cache) as folder:
             openvino.save_model(model, str(folder / MODEL), compress_to_fp16=False)
     except StorageError:
-        pass  # a read-only home: compiled anew at every start
+        pass  # with a read-only cache folder, every start converts the network again
     return CompiledNet(network, core.compile_model(model, "CPU", settings))
 
 
-def _place(info: ModelInfo, version: str) -> Path:
-    """The folder of a model compiled by a version of OpenVINO."""
+def _cache_folder(info: ModelInfo, version: str) -> Path:
+    """Return the cache folder of a model converted by a version of OpenVINO."""
     name = f"{info.revision}-{info.image_size}-openvino-{version.split('-')[0]}"
     return platformdirs.user_cache_path("brainai") / "engines" / name
 
 
 class Maps(nn.Module):
+    """`BrainNet.maps` as a module that OpenVINO can trace."""
+
     def __init__(self, network: BrainNet):
         super().__init__()
         self.network = network
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        return tuple(found for found in self.network.maps(images) if found is not None)
+        return tuple(output for output in self.network.maps(images) if output is not None)
 
 
 @torch.inference_mode()
 def convert(openvino: Any, network: BrainNet, size: int) -> Any:
+    """Return the OpenVINO model of the network's maps, for pictures of `size` pixels."""
     shape = [3, size, size]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch's tracer, on shapes that do not change
+        warnings.simplefilter("ignore")  # torch's tracer warns about shapes that never change
         return openvino.convert_model(
             Maps(network).eval(), example_input=torch.zeros(1, *shape), input=[-1, *shape]
         )
@@ -127,8 +132,14 @@ def convert(openvino: Any, network: BrainNet, size: int) -> Any:
 
 @torch.inference_mode()
 def _check(network: BrainNet, compiled: BrainNet, size: int) -> None:
-    """Raises RuntimeError where the compiled network gives other maps than torch."""
+    """Check that the compiled network computes the same maps as torch.
+
+    Raises:
+        RuntimeError: the maps differ.
+    """
     images = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    for own, other in zip(network.maps(images), compiled.maps(images), strict=True):
-        if own is not None and (own - other).abs().max() > TOLERANCE * own.abs().max():
-            raise RuntimeError("OpenVINO gives other maps than torch")
+    for expected, actual in zip(network.maps(images), compiled.maps(images), strict=True):
+        if expected is None:
+            continue
+        if (expected - actual).abs().max() > TOLERANCE * expected.abs().max():
+            raise RuntimeError("OpenVINO computes other maps than torch")

@@ -1,4 +1,4 @@
-"""Pictures of a slice: gray levels, outline and heat map, each to lie over the other."""
+"""Pictures of a slice as layers: gray levels, outline and heat map."""
 
 import numpy as np
 from matplotlib import colormaps
@@ -7,51 +7,52 @@ from scipy.ndimage import maximum_filter, minimum_filter
 
 from brainai.data.images import window
 
-OUTLINE = (255, 176, 0)  # amber: stands out from gray, and for color-blind eyes too
-CASING = (0, 0, 0)  # beside the amber, which alone would be lost in the heat map
-SHOWN_SIDE = 640  # pixels of the longer side, at least: small slices are enlarged
-MAX_SHOWN_SIDE = 2048  # and at most: the picture travels within the page
-THICKNESS = 5  # odd: the filter's side; draws about half of it inside and half outside
-HEAT_COLORS = colormaps["magma"]  # even steps for the eye, and for color-blind eyes
-HEAT_OPACITY = 0.75  # at most: the slice is to be seen below
-OPAQUE_FROM = 0.5  # heat of that opacity; weaker heat is clearer, none is clear
+OUTLINE = (255, 176, 0)  # amber, which stands out from gray, also for color-blind people
+CASING = (0, 0, 0)  # black edges of the outline, without which amber is lost in the heat map
+SHOWN_SIDE = 640  # minimum longer side in pixels; smaller slices are enlarged
+MAX_SHOWN_SIDE = 2048  # maximum longer side in pixels, because the page contains the picture
+THICKNESS = 5  # side of the filter, odd; about half of the line lies inside the mask
+HEAT_COLORS = colormaps["magma"]  # perceptually uniform, also for color-blind people
+HEAT_OPACITY = 0.75  # maximum opacity, so that the slice remains visible
+OPAQUE_FROM = 0.5  # heat from which on the opacity is maximal; it falls to 0 for no heat
 
 
 def draw_slice(pixels: np.ndarray) -> Image.Image:
-    """A slice in its gray window, in full resolution and `SHOWN_SIDE` long at least, mode "L".
+    """Return a slice in its gray window at the size of `shown_size`, mode "L".
 
     Args:
-        pixels: `[H, W]` raw gray levels, as `brainai.data.images.decode` gives them.
+        pixels: `[H, W]` raw gray levels, as `brainai.data.images.decode` returns them.
     """
     gray = Image.fromarray(np.round(window(pixels) * 255).astype(np.uint8))
     return gray.resize(shown_size(*pixels.shape), Image.Resampling.BICUBIC)
 
 
 def draw_thumbnail(pixels: np.ndarray, side: int) -> Image.Image:
-    """A slice in its gray window, `side` pixels long at most, mode "L"."""
+    """Return a slice in its gray window, at most `side` pixels long, mode "L"."""
     picture = Image.fromarray(np.round(window(pixels) * 255).astype(np.uint8))
     picture.thumbnail((side, side))
     return picture
 
 
 def draw_outline(mask: np.ndarray) -> Image.Image:
-    """The border of a mask `[H, W]` bool, to lie over the slice; "RGBA", clear elsewhere."""
+    """Return the border of a mask `[H, W]` bool as a layer, mode "RGBA", transparent elsewhere."""
     size = shown_size(*mask.shape)
     picture = Image.new("RGBA", size)
-    thickness = 2 * round(THICKNESS * max(size) / SHOWN_SIDE / 2 - 0.5) + 1  # as wide to the eye
+    # The width grows with the picture, so that it looks the same on the page.
+    thickness = 2 * round(THICKNESS * max(size) / SHOWN_SIDE / 2 - 0.5) + 1
     picture.paste(CASING, mask=border(mask, size, thickness + 4))
     picture.paste(OUTLINE, mask=border(mask, size, thickness))
     return picture
 
 
 def draw_heat(heatmap: np.ndarray) -> Image.Image:
-    """A heat map `[H, W]` float in [0, 1], to lie over the slice; "RGBA", clear where it is 0."""
+    """Return a heat map `[H, W]` float in [0, 1] as a layer, mode "RGBA", transparent at 0."""
     large = Image.fromarray(heatmap).resize(shown_size(*heatmap.shape), Image.Resampling.BILINEAR)
     return Image.fromarray(heat_colors(np.asarray(large)))
 
 
 def heat_colors(heat: np.ndarray) -> np.ndarray:
-    """Heat in [0, 1], of any shape → red, green, blue and opacity, `[..., 4]` uint8."""
+    """Return red, green, blue and opacity, `[..., 4]` uint8, for heat in [0, 1] of any shape."""
     colors = HEAT_COLORS(heat, bytes=True)
     opacity = HEAT_OPACITY * np.clip(heat / OPAQUE_FROM, 0, 1)
     colors[..., 3] = np.round(opacity * 255)
@@ -59,23 +60,27 @@ def heat_colors(heat: np.ndarray) -> np.ndarray:
 
 
 def border(mask: np.ndarray, size: tuple[int, int], thickness: int) -> Image.Image:
-    """The outline of a mask `[H, W]` bool on a picture of `size` (width, height), mode "L"."""
+    """Return the outline of a mask `[H, W]` bool at `size` (width, height), mode "L"."""
     smooth = Image.fromarray(mask.astype(np.uint8) * 255).resize(size, Image.Resampling.BILINEAR)
     solid = np.asarray(smooth) >= 128
-    # Beyond the picture there is no mask: a tumor that touches the edge has its border there.
+    # Outside the picture there is no mask, so a tumor at the edge has its border on the edge.
     outer = maximum_filter(solid, thickness, mode="constant")
     inner = minimum_filter(solid, thickness, mode="constant")
     return Image.fromarray((outer & ~inner).astype(np.uint8) * 255)
 
 
 def shown_size(height: int, width: int) -> tuple[int, int]:
-    """Width and height on the page of a slice `[H, W]`."""
+    """Return width and height at which a slice `[H, W]` is shown.
+
+    >>> shown_size(256, 128)
+    (320, 640)
+    """
     side = max(height, width)
     scale = min(max(side, SHOWN_SIDE), MAX_SHOWN_SIDE) / side
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def mask_picture(mask: np.ndarray, size: tuple[int, int] | None = None) -> Image.Image:
-    """A mask `[H, W]` bool as a picture of one bit a pixel, enlarged to a height and width."""
+    """Return a mask `[H, W]` bool as a one-bit picture, enlarged to `size` (height, width)."""
     picture = Image.fromarray(mask)
     return picture if size in (None, mask.shape) else picture.resize(size[::-1])

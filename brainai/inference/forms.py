@@ -1,8 +1,9 @@
-"""The answers as JSON: one form for the API and the command line. docs/api.md describes it, and
-docs/api.schema.json checks it; keep the three true.
+"""Answers as JSON, in the same form for the API and the command line.
 
-A change that breaks a caller (a key gone or renamed, another meaning) raises ANSWER_FORMAT; a new
-key does not. No key may be called "path": Gradio's client would take its value for a file.
+docs/api.md describes the form and docs/api.schema.json defines it; keep them in step with this
+module. A change that breaks callers (a key removed or renamed, or a new meaning) increases
+ANSWER_FORMAT; a new key does not. No key may be named "path", because Gradio's client would treat
+its value as a file.
 """
 
 from typing import Any
@@ -13,33 +14,39 @@ from brainai.inference.scan import ScanPrediction
 from brainai.model.folder import ModelInfo
 
 ANSWER_FORMAT = 2
-DIGITS = 6  # of a probability
-AREA_DIGITS = 4  # of cm²
-VOLUME_DIGITS = 3  # of mL
+DIGITS = 6  # decimals of a probability
+AREA_DIGITS = 4  # decimals of an area in cm²
+VOLUME_DIGITS = 3  # decimals of a volume in mL
 
 
 def slice_form(
     prediction: Prediction, info: ModelInfo, pixel_mm: float | None = None, mask: Any = None
 ) -> dict[str, Any]:
-    """The answer for one slice.
+    """Return the answer for a slice.
 
     Args:
-        pixel_mm: side of a pixel, where it is known: no area else.
-        mask: how the caller finds the mask's file.
+        pixel_mm: side of a pixel in mm; if it is None, the area is None too.
+        mask: reference to the file of the mask, or None.
     """
-    found = {"area_cm2": _rounded(prediction.area_cm2(pixel_mm), AREA_DIGITS), "mask": mask}
+    values = {"area_cm2": _rounded(prediction.area_cm2(pixel_mm), AREA_DIGITS), "mask": mask}
     point = info.threshold, info.operating_point
-    return _form(prediction, info, prediction.reason, point, found)
+    return _form(prediction, info, prediction.reason, point, values)
 
 
 def scan_form(
     answer: ScanPrediction | Prediction, info: ModelInfo, mask: Any = None
 ) -> dict[str, Any]:
-    """The answer for a whole scan, or `Prediction.refused` of one; its area is that of the
-    slice with the largest."""
+    """Return the answer for a scan.
+
+    Its `area_cm2` is the largest area on a slice.
+
+    Args:
+        answer: the prediction, or `Prediction.refused` if the scan cannot be judged.
+        mask: reference to the file of the mask, or None.
+    """
     point = info.threshold_of_scans, info.operating_point_of_scans
     if isinstance(answer, Prediction):
-        nothing: dict[str, Any] = {
+        empty: dict[str, Any] = {
             "area_cm2": None,
             "volume_ml": None,
             "mask": None,
@@ -47,9 +54,9 @@ def scan_form(
             "slices": [],
             "notes": [],
         }
-        return _form(answer, info, answer.reason, point, nothing)
+        return _form(answer, info, answer.reason, point, empty)
     areas = answer.areas_cm2
-    found = {
+    values = {
         "area_cm2": _rounded(None if areas is None else float(areas.max()), AREA_DIGITS),
         "volume_ml": _rounded(answer.volume_ml, VOLUME_DIGITS),
         "mask": mask,
@@ -57,11 +64,11 @@ def scan_form(
         "slices": list(answer.rows()),
         "notes": list(answer.notes),
     }
-    return _form(answer, info, None, point, found)
+    return _form(answer, info, None, point, values)
 
 
 def origin(info: ModelInfo) -> dict[str, Any]:
-    """What every answer ends with: whose it is, and what it is not for."""
+    """Return the last keys of every answer: model, version and disclaimer."""
     return {
         "model": {"id": info.name, "revision": info.revision},
         "version": __version__,
@@ -74,27 +81,27 @@ def _form(
     info: ModelInfo,
     reason: str | None,
     point: tuple[float, str],
-    found: dict[str, Any],
+    values: dict[str, Any],
 ) -> dict[str, Any]:
-    """What slices and scans have in common, around what was found in them.
+    """Return the common keys of slices and scans, with `values` inserted.
 
     Args:
-        point: the threshold of the label, and what it was chosen for.
+        point: threshold and name of the operating point.
     """
-    probability, both = _rounded(answer.probability, DIGITS), None
+    probability, by_label = _rounded(answer.probability, DIGITS), None
     if probability is not None:
-        both = dict(
+        by_label = dict(
             zip(info.label_names, (round(1 - probability, DIGITS), probability), strict=True)
         )
     return {
         "format_version": ANSWER_FORMAT,
         "label": answer.label,
         "probability": probability,
-        "probabilities": both,
+        "probabilities": by_label,
         "threshold": point[0],
         "operating_point": point[1],
         "reason": reason,
-        **found,
+        **values,
         **origin(info),
     }
 

@@ -6,18 +6,18 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Predict:
-    """Is there tumor on this slice, or in this scan? For research and teaching only."""
+    """Judge whether a slice or scan shows tumor. For research and teaching only."""
 
     flair: Path | None = None
-    """a picture or DICOM file of one slice; or a scan: a NIfTI or MetaImage file, or the folder or
-    zip file of a DICOM series"""
+    """a slice as a picture or DICOM file; or a scan as a NIfTI or MetaImage file, or as the folder
+    or zip file of a DICOM series"""
     t1c: Path | None = None
-    """the same slice or examination in T1 with contrast"""
+    """contrast-enhanced T1 of the same slice or examination"""
     t2: Path | None = None
-    """the same slice or examination in T2"""
+    """T2 of the same slice or examination"""
     model: str = "weights"
     """model folder, or owner/name@revision on the Hub"""
     out: Path | None = None
-    """folder for mask.nii.gz and slices.csv of a scan"""
+    """folder to write mask.nii.gz and slices.csv of a scan to"""
     json: bool = False
     """print JSON"""

@@ -1,4 +1,4 @@
-"""The answer for a whole scan: every slice judged, and put together in the scan's own geometry."""
+"""Judge a scan slice by slice, and assemble the answers in the geometry of the scan."""
 
 import csv
 import io
@@ -20,27 +20,27 @@ from brainai.model.folder import ModelInfo
 from brainai.model.scan_verdict import judge_slices
 from brainai.model.scope import SCAN_SLICES, spread_over
 
-HEAD_CM2 = 10.0  # a slice with less of the head in it is not judged: scalp, or the tip of the brain
-HEAD_LEVEL = 0.1  # of the scan's brightness: what differs more from the background is head
+HEAD_CM2 = 10.0  # a slice with a smaller head area is not judged: scalp, or the tip of the brain
+HEAD_LEVEL = 0.1  # fraction of the scan's brightness by which head differs from the background
 CSV_COLUMNS = ("index", "position_mm", "probability", "label", "area_cm2")
 
 Progress: TypeAlias = Callable[[int, int], object]
 
 
 class JudgedSlice(NamedTuple):
-    """A slice that is judged while others are not yet.
+    """A judged slice, given while others are still to be judged.
 
-    index: from 0, the lowest.
-    mask: `[Y, X]` bool on FLAIR's own voxels, as it is shown; None if the model has no decoder.
+    index: index from 0, the lowest slice.
+    mask: `[Y, X]` bool on the voxels of FLAIR, as it is shown; None if the model has no decoder.
     """
 
-    index: int  # type: ignore[assignment]  # in the place of tuple's method
+    index: int  # type: ignore[assignment]  # hides a method of tuple
     probability: float
     mask: np.ndarray | None
 
 
 class ScanProgress(NamedTuple):
-    """How many of the slices to judge are judged, and the last of them."""
+    """The number of judged slices, the number of slices to judge, and the last judged slice."""
 
     done: int
     total: int
@@ -52,25 +52,27 @@ class ScanPrediction:
     """The answer for a scan of Z slices, lowest first.
 
     Attributes:
-        label: "Tumor" where `probability` reaches `threshold`, else "No Tumor"; of the whole scan.
-        probability: of tumor, in [0, 1]: from how sure neighboring slices over 5 mm are together,
-            two at least, and how much is outlined there, as fitted to whole scans
-            (`brainai.model.scan_verdict`). For models without such a fit it is the highest level
-            that those slices all reach. One slice alone never decides: false alarms of single
-            slices would add up over a scan.
+        label: label of the scan: "Tumor" if `probability` is at least `threshold`, else "No Tumor".
+        probability: probability in [0, 1] that the scan shows tumor. It is fitted to whole scans
+            (`brainai.model.scan_verdict`) and depends on the mean log-odds of neighboring slices
+            over 5 mm (at least two), where they are highest, and on the outlined volume there. For
+            models without this fit, it is the highest probability that all slices of such a group
+            reach. A single slice never decides, because false alarms of single slices would add up
+            over a scan.
         threshold: the model's operating point for scans, a probability.
-        slices: probability of each slice, `[Z]` float; NaN where a slice shows next to nothing of
-            the head and is not judged.
+        slices: probability of each slice, `[Z]` float; NaN for slices that are not judged because
+            they show almost nothing of the head.
         slice_threshold: the model's operating point for slices, a probability.
-        slice_labels: "Tumor" from `slice_threshold` on, "No Tumor", or "" where not judged, one per
-            slice. They may differ from `label`: a small spot that looks like tumor on a slice
-            makes no scan with a tumor.
-        mask: where the network sees tumor, `[X, Y, Z]` bool in LPS on FLAIR's own voxels; an
-            estimate of extent, drawn whatever the labels are. None if the model has no decoder.
-        volume_ml: of the mask; None without one.
-        areas_cm2: of the mask in each slice, `[Z]` float; None without one.
-        grid: where the voxels lie, and how FLAIR's file orders them.
-        notes: what was chosen on the way, a sentence each, fit for a visitor.
+        slice_labels: label of each slice: "Tumor" from `slice_threshold` on, else "No Tumor"; "" if
+            the slice is not judged. Labels of slices may differ from `label`: a small spot that
+            looks like tumor on a slice does not make the scan one with tumor.
+        mask: where the network sees tumor, `[X, Y, Z]` bool in LPS on the voxels of FLAIR; an
+            estimate of extent, given whatever the labels are. None if the model has no decoder.
+        volume_ml: volume of the mask in mL; None without a mask.
+        areas_cm2: area of the mask on each slice in cm², `[Z]` float; None without a mask.
+        grid: position of the voxels, and their order in the file of FLAIR.
+        notes: choices made while reading the scan, one sentence each, which can be shown to
+            visitors.
     """
 
     label: str
@@ -86,42 +88,48 @@ class ScanPrediction:
     notes: tuple[str, ...] = ()
 
     def save_mask(self, path: str | Path) -> None:
-        """Write the mask (.nii.gz, .nii or .mha) with orientation and voxels of FLAIR's own file,
-        so that it lies over that file in any viewer. The file appears whole or not at all.
+        """Write the mask as .nii.gz, .nii or .mha, with orientation and voxels of FLAIR's file.
+
+        Any viewer can overlay it on that file. The file is written completely or not at all.
 
         Raises:
-            DataError: there is no mask, or no place to write to.
+            DataError: there is no mask, or the file cannot be written.
         """
         if self.mask is None:
             raise DataError("This model has no decoder, so there is no mask to save.")
         write_mask(Path(path), self.mask, self.grid)
 
     def save_dicom_seg(self, path: str | Path, series: str | Path) -> None:
-        """Write the mask as a DICOM SEG that viewers lay over the series that was judged.
+        """Write the mask as a DICOM SEG, which viewers overlay on the series that was judged.
 
-        Its descriptions say that it is for research only. It stands in the study of the series and
-        repeats what the headers there say of the patient. Needs the package highdicom.
+        Its descriptions say that it is for research only. It belongs to the study of the series and
+        copies the patient data of its headers. The package highdicom is required.
 
         Args:
             series: the folder or the zip file that was given as FLAIR.
         Raises:
             DataError: there is no mask, highdicom is not installed, the series is not the one that
-                was judged or lacks what a SEG refers to, or there is no place to write to.
+                was judged or lacks values that a SEG refers to, or the file cannot be written.
         """
         if self.mask is None:
             raise DataError("This model has no decoder, so there is no mask to save.")
         write_dicom_seg(Path(path), self.mask, self.grid, Path(series))
 
     def strongest_slice(self) -> int:
-        """Index of the slice to look at first: the one with the largest outlined area, else the one
-        with the highest probability."""
+        """Return the index of the slice with the largest outlined area.
+
+        If nothing is outlined, it is the slice with the highest probability.
+        """
         if self.areas_cm2 is not None and self.areas_cm2.any():
             return int(self.areas_cm2.argmax())
         return int(np.nanargmax(self.slices))
 
     def rows(self) -> Iterator[dict[str, int | float | str | None]]:
-        """One record per slice, lowest first; None for what was not judged. Keys: index (from 0),
-        position_mm (of its middle, towards the head), probability, label, area_cm2."""
+        """Yield a record for each slice, lowest first.
+
+        The keys are index (from 0), position_mm (of its middle, increasing towards the head),
+        probability, label and area_cm2. The last three are None if the slice is not judged.
+        """
         heights = self.grid.heights_mm()
         for index, probability in enumerate(self.slices):
             area = None if self.areas_cm2 is None else round(float(self.areas_cm2[index]), 4)
@@ -136,10 +144,12 @@ class ScanPrediction:
             yield dict(zip(CSV_COLUMNS, values, strict=True))
 
     def write_csv(self, path: str | Path) -> None:
-        """Write `rows` as a table; empty where a slice is not judged. Whole or not at all.
+        """Write `rows` as a CSV table, in which None is an empty cell.
+
+        The file is written completely or not at all.
 
         Raises:
-            DataError: there is no place to write to.
+            DataError: the file cannot be written.
         """
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, CSV_COLUMNS)
@@ -149,7 +159,7 @@ class ScanPrediction:
             write_text(Path(path), text.getvalue())
         except StorageError as error:
             raise DataError(
-                f"{path}: expected a place to write the table to, found none."
+                f"{path}: expected a place to write the table to, found none. Choose another path."
             ) from error
 
 
@@ -160,18 +170,20 @@ def judge_scan(
     volumes: Mapping[str, Volume],
     batch_size: int = 8,
 ) -> Iterator["ScanProgress | ScanPrediction"]:
-    """Judge every slice that shows the head, batch by batch, and put the answers together.
+    """Judge every slice that shows enough of the head, and the scan as a whole.
 
-    A generator, so that whoever waits sees how far it is and may stop: it yields a `ScanProgress`
-    after each batch, and the `ScanPrediction` last.
+    This is a generator, so that the caller can show progress and stop the work.
 
     Args:
-        forward: prepared slices `[N, 3, S, S]` float32 in [0, 1] → an object with `probabilities`
-            `[N]` and `masks` `[N, S, S]`, or None.
-        refuse: some prepared slices of the scan → why it cannot be judged, or None where it can.
-        volumes: of `open_sequences`.
+        forward: function of prepared slices `[N, 3, S, S]` float32 in [0, 1] that returns an object
+            with `probabilities` `[N]` and `masks` `[N, S, S]` or None.
+        refuse: function of some prepared slices that returns the reason why the scan cannot be
+            judged, or None.
+        volumes: result of `open_sequences`.
+    Yields:
+        A `ScanProgress` after each batch, and the `ScanPrediction` last.
     Raises:
-        OutOfScope: its slices together do not look like axial FLAIR.
+        OutOfScope: the slices together do not look like axial FLAIR.
         DataError: no slice shows enough of a head.
     """
     flair = volumes["flair"]
@@ -179,8 +191,8 @@ def judge_scan(
     judged = np.flatnonzero(head_areas(flair) >= HEAD_CM2)
     if len(judged) == 0:
         raise DataError(
-            "FLAIR: expected a scan of a head, found no slice with enough of one in it. "
-            "Bring the whole scan as the scanner made it."
+            "FLAIR: expected a scan of a head, found no slice that shows enough of a head. "
+            "Bring the complete scan as the scanner saved it."
         )
     _check_scope(refuse, info, flair, judged)
     probabilities = np.full(count, np.nan)
@@ -188,19 +200,19 @@ def judge_scan(
     for start in range(0, len(judged), batch_size):
         batch = judged[start : start + batch_size]
         prepared = [_prepare(volumes, index, info) for index in batch]
-        found = forward(np.stack([planes for planes, _, _ in prepared]))
-        probabilities[batch] = found.probabilities
-        if found.masks is not None:
+        outputs = forward(np.stack([planes for planes, _, _ in prepared]))
+        probabilities[batch] = outputs.probabilities
+        if outputs.masks is not None:
             if mask is None:
                 mask = np.zeros((count, height, width), bool).transpose(2, 1, 0)
-            for index, plane, (_, *drawn) in zip(batch, found.masks, prepared, strict=True):
-                levels = stretch(restore(plane, *drawn), height, width)
+            for index, plane, (_, *square_size) in zip(batch, outputs.masks, prepared, strict=True):
+                levels = stretch(restore(plane, *square_size), height, width)
                 mask[:, :, index] = (levels >= MASK_LEVEL).T
         last = batch[-1]
         outline = None if mask is None else mask[:, :, last].T
         latest = JudgedSlice(int(last), float(probabilities[last]), outline)
         yield ScanProgress(start + len(batch), len(judged), latest)
-    yield _put_together(probabilities, mask, volumes, info)
+    yield _assemble(probabilities, mask, volumes, info)
 
 
 def _check_scope(
@@ -209,22 +221,26 @@ def _check_scope(
     flair: Volume,
     judged: np.ndarray,
 ) -> None:
-    """Raises OutOfScope where some slices, evenly spread over the scan, are refused together."""
+    """Check some slices, evenly spread over the scan, together.
+
+    Raises:
+        OutOfScope: they do not look like axial FLAIR.
+    """
     chosen = judged[spread_over(len(judged), SCAN_SLICES)]
     reason = refuse(np.stack([_prepare({"flair": flair}, k, info)[0] for k in chosen]))
     if reason is not None:
         raise OutOfScope(
-            f"FLAIR: expected a scan of axial FLAIR slices of a brain; by the {len(chosen)} slices "
-            f"tried it is none ({reason}). Bring the FLAIR scan.",
+            f"FLAIR: expected a scan with axial FLAIR slices of a brain; the {len(chosen)} slices "
+            f"checked do not look like it ({reason}). Bring the FLAIR scan.",
             reason,
         )
 
 
 def head_areas(volume: Volume) -> np.ndarray:
-    """How much of the head each slice shows, `[Z]` float, cm².
+    """Return the area of the head on each slice, `[Z]` float, cm².
 
-    Head is what differs from the background in the corners of the scan, by one level for all
-    slices: on its own, a slice of mere noise above the head would look full.
+    Voxels that differ enough from the background in the corners of the scan are head. All slices
+    share a level, because a slice of noise above the head would look full by a level of its own.
     """
     voxels = volume.voxels
     margin_x, margin_y = (max(1, length // 20) for length in voxels.shape[:2])
@@ -244,14 +260,14 @@ def head_areas(volume: Volume) -> np.ndarray:
 
 
 def _prepare(volumes: Mapping[str, Volume], index: int, info: ModelInfo) -> tuple:
-    """One slice as the network sees it, and its H and W in square pixels."""
+    """Return a slice as network input, and its H and W in square pixels."""
     height, width = volumes["flair"].square_size
     planes = {name: volume.voxels[:, :, index].T for name, volume in volumes.items()}
     return stack_sequences(
         {
             name: stretch(plane, height, width)
             for name, plane in planes.items()
-            # Where another sequence does not reach, FLAIR stands in for it.
+            # On slices that another sequence does not reach, FLAIR replaces it.
             if name == "flair" or plane.min() < plane.max()
         },
         info.image_size,
@@ -259,7 +275,7 @@ def _prepare(volumes: Mapping[str, Volume], index: int, info: ModelInfo) -> tupl
     )
 
 
-def _put_together(
+def _assemble(
     probabilities: np.ndarray,
     mask: np.ndarray | None,
     volumes: Mapping[str, Volume],

@@ -1,4 +1,4 @@
-"""FLAIR, T1c and T2 brought together, of one slice and of one examination."""
+"""Combine FLAIR, T1c and T2 of a slice or of an examination."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,10 +13,10 @@ from brainai.data.slices import open_slice
 from brainai.data.volumes import MAX_PIXEL_MM, Volume, resample
 from brainai.errors import DataError, OutOfScope
 
-MASK_LEVEL = 0.5  # a pixel belongs to the mask from this probability on
+MASK_LEVEL = 0.5  # smallest probability of a pixel of the mask
 SPOKEN = {"flair": "FLAIR", "t1c": "T1c", "t2": "T2"}
-MAX_PIXEL_RATIO = 8.0  # of its sides: a slice is drawn in square pixels, and may not become huge
-MAX_SLICES = 1000  # each is judged
+MAX_PIXEL_RATIO = 8.0  # of the sides of a pixel; resampling to square pixels enlarges the slice
+MAX_SLICES = 1000  # of a scan, because each slice is judged
 
 ScanSource: TypeAlias = str | Path | Volume
 
@@ -24,13 +24,13 @@ ScanSource: TypeAlias = str | Path | Volume
 def stack_sequences(
     sources: Mapping[str, ImageSource | None], size: int, modalities: Iterable[str] = MODALITIES
 ) -> tuple[np.ndarray, int, int]:
-    """One slice as the network sees it: `[3, size, size]` float32 in [0, 1], and its own H and W.
+    """Return a slice as network input, `[3, size, size]` float32 in [0, 1], and its H and W.
 
-    Channels are FLAIR, T1c, T2; a missing sequence is replaced by FLAIR, as in training.
+    Channels are FLAIR, T1c, T2. FLAIR replaces a missing sequence, as in training.
 
     Raises:
-        OutOfScope: one of them can be read, and is nothing to be judged.
-        DataError: no FLAIR, a sequence the model does not know, or sequences of different sizes.
+        OutOfScope: a picture can be read but is out of scope.
+        DataError: FLAIR is missing, the model does not know a sequence, or sizes differ.
     """
     unknown = set(sources) - set(MODALITIES)
     if unknown:
@@ -39,7 +39,8 @@ def stack_sequences(
         )
     if sources.get("flair") is None:
         raise DataError(
-            "FLAIR is missing: the other sequences only add to a FLAIR slice.", "missing_flair"
+            "FLAIR is missing: a FLAIR slice is required, the other sequences are optional.",
+            "missing_flair",
         )
     pixels = {
         name: _decode(sources[name], name) for name in MODALITIES if sources.get(name) is not None
@@ -50,7 +51,7 @@ def stack_sequences(
         if plane.shape != pixels["flair"].shape:
             raise DataError(
                 f"FLAIR is {_size(pixels['flair'])} pixels and {SPOKEN[name]} {_size(plane)}: "
-                "bring the same slice of one study in every sequence.",
+                "bring the same slice of the same study in every sequence.",
                 "sequences_differ",
             )
     prepared = {name: prepare_slice(plane, size) for name, plane in pixels.items()}
@@ -61,16 +62,18 @@ def stack_sequences(
 def open_sequences(
     sources: Mapping[str, ScanSource | None], modalities: tuple[str, ...]
 ) -> dict[str, Volume]:
-    """The sequences of one examination, all on FLAIR's voxels.
+    """Return the sequences of an examination, all on the voxels of FLAIR.
 
     Raises:
-        DataError: FLAIR is missing, the model does not know a sequence, one lies elsewhere, or a
-            scan cannot be judged; the message is fit for a visitor.
+        OutOfScope: the DICOM header of FLAIR says that it is another sequence.
+        DataError: FLAIR is missing, the model does not know a sequence, a sequence does not overlap
+            FLAIR, or a scan cannot be judged; the message can be shown to visitors.
     """
     given = {name: sources[name] for name in MODALITIES if sources.get(name) is not None}
     if "flair" not in given:
         raise DataError(
-            "FLAIR is missing: bring the FLAIR scan, the others only add to it.", "missing_flair"
+            "FLAIR is missing: a FLAIR scan is required, the other sequences are optional.",
+            "missing_flair",
         )
     for name in given:
         if name not in modalities:
@@ -84,8 +87,8 @@ def open_sequences(
             volume = resample(volume, volumes["flair"])
             if not volume.voxels.any():
                 raise DataError(
-                    f"{SPOKEN[name]} does not overlap FLAIR by its header: bring sequences of one "
-                    "examination, or FLAIR alone.",
+                    f"{SPOKEN[name]} does not overlap FLAIR by its header: bring sequences of the "
+                    "same examination, or FLAIR alone.",
                     "sequences_differ",
                 )
         volumes[name] = volume
@@ -107,36 +110,38 @@ def _read(source: str | Path, name: str) -> Volume:
 
 
 def _check_axial(volume: Volume) -> None:
-    """Raises DataError where there are too many slices, where their pixels are no pixels, or where
-    axial slices would be cut across thick slices of another direction."""
+    """Check number and pixel size of the axial slices.
+
+    Raises:
+        DataError: there are too many slices, pixels are too elongated, or axial slices would be cut
+            across thick sagittal or coronal slices.
+    """
     x, y, _ = volume.spacing_mm
     slices = volume.voxels.shape[2]
     if slices > MAX_SLICES:
         raise DataError(
             f"FLAIR: expected at most {MAX_SLICES} axial slices, found {slices}. "
-            "Resample it to thicker ones.",
+            "Resample the scan to thicker slices.",
             "too_large",
         )
     width, height, _ = volume.voxels.shape
     ratio = max(x, y) / min(x, y)
     if ratio > MAX_PIXEL_RATIO or width * height * ratio > MAX_PIXELS:
         raise DataError(
-            f"FLAIR: expected slices of about square pixels, found {width} × {height} of "
-            f"{x:g} × {y:g} mm. Bring the scan as the scanner made it."
+            f"FLAIR: expected slices with about square pixels, found {width} × {height} pixels of "
+            f"{x:g} × {y:g} mm. Bring the scan as the scanner saved it."
         )
     if max(x, y) > MAX_PIXEL_MM:
-        way = "sagittal" if x > y else "coronal"
+        plane = "sagittal" if x > y else "coronal"
         raise DataError(
             f"FLAIR: expected axial slices with pixels of at most {MAX_PIXEL_MM} mm, found "
-            f"{x:.1f} × {y:.1f} mm, as in a scan of thick {way} slices. "
+            f"{x:.1f} × {y:.1f} mm, as in a scan of thick {plane} slices. "
             "Bring an axial or a 3D scan."
         )
 
 
 def _unknown_sequence(name: str) -> DataError:
-    return DataError(
-        f"This model was not trained on {SPOKEN[name]}: leave it out.", "unknown_sequence"
-    )
+    return DataError(f"This model was not trained on {SPOKEN[name]}: omit it.", "unknown_sequence")
 
 
 def _size(pixels: np.ndarray) -> str:

@@ -1,1 +1,1 @@
-"""The recipe's parts: configuration, loss, one stage of training, checkpoints."""
+"""Training: configuration, losses, the training loop, checkpoints."""

@@ -1,7 +1,8 @@
-"""The recipe, top to bottom: stages of growing pictures, the best weights by `valid`, their report
-on `test`, model folder. `accelerate launch train.py` and `brainai train` run it.
+"""The training program, run by `accelerate launch train.py` and by `brainai train`.
 
-`--help` lists every option. The run folder is described in brainai/training/checkpoints.py.
+It trains stage after stage with growing pictures, keeps the weights that are best on `valid`,
+writes the model folder, and reports on `test`. `--help` lists every option.
+brainai/training/checkpoints.py describes the run folder.
 """
 
 import json
@@ -58,7 +59,13 @@ RESUME = "Add --resume to go on from the last checkpoint."
 
 
 def open_accelerator(config: TrainConfig) -> Accelerator:
-    """Processes, device and precision; bfloat16 on a CPU only where it is fast."""
+    """Return an Accelerator with processes, device and precision set up.
+
+    With `mixed_precision="auto"`, a CPU uses bfloat16 only if it computes it fast.
+
+    Raises:
+        ConfigError: the processes do not see each other, or cannot divide a batch evenly.
+    """
     cpu = config.cpu or not torch.cuda.is_available()
     precision = config.mixed_precision
     if precision == "auto":
@@ -70,11 +77,11 @@ def open_accelerator(config: TrainConfig) -> Accelerator:
         log_with=list(config.log_with) or None,
         project_dir=str(config.out),
     )
-    if cpu:  # `accelerate launch` leaves each process one thread
-        beside = get_cpu_distributed_information().local_world_size  # processes on this machine
-        torch.set_num_threads(max(1, cpu_count() // beside))
+    if cpu:  # `accelerate launch` gives each process a single thread
+        local_processes = get_cpu_distributed_information().local_world_size
+        torch.set_num_threads(max(1, cpu_count() // local_processes))
     else:
-        torch.backends.cudnn.benchmark = True  # all batches of a stage have one size
+        torch.backends.cudnn.benchmark = True  # all batches of a stage have the same size
         torch.set_float32_matmul_precision("high")
     launched = int(os.environ.get("WORLD_SIZE", "1"))
     check_processes(accelerator, launched, [stage.batch_size for stage in config.stages])
@@ -82,7 +89,7 @@ def open_accelerator(config: TrainConfig) -> Accelerator:
 
 
 def first_weights(config: TrainConfig) -> BrainNet:
-    """The network of `--init-from`, or a new one."""
+    """Return the network of `--init-from`, or a new one."""
     if config.init_from is None:
         return build_network(
             config.architecture,
@@ -98,7 +105,7 @@ def first_weights(config: TrainConfig) -> BrainNet:
 
 
 def open_network(config: TrainConfig, accelerator: Accelerator) -> BrainNet:
-    """The network to start from, with the same weights in every process."""
+    """Return the network to start from, with the same weights in every process."""
     set_seed(config.seed)
     network = main_process_first(accelerator, first_weights, config)
     for size in sorted({stage.image_size for stage in config.stages}):
@@ -107,17 +114,17 @@ def open_network(config: TrainConfig, accelerator: Accelerator) -> BrainNet:
 
 
 def train(config: TrainConfig, accelerator: Accelerator, network: BrainNet) -> None:
-    """All stages, going on from the last checkpoint where `--resume` asks for it."""
+    """Train all stages. With `--resume`, continue from the last checkpoint."""
     checkpoint = None
     if config.resume:
         checkpoint = main_process_first(accelerator, load_checkpoint, config, accelerator.print)
     progress, saved = checkpoint or (Progress(), None)
 
     def begin_log() -> None:
-        started = {"processes": accelerator.num_processes, "git_revision": git_revision()}
-        write_config(config.out, asdict(config) | started)
+        environment = {"processes": accelerator.num_processes, "git_revision": git_revision()}
+        write_config(config.out, asdict(config) | environment)
         history = [] if saved is None else saved["history"]
-        if history != read_history(config.out):  # of an earlier run, or damaged
+        if history != read_history(config.out):  # the log is from an earlier run, or damaged
             write_history(config.out, history)
 
     in_main_process(accelerator, begin_log)
@@ -131,19 +138,24 @@ def train(config: TrainConfig, accelerator: Accelerator, network: BrainNet) -> N
 
 
 def conclude(config: TrainConfig, network: BrainNet, words: Sequence[str]) -> None:
-    """The best weights, finished: fitted on `valid`, written, and reported on `test`; pushed where
-    that was asked for. Their card tells the command, `words`."""
+    """Calibrate the best weights on `valid`, write the model folder, and report on `test`.
+
+    With `--push-to-hub`, also push the model.
+
+    Args:
+        words: words of the training command, for the model card.
+    """
     load_best(config.out, network)
     device = "cpu" if config.cpu else None
     steps = config.scope_steps
-    began = origin(config, words)
+    provenance = origin(config, words)
     info = ModelInfo(
         architecture=config.architecture,
         image_size=config.image_size,
         decoder=config.decoder,
         dataset_hash=read_dataset_info(config.data)["content_hash"],
         git_revision=git_revision(),
-        training=config.recipe() | began | {"sources": source_names(config.data)},
+        training=config.recipe() | provenance | {"sources": source_names(config.data)},
     )
     finish(
         network,
@@ -151,17 +163,22 @@ def conclude(config: TrainConfig, network: BrainNet, words: Sequence[str]) -> No
         config.data,
         config.out,
         train_scope(config.data, steps, folders=config.decoys, device=device) if steps else None,
-        command=began["command"],
+        command=provenance["command"],
         history=read_history(config.out),
     )
     if config.push_to_hub is not None:
         print(publish_run(config.out, Target(config.push_to_hub, public=config.public), config.tag))
 
 
-def carry_out(config: TrainConfig, words: Sequence[str], held: ExitStack) -> None:
-    """The whole of a training; `held` keeps the run folder for it alone."""
+def run_training(config: TrainConfig, words: Sequence[str], locks: ExitStack) -> None:
+    """Run the whole training.
+
+    Args:
+        words: words of the training command, for the model card.
+        locks: keeps the lock on the run folder until the training ends.
+    """
     accelerator = open_accelerator(config)
-    in_main_process(accelerator, lambda: held.enter_context(hold(config.out, busy(config.out))))
+    in_main_process(accelerator, lambda: locks.enter_context(hold(config.out, busy(config.out))))
     if config.push_to_hub is not None and not config.find_lr:
         in_main_process(accelerator, begin, config.out, Target(config.push_to_hub), config.tag)
     config = main_process_first(accelerator, pinned, config)
@@ -175,21 +192,21 @@ def carry_out(config: TrainConfig, words: Sequence[str], held: ExitStack) -> Non
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line: 0, or 2 after one line that says what to correct."""
+    """Run the command line. Return 0, or 2 after a one-line error message."""
     return run_command(parse_config, run, arguments, "accelerate launch train.py")
 
 
 def run(config: TrainConfig, words: Sequence[str]) -> None:
-    """Train; exit status 2 after one line for what a user can correct.
+    """Train; on an error that a user can correct, print one line and exit with status 2.
 
     Args:
-        words: of the command that trains, for the card of the weights.
+        words: words of the training command, for the model card.
     """
-    threading.excepthook = tell_in_one_line
+    threading.excepthook = report_thread_error
     try:
-        with ExitStack() as held:
-            carry_out(config, words, held)
-    except MainProcessFailed:  # the main process has said why
+        with ExitStack() as locks:
+            run_training(config, words, locks)
+    except MainProcessFailed:  # the main process has already printed the reason
         sys.exit(2)
     except StorageError as error:
         fail(f"{error} {RESUME}")
@@ -204,16 +221,16 @@ def run(config: TrainConfig, words: Sequence[str]) -> None:
         fail(f"Another process of this training has ended, so this one ends as well. {RESUME}")
 
 
-def tell_in_one_line(found: threading.ExceptHookArgs) -> None:
-    """What the thread of a tracker fails with: one line where the disk is full, for instance."""
-    if isinstance(found.exc_value, OSError):
-        print(f"train.py: a tracker cannot write ({found.exc_value.strerror}).", file=sys.stderr)
+def report_thread_error(error: threading.ExceptHookArgs) -> None:
+    """Print one line if the thread of a tracker cannot write, for instance to a full disk."""
+    if isinstance(error.exc_value, OSError):
+        print(f"train.py: a tracker cannot write ({error.exc_value.strerror}).", file=sys.stderr)
     else:
-        threading.__excepthook__(found)
+        threading.__excepthook__(error)
 
 
 def fail(message: str) -> NoReturn:
-    """End with one line and exit status 2."""
+    """Print one line and exit with status 2."""
     print(f"train.py: {message}", file=sys.stderr)
     sys.exit(2)
 

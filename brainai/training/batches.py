@@ -1,7 +1,7 @@
-"""Which slices make a batch, in which process, and the loader that reads them.
+"""Assign slices to batches and processes, and load them.
 
-Nothing here keeps state: order and augmentation follow from seed, stage and epoch, so a resumed
-run and a run on more processes meet the same batches.
+Nothing here keeps state. Order and augmentation follow from seed, stage and epoch, so that a
+resumed run and a run on more processes see the same batches.
 """
 
 from collections import Counter
@@ -16,12 +16,12 @@ from brainai.data.dataset import TUMOR_FREE, SliceRecord
 from brainai.data.store import Store
 
 SKIPPING = 1  # purpose of `epoch_seed`: which slices skip which blocks
-SMALL = 200  # pixels of the stored slice: a tumor of fewer is easily missed
-LEVEL_REACH = 0.1  # how far up or down a lender may lie, as a part of all slices of its kind
+SMALL = 200  # pixels of the stored slice; a tumor of fewer is easily missed
+LEVEL_REACH = 0.1  # how far up or down a donor may lie, as a fraction of the candidate slices
 
 
 def epoch_seed(seed: int, stage: int, epoch: int, *purpose: int) -> int:
-    """One seed per epoch of a run; another one for each purpose."""
+    """Return a seed for an epoch of a run, different for each `purpose`."""
     words = np.random.SeedSequence([seed, stage, epoch, *purpose]).generate_state(1, np.uint64)
     return int(words[0] >> 1)
 
@@ -29,11 +29,18 @@ def epoch_seed(seed: int, stage: int, epoch: int, *purpose: int) -> int:
 def train_batches(
     rows: Sequence[int], batch_size: int, seed: int, rank: int = 0, world: int = 1
 ) -> list[np.ndarray]:
-    """This process's part of every full global batch of an epoch, in shuffled order.
+    """Return this process's part of every full batch of an epoch, in shuffled order.
 
     Args:
         rows: slices of the train split.
-        batch_size: slices per update over all `world` processes; `world` divides it.
+        batch_size: slices per update over all processes; `world` divides it.
+        rank: index of this process.
+        world: number of processes.
+    Returns:
+        Rows of slices, one array `[batch_size // world]` per batch.
+
+    >>> [part.size for part in train_batches(range(10), batch_size=4, seed=0, rank=0, world=2)]
+    [2, 2]
     """
     order = np.random.default_rng(seed).permutation(np.asarray(rows))
     whole = order[: len(order) // batch_size * batch_size].reshape(-1, batch_size)
@@ -42,18 +49,20 @@ def train_batches(
 
 
 def rows_of(records: Sequence[SliceRecord], split: str) -> list[int]:
-    """Rows of the slices of a split."""
+    """Return the rows of the slices of a split."""
     return [row for row, record in enumerate(records) if record.split == split]
 
 
 def epoch_rows(records: Sequence[SliceRecord], slices_per_case: int, seed: int) -> np.ndarray:
-    """Rows of the train split to train on in one epoch; their number is the same in all.
+    """Return the rows of the train split to train on in one epoch; every epoch has as many.
 
-    Neighboring slices of a thin scan look alike: taking some of them, drawn anew for each epoch,
-    gives more epochs in the same time, and less say to the thinnest scans.
+    Neighboring slices of a thin scan look alike. Drawing some of them anew for each epoch gives
+    more epochs in the same time, and reduces the weight of the thinnest scans.
 
     Args:
-        slices_per_case: at most so many of each case; 0 takes all.
+        slices_per_case: largest number of slices of a case; 0 takes all.
+    Returns:
+        Sorted rows, `[n]` int.
     """
     rows = np.random.default_rng(seed).permutation(np.array(rows_of(records, "train"), np.intp))
     taken: Counter[str] = Counter()
@@ -66,45 +75,53 @@ def epoch_rows(records: Sequence[SliceRecord], slices_per_case: int, seed: int) 
     return np.sort(np.array(chosen, np.intp))
 
 
-def draw_lenders(
+def draw_donors(
     records: Sequence[SliceRecord], rows: Sequence[int], random: Tensor, chance: float
 ) -> Tensor:
-    """For every slice the row of the one that lends to it in this epoch (`lend_lesions`), or -1.
+    """Draw for every slice the row of its CarveMix donor in this epoch (`carve_mix`), or -1.
 
-    Lenders are of the same source, have the same sequences, and lie at about the same level of the
-    head. Slices of people without a tumor borrow from every source: else the look of their
-    scanner alone would tell that there is none.
+    A donor has the same source and the same sequences, and lies at about the same level of the
+    head. Slices of people without a tumor get donors from every source; otherwise the appearance
+    of their scanner alone would reveal that there is no tumor.
 
     Args:
-        rows: slices that may lend and be lent to.
-        random: two columns of the epoch's table, `[N, 2]`: whether, and which.
+        rows: slices that may be donors and receive from donors.
+        random: two columns of the epoch's table, `[N, 2]`: whether a slice has a donor, and which.
+        chance: probability that a slice has a donor.
     Returns:
         `[N]` int64.
     """
-    lenders = torch.full((len(records),), -1)
-    known = [row for row in rows if records[row].has_mask]
-    levels = {row: records[row].slice_index / records[row].slice_count for row in known}
-    kinds = {row: (records[row].source, records[row].modalities) for row in known}
-    for kind in set(kinds.values()):
-        source, modalities = kind
-        own = sorted((row for row in known if kinds[row] == kind), key=levels.__getitem__)
-        pool = own
-        if source == TUMOR_FREE:
-            pool = [row for row in known if records[row].modalities == modalities]
-            pool.sort(key=levels.__getitem__)
-        order, others = torch.tensor(own), torch.tensor(pool)
-        places = torch.searchsorted(
-            torch.tensor([levels[row] for row in pool]), torch.tensor([levels[row] for row in own])
+    donors = torch.full((len(records),), -1)
+    with_mask = [row for row in rows if records[row].has_mask]
+    levels = {row: records[row].slice_index / records[row].slice_count for row in with_mask}
+    groups = {row: (records[row].source, records[row].modalities) for row in with_mask}
+    for group in set(groups.values()):
+        source, modalities = group
+        recipients = sorted(
+            (row for row in with_mask if groups[row] == group), key=levels.__getitem__
         )
-        moved = (random[order, 1] * 2 - 1) * LEVEL_REACH * len(pool)
-        lender = others[(places + moved.round().long()).clamp(0, len(pool) - 1)]
-        lenders[order] = torch.where(random[order, 0] < chance, lender, -1)
-    return lenders
+        candidates = recipients
+        if source == TUMOR_FREE:
+            candidates = [row for row in with_mask if records[row].modalities == modalities]
+            candidates.sort(key=levels.__getitem__)
+        places = torch.searchsorted(
+            torch.tensor([levels[row] for row in candidates]),
+            torch.tensor([levels[row] for row in recipients]),
+        )
+        order = torch.tensor(recipients)
+        moved = (random[order, 1] * 2 - 1) * LEVEL_REACH * len(candidates)
+        chosen = (places + moved.round().long()).clamp(0, len(candidates) - 1)
+        donor = torch.tensor(candidates)[chosen]
+        donors[order] = torch.where(random[order, 0] < chance, donor, -1)
+    return donors
 
 
 def slice_weights(records: Sequence[SliceRecord], hard: float) -> Tensor:
-    """What each slice weighs in the loss, `[N]` float32: `hard` where it is easily judged wrongly,
-    which is a slice of a person without a tumor or one with a small tumor; else 1."""
+    """Return the weight of each slice in the loss, `[N]` float32.
+
+    It is `hard` for slices that are easily misclassified, which are those of people without a
+    tumor and those with a small tumor, and 1 for all others.
+    """
     return torch.tensor(
         [
             hard if record.source == TUMOR_FREE or 0 < record.tumor_pixels < SMALL else 1.0
@@ -116,17 +133,21 @@ def slice_weights(records: Sequence[SliceRecord], hard: float) -> Tensor:
 def split_batches(
     rows: Sequence[int], batch_size: int, rank: int = 0, world: int = 1
 ) -> list[np.ndarray]:
-    """This process's part of a split to predict: every slice in exactly one process, once."""
-    own = np.asarray(rows)[rank::world]
-    return [own[start : start + batch_size] for start in range(0, len(own), batch_size)]
+    """Return this process's batches of a split to predict; together they hold each slice once.
+
+    >>> [part.tolist() for part in split_batches([3, 5, 7], batch_size=2, rank=0, world=2)]
+    [[3, 7]]
+    """
+    part = np.asarray(rows)[rank::world]
+    return [part[start : start + batch_size] for start in range(0, len(part), batch_size)]
 
 
 class _Rows(Dataset):
-    """A store as torch reads it: a whole batch at a time."""
+    """A store as a torch dataset that is indexed by whole batches."""
 
-    def __init__(self, store: Store, lenders: Tensor | None):
+    def __init__(self, store: Store, donors: Tensor | None):
         self.store = store
-        self.lenders = lenders
+        self.donors = donors
         self.labels = np.array([r.label for r in store.records])
         self.has_mask = np.array([r.has_mask for r in store.records])
 
@@ -137,27 +158,32 @@ class _Rows(Dataset):
             "label": torch.from_numpy(self.labels[rows]),
             "has_mask": torch.from_numpy(self.has_mask[rows]),
         }
-        if self.lenders is not None:
-            lender = self.lenders[batch["row"]]
-            batch["borrows"] = lender >= 0
-            batch["lent"] = torch.from_numpy(self.store.read(lender[lender >= 0].tolist()))
+        if self.donors is not None:
+            donor = self.donors[batch["row"]]
+            batch["has_donor"] = donor >= 0
+            batch["donor_planes"] = torch.from_numpy(self.store.read(donor[donor >= 0].tolist()))
         return batch
 
 
 def open_loader(
-    store: Store, batches: list[np.ndarray], *, on_gpu: bool, lenders: Tensor | None = None
+    store: Store, batches: list[np.ndarray], *, on_gpu: bool, donors: Tensor | None = None
 ) -> DataLoader:
-    """Batches as dicts: row `[n]`, planes `[n, C + 1, S, S]` uint8, label `[n]`, has_mask `[n]`.
+    """Return a loader of batches, each a dict of tensors.
 
-    Where `lenders` of `draw_lenders` are given, also borrows `[n]` bool, and lent, the lenders'
-    planes of those that do.
+    A batch holds row `[n]`, planes `[n, C + 1, S, S]` uint8, label `[n]` and has_mask `[n]`.
+    With `donors`, it also holds has_donor `[n]` bool, and donor_planes `[m, C + 1, S, S]` uint8
+    for the `m` slices that have one.
 
-    On a GPU four workers read ahead; on a CPU they would only take cores from the network.
+    Args:
+        batches: rows of each batch.
+        on_gpu: read ahead with four workers; beside a CPU they would only take cores from the
+            network.
+        donors: `[N]` of `draw_donors`.
     """
     return DataLoader(
-        _Rows(store, lenders),
+        _Rows(store, donors),
         sampler=batches,
-        batch_size=None,  # a batch comes whole: nothing to collate
+        batch_size=None,  # the data set returns whole batches, so there is nothing to collate
         num_workers=4 if on_gpu else 0,
         pin_memory=on_gpu,
     )

@@ -1,14 +1,15 @@
-"""The run folder: checkpoints that outlive a kill, and the log of epochs.
+"""The run folder: checkpoints that survive a kill, and the log of epochs.
 
-    config.json                 the resolved configuration
+    config.json                 the complete configuration
     metrics.jsonl               one line per epoch
-    checkpoints/last.pt         all that is needed to go on
-    checkpoints/previous.pt     the same, one epoch earlier, in case last.pt gets damaged
+    checkpoints/last.pt         everything that is needed to resume
+    checkpoints/previous.pt     the checkpoint one epoch earlier, in case last.pt gets damaged
     checkpoints/best.safetensors   the weights that were best on `valid`
     figures/, report.json, report.md, model/   written at the end
 
-Every file is written aside and renamed: a kill leaves the old one or the new one. Checkpoints and
-weights carry a checksum, and metrics.jsonl is written anew from the checkpoint on resuming.
+Every file is written under a temporary name and then renamed, so that a kill leaves either the old
+file or the new one. Checkpoints and weights carry a checksum. On resuming, metrics.jsonl is
+rewritten from the checkpoint.
 """
 
 import hashlib
@@ -32,38 +33,40 @@ from brainai.errors import ConfigError, WeightsError
 from brainai.model.network import BrainNet
 from brainai.training.config import TrainConfig
 
-VERSION = 2  # of what a checkpoint holds, and of how a run goes on from it
+VERSION = 2  # of the content of a checkpoint, and of how a run resumes from it
 LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.safetensors"
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands: the next epoch to train, and the best figure so far."""
+    """The position of a run: the next epoch to train, and the best selection score so far."""
 
     stage: int = 0
     epoch: int = 0
-    best: float = -1.0  # `Quality.selection` of the weights kept
+    best: float = -1.0  # `Quality.selection` of the best weights
 
 
 def identity(config: TrainConfig) -> dict:
-    """What a run computes from: the recipe, and the content of the data set."""
+    """Return what must not change when a run is resumed: the recipe and the data set's hash."""
     return config.recipe() | {"data set": read_dataset_info(config.data)["content_hash"]}
 
 
 def save_checkpoint(config: TrainConfig, progress: Progress, state: dict) -> None:
-    """Write checkpoints/last.pt; `state` holds state dicts of network, optimizer and schedule.
+    """Write checkpoints/last.pt, and keep the one before as previous.pt.
 
+    Args:
+        state: state dicts of network, optimizer and schedule, as `stages.state_of` returns them.
     Raises:
         StorageError: the disk is full, or the folder cannot be written to.
     """
     folder = config.out / "checkpoints"
-    about = {
+    header = {
         "progress": asdict(progress),
         "identity": identity(config) | {"version": VERSION},
         "history": read_history(config.out),
     }
-    content = io.BytesIO()  # torch hides the reason when it fails to write to a disk
-    torch.save(about | state, content)
+    content = io.BytesIO()  # torch hides the reason when it cannot write to a disk
+    torch.save(header | state, content)
     with write_whole(folder / LAST, older=folder / PREVIOUS) as file:
         writer = SealedWriter(file)
         writer.write(content.getbuffer())
@@ -71,61 +74,64 @@ def save_checkpoint(config: TrainConfig, progress: Progress, state: dict) -> Non
 
 
 def load_checkpoint(
-    config: TrainConfig, tell: Callable[[str], None] = print
+    config: TrainConfig, warn: Callable[[str], None] = print
 ) -> tuple[Progress, dict] | None:
-    """The last checkpoint that is whole, or None where the run has not finished an epoch.
+    """Return the last intact checkpoint, or None if the run has not finished an epoch.
 
-    Stages that have not begun may be asked for anew: longer, shorter, or none.
+    Stages that have not begun may be changed or left out.
 
     Args:
-        tell: called with a sentence where last.pt cannot be used and previous.pt is.
+        warn: called with a message if last.pt cannot be used and previous.pt is used instead.
+    Returns:
+        The progress of the run, and the state dicts given to `save_checkpoint`.
     Raises:
-        ConfigError: it was made with another configuration or data set.
+        ConfigError: the checkpoint belongs to another configuration or data set.
         WeightsError: both checkpoints, or the best weights that belong to them, are damaged.
     """
-    saved = _read_newest(config.out / "checkpoints", tell)
+    saved = _read_newest(config.out / "checkpoints", warn)
     if saved is None:
         return None
-    reached, found = saved.pop("progress"), saved.pop("identity")
-    if found.pop("version", None) != VERSION:
+    position, saved_identity = saved.pop("progress"), saved.pop("identity")
+    if saved_identity.pop("version", None) != VERSION:
         raise ConfigError(
             f"{config.out} was trained by another version of train.py: resume with that version, "
             "or choose another --out."
         )
-    begun = reached["stage"] + (reached["epoch"] > 0)
-    asked, found = (
-        whole | {"stages": whole["stages"][:begun]} for whole in (identity(config), found)
+    begun = position["stage"] + (position["epoch"] > 0)
+    now, before = (
+        values | {"stages": values["stages"][:begun]}
+        for values in (identity(config), saved_identity)
     )
-    changed = sorted(k for k in asked | found if asked.get(k) != found.get(k))
+    changed = sorted(k for k in now | before if now.get(k) != before.get(k))
     if changed:
         raise ConfigError(
             f"{config.out} was trained with another {', '.join(changed)}: "
             "resume with the same options, or choose another --out."
         )
-    progress = Progress(**reached)
+    progress = Progress(**position)
     if progress.best >= 0 or progress.stage >= len(config.stages):
         _read_best(config.out)
     return progress, saved
 
 
-def _read_newest(folder: Path, tell: Callable[[str], None]) -> dict | None:
-    """The content of last.pt, or of previous.pt where last.pt is damaged or missing."""
+def _read_newest(folder: Path, warn: Callable[[str], None]) -> dict | None:
+    """Return the content of last.pt, or of previous.pt if last.pt is damaged or missing."""
     for name in (LAST, PREVIOUS):
         saved = _read_checkpoint(folder / name)
         if saved is not None:
             if name == PREVIOUS:
-                tell(f"{folder / LAST} is damaged or missing: the run goes on from {name}.")
+                warn(f"{folder / LAST} is damaged or missing: the run goes on from {name}.")
             return saved
     if any((folder / name).exists() for name in (LAST, PREVIOUS)):
         raise WeightsError(
-            f"No checkpoint in {folder} is whole. Copy {LAST} from a backup, or train from the "
-            "beginning without --resume."
+            f"Every checkpoint in {folder} is damaged. Copy {LAST} from a backup, or train from "
+            "the beginning without --resume."
         )
     return None
 
 
 def _read_checkpoint(path: Path) -> dict | None:
-    """The content of a checkpoint file; None where it is missing or damaged."""
+    """Return the content of a checkpoint file, or None if it is missing or damaged."""
     try:
         if check_seal(path) is False:
             return None
@@ -148,23 +154,23 @@ def save_best(run: Path, network: BrainNet) -> None:
 
 
 def load_best(run: Path, network: BrainNet) -> None:
-    """Put the best weights of a run into the network.
+    """Load the best weights of a run into the network.
 
     Raises:
-        WeightsError: they are missing, damaged or of another network.
+        WeightsError: they are missing, damaged, or belong to another network.
     """
     tensors = _read_best(run)
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:
         raise WeightsError(
-            f"{run / 'checkpoints' / BEST} holds weights of another network: copy the file of this "
-            "run from a backup, or train from the beginning without --resume."
+            f"{run / 'checkpoints' / BEST} holds the weights of another network: copy this run's "
+            "file from a backup, or train from the beginning without --resume."
         ) from error
 
 
 def _read_best(run: Path) -> dict[str, Tensor]:
-    """The tensors of best.safetensors, checked."""
+    """Return the tensors of best.safetensors after checking their checksum."""
     path = run / "checkpoints" / BEST
     try:
         with safe_open(path, framework="pt") as file:
@@ -181,7 +187,7 @@ def _read_best(run: Path) -> dict[str, Tensor]:
 
 
 def _checksum(tensors: dict[str, Tensor]) -> str:
-    """SHA-256 of names, types, shapes and values."""
+    """Return the SHA-256 of names, types, shapes and values."""
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -195,7 +201,7 @@ def write_config(run: Path, config: dict) -> None:
 
 
 def read_history(run: Path) -> list[dict]:
-    """The epochs of metrics.jsonl, the oldest first, up to the first damaged line."""
+    """Return the epochs of metrics.jsonl, oldest first, up to the first damaged line."""
     history = []
     try:
         for line in (run / "metrics.jsonl").read_bytes().splitlines():
@@ -214,14 +220,14 @@ def write_history(run: Path, history: list[dict]) -> None:
 
 
 def log_epoch(run: Path, figures: dict) -> None:
-    """Add an epoch to metrics.jsonl, in the place of what a killed run wrote of it or after it."""
-    here = (figures["stage"], figures["epoch"])
-    kept = [line for line in read_history(run) if (line["stage"], line["epoch"]) < here]
+    """Add an epoch to metrics.jsonl, replacing what a killed run wrote for it or later epochs."""
+    epoch = (figures["stage"], figures["epoch"])
+    kept = [line for line in read_history(run) if (line["stage"], line["epoch"]) < epoch]
     write_history(run, [*kept, figures])
 
 
 def git_revision() -> str:
-    """Revision of the code, or "" outside a checkout."""
+    """Return the Git revision of the code, or "" outside a checkout."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

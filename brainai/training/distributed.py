@@ -1,5 +1,7 @@
-"""What several processes need beyond Accelerate, so that they compute what one would; on CPUs
-batch norm is the exception."""
+"""Additions to Accelerate with which several processes compute the same as a single one.
+
+Batch norm on CPUs is the exception, see `share_batch_norm`.
+"""
 
 import re
 from collections.abc import Callable
@@ -19,14 +21,14 @@ LOST = re.compile(r"gloo|nccl|connection (closed|reset|refused)|broken pipe|time
 
 
 class MainProcessFailed(BrainAIError):
-    """The main process failed and tells why; raised in the other processes, which end as well."""
+    """Raised in the other processes when the main process has failed and printed the reason."""
 
 
 def in_main_process(accelerator: Accelerator, call: Callable, *arguments: object) -> None:
-    """Run in the main process alone while the others wait, and raise in all of them if it fails.
+    """Call a function in the main process while the others wait; raise in all if it fails.
 
     Raises:
-        BrainAIError: in the main process, what `call` raised; `MainProcessFailed` in the others.
+        BrainAIError: the error of `call` in the main process; `MainProcessFailed` in the others.
     """
     problem: BrainAIError | None = None
     if accelerator.is_main_process:
@@ -36,21 +38,23 @@ def in_main_process(accelerator: Accelerator, call: Callable, *arguments: object
             problem = error
         except OSError as error:
             problem = storage_error(error, Path(error.filename) if error.filename else None)
-    found = [None if problem is None else str(problem)]
-    broadcast_object_list(found)
+    message = [None if problem is None else str(problem)]
+    broadcast_object_list(message)
     if problem is not None:
         raise problem
-    if found[0] is not None:
-        raise MainProcessFailed(found[0])
+    if message[0] is not None:
+        raise MainProcessFailed(message[0])
 
 
 def main_process_first(
     accelerator: Accelerator, call: Callable[..., Result], *arguments: object
 ) -> Result:
-    """Run in the main process, then in the others, which find what it has written; the result.
+    """Call a function in the main process, then in the others, and return its result.
+
+    The other processes can therefore read files that the main process has written.
 
     Raises:
-        BrainAIError: as `in_main_process`.
+        BrainAIError: as in `in_main_process`.
     """
     result: list[Result] = []
     in_main_process(accelerator, lambda: result.append(call(*arguments)))
@@ -58,17 +62,17 @@ def main_process_first(
 
 
 def lost_process(error: Exception) -> bool:
-    """Whether an error means that another process of this training is gone."""
+    """Return whether an error means that another process of this training has ended."""
     if not dist.is_available() or not dist.is_initialized() or dist.get_world_size() == 1:
         return False
     return isinstance(error, dist.DistError) or bool(LOST.search(str(error)))
 
 
 def share_batch_norm(network: BrainNet, accelerator: Accelerator) -> BrainNet:
-    """Let batch norm use the statistics of the global batch, as one process would.
+    """Let batch norm use the statistics of the whole batch, as a single process would.
 
-    On GPUs alone: torch has no such batch norm for CPUs, where each process uses those of its own
-    part of the batch.
+    This works on GPUs only: torch has no synchronized batch norm for CPUs, where each process uses
+    the statistics of its own part of the batch.
     """
     if accelerator.num_processes == 1 or accelerator.device.type != "cuda":
         return network
@@ -76,20 +80,22 @@ def share_batch_norm(network: BrainNet, accelerator: Accelerator) -> BrainNet:
 
 
 def check_processes(accelerator: Accelerator, launched: int, batch_sizes: list[int]) -> None:
-    """Refuse a launch whose processes do not see each other, or that no batch divides into.
+    """Check that the processes see each other and can divide each batch evenly.
 
     Args:
-        launched: processes that the launcher says there are (WORLD_SIZE).
+        launched: number of processes that the launcher has started (WORLD_SIZE).
+        batch_sizes: slices per update in each stage.
     Raises:
-        ConfigError
+        ConfigError: Accelerate joined fewer processes, or a batch size does not divide evenly.
     """
     if accelerator.num_processes != launched:
         raise ConfigError(
-            f"{launched} processes were launched, Accelerate joined {accelerator.num_processes}: "
-            "add --cpu where there is no GPU."
+            f"{launched} processes were launched, but Accelerate joined only "
+            f"{accelerator.num_processes}: add --cpu if there is no GPU."
         )
     uneven = [size for size in batch_sizes if size % launched]
     if uneven:
         raise ConfigError(
-            f"Batch sizes {uneven} do not divide among {launched} processes: change --stages."
+            f"Batch sizes {uneven} cannot be divided evenly among {launched} processes: change "
+            "--stages or the number of processes."
         )

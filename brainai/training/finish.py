@@ -1,10 +1,11 @@
-"""What comes after training: fit on `valid`, write the model folder, report on `test`.
+"""The steps after training: calibrate on `valid`, write the model folder, report on `test`.
 
-For weights that are trained already, with data of one's own:
+To calibrate weights that are already trained on your own data:
 
     python -m brainai.training.finish --model weights --data DATASET --out FOLDER
 
-gives FOLDER/model with score weights, threshold and scope fitted anew, and the report beside it.
+This writes FOLDER/model with newly fitted score weights, threshold and scope, and a report in
+FOLDER.
 """
 
 import sys
@@ -43,20 +44,22 @@ def finish(
     command: str,
     history: list[dict] | None = None,
 ) -> Path:
-    """Fit, write `out`/model, and report on `test` just what was written; the model folder.
+    """Calibrate on `valid`, write `out`/model, and report on `test` with the weights written.
 
     Args:
-        scope: what may be judged at all, fitted already.
-        command: that this is done for, as the report names it.
+        scope: the scope network with its limits fitted; None leaves it out.
+        command: command line for the report.
         history: one dict per epoch, for the learning curves.
+    Returns:
+        The model folder.
     Raises:
-        DataError: no data set, or an empty `valid` or `test`.
+        DataError: there is no data set, or `valid` or `test` is empty.
         StorageError: the disk is full, or the folder cannot be written to.
     """
-    network = network.half().float()  # as it will be stored
+    network = network.half().float()  # the weights are stored in float16
     info = calibrate(network, info, data)
     folder = out / "model"
-    with write_folder(folder) as unfinished:  # it takes its place together with report and card
+    with write_folder(folder) as unfinished:  # renamed only when report and card are complete
         write_model(unfinished, network, info, scope)
         published, info = load_model(unfinished)
         scores = score_split(published, info, data, "test")
@@ -81,8 +84,12 @@ def finish(
 def open_scope(
     model: str | Path, data: Path, steps: int | None, folders: Sequence[Path] = ()
 ) -> Scope | None:
-    """A scope trained on a data set, and folders of decoys, with so many updates, none for 0, and
-    for None the model's own with limits fitted to them."""
+    """Return the scope for a model: a newly trained one, or its own with newly fitted limits.
+
+    Args:
+        steps: updates to train a new scope with; 0 returns None, and None keeps the model's own.
+        folders: folders of decoys.
+    """
     if steps is not None:
         return train_scope(data, steps, folders=folders) if steps > 0 else None
     scope = load_scope(model)
@@ -92,12 +99,16 @@ def open_scope(
 
 
 def busy(run: Path) -> str:
-    """What a second process is told that would write to a run folder."""
-    return f"Another training is writing to {run}: wait for its end, or give another --out."
+    """Return the error message for a run folder that another training is writing to."""
+    return f"Another training is writing to {run}: wait until it ends, or choose another --out."
 
 
 def check_splits(data: Path) -> None:
-    """Raises DataError where a split is empty: before minutes of fitting, not after."""
+    """Check that no split is empty, before minutes are spent on calibration.
+
+    Raises:
+        DataError: a split is empty.
+    """
     missing = sorted(set(SPLITS) - {record.split for record in read_records(data)})
     if missing:
         raise DataError(
@@ -108,7 +119,7 @@ def check_splits(data: Path) -> None:
 
 @dataclass(frozen=True)
 class Finish:
-    """Fit score weights, threshold and scope of trained weights anew."""
+    """Fit score weights, threshold and scope of a trained model to a data set."""
 
     data: Path
     """dataset folder"""
@@ -117,20 +128,20 @@ class Finish:
     model: str = "weights"
     """model folder or owner/name@revision on the Hub"""
     scope_steps: int | None = None
-    """train the scope anew on these data, with so many updates; 0 leaves it out; by default the
-    model keeps its own, and only its limits are fitted"""
+    """updates to train a new scope with; 0 leaves the scope out; by default the model keeps its
+    scope, and only the limits are fitted"""
     decoys: tuple[Path, ...] = ()
-    """pictures and scans of heads that are no axial FLAIR slices (other sequences, planes and
-    machines), for the scope to refuse; one of four files trains nothing"""
+    """folders of head pictures and scans other than axial FLAIR (other sequences, planes and
+    machines) for the scope to refuse; one in four files is kept out of training"""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line: 0, or 2 after one line that says what to correct."""
+    """Run the command line. Return 0, or 2 after a one-line error message."""
     return run_command(Finish, run, arguments, "python -m brainai.training.finish")
 
 
 def run(options: Finish, words: Sequence[str]) -> None:
-    """Fit, write and report; the report keeps the command."""
+    """Calibrate, write the model folder, and report."""
     weights = fetch_model(options.model)
     weights.tell()
     network, info = load_model(weights.folder)

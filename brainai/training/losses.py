@@ -1,8 +1,8 @@
-"""Class and mask losses, slice by slice.
+"""Class and mask losses of each slice.
 
-Classes are not weighted. None is rare: tumor shows in a third of LGG's slices and in half of
-BraTS's. Weights would mostly shift all log-odds by a constant, which the logistic regression on
-`valid` (`brainai.evaluation.calibration`) would have to take back, as would the threshold.
+Classes are not weighted, because neither is rare: a third of the slices of LGG and half of those of
+BraTS show tumor. Class weights would mostly shift all log-odds by a constant, which the logistic
+regression on `valid` (`brainai.evaluation.calibration`) and the threshold would have to undo.
 """
 
 import torch
@@ -11,20 +11,23 @@ from torch.nn import functional as F
 
 from brainai.model.network import Output
 
-SMOOTH = 1e-3  # of the slice's pixels
+SMOOTH = 1e-3  # smoothing term of the Dice loss, as a fraction of the pixels of a slice
 
 
 def slice_losses(
     output: Output, labels: Tensor, masks: Tensor, has_mask: Tensor, mask_weight: float
 ) -> Tensor:
-    """Class loss plus, where the mask is known, mask loss of each slice, `[N]`.
+    """Return the class loss of each slice, plus its mask loss if its mask is known.
 
-    The mean over a batch is its loss: every slice weighs the same, so that processes may split it.
+    Every slice counts the same in the mean over a batch, so that processes can share a batch.
 
     Args:
         labels: `[N]` int64, 1 = tumor.
         masks: `[N, 1, H, W]` float in [0, 1].
-        has_mask: `[N]` bool; False where tumor was never outlined.
+        has_mask: `[N]` bool; False if nobody outlined tumor in the slice.
+        mask_weight: weight of the mask loss relative to the class loss.
+    Returns:
+        `[N]` float32.
     """
     losses = F.cross_entropy(output.logits.float(), labels, reduction="none")
     if output.mask_logits is None:
@@ -34,10 +37,15 @@ def slice_losses(
 
 
 def mask_loss(logits: Tensor, masks: Tensor) -> Tensor:
-    """Cross-entropy plus soft Dice loss per slice, `[N]`.
+    """Return the binary cross-entropy plus the soft Dice loss of each slice, `[N]`.
 
-    `SMOOTH` gives the Dice part a meaning without tumor too: falsely outlined pixels cost as much
-    as missed ones, and a lesion of a few pixels does not decide everything.
+    `SMOOTH` keeps the Dice loss meaningful for slices without tumor: falsely outlined pixels cost
+    as much as missed ones, and a lesion of a few pixels does not dominate the loss.
+
+    Args:
+        logits: `[N, 1, H, W]`.
+        masks: `[N, 1, H, W]` float in [0, 1].
+
     Source: Milletari et al. 2016, https://arxiv.org/abs/1606.04797
     """
     entropy = F.binary_cross_entropy_with_logits(logits, masks, reduction="none").mean((1, 2, 3))

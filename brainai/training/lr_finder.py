@@ -1,4 +1,4 @@
-"""The learning-rate finder: loss while the rate rises, to choose a stage's rate from.
+"""The learning-rate finder records the loss while the learning rate rises.
 
 Source: Smith 2015, https://arxiv.org/abs/1506.01186
 """
@@ -20,18 +20,19 @@ from brainai.training.stages import augmented_batches, open_stage, train_step
 
 LOWEST, HIGHEST = 1e-6, 1.0
 SMOOTHING = 0.9
-DIVERGED = 4.0  # times the smallest loss
+DIVERGED = 4.0  # multiple of the smallest loss at which the search stops
 
 
 def find_learning_rate(
     accelerator: Accelerator, network: BrainNet, config: TrainConfig, updates: int = 100
 ) -> float:
-    """Raise the first stage's rate from 1e-6 to 1 and draw loss against it.
+    """Raise the learning rate of the first stage from 1e-6 to 1 and plot the loss against it.
 
-    Writes lr_finder.json and figures/lr_finder.png in the run folder. Weights are spoilt.
+    This writes lr_finder.json and figures/lr_finder.png in the run folder. It changes the weights
+    of the network, which are of no further use.
 
     Returns:
-        The rate at which the smoothed loss falls fastest.
+        The learning rate at which the smoothed loss falls fastest.
     """
     fitting = open_stage(accelerator, network, config, 0)
     spread = np.array([group["lr"] for group in fitting.optimizer.param_groups])
@@ -44,7 +45,7 @@ def find_learning_rate(
         for group, share in zip(fitting.optimizer.param_groups, spread / spread.max(), strict=True):
             group["lr"] = lr * share
         loss = train_step(accelerator, fitting, config, *next(batches), move_schedule=False)
-        loss = accelerator.reduce(loss, reduction="mean")  # all processes stop at the same update
+        loss = accelerator.reduce(loss, reduction="mean")  # so that all processes stop together
         smooth = SMOOTHING * smooth + (1 - SMOOTHING) * float(loss)
         rates.append(float(lr))
         losses.append(smooth / (1 - SMOOTHING ** (update + 1)))
@@ -56,7 +57,10 @@ def find_learning_rate(
 
 
 def steepest(rates: list[float], losses: list[float]) -> float:
-    """The rate at which the loss falls fastest on a logarithmic axis; divergence left out."""
+    """Return the rate at which the loss falls fastest on a logarithmic axis.
+
+    Rates above the one of the lowest loss are ignored.
+    """
     finite = np.isfinite(losses)
     lowest = int(np.nanargmin(np.where(finite, losses, np.nan)))
     if lowest < 2:

@@ -1,8 +1,8 @@
-"""Train what may be judged at all (`brainai.model.scope.Scope`) on a dataset folder.
+"""Train the scope network (`brainai.model.scope.Scope`) on a dataset folder.
 
-The slices of `train` are in scope; decoys cut, turned and drawn from them (`brainai.data.decoys`)
-are not, nor are pictures of other scanners (`brainai.data.elsewhere`). Those of real patients of
-`valid` give the limits: nearly all of them must be kept (`brainai.training.scope_limits`).
+Slices of `train` are in scope. Decoys made from them (`brainai.data.decoys`) and pictures of other
+scanners (`brainai.data.elsewhere`) are out of scope. The limits are set so that nearly all slices
+of real patients in `valid` are in scope (`brainai.training.scope_limits`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -32,17 +32,17 @@ from brainai.training.scope_limits import (
     set_limits,
 )
 
-SHARES = (0.44, 0.34, 0.15, 0.06, 0.09, 0.20)  # of a batch, kind by kind
-PHANTOMS = 0.25  # as often as those of a source of real people
-SCAN = 10.0  # pictures: how often a scan from elsewhere is drawn, all its slices together
-LARGE = 2000  # pixels of tumor: so drawn three times as often; with a smaller one, twice
-RATE = 4e-3
-MOST = 20_000  # slices of `train` that are looked at: they lie in memory
-DECOYS = 2500  # at most, of each kind that is cut, turned or drawn
+SHARES = (0.44, 0.34, 0.15, 0.06, 0.09, 0.20)  # relative size of each kind in a batch
+PHANTOM_WEIGHT = 0.25  # sampling weight of phantoms relative to a source of real people
+SCAN_WEIGHT = 10.0  # sampling weight of all slices of a decoy scan, relative to a single picture
+LARGE = 2000  # pixels; slices with a larger tumor have a weight of 3, with a smaller one of 2
+RATE = 4e-3  # peak learning rate
+MAX_SLICES = 20_000  # slices of `train` to draw from, because they are held in memory
+MAX_DECOYS = 2500  # of each kind made from the data set
 AUGMENTATION = Augmentation(
     scale=0.3, shift=0.1, gamma=0.3, bias=0.2, noise=0.03, drop=0.0, lend=0.0
 )
-# Pictures from elsewhere are of any kind but the first: nobody says of which.
+# Pictures from folders may be of any kind but the first; nobody has labeled them.
 FLAIR, SEQUENCE, TURNED, VIEW, NO_SLICE, ELSEWHERE = range(len(KINDS) + 1)
 
 
@@ -55,24 +55,24 @@ def train_scope(
     device: str | torch.device | None = None,
     progress: bool = True,
 ) -> Scope:
-    """A scope for the pictures of a dataset folder, on the CPU.
+    """Train a scope on the pictures of a dataset folder and return it on the CPU.
 
-    The same seed draws the same pictures. It gives the same scope where it is trained on a CPU, and
-    one that differs by rounding on a GPU.
+    The same seed draws the same pictures. On a CPU it gives the same scope; on a GPU the scopes
+    differ by rounding.
 
     Args:
         steps: updates; 2,400 take a quarter of an hour on a core with bfloat16.
-        folders: of pictures and scans that are no axial FLAIR slices, see `read_decoys`; one of
-            four files trains nothing.
-        device: to train on; None is the GPU if there is one.
+        folders: folders of pictures and scans other than axial FLAIR, see `read_decoys`; one in
+            four files is kept out of training.
+        device: device to train on; None takes the GPU if there is one.
     Raises:
         ConfigError: the machine has no such device.
-        DataError: no data set, or a folder without decoys.
+        DataError: there is no data set, or a folder holds no decoys.
     """
     device = choose_device(device)
     store = open_store(data, SIZE, progress=progress)
     random = np.random.default_rng(seed)
-    pools = collect(store, min(DECOYS, 3 * steps), random, folders)
+    pools = collect(store, min(MAX_DECOYS, 3 * steps), random, folders)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         scope = Scope().to(memory_format=torch.channels_last)
@@ -89,20 +89,24 @@ def collect(
     random: np.random.Generator,
     folders: Iterable[str | Path] = (),
 ) -> dict[int, tuple[Tensor, Tensor]]:
-    """Pictures of every kind that `train` gives, `[n, 1, S, S]` uint8, and how often each is drawn,
-    `[n]`: sources alike but for phantoms, which come less often, and patients within a source;
-    slices with tumor more often, of large ones most.
+    """Collect the training pictures of every kind, with their sampling weights.
+
+    Sources have equal weights, except for phantoms, which have less; within a source, patients have
+    equal weights. Slices with tumor have more weight, those with a large tumor the most.
 
     Args:
-        count: decoys of each kind that is cut, turned or drawn.
+        count: number of decoys of each kind made from the data set.
+        folders: folders of decoys, see `read_decoys`.
+    Returns:
+        For each kind, pictures `[n, 1, S, S]` uint8 and weights `[n]`.
     """
     rows = np.array(rows_in_scope(store, "train"))
-    if len(rows) > MOST:
-        rows = np.sort(random.choice(rows, MOST, replace=False))
+    if len(rows) > MAX_SLICES:
+        rows = np.sort(random.choice(rows, MAX_SLICES, replace=False))
     share = _shares([(store.records[r].source, store.records[r].patient_id) for r in rows])
     pixels = np.array([store.records[row].tumor_pixels for row in rows])
-    often = 1.0 + (pixels > 0) + (pixels >= LARGE)
-    pools = {FLAIR: (flair_planes(store, rows), torch.from_numpy(often * share))}
+    tumor_weight = 1.0 + (pixels > 0) + (pixels >= LARGE)
+    pools = {FLAIR: (flair_planes(store, rows), torch.from_numpy(tumor_weight * share))}
     others = [
         (row, channel, weight)
         for row, weight in zip(rows, share, strict=True)
@@ -116,20 +120,22 @@ def collect(
     made = {
         SEQUENCE: [decoys.recolor(flair[row] / 255, random) for row in chosen[3]],
         TURNED: [decoys.turn(flair[row] / 255, random) for row in chosen[0]],
-        VIEW: [decoys.cut(flair[rows[own]], int(random.integers(1, 3)), random) for own in whole],
+        VIEW: [
+            decoys.cut(flair[rows[stack]], int(random.integers(1, 3)), random) for stack in whole
+        ],
         NO_SLICE: [decoys.draw(SIZE, random) for _ in chosen[2]]
         + [decoys.spoil(flair[row] / 255, random) for row in chosen[2]],
     }
     for kind, planes in made.items():
         if planes:
             pixels = np.rint(np.array(planes, np.float32) * 255).astype(np.uint8)
-            alike = torch.full((len(planes),), 1 / len(planes), dtype=torch.float64)
-            pools[kind] = torch.from_numpy(pixels)[:, None], alike
-    if others:  # beside the recolored ones, which count as one source
+            equal_weights = torch.full((len(planes),), 1 / len(planes), dtype=torch.float64)
+            pools[kind] = torch.from_numpy(pixels)[:, None], equal_weights
+    if others:  # real T1c and T2 slices, besides the recolored ones, which count as one source
         taken, channels, weights = map(np.array, zip(*others, strict=True))
         planes = torch.from_numpy(store.planes[taken, channels][:, None])
-        own = planes, torch.from_numpy(weights)
-        pools[SEQUENCE] = tuple(map(torch.cat, zip(own, pools[SEQUENCE], strict=True)))
+        real = planes, torch.from_numpy(weights)
+        pools[SEQUENCE] = tuple(map(torch.cat, zip(real, pools[SEQUENCE], strict=True)))
     elsewhere = [_read(folder) for folder in folders]
     if elsewhere:
         pools[ELSEWHERE] = tuple(map(torch.cat, zip(*elsewhere, strict=True)))
@@ -143,6 +149,7 @@ def _fit(
     random: np.random.Generator,
     progress: bool,
 ) -> None:
+    """Train the scope on batches drawn from the pools."""
     device = scope.center.device
     on_cpu = device.type == "cpu"
     optimizer = torch.optim.AdamW(scope.parameters(), weight_decay=0.05)
@@ -160,23 +167,29 @@ def _fit(
 
 
 def _loss(logits: Tensor, kinds: Tensor) -> Tensor:
-    """Mean over pictures: cross entropy, and for those from elsewhere that of “any other kind”."""
+    """Return the mean cross-entropy over pictures.
+
+    For pictures from folders, whose kind is unknown, it is that of "any kind but FLAIR".
+    """
     known, logs = kinds != ELSEWHERE, logits.log_softmax(dim=1)
-    named = F.cross_entropy(logits[known], kinds[known], reduction="sum", label_smoothing=0.02)
-    return (named - logs[~known, 1:].logsumexp(dim=1).sum()) / len(kinds)
+    labeled = F.cross_entropy(logits[known], kinds[known], reduction="sum", label_smoothing=0.02)
+    return (labeled - logs[~known, 1:].logsumexp(dim=1).sum()) / len(kinds)
 
 
 def _read(folder: str | Path) -> tuple[Tensor, Tensor]:
-    """Pictures and slices of a folder that train, and how often each is drawn: folders alike, and
-    files within one; a scan counts as ten pictures."""
+    """Return the training pictures of a folder of decoys, with their sampling weights.
+
+    All files have the same weight, except that a scan counts as ten pictures. The weights of a
+    folder add up to 1.
+    """
     planes, weights = [], []
-    for found in read_decoys(folder, SIZE):
-        own = torch.from_numpy(found.planes)[:, None]
-        own = own[~little_head(own)]
-        if len(own) and not found.kept_out:
-            planes.append(own)
-            often = SCAN if found.is_scan else 1.0
-            weights.append(torch.full((len(own),), often / len(own)))
+    for file in read_decoys(folder, SIZE):
+        pictures = torch.from_numpy(file.planes)[:, None]
+        pictures = pictures[~little_head(pictures)]
+        if len(pictures) and not file.kept_out:
+            planes.append(pictures)
+            weight = SCAN_WEIGHT if file.is_scan else 1.0
+            weights.append(torch.full((len(pictures),), weight / len(pictures)))
     if not planes:
         return torch.empty(0, 1, SIZE, SIZE, dtype=torch.uint8), torch.empty(0)
     together = torch.cat(weights)
@@ -186,7 +199,7 @@ def _read(folder: str | Path) -> tuple[Tensor, Tensor]:
 def _batch(
     pools: dict[int, tuple[Tensor, Tensor]], random: np.random.Generator, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """Augmented pictures `[n, 1, S, S]` in [0, 1], and their kinds `[n]`, on a device."""
+    """Return augmented pictures `[n, 1, S, S]` in [0, 1], and their kinds `[n]`, on a device."""
     generator = torch.Generator().manual_seed(int(random.integers(2**62)))
     whole = sum(SHARES[kind] for kind in pools)
     planes, kinds = [], []
@@ -197,18 +210,21 @@ def _batch(
         kinds += [kind] * count
     together = torch.cat(planes).to(device)
     table = random_table(len(together), int(random.integers(2**62))).to(device)
-    # `augment` moves a mask beside the picture; there is none to move.
+    # `augment` expects a mask after the picture; an empty one is given.
     images, _ = augment(torch.cat([together, torch.zeros_like(together)], 1), table, AUGMENTATION)
     return images, torch.tensor(kinds, device=device)
 
 
 def _shares(owners: list[tuple[str, str]]) -> np.ndarray:
-    """How often each slice is drawn: sources alike, and patients within a source."""
+    """Return the sampling weight of each slice, `[n]`, from its (source, patient).
+
+    Sources have equal weights, except for phantoms, and patients within a source too.
+    """
     names, source = np.unique([o[0] for o in owners], return_inverse=True)
     _, owner, slices = np.unique(
         [" ".join(o) for o in owners], return_inverse=True, return_counts=True
     )
     first = np.unique(owner, return_index=True)[1]
     patients = np.bincount(source[first], minlength=len(names))
-    often = np.where(names == "phantom", PHANTOMS, 1.0)
-    return often[source] / (patients[source] * slices[owner])
+    source_weight = np.where(names == "phantom", PHANTOM_WEIGHT, 1.0)
+    return source_weight[source] / (patients[source] * slices[owner])

@@ -1,4 +1,4 @@
-"""What a training starts from: which weights, and whether they fit its configuration."""
+"""The weights that a training starts from, and whether they match its configuration."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,22 +14,24 @@ from brainai.training.config import TrainConfig
 
 
 def pinned(config: TrainConfig) -> TrainConfig:
-    """The same run, where it starts from a model of the Hub by the commit that its name stands for
-    now: the card tells it, and every process starts from the same."""
+    """Return the configuration with a Hub model in `init_from` pinned to its current commit.
+
+    All processes then start from the same weights, and the model card names the commit.
+    """
     if config.init_from is None:
         return config
-    found = fetch_model(config.init_from)
-    found.tell()
-    if found.commit is None:
+    model = fetch_model(config.init_from)
+    model.tell()
+    if model.commit is None:
         return config
-    return replace(config, init_from=f"{found.repository}@{found.commit}")
+    return replace(config, init_from=f"{model.repository}@{model.commit}")
 
 
 def origin(config: TrainConfig, words: Sequence[str]) -> dict[str, str]:
-    """How weights came to be, as their card tells it: `command` and `started_from`.
+    """Return the provenance of the weights for the model card: `command` and `started_from`.
 
     Args:
-        words: of the command that trains.
+        words: words of the training command.
     """
     if config.init_from is None:
         start = imagenet_id(config.architecture) if config.pretrained else "random weights"
@@ -43,8 +45,15 @@ def origin(config: TrainConfig, words: Sequence[str]) -> dict[str, str]:
 
 
 def check_start(config: TrainConfig, info: ModelInfo) -> None:
-    """Raises ConfigError where the network of `--init-from` is another than the one asked for."""
-    asked = {"architecture": config.architecture, "decoder": config.decoder, "mean": MEAN}
-    found = {name: getattr(info, name) for name in asked}
-    if found != asked:
-        raise ConfigError(f"{config.init_from}: expected {asked}, found {found}.")
+    """Check that the network of `--init-from` is the one that the configuration asks for.
+
+    Raises:
+        ConfigError: architecture, decoder or normalization differ.
+    """
+    expected = {"architecture": config.architecture, "decoder": config.decoder, "mean": MEAN}
+    actual = {name: getattr(info, name) for name in expected}
+    if actual != expected:
+        raise ConfigError(
+            f"{config.init_from}: expected {expected}, found {actual}. Change the options, or "
+            "start from another model."
+        )

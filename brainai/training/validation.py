@@ -1,4 +1,4 @@
-"""What the network says of `valid` after an epoch, from all processes together."""
+"""Predict `valid` after an epoch, in all processes together."""
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from brainai.data.augment import to_input
 from brainai.data.images import MEAN, STD
 from brainai.data.store import Store
 from brainai.evaluation.score import INSIDE
-from brainai.evaluation.valid import ValidScores, count_shifted, voters
+from brainai.evaluation.valid import ValidScores, calibration_rows, count_shifted
 from brainai.model.answer import read_output
 from brainai.model.network import BrainNet
 from brainai.training.batches import open_loader, split_batches
@@ -19,22 +19,25 @@ from brainai.training.batches import open_loader, split_batches
 def predict_valid(
     accelerator: Accelerator, network: BrainNet, store: Store, batch_size: int
 ) -> ValidScores:
-    """Scores, from FLAIR alone, of every slice of `valid` that has a say, once, in every process.
+    """Return the scores, from FLAIR alone, of the slices of `valid` that are used for calibration.
+
+    Each slice is predicted once, and every process gets the scores of all of them.
 
     Args:
-        network: not what Accelerate wrapped: parts are uneven, so that none may wait for another.
+        network: the network itself, not the wrapper made by Accelerate: processes have different
+            numbers of batches, and the wrapper would make them wait for each other.
     """
     network.eval()
-    for buffer in network.buffers():  # of batch norm: on CPUs each process has its own
+    for buffer in network.buffers():  # on CPUs, batch norm statistics differ between processes
         broadcast(buffer)
     batches = split_batches(
-        voters(store.records),
+        calibration_rows(store.records),
         batch_size,
         accelerator.process_index,
         accelerator.num_processes,
     )
     device = accelerator.device
-    found = []
+    scores = []
     for batch in open_loader(store, batches, on_gpu=device.type == "cuda"):
         planes = batch["planes"].to(device)
         with accelerator.autocast():
@@ -43,9 +46,9 @@ def predict_valid(
         parts = [batch["row"].tolist(), class_scores.tolist()]
         if masks is not None:
             parts += [mask_scores.tolist(), count_shifted(masks, planes[:, -1] >= INSIDE)]
-        found += zip(*parts, strict=True)
-    ordered = sorted(gather_object(found), key=lambda part: part[0])
-    rows, class_score, *of_masks = zip(*ordered, strict=True)
-    mask_score, counts = map(np.array, of_masks) if of_masks else (None, None)
+        scores += zip(*parts, strict=True)
+    ordered = sorted(gather_object(scores), key=lambda part: part[0])
+    rows, class_score, *mask_values = zip(*ordered, strict=True)
+    mask_score, counts = map(np.array, mask_values) if mask_values else (None, None)
     records = [store.records[row] for row in rows]
     return ValidScores.of(records, np.array(class_score), mask_score, counts)

@@ -10,8 +10,8 @@ from brainai.data.augment import (
     BIAS,
     GRAY,
     augment,
+    carve_mix,
     drop_modalities,
-    lend_lesions,
     random_table,
     to_input,
 )
@@ -115,8 +115,8 @@ def head(level: int, spot: tuple[slice, slice] | None = None, bright: int = 250)
 LEFT, RIGHT = (slice(20, 30), slice(14, 24)), (slice(20, 30), slice(40, 50))
 
 
-def test_a_tumor_is_lent_with_its_mask_and_the_label_follows() -> None:
-    planes, labels = lend_lesions(head(100), torch.tensor([0]), head(100, LEFT))
+def test_a_tumor_is_pasted_with_its_mask_and_the_label_follows() -> None:
+    planes, labels = carve_mix(head(100), torch.tensor([0]), head(100, LEFT))
     assert labels.tolist() == [1]
     assert (planes[0, 1][LEFT] == 255).all()
     assert (planes[0, 0][LEFT] > 220).all()
@@ -124,42 +124,42 @@ def test_a_tumor_is_lent_with_its_mask_and_the_label_follows() -> None:
     assert (planes[0, 0, 40:56, 8:56] == 100).all()
 
 
-def test_a_slice_keeps_its_own_tumor_beside_the_lent_one() -> None:
-    planes, labels = lend_lesions(head(100, RIGHT), torch.tensor([1]), head(100, LEFT))
+def test_a_slice_keeps_its_own_tumor_beside_the_pasted_one() -> None:
+    planes, labels = carve_mix(head(100, RIGHT), torch.tensor([1]), head(100, LEFT))
     assert labels.tolist() == [1]
     assert (planes[0, 1][LEFT] == 255).all()
     assert (planes[0, 1][RIGHT] == 255).all()
 
 
 def test_healthy_tissue_covers_a_tumor_and_the_label_follows() -> None:
-    planes, labels = lend_lesions(head(100, LEFT), torch.tensor([1]), head(100))
+    planes, labels = carve_mix(head(100, LEFT), torch.tensor([1]), head(100))
     assert labels.tolist() == [0]
     assert not planes[0, 1].any()
     assert planes[0, 0].max() < 110
 
 
-def test_what_is_lent_takes_the_brightness_of_the_borrower() -> None:
-    planes, _ = lend_lesions(head(50, LEFT), torch.tensor([1]), head(200))
+def test_what_is_pasted_takes_the_brightness_of_the_recipient() -> None:
+    planes, _ = carve_mix(head(50, LEFT), torch.tensor([1]), head(200))
     assert planes[0, 0][LEFT].float().mean() == pytest.approx(50, rel=0.2)
 
 
-def test_nothing_is_laid_outside_the_head() -> None:
-    lent = head(100)
-    lent[0, :, 0:4, 0:4] = 255  # tumor where the borrower is dark
-    planes, labels = lend_lesions(head(100), torch.tensor([0]), lent)
+def test_nothing_is_pasted_outside_the_head() -> None:
+    donor = head(100)
+    donor[0, :, 0:4, 0:4] = 255  # tumor where the recipient is dark
+    planes, labels = carve_mix(head(100), torch.tensor([0]), donor)
     assert labels.tolist() == [0]
     assert not planes[0, :, 0:4, 0:4].any()
 
 
 def test_a_label_whose_tumor_its_mask_does_not_show_stays() -> None:
-    lent = head(100)
-    lent[0, :, 0:4, 0:4] = 255  # tumor that cannot be laid anywhere
-    _, labels = lend_lesions(head(100), torch.tensor([1]), lent)
+    donor = head(100)
+    donor[0, :, 0:4, 0:4] = 255  # tumor that cannot be pasted anywhere
+    _, labels = carve_mix(head(100), torch.tensor([1]), donor)
     assert labels.tolist() == [1]
 
 
 def test_two_slices_without_tumor_leave_each_other_alone() -> None:
-    planes, labels = lend_lesions(head(100), torch.tensor([1]), head(200))
+    planes, labels = carve_mix(head(100), torch.tensor([1]), head(200))
     assert torch.equal(planes, head(100).float())
     assert labels.tolist() == [1]  # tumor too small for its mask to show: the label stays
 
@@ -268,25 +268,25 @@ def test_a_table_is_that_of_its_seed_and_has_a_row_for_each_slice() -> None:
 
 def test_a_mask_shows_tumor_from_half_of_its_range_on() -> None:
     """A slice whose mask shows none takes nothing from another that shows none either."""
-    for level, lends in ((127, False), (128, True)):
-        lent = head(200)
-        lent[0, 1][LEFT] = level
-        planes, _ = lend_lesions(head(100), torch.tensor([0]), lent)
-        assert bool(planes[0, 1].any()) == lends
+    for level, pastes in ((127, False), (128, True)):
+        donor = head(200)
+        donor[0, 1][LEFT] = level
+        planes, _ = carve_mix(head(100), torch.tensor([0]), donor)
+        assert bool(planes[0, 1].any()) == pastes
 
 
-def test_slices_of_a_batch_lend_each_in_its_own_way() -> None:
+def test_every_slice_of_a_batch_is_mixed_with_its_own_donor() -> None:
     pairs = [(head(100), head(200, LEFT)), (head(50, RIGHT), head(150)), (head(80), head(90))]
     labels = torch.tensor([0, 1, 0])
-    own, lent = (torch.cat(planes) for planes in zip(*pairs, strict=True))
-    together, found = lend_lesions(own, labels, lent)
-    for row, (borrower, lender) in enumerate(pairs):
-        alone, label = lend_lesions(borrower, labels[row : row + 1], lender)
+    recipients, donors = (torch.cat(planes) for planes in zip(*pairs, strict=True))
+    together, mixed_labels = carve_mix(recipients, labels, donors)
+    for row, (recipient, donor) in enumerate(pairs):
+        alone, label = carve_mix(recipient, labels[row : row + 1], donor)
         assert torch.allclose(together[row : row + 1], alone)
-        assert found[row] == label
+        assert mixed_labels[row] == label
 
 
-def test_what_is_lent_has_the_mean_brightness_of_both_heads() -> None:
-    """A lender twice as bright is halved: its tumor of 240 arrives as one of 120."""
-    planes, _ = lend_lesions(head(60), torch.tensor([0]), head(120, LEFT, bright=240))
+def test_a_donor_is_scaled_to_the_mean_brightness_of_the_recipient() -> None:
+    """A donor twice as bright is halved: its tumor of 240 becomes one of 120."""
+    planes, _ = carve_mix(head(60), torch.tensor([0]), head(120, LEFT, bright=240))
     assert planes[0, 0][LEFT].mean() == pytest.approx(120 * 48**2 / (48**2 + 100), rel=0.03)

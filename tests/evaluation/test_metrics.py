@@ -161,7 +161,7 @@ def test_labels_may_be_of_one_class_and_probabilities_0_and_1(make_scores):
 
 @pytest.mark.parametrize("probability", [-0.001, 1.001])
 def test_a_probability_beyond_0_to_1_is_refused(make_scores, probability):
-    with pytest.raises(DataError, match=r"the first of images/c/001\.png"):
+    with pytest.raises(DataError, match=r"the first for images/c/001\.png"):
         make_scores([0, 1], [0.5, probability])
 
 

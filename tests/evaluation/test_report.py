@@ -188,8 +188,8 @@ def test_reliability_draws_before_and_after_with_their_errors(make_scores):
     scores = make_scores([0, 0, 1, 1], [0.0, 0.0, 1.0, 1.0], uncalibrated=[0.25] * 4)
     legend = draw_reliability(scores).axes[0].get_legend().get_texts()
     assert [text.get_text() for text in legend] == [
-        "class alone, as trained: ECE 0.250",
-        "as given: ECE 0.000",
+        "class score alone, uncalibrated: ECE 0.250",
+        "final probability: ECE 0.000",
     ]
 
 
@@ -259,7 +259,10 @@ def test_what_the_threshold_was_chosen_for_stands_beside_what_it_gave(point, rep
 def test_the_report_tells_its_own_sensitivity_beside_the_one_wanted(tmp_path, make_scores):
     scores = make_scores([1, 1, 1, 1, 0], [0.9, 0.9, 0.9, 0.1, 0.1])
     write_report(tmp_path, scores, threshold=0.5, about=ABOUT | {"operating_point": POINT})
-    assert f"on: {SENSITIVITY} 75 % on test patients." in (tmp_path / "report.md").read_text()
+    assert (
+        f"Operating point: {SENSITIVITY} 75 % on test patients."
+        in (tmp_path / "report.md").read_text()
+    )
 
 
 def test_a_patient_of_two_sources_is_told(make_scores):
@@ -274,13 +277,13 @@ def test_a_patient_of_two_sources_is_told(make_scores):
 def test_where_nothing_was_fitted_the_report_does_not_say_so(tmp_path, make_scores):
     scores = make_scores([0, 1], [0.1, 0.9])
     for calibrated, words in (
-        (True, "class and mask joined by what was fitted on `valid`"),
-        (False, "the probability as it is given, for which nothing was fitted on `valid`"),
+        (True, "from class score and mask score with weights fitted on `valid`"),
+        (False, "the final probability, for which nothing was fitted on `valid`"),
     ):
         write_report(tmp_path, scores, threshold=0.5, about=ABOUT | {"calibrated": calibrated})
         text = (tmp_path / "report.md").read_text()
         assert words in text
-        assert ("joined by what was fitted" in text) == calibrated
+        assert ("with weights fitted" in text) == calibrated
 
 
 def test_what_was_refused_stands_in_report_and_table(tmp_path, cohort):

@@ -20,7 +20,7 @@ from brainai.evaluation.scope_rates import (
     WITH_HEAD,
     WITH_TUMOR,
     measure_scope,
-    why_not,
+    refusal_reason,
 )
 from brainai.model.scope import TOO_LITTLE, Scope
 
@@ -111,12 +111,12 @@ def test_cases_that_are_stacks_are_scans(tmp_path):
 
 
 def test_reasons_are_those_of_the_app():
-    assert why_not(None, np.full((40, 40), 3), 64) == "empty picture"
-    assert why_not(None, b"no picture", 64) == "cannot be read"
+    assert refusal_reason(None, np.full((40, 40), 3), 64) == "empty picture"
+    assert refusal_reason(None, b"no picture", 64) == "cannot be read"
     dot = np.zeros((99, 99))
     dot[50:53, 50:53] = 1
-    assert why_not(None, dot, 64) == TOO_LITTLE
-    assert why_not(None, np.eye(40), 64) is None
+    assert refusal_reason(None, dot, 64) == TOO_LITTLE
+    assert refusal_reason(None, np.eye(40), 64) is None
 
 
 def test_pictures_are_the_same_every_time_and_none_is_empty():

@@ -11,12 +11,12 @@ from brainai.evaluation.valid import (
     SHIFTS,
     ValidScores,
     best_shift,
+    calibration_rows,
     count_shifted,
     find_thresholds,
     fit,
     fit_score_weights,
     judge,
-    voters,
 )
 
 
@@ -82,7 +82,7 @@ def test_the_mask_shift_is_the_one_of_the_best_mean_dice_of_patients() -> None:
 
 
 @pytest.mark.usefixtures("any_source_counts")
-def test_a_source_of_one_patient_has_the_say_of_one_of_three() -> None:
+def test_a_source_of_one_patient_has_the_weight_of_one_of_three() -> None:
     counts = counts_of(
         *[{ZERO: (9, 0, 1), ONE: (10, 5, 0)}] * 3,  # 18/19 = 0.947; 20/25 = 0.8
         {ZERO: (3, 0, 7), ONE: (9, 1, 1)},  # 6/13 = 0.46; 0.9
@@ -104,8 +104,8 @@ def test_patients_without_an_outlined_tumor_move_no_mask() -> None:
 
 def test_a_source_of_few_slices_counts_less() -> None:
     valid = of_slices([0] * 300 + [1] * 25, ["lgg"] * 100 + ["brats"] * 200 + ["pairs"] * 25)
-    assert valid.say == {"lgg": 1, "brats": 1, "pairs": 0.25}
-    # 2.25 says over 325 slices: 1/100 of lgg, 1/200 of brats, 0.25/25 of pairs, 1 on the average.
+    assert valid.source_weights == {"lgg": 1, "brats": 1, "pairs": 0.25}
+    # Weights of 2.25 over 325 slices: 1/100 of lgg, 1/200 of brats, 0.25/25 of pairs; mean 1.
     one = 325 / 2.25
     weight = [one / 100] * 100 + [one / 200] * 200 + [one / 100] * 25
     assert valid.weight.tolist() == pytest.approx(weight)
@@ -244,10 +244,10 @@ def test_scores_that_are_no_numbers_are_worth_nothing(bad: float, where: str) ->
 @pytest.mark.parametrize(
     ("sources", "rows"), [("phantom lgg phantom", [1]), ("phantom phantom", [0, 1])]
 )
-def test_phantoms_have_a_say_only_among_themselves(make_record, sources: str, rows) -> None:
+def test_phantoms_count_only_among_themselves(make_record, sources: str, rows) -> None:
     records = [
         make_record(f"{n}.png", "p", 1, 5, split="valid", source=source)
         for n, source in enumerate(sources.split())
     ]
     records.append(make_record("other.png", "q", 1, 5, split="train"))
-    assert voters(records).tolist() == rows
+    assert calibration_rows(records).tolist() == rows

@@ -15,7 +15,7 @@ from brainai.evaluation.whole_scans import (
     fit_verdict,
     gather_scans,
     measure_scans,
-    stand_ins,
+    substitutes,
 )
 from brainai.model.folder import ModelInfo
 from brainai.model.scan_verdict import judge_slices
@@ -84,7 +84,7 @@ def test_an_unknown_step_is_that_of_a_head_and_single_pictures_are_no_scans(
 def test_tumor_free_ends_and_ends_of_the_tumor_stand_in() -> None:
     # 5 mm: 14 slices below the tumor less 2 beside it are 60 mm; 13 above less 2 are 55 mm, and
     # a third of 35 is 11.7.
-    below, lower, upper = stand_ins(with_tumor(35, 14, 21))
+    below, lower, upper = substitutes(with_tumor(35, 14, 21))
     assert (len(below.label), below.tumor) == (12, False)
     # 20 mm of the tumor, with all that lies beyond.
     assert (len(lower.label), int(lower.label.sum())) == (18, 4)
@@ -93,9 +93,9 @@ def test_tumor_free_ends_and_ends_of_the_tumor_stand_in() -> None:
 
 def test_a_third_of_a_scan_is_enough_and_slices_without_a_picture_do_not_count() -> None:
     scan = with_tumor(24, 10, 12)  # 8 slices below less the margin: a third of 24
-    assert [part.tumor for part in stand_ins(scan)] == [False, False]  # 15 mm: the tumor is small
+    assert [part.tumor for part in substitutes(scan)] == [False, False]  # 15 mm: the tumor is small
     scan.probability[0] = ABSENT  # 7 of 23 are less than a third; above are 9
-    assert [len(part.label) for part in stand_ins(scan)] == [9]
+    assert [len(part.label) for part in substitutes(scan)] == [9]
 
 
 def spread_out(tumor_free: int = 4) -> list[Scan]:
@@ -185,7 +185,7 @@ def test_scans_are_counted_by_source(measured: dict) -> None:
 
 
 def test_scans_are_told_in_words(measured: dict) -> None:
-    assert scan_line(measured["groups"]["all"]) == "scans: found 1 of 2, wrongly called 1 of 2"
+    assert scan_line(measured["groups"]["all"]) == "scans: detected 1 of 2, false alarms 1 of 2"
     words = scan_section({"scans": measured})
     assert "| lgg | 1 of 2 | 0.400 | 0 of 0 | n/a |" in words
     assert "| tumor-free | 0 of 0 | n/a | 1 of 2 | 0.600 |" in words

@@ -303,7 +303,7 @@ def test_two_processes_that_are_killed_go_on_without_losing_or_doubling_a_scan(
     assert 8 <= len(before) < count
     done = subprocess.run(call, **options, stdout=subprocess.PIPE)
     assert done.returncode == 0, done.stderr
-    assert f"{count} scans, {len(before)} done before" in done.stderr
+    assert f"{count} scans, {len(before)} already done" in done.stderr
     assert done.stdout.count(f"{count} judged") == 1  # one process speaks
     lines = [
         json.loads(line)["scan"]

@@ -35,7 +35,7 @@ def test_the_page_sorts_counts_and_escapes(tmp_path, monkeypatch) -> None:
     page.write(tmp_path, ModelInfo(revision="r"))
     html = (tmp_path / "index.html").read_text()
     assert re.findall(r"<td>([a-g])</td>", html) == ["c", "b", "a"]
-    assert "The 3 scans of the highest probability; results.csv has all 7" in html
+    assert "The 3 scans with the highest probability; results.csv has all 7" in html
     assert "4 × a &lt;b&gt; &amp; more" in html
     assert "d, e, f, g" in html
     bars = [float(height) for height in re.findall(r'height="([\d.]+)"', html)]

@@ -75,7 +75,7 @@ def test_a_scan_leaves_its_mask_and_table(model_folder, scan, tmp_path, capsys) 
     out = tmp_path / "out"
     assert main(["--flair", scan, "--model", str(model_folder), "--out", str(out)]) == 0
     printed = capsys.readouterr().out
-    assert "of 3 slices judged" in printed
+    assert "of 3 judged slices" in printed
     assert printed.strip().endswith(DISCLAIMER)
     assert sorted(path.name for path in out.iterdir()) == ["mask.nii.gz", "slices.csv"]
     assert nibabel.load(out / "mask.nii.gz").shape == (64, 64, 4)
@@ -95,8 +95,8 @@ def test_json_of_a_scan_has_its_slices(model_folder, scan, capsys) -> None:
     [
         ([], "--flair is missing"),
         (["--t1c", "t1c.nii.gz"], "--flair is missing"),
-        (["--flair", "slice.png", "--out", "out"], "--out is for scans"),
-        (["--flair", "nowhere.nii.gz"], "found no file or folder of this name"),
+        (["--flair", "slice.png", "--out", "out"], "--out is only for scans"),
+        (["--flair", "nowhere.nii.gz"], "found nothing at the place named"),
         (["--flair", "slice.png", "--model", "nowhere"], "not a model folder"),
     ],
 )

@@ -242,7 +242,7 @@ def test_sequences_without_overlap_are_refused(classifier) -> None:
 
 
 def test_t1c_without_flair_is_refused(classifier) -> None:
-    with pytest.raises(DataError, match="FLAIR is missing: bring the FLAIR scan"):
+    with pytest.raises(DataError, match="FLAIR is missing: a FLAIR scan is required"):
         classifier.predict_scan(None, t1c=volume())
 
 
@@ -262,7 +262,7 @@ def test_thick_slices_of_another_direction_are_refused(classifier, spacing, way)
 
 def test_a_scan_without_a_head_is_refused(classifier) -> None:
     for voxels in (np.zeros(SHAPE, np.int16), np.full(SHAPE, 7, np.int16)):
-        with pytest.raises(DataError, match="no slice with enough of one"):
+        with pytest.raises(DataError, match="no slice that shows enough of a head"):
             classifier.predict_scan(volume(voxels))
 
 
@@ -364,7 +364,7 @@ def test_a_scan_is_refused_by_at_most_16_of_the_slices_that_show_a_head(
     open_to_all, network = plain(image_size=64)
     voxels = np.concatenate([head()[:, :, :1], *[head()[:, :, 5:6]] * (slices - 1)], axis=2)
     scoped = Classifier(network, open_to_all.info, scope=Refuses(shown))
-    message = rf"by the {shown} slices tried it is none \(looks like T2\)"
+    message = rf"the {shown} slices checked do not look like it \(looks like T2\)"
     with pytest.raises(OutOfScope, match=message) as caught:
         scoped.predict_scan(volume(voxels))
     assert caught.value.reason == "looks like T2"
@@ -375,7 +375,7 @@ def test_a_scan_is_refused_by_at_most_16_of_the_slices_that_show_a_head(
 @pytest.mark.parametrize(
     ("spacing", "shape", "words"),
     [
-        ((0.1, 1.0, 5.0), SHAPE, "about square pixels, found 64 × 48 of 0.1 × 1 mm"),
+        ((0.1, 1.0, 5.0), SHAPE, "about square pixels, found 64 × 48 pixels of 0.1 × 1 mm"),
         ((0.2, 1.0, 5.0), (4000, 3000, 4), "about square pixels"),
         ((1.0, 1.0, 0.1), (8, 8, 1001), "at most 1000 axial slices, found 1001"),
     ],

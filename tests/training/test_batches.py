@@ -10,7 +10,7 @@ import torch
 
 from brainai.data.store import open_store
 from brainai.training.batches import (
-    draw_lenders,
+    draw_donors,
     epoch_rows,
     epoch_seed,
     open_loader,
@@ -50,7 +50,7 @@ def test_a_split_of_odd_size_is_predicted_once_in_all_processes_together() -> No
 
 @dataclass(frozen=True)
 class Slice:
-    """As much of a record as says who may lend to whom, and who trains."""
+    """The fields of a record that decide on donors and on training."""
 
     slice_index: int
     source: str = "lgg"
@@ -74,7 +74,7 @@ def test_no_case_gives_an_epoch_more_than_its_share_and_all_have_their_turn() ->
     assert epoch_rows(records, 0, seed=1).tolist() == list(range(13))
 
 
-def test_lenders_lie_at_the_same_level_of_the_same_source_and_sequences() -> None:
+def test_donors_lie_at_the_same_level_of_the_same_source_and_sequences() -> None:
     kinds = (("lgg", ("flair",)), ("brats", ("flair",)), ("brats", ("flair", "t1c", "t2")))
     records = [
         Slice(index, source, modalities=sequences)
@@ -82,26 +82,26 @@ def test_lenders_lie_at_the_same_level_of_the_same_source_and_sequences() -> Non
         for source, sequences in kinds
     ]
     random = torch.rand(300, 2, generator=torch.Generator().manual_seed(0))
-    lenders = draw_lenders(records, range(300), random, chance=1.0)
-    assert (lenders >= 0).all()
-    for own, lender in zip(records, lenders.tolist(), strict=True):
-        assert records[lender].source == own.source
-        assert records[lender].modalities == own.modalities
-        assert abs(records[lender].slice_index - own.slice_index) <= 10
-    assert len(set(lenders.tolist())) > 50
+    donors = draw_donors(records, range(300), random, chance=1.0)
+    assert (donors >= 0).all()
+    for record, donor in zip(records, donors.tolist(), strict=True):
+        assert records[donor].source == record.source
+        assert records[donor].modalities == record.modalities
+        assert abs(records[donor].slice_index - record.slice_index) <= 10
+    assert len(set(donors.tolist())) > 50
 
 
-def test_as_many_borrow_as_chance_says_and_only_where_masks_are_known() -> None:
+def test_the_chance_sets_how_many_slices_have_a_donor_and_only_known_masks_take_part() -> None:
     records = [Slice(0, has_mask=index % 2 == 0) for index in range(1000)]
     random = torch.rand(1000, 2, generator=torch.Generator().manual_seed(0))
-    lenders = draw_lenders(records, range(500), random, chance=0.4)
-    borrows = (lenders >= 0).nonzero().flatten()
-    assert len(borrows) / 250 == pytest.approx(0.4, abs=0.08)
-    assert {row % 2 for row in [*borrows.tolist(), *lenders[borrows].tolist()]} == {0}
-    assert max(borrows.max(), lenders.max()) < 500
+    donors = draw_donors(records, range(500), random, chance=0.4)
+    recipients = (donors >= 0).nonzero().flatten()
+    assert len(recipients) / 250 == pytest.approx(0.4, abs=0.08)
+    assert {row % 2 for row in [*recipients.tolist(), *donors[recipients].tolist()]} == {0}
+    assert max(recipients.max(), donors.max()) < 500
 
 
-def test_people_without_a_tumor_borrow_from_every_source_and_lend_to_none_else() -> None:
+def test_people_without_a_tumor_get_donors_of_every_source_and_are_donors_to_no_other() -> None:
     kinds = (("lgg", ("flair",)), ("tumor-free", ("flair",)), ("brats", ("flair", "t1c", "t2")))
     records = [
         Slice(index, source, modalities=sequences)
@@ -109,12 +109,16 @@ def test_people_without_a_tumor_borrow_from_every_source_and_lend_to_none_else()
         for source, sequences in kinds
     ]
     random = torch.rand(300, 2, generator=torch.Generator().manual_seed(0))
-    lenders = draw_lenders(records, range(300), random, chance=1.0).tolist()
-    asked = {source: set() for source, _ in kinds}
-    for own, lender in zip(records, lenders, strict=True):
-        asked[own.source].add(records[lender].source)
-        assert abs(records[lender].slice_index - own.slice_index) <= 10
-    assert asked == {"lgg": {"lgg"}, "tumor-free": {"lgg", "tumor-free"}, "brats": {"brats"}}
+    donors = draw_donors(records, range(300), random, chance=1.0).tolist()
+    sources_of_donors = {source: set() for source, _ in kinds}
+    for record, donor in zip(records, donors, strict=True):
+        sources_of_donors[record.source].add(records[donor].source)
+        assert abs(records[donor].slice_index - record.slice_index) <= 10
+    assert sources_of_donors == {
+        "lgg": {"lgg"},
+        "tumor-free": {"lgg", "tumor-free"},
+        "brats": {"brats"},
+    }
 
 
 def test_slices_easily_judged_wrongly_weigh_more() -> None:
@@ -129,42 +133,42 @@ def test_slices_easily_judged_wrongly_weigh_more() -> None:
     assert slice_weights(records, 3.0).tolist() == [1, 3, 3, 3, 1, 1]
 
 
-def test_without_masks_nobody_lends() -> None:
+def test_without_masks_there_are_no_donors() -> None:
     records = [Slice(0, has_mask=False)] * 5
-    assert draw_lenders(records, range(5), torch.zeros(5, 2), chance=1.0).tolist() == [-1] * 5
+    assert draw_donors(records, range(5), torch.zeros(5, 2), chance=1.0).tolist() == [-1] * 5
 
 
 def test_workers_started_afresh_read_the_same_batches_and_map_the_store_anew(
     dataset_folder: Path,
 ) -> None:
     store = open_store(dataset_folder, 64, progress=False)
-    lenders = torch.full((96,), -1)
-    lenders[[3, 7]] = torch.tensor([11, 15])
+    donors = torch.full((96,), -1)
+    donors[[3, 7]] = torch.tensor([11, 15])
     batches = [np.array([7, 3, 5]), np.array([0]), np.array([90, 91])]
-    here = list(open_loader(store, batches, on_gpu=False, lenders=lenders))
-    loader = open_loader(store, batches, on_gpu=True, lenders=lenders)
+    here = list(open_loader(store, batches, on_gpu=False, donors=donors))
+    loader = open_loader(store, batches, on_gpu=True, donors=donors)
     loader.pin_memory = False  # there need be no GPU for it
     loader.multiprocessing_context = "spawn"
     assert [batch["row"].tolist() for batch in here] == [[7, 3, 5], [0], [90, 91]]
     assert here[0]["planes"].shape == (3, 2, 64, 64)
-    assert here[0]["borrows"].tolist() == [True, True, False]
-    assert np.array_equal(here[0]["lent"], store.planes[[15, 11]])
+    assert here[0]["has_donor"].tolist() == [True, True, False]
+    assert np.array_equal(here[0]["donor_planes"], store.planes[[15, 11]])
     for one, other in zip(here, loader, strict=True):
         assert one.keys() == other.keys()
         assert all(torch.equal(one[name], other[name]) for name in one)
     assert len(pickle.dumps(loader.dataset)) < store.planes.nbytes / 10
 
 
-def test_chance_and_level_choose_the_lender() -> None:
-    """Ten slices of a stack: the second column of a table moves the lender by at most a tenth."""
+def test_chance_and_level_choose_the_donor() -> None:
+    """Ten slices of a stack: the second column of a table moves the donor by at most a tenth."""
     records = [Slice(index, slice_count=10) for index in range(10)]
     random = torch.zeros(10, 2)
     random[:, 1] = torch.tensor([0.0, 0.0, 0.5, 0.99, 0.99, 0.5, 0.5, 0.5, 0.5, 0.99])
-    lenders = draw_lenders(records, range(10), random, chance=0.5)
-    assert lenders.tolist() == [0, 0, 2, 4, 5, 5, 6, 7, 8, 9]
+    donors = draw_donors(records, range(10), random, chance=0.5)
+    assert donors.tolist() == [0, 0, 2, 4, 5, 5, 6, 7, 8, 9]
     random[3, 0] = 0.5  # not below the chance
-    assert draw_lenders(records, range(10), random, chance=0.5)[3] == -1
-    assert lenders.dtype == torch.int64
+    assert draw_donors(records, range(10), random, chance=0.5)[3] == -1
+    assert donors.dtype == torch.int64
 
 
 def test_the_same_seed_gives_the_same_rows_and_others_others() -> None:
@@ -173,16 +177,16 @@ def test_the_same_seed_gives_the_same_rows_and_others_others() -> None:
     assert one == same != other
 
 
-def test_a_batch_holds_rows_labels_and_what_is_lent(dataset_folder) -> None:
+def test_a_batch_holds_rows_labels_and_donor_planes(dataset_folder) -> None:
     store = open_store(dataset_folder, 32, progress=False)
-    lenders = torch.full((len(store.records),), -1)
-    lenders[1], lenders[3] = 0, 7
-    (batch,) = open_loader(store, [np.array([1, 2, 3])], on_gpu=False, lenders=lenders)
+    donors = torch.full((len(store.records),), -1)
+    donors[1], donors[3] = 0, 7
+    (batch,) = open_loader(store, [np.array([1, 2, 3])], on_gpu=False, donors=donors)
     assert batch["row"].tolist() == [1, 2, 3]
     assert batch["label"].tolist() == [store.records[row].label for row in (1, 2, 3)]
     assert batch["has_mask"].tolist() == [True] * 3
-    assert batch["borrows"].tolist() == [True, False, True]
+    assert batch["has_donor"].tolist() == [True, False, True]
     assert torch.equal(batch["planes"], torch.from_numpy(store.read([1, 2, 3])))
-    assert torch.equal(batch["lent"], torch.from_numpy(store.read([0, 7])))
+    assert torch.equal(batch["donor_planes"], torch.from_numpy(store.read([0, 7])))
     (plain,) = open_loader(store, [np.array([1, 2])], on_gpu=False)
     assert set(plain) == {"row", "planes", "label", "has_mask"}

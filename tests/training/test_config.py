@@ -85,7 +85,7 @@ def test_all_problems_of_a_configuration_are_told_at_once() -> None:
     with pytest.raises(ConfigError) as error:
         TrainConfig(data="d", out="o", stages=stages, warm_up=2)
     assert "found 100" in str(error.value)
-    assert "stage 1: epochs" in str(error.value)
+    assert "stage 1: expected epochs" in str(error.value)
     assert "--warm-up" in str(error.value)
 
 

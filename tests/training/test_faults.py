@@ -70,7 +70,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(config: TrainConfig, h
 def test_two_damaged_checkpoints_are_refused(config: TrainConfig, how: str) -> None:
     for name in ("last.pt", "previous.pt"):
         damage(config.out / "checkpoints" / name, how)
-    with pytest.raises(WeightsError, match=r"No checkpoint in .* is whole\. Copy last\.pt"):
+    with pytest.raises(WeightsError, match=r"Every checkpoint in .* is damaged\. Copy last\.pt"):
         load_checkpoint(config)
 
 
@@ -88,7 +88,7 @@ def test_damaged_best_weights_are_told_before_hours_of_training(
 
 
 def test_best_weights_of_another_network_are_refused(config: TrainConfig) -> None:
-    with pytest.raises(WeightsError, match="weights of another network"):
+    with pytest.raises(WeightsError, match="the weights of another network"):
         load_best(config.out, build_network("test_resnet", decoder=False))
 
 

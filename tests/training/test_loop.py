@@ -19,9 +19,9 @@ from brainai.training.checkpoints import Progress
 from brainai.training.config import Stage, TrainConfig
 from brainai.training.lr_finder import find_learning_rate, steepest
 from brainai.training.stages import (
-    answering,
     augmented_batches,
     fit_stage,
+    network_to_keep,
     open_stage,
     train_step,
 )
@@ -162,11 +162,13 @@ def test_a_stage_that_was_cut_off_goes_on_as_if_it_was_not(make_config: Callable
 def test_the_average_follows_the_statistics_of_batch_norm_too(make_config: Callable) -> None:
     network = new_network()
     fitting = open_stage(new_accelerator(), network, make_config(average=0.5), 0)
-    own, averaged = (dict(net.named_buffers()) for net in (network, answering(network, fitting)))
+    own, averaged = (
+        dict(net.named_buffers()) for net in (network, network_to_keep(network, fitting))
+    )
     name = next(name for name in own if name.endswith("running_mean"))
     for value in (8.0, 0.0):  # the first update copies; then half of 8 and half of 0
         own[name].fill_(value)
-        fitting.average.update_parameters(fitting.network)
+        fitting.ema.update_parameters(fitting.network)
     assert averaged[name].tolist() == pytest.approx([4.0] * len(own[name]))
 
 

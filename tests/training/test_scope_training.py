@@ -229,7 +229,9 @@ def test_a_data_set_without_a_head_is_told(tmp_path: Path) -> None:
 
 
 def test_a_device_that_is_not_there_is_refused_before_the_data_are_read(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="a device that torch can use here, found 'cuda:99'"):
+    with pytest.raises(
+        ConfigError, match="a device that torch can use on this machine, found 'cuda:99'"
+    ):
         train_scope(tmp_path / "none", 60, device="cuda:99")
 
 

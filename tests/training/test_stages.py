@@ -15,7 +15,7 @@ from brainai.errors import DataError
 from brainai.model.network import build_network
 from brainai.training.checkpoints import Progress
 from brainai.training.config import parse_config
-from brainai.training.stages import answering, fit_stage, open_stage
+from brainai.training.stages import fit_stage, network_to_keep, open_stage
 
 
 @pytest.fixture(autouse=True)
@@ -51,10 +51,10 @@ def test_the_average_answers_and_follows_the_weights_by_its_decay(config) -> Non
     accelerator = Accelerator(cpu=True, mixed_precision="no")
     network = build_network("test_resnet")
     fitting = open_stage(accelerator, network, config, 1)
-    bias, averaged = network.decoder.mask.bias, answering(network, fitting).decoder.mask.bias
+    bias, averaged = network.decoder.mask.bias, network_to_keep(network, fitting).decoder.mask.bias
     for value in (8.0, 0.0):  # the first update copies; 8, then half of 8 and half of 0
         bias.data.fill_(value)
-        fitting.average.update_parameters(fitting.network)
+        fitting.ema.update_parameters(fitting.network)
     assert averaged.item() == pytest.approx(4.0)
 
 
@@ -62,7 +62,7 @@ def test_without_an_average_the_network_itself_answers(config) -> None:
     accelerator = Accelerator(cpu=True, mixed_precision="no")
     network = build_network("test_resnet")
     plain = type(config)(**{**vars(config), "average": 0.0})
-    assert answering(network, open_stage(accelerator, network, plain, 1)) is network
+    assert network_to_keep(network, open_stage(accelerator, network, plain, 1)) is network
 
 
 def test_an_epoch_of_some_slices_of_each_case_has_that_many_updates(config) -> None:

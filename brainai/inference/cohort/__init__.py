@@ -1,5 +1,5 @@
-"""Scans by the thousand: `accelerate launch -m brainai.inference.cohort`, see docs/cohorts.md.
+"""Judge thousands of scans: `accelerate launch -m brainai.inference.cohort`, docs/cohorts.md.
 
-`find` lists the scans, `judge` answers for them one by one, `ledger` remembers what is done,
-`bids` names the files, `tables` and `page` show the results.
+`find` lists the scans, `judge` judges them one by one, `ledger` records which are done, `bids`
+names the files, and `tables` and `page` present the results.
 """

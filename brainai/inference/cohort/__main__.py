@@ -1,7 +1,9 @@
-"""`accelerate launch -m brainai.inference.cohort --scans DIR --out OUT`: judge a cohort of scans.
+"""Judge a cohort of scans.
 
-One process or many, on one machine or several that share OUT. A start that was killed goes on where
-it was when the same command is given again.
+    accelerate launch -m brainai.inference.cohort --scans DIR --out OUT
+
+It runs as one process or many, on one machine or on several that share OUT. After an interruption,
+the same command continues where it stopped.
 """
 
 import os
@@ -34,51 +36,55 @@ from brainai.inference.cohort.page import Page
 from brainai.inference.cohort.tables import WRITES_PARQUET, open_tables, scan_row
 from brainai.model.folder import ModelInfo
 
-PATIENCE = timedelta(days=1)  # to find the scans of an archive, while other processes wait
-LOG_SECONDS = 30  # between lines of progress where nobody watches
+TIMEOUT = timedelta(days=1)  # other processes wait while one finds the scans of an archive
+LOG_SECONDS = 30  # between progress lines if the output is not a terminal
 Result = TypeVar("Result")
 
 
 class Plan(NamedTuple):
-    """What all processes are told: which scans there are, and which are to be judged now."""
+    """The scans of the cohort, those that are still to be judged, and the number of this start."""
 
     cohort: Cohort
     pending: list[Scan]
     start: int
 
 
-class Told(Exception):
-    """The main process has said what went wrong; the others end as well."""
+class MainProcessFailed(Exception):
+    """Raised in the other processes when the main process has failed and printed the reason."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line: 0, or 2 after one line that says what to correct."""
+    """Run the command line. Return 0, or 2 after a one-line error message."""
     return run_command(JudgeCohort, run, arguments, "accelerate launch -m brainai.inference.cohort")
 
 
 def run(options: JudgeCohort, _: Sequence[str]) -> None:
-    """Judge the scans; exit status 2 in a process whose main process has said what went wrong.
+    """Judge the cohort; exit with status 2 if the main process has failed.
 
     Raises:
         StorageError: a folder cannot be read or written to.
     """
     try:
-        with ExitStack() as held:
-            carry_out(options, held)
-    except Told:
+        with ExitStack() as locks:
+            judge_cohort(options, locks)
+    except MainProcessFailed:
         sys.exit(2)
     except OSError as error:
         path = Path(error.filename) if error.filename else None
         raise storage_error(error, path) from error
 
 
-def carry_out(options: JudgeCohort, held: ExitStack) -> None:
-    """Find, judge and show the scans; `held` keeps the output folder for this start alone."""
+def judge_cohort(options: JudgeCohort, locks: ExitStack) -> None:
+    """Find the scans, judge them, and write tables and page.
+
+    Args:
+        locks: keeps the lock on the output folder until the work ends.
+    """
     accelerator = open_accelerator(options.cpu)
     loaded: list[Classifier] = []
 
     def prepare() -> Plan:
-        held.enter_context(hold(options.out / ".cohort", _busy(options.out)))
+        locks.enter_context(hold(options.out / ".cohort", _busy(options.out)))
         loaded.append(Classifier.load(options.model, accelerator.device))
         loaded[0].weights.tell()  # type: ignore[union-attr]  # `load` sets them
         return make_plan(options, loaded[0].info)
@@ -92,23 +98,23 @@ def carry_out(options: JudgeCohort, held: ExitStack) -> None:
 
 
 def open_accelerator(cpu: bool) -> Accelerator:
-    """Processes and device; on CPUs the cores are shared out among those of this machine."""
+    """Return an Accelerator; on CPUs, the processes of a machine share its cores."""
     cpu = cpu or not torch.cuda.is_available()
-    accelerator = Accelerator(cpu=cpu, kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)])
+    accelerator = Accelerator(cpu=cpu, kwargs_handlers=[InitProcessGroupKwargs(timeout=TIMEOUT)])
     launched = int(os.environ.get("WORLD_SIZE", "1"))
     if accelerator.num_processes != launched:
         raise ConfigError(
-            f"{launched} processes were launched, Accelerate joined {accelerator.num_processes}: "
-            "add --cpu where there is no GPU."
+            f"{launched} processes were launched, but Accelerate joined only "
+            f"{accelerator.num_processes}: add --cpu if there is no GPU."
         )
-    if cpu:  # `accelerate launch` leaves each process one thread
-        beside = get_cpu_distributed_information().local_world_size
-        torch.set_num_threads(max(1, cpu_count() // beside))
+    if cpu:  # `accelerate launch` gives each process a single thread
+        local_processes = get_cpu_distributed_information().local_world_size
+        torch.set_num_threads(max(1, cpu_count() // local_processes))
     return accelerator
 
 
 def make_plan(options: JudgeCohort, info: ModelInfo) -> Plan:
-    """What is there and what is left to do; the description of the output is written."""
+    """Find the scans and those still to be judged, and write the description of the output."""
     cohort = find_scans(options.scans)
     cohort = Cohort(cohort.root, cohort.scans[: options.limit], cohort.bids)
     ledger = Ledger(options.out)
@@ -116,30 +122,30 @@ def make_plan(options: JudgeCohort, info: ModelInfo) -> Plan:
     write_description(options.out, cohort, info)
     pending = ledger.pending(cohort)
     done = len(cohort.scans) - len(pending)
-    print(f"{len(cohort.scans):,} scans, {done:,} done before", file=sys.stderr)
+    print(f"{len(cohort.scans):,} scans, {done:,} already done", file=sys.stderr)
     return Plan(cohort, pending, ledger.next_start())
 
 
 def judge(
     options: JudgeCohort, accelerator: Accelerator, classifier: Classifier, plan: Plan
 ) -> None:
-    """Judge this process's scans, every n-th; the main process waits until all are done."""
-    mine = plan.pending[accelerator.process_index :: accelerator.num_processes]
+    """Judge this process's part of the scans; the main process waits until all are done."""
+    scans = plan.pending[accelerator.process_index :: accelerator.num_processes]
     launcher = os.getppid() if accelerator.num_processes > 1 else None
     ledger = Ledger(options.out)
-    watched = sys.stderr.isatty()
+    is_terminal = sys.stderr.isatty()
     with (
         ledger.writer(plan.start, accelerator.process_index) as writer,
         tqdm(
             total=len(plan.pending),
             unit="scan",
-            smoothing=0,  # the mean rate: scans differ, and their rate jumps
-            mininterval=0.1 if watched else LOG_SECONDS,
+            smoothing=0,  # show the mean rate, because the rate varies from scan to scan
+            mininterval=0.1 if is_terminal else LOG_SECONDS,
             disable=not (accelerator.is_main_process and plan.pending),
         ) as bar,
     ):
-        found = judge_scans(classifier, plan.cohort, mine, options.out, options.ahead)
-        for record in found:
+        records = judge_scans(classifier, plan.cohort, scans, options.out, options.ahead)
+        for record in records:
             writer.add(record)
             check_launcher(launcher)
             if accelerator.is_main_process:
@@ -151,52 +157,64 @@ def judge(
 
 
 def check_launcher(launcher: int | None) -> None:
-    """Raises ConfigError where the launcher was killed, which then ends no process of its own: the
-    next start would meet this one at its scans."""
+    """Check that the launcher still runs.
+
+    A killed launcher leaves its processes running, and they would judge the same scans as those of
+    the next start.
+
+    Raises:
+        ConfigError: the launcher has ended.
+    """
     if launcher is not None and os.getppid() != launcher:
-        raise ConfigError("The launcher has ended, so this process ends as well. Start again.")
+        raise ConfigError(
+            "The launcher has ended, so this process ends as well. Run the command again."
+        )
 
 
 def show(out: Path, scans: Sequence[Scan], info: ModelInfo) -> None:
-    """Write tables and page from all that is recorded of these scans, and say what came out."""
+    """Write tables and page from the records of the scans, and print a summary."""
     page = Page()
-    kinds: dict[str, int] = {}
+    by_status: dict[str, int] = {}
     with open_tables(out) as tables:
         for record in Ledger(out).records(scans):
             tables.add(record)
             page.add(scan_row(record), record["thumbnail"])
-            kinds[record["status"]] = kinds.get(record["status"], 0) + 1
+            by_status[record["status"]] = by_status.get(record["status"], 0) + 1
     page.write(out, info)
-    counts = ", ".join(f"{number:,} {kind}" for kind, number in sorted(kinds.items()))
+    counts = ", ".join(f"{number:,} {status}" for status, number in sorted(by_status.items()))
     print(f"{counts}\nwrote {out / 'results.csv'} and {out / 'index.html'}")
     if not WRITES_PARQUET:
-        print("With pyarrow installed, the same command adds results.parquet and slices.parquet.")
+        print("Install pyarrow to get results.parquet and slices.parquet from the same command.")
     print(DISCLAIMER)
 
 
 def in_main_process(accelerator: Accelerator, call: Callable[[], Result]) -> Result:
-    """The result of the main process, in all of them.
+    """Call a function in the main process, and return its result in all processes.
 
     Raises:
-        BrainAIError: in the main process, what `call` raised; `Told` in the others.
+        BrainAIError: the error of `call`, in the main process.
+        MainProcessFailed: `call` failed, in the other processes.
     """
-    found: list = [None]
+    result: list = [None]
     problem = None
     if accelerator.is_main_process:
         try:
-            found = [(call(),)]
+            result = [(call(),)]
         except (BrainAIError, OSError) as error:
             problem = error
-    broadcast_object_list(found)
+    broadcast_object_list(result)
     if problem is not None:
         raise problem
-    if found[0] is None:
-        raise Told
-    return found[0][0]
+    if result[0] is None:
+        raise MainProcessFailed
+    return result[0][0]
 
 
 def _busy(out: Path) -> str:
-    return f"{out}: another start is judging into this folder. Wait for its end, or choose another."
+    return (
+        f"{out}: another command is writing to this folder. Wait until it ends, or choose another "
+        "folder."
+    )
 
 
 if __name__ == "__main__":

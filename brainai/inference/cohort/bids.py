@@ -1,8 +1,8 @@
-"""The files of the answers: a derivative of BIDS, https://bids-specification.readthedocs.io.
+"""The output as a BIDS derivative, https://bids-specification.readthedocs.io.
 
 dataset_description.json, README.md, .bidsignore
-sub-01/ses-1/anat/sub-01_ses-1_desc-tumor_mask.nii.gz    on FLAIR's own voxels
-sub-01/ses-1/anat/sub-01_ses-1_desc-tumor_mask.json      what it is, and the answer
+sub-01/ses-1/anat/sub-01_ses-1_desc-tumor_mask.nii.gz    the mask, on the voxels of FLAIR
+sub-01/ses-1/anat/sub-01_ses-1_desc-tumor_mask.json      its description, and the answer
 """
 
 import json
@@ -16,20 +16,21 @@ from brainai.inference.cohort.find import Cohort, Scan
 from brainai.model.folder import ModelInfo
 
 BIDS_VERSION = "1.10.0"
-BESIDE = (".cohort/", "thumbnails", "index.html", "results.*", "slices.*")  # no part of BIDS
-README = """# Tumor in FLAIR scans, as BrainAI sees it
+IGNORED = (".cohort/", "thumbnails", "index.html", "results.*", "slices.*")  # not part of BIDS
+README = """# Tumor in FLAIR scans, judged by BrainAI
 
 {disclaimer}
 
-Masks are where the network sees tumor, an estimate of extent, drawn whatever the verdict is.
-`results.csv` has a row for each scan, `slices.csv` one for each slice, and `index.html` shows them.
+Masks show where the network sees tumor. They are estimates of extent, and are written whatever the
+verdict is. `results.csv` has a row for each scan and `slices.csv` a row for each slice;
+`index.html` shows them.
 
 BrainAI {version}, model {model}, revision {revision}.
 """
 
 
 def write_description(out: Path, cohort: Cohort, info: ModelInfo) -> None:
-    """Write what a derivative says of itself: by whom it was made, and from what."""
+    """Write dataset_description.json, README.md and .bidsignore."""
     description: dict[str, Any] = {
         "Name": "Tumor in FLAIR scans",
         "BIDSVersion": BIDS_VERSION,
@@ -45,28 +46,35 @@ def write_description(out: Path, cohort: Cohort, info: ModelInfo) -> None:
     if cohort.bids:
         description["DatasetLinks"] = {"raw": Path(os.path.relpath(cohort.root, out)).as_posix()}
     write_text(out / "dataset_description.json", json.dumps(description, indent=2) + "\n")
-    write_text(out / ".bidsignore", "\n".join(BESIDE) + "\n")
+    write_text(out / ".bidsignore", "\n".join(IGNORED) + "\n")
     words = {"disclaimer": DISCLAIMER, "version": __version__}
     words |= {"model": info.name, "revision": info.revision}
     write_text(out / "README.md", README.format(**words))
 
 
 def mask_path(scan: Scan) -> Path:
-    """Where the mask of a scan lies in the output folder."""
+    """Return the path of a scan's mask in the output folder.
+
+    >>> from brainai.inference.cohort.find import Scan
+    >>> mask_path(Scan("sub-01_ses-1", ())).as_posix()
+    'sub-01/ses-1/anat/sub-01_ses-1_desc-tumor_mask.nii.gz'
+    """
     entities = scan.name.split("_")
     folders = [e for e in entities if e.startswith(("sub-", "ses-"))]
     return Path(*folders, "anat", f"{scan.name}_desc-tumor_mask.nii.gz")
 
 
 def sidecar(scan: Scan, bids: bool, form: dict[str, Any]) -> str:
-    """The JSON beside a mask.
+    """Return the JSON sidecar of a mask.
 
     Args:
-        form: the answer, of `forms.scan_form`; its slices stand in the table instead.
+        bids: whether the scans come from a BIDS data set.
+        form: the answer, from `forms.scan_form`; its slices are left out, because the table has
+            them.
     """
     described: dict[str, Any] = {
         "Type": "Lesion",
-        "Description": "Where BrainAI sees tumor; an estimate of extent.",
+        "Description": "Where BrainAI sees tumor, an estimate of extent.",
         "Manual": False,
     }
     if bids:

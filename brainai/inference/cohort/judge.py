@@ -1,7 +1,7 @@
-"""Answer for scans one by one, while the next ones are read.
+"""Judge scans one by one, while the next ones are read.
 
-A scan that cannot be judged is a record with its reason, and the work goes on. A disk that cannot
-be written to ends it: that is no fault of a scan.
+A scan that cannot be judged becomes a record with the reason, and the work continues. If the disk
+cannot be written to, which is not the fault of a scan, the work ends.
 """
 
 import logging
@@ -28,7 +28,7 @@ from brainai.inference.scan import ScanPrediction
 from brainai.inference.sequences import open_sequences
 
 THUMBNAILS = "thumbnails"
-SIDE, THICKNESS = 160, 3  # pixels of a thumbnail, and of its outline
+SIDE, THICKNESS = 160, 3  # of a thumbnail and its outline, in pixels
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -37,15 +37,15 @@ Result = TypeVar("Result")
 def judge_scans(
     classifier: Classifier, cohort: Cohort, scans: Iterable[Scan], out: Path, ahead: int = 1
 ) -> Iterator[dict[str, Any]]:
-    """The record of each scan, in order, once its files are written.
+    """Yield the record of each scan, in order, after writing its files.
 
-    A record holds scan (its name), files and their `stamps`, model_revision, status ("judged";
-    "refused" as out of scope; "error" where it cannot be used; "failed" by a fault of the program),
-    reason, code, seconds and read_seconds, strongest_slice, thumbnail, and answer, of `scan_form`,
-    or None.
+    A record holds scan (its name), files and their `stamps`, model_revision, status, reason, code,
+    seconds and read_seconds, strongest_slice, thumbnail, and answer (`scan_form`, or None). The
+    status is "judged"; "refused" if the scan is out of scope; "error" if it cannot be used; or
+    "failed" if the program failed.
 
     Args:
-        ahead: scans that are read while one is judged; each waits in memory.
+        ahead: scans to read ahead while one is judged; they are held in memory.
     Raises:
         StorageError: the output cannot be written.
     """
@@ -67,7 +67,7 @@ def judge_scans(
 def read_ahead(
     items: Iterable[Item], read: Callable[[Item], Result], ahead: int
 ) -> Iterator[tuple[Item, "Future[Result]"]]:
-    """Each item with what becomes of reading it; up to `ahead` later ones are read meanwhile."""
+    """Yield each item with the future of its reading, while up to `ahead` later ones are read."""
     waiting: deque[tuple[Item, Future[Result]]] = deque()
     with ThreadPoolExecutor(ahead, "reader") as pool:
         try:
@@ -82,13 +82,13 @@ def read_ahead(
                 future.cancel()
 
 
-def thumbnail(volume: Volume, found: ScanPrediction) -> Image.Image:
-    """The strongest slice in its gray window, with the outline of the mask; mode "RGB"."""
-    index = found.strongest_slice()
+def thumbnail(volume: Volume, prediction: ScanPrediction) -> Image.Image:
+    """Return the strongest slice in its gray window, with the outline of the mask, mode "RGB"."""
+    index = prediction.strongest_slice()
     plane = stretch(volume.voxels[:, :, index].T, *volume.square_size)
     picture = draw_thumbnail(plane, SIDE).convert("RGB")
-    if found.mask is not None and found.mask[:, :, index].any():
-        mask = stretch(found.mask[:, :, index].T, *volume.square_size) >= 0.5
+    if prediction.mask is not None and prediction.mask[:, :, index].any():
+        mask = stretch(prediction.mask[:, :, index].T, *volume.square_size) >= 0.5
         picture.paste(OUTLINE, mask=border(mask, picture.size, THICKNESS))
     return picture
 
@@ -96,14 +96,14 @@ def thumbnail(volume: Volume, found: ScanPrediction) -> Image.Image:
 def _judge(
     classifier: Classifier, scan: Scan, reading: Future, out: Path, bids: bool
 ) -> dict[str, Any]:
-    """What is recorded of one scan beside its name."""
+    """Judge a scan, and return the rest of its record."""
     started = time.perf_counter()
     names = ("reason", "code", "read_seconds", "answer", "strongest_slice", "thumbnail")
     record: dict[str, Any] = {"status": JUDGED, **dict.fromkeys(names)}
     try:
         volumes, record["read_seconds"] = reading.result()
         started = time.perf_counter()
-        found = classifier.predict_scan(**volumes)
+        prediction = classifier.predict_scan(**volumes)
     except OutOfScope as error:
         record |= {"status": REFUSED, "reason": error.reason, "code": error.code}
         refused = Prediction.refused(error.reason, classifier.info)
@@ -112,11 +112,11 @@ def _judge(
         record |= {"status": ERROR, "reason": str(error), "code": error.code}
     except BrainAIError:
         raise
-    except Exception as error:  # one scan must not end the work on thousands
+    except Exception as error:  # a single scan must not end the work on thousands
         logging.getLogger(__name__).exception("%s failed", scan.name)
         record |= {"status": FAILED, "reason": f"the program failed ({type(error).__name__})"}
     else:
-        record |= _write(out, scan, found, volumes["flair"], classifier, bids)
+        record |= _write(out, scan, prediction, volumes["flair"], classifier, bids)
     seconds = time.perf_counter() - started + (record["read_seconds"] or 0)
     return record | {"seconds": round(seconds, 3)}
 
@@ -124,20 +124,20 @@ def _judge(
 def _write(
     out: Path,
     scan: Scan,
-    found: ScanPrediction,
+    prediction: ScanPrediction,
     flair: Volume,
     classifier: Classifier,
     bids: bool,
 ) -> dict[str, Any]:
-    """Write the files of an answer; what is recorded of them."""
-    place = mask_path(scan) if found.mask is not None else None
-    form = scan_form(found, classifier.info, None if place is None else place.as_posix())
-    if place is not None:
-        found.save_mask(out / place)
-        beside = out / place.with_name(place.name.removesuffix(".nii.gz") + ".json")
-        write_text(beside, sidecar(scan, bids, form))
+    """Write the files of an answer, and return what the record says about them."""
+    mask = mask_path(scan) if prediction.mask is not None else None
+    form = scan_form(prediction, classifier.info, None if mask is None else mask.as_posix())
+    if mask is not None:
+        prediction.save_mask(out / mask)
+        sidecar_path = out / mask.with_name(mask.name.removesuffix(".nii.gz") + ".json")
+        write_text(sidecar_path, sidecar(scan, bids, form))
     picture = Path(THUMBNAILS, f"{scan.name}.jpg")
     with write_whole(out / picture) as file:
-        thumbnail(flair, found).save(file, "JPEG", quality=80)
-    strongest = found.strongest_slice()
+        thumbnail(flair, prediction).save(file, "JPEG", quality=80)
+    strongest = prediction.strongest_slice()
     return {"answer": form, "strongest_slice": strongest, "thumbnail": picture.as_posix()}

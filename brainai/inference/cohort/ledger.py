@@ -1,10 +1,11 @@
-"""What is done: a line of JSON for each scan, on the disk before the next scan begins.
+"""The records of judged scans: a line of JSON for each, on disk before the next scan begins.
 
-    OUT/.cohort/run.json                which weights judge here: others are refused
+    OUT/.cohort/run.json                the weights used here; other weights are refused
     OUT/.cohort/records/0003-0001.jsonl lines of process 1 in the third start
 
-Each process has a file of its own, so nobody waits and no line is torn in two. A line comes after
-the files that it tells of: after a kill, what has no whole line is judged again, and only that.
+Each process writes its own file, so that no process waits and no line is broken. A line is written
+after the files it describes. After a kill, exactly the scans without a complete line are judged
+again.
 """
 
 import json
@@ -21,11 +22,11 @@ from brainai.inference.cohort.find import Cohort, Scan
 HIDDEN = ".cohort"
 LEDGER_FORMAT = 1
 JUDGED, REFUSED, ERROR = "judged", "refused", "error"  # status of a record
-FAILED = "failed"  # the program's fault, not the scan's: tried again by the next start
+FAILED = "failed"  # an error of the program, not of the scan; the next start tries again
 
 
-class Place(NamedTuple):
-    """Where the line of a scan stands, and what of it decides whether it still holds."""
+class RecordPlace(NamedTuple):
+    """The position of a scan's line, and the values that decide whether it is still valid."""
 
     path: Path
     offset: int
@@ -35,16 +36,16 @@ class Place(NamedTuple):
 
 
 def stamps(root: Path, scan: Scan) -> list[list[int] | None]:
-    """Size and time of change of a scan's files; None for one that is not there."""
-    found: list[list[int] | None] = []
+    """Return size and modification time of each file of a scan; None for a missing file."""
+    values: list[list[int] | None] = []
     for _, path in scan.files:
         try:
             state = (root / path).stat()
         except OSError:
-            found.append(None)
+            values.append(None)
         else:
-            found.append([state.st_size, state.st_mtime_ns])
-    return found
+            values.append([state.st_size, state.st_mtime_ns])
+    return values
 
 
 class Ledger:
@@ -53,38 +54,42 @@ class Ledger:
     def __init__(self, out: Path):
         self.folder = out / HIDDEN / "records"
         self._run = out / HIDDEN / "run.json"
-        self._read: Counter[Path] = Counter()  # bytes, and lines of a start, that were counted
-        self._lines: Counter[int] = Counter()
+        self._read: Counter[Path] = Counter()  # bytes of each file that `count` has read
+        self._lines: Counter[int] = Counter()  # lines of each start that `count` has read
 
     def claim(self, revision: str) -> None:
-        """Note which weights answer here.
+        """Record the weights used in this folder.
 
         Raises:
-            ConfigError: the answers that are there come from others.
+            ConfigError: the folder holds answers of other weights.
         """
-        mine = {"format_version": LEDGER_FORMAT, "model_revision": revision}
+        run = {"format_version": LEDGER_FORMAT, "model_revision": revision}
         if not self._run.exists():
-            write_text(self._run, json.dumps(mine) + "\n")
+            write_text(self._run, json.dumps(run) + "\n")
             return
-        found = json.loads(self._run.read_text())
-        if found != mine:
+        earlier = json.loads(self._run.read_text())
+        if earlier != run:
             raise ConfigError(
                 f"--out {self._run.parents[1]}: expected answers of the weights {revision}, found "
-                f"some of {found.get('model_revision')}. Choose another folder, or the same model."
+                f"some of {earlier.get('model_revision')}. Choose another folder, or the same "
+                "model."
             )
 
-    def places(self) -> dict[str, Place]:
-        """The last whole line of each scan, by the scan's name."""
-        found = {}
+    def places(self) -> dict[str, RecordPlace]:
+        """Return the position of the last complete line of each scan, by name."""
+        places = {}
         for path in self._files():
             for offset, record in _lines(path):
-                place = Place(path, offset, *(record[key] for key in ("files", "status", "stamps")))
-                found[record["scan"]] = place
-        return found
+                values = (record[key] for key in ("files", "status", "stamps"))
+                places[record["scan"]] = RecordPlace(path, offset, *values)
+        return places
 
     def pending(self, cohort: Cohort) -> list[Scan]:
-        """Scans that have no answer, or that of other files, in their order; and those that could
-        not be used, where their files have changed since."""
+        """Return the scans to judge, in order.
+
+        These are scans without an answer, scans whose answer belongs to other files, and scans that
+        could not be used but whose files have changed since.
+        """
         done = self.places()
         return [
             scan
@@ -96,7 +101,7 @@ class Ledger:
         ]
 
     def records(self, scans: Sequence[Scan]) -> Iterator[dict[str, Any]]:
-        """The record of each scan that has one, in the order given; one at a time in memory."""
+        """Yield the record of each scan that has one, in order, without keeping them in memory."""
         places = self.places()
         for scan in scans:
             if (place := places.get(scan.name)) is not None:
@@ -105,15 +110,15 @@ class Ledger:
                     yield json.loads(file.readline())
 
     def next_start(self) -> int:
-        """A number that no earlier start had."""
+        """Return the number of the next start."""
         return 1 + max((int(path.name.split("-")[0]) for path in self._files()), default=0)
 
     def writer(self, start: int, process: int) -> "Writer":
-        """To be opened by one process of one start."""
+        """Return the writer of a process in a start."""
         return Writer(self.folder / f"{start:04d}-{process:04d}.jsonl")
 
     def count(self, start: int) -> int:
-        """Scans that all processes of a start have recorded so far; reads only what is new."""
+        """Return how many scans a start has recorded so far; only new lines are read."""
         for path in self.folder.glob(f"{start:04d}-*.jsonl"):
             with path.open("rb") as file:
                 file.seek(self._read[path])
@@ -127,7 +132,7 @@ class Ledger:
 
 
 class Writer:
-    """Appends records to one file; each is on the disk when `add` returns."""
+    """Appends records to a file; each is on disk when `add` returns."""
 
     def __init__(self, path: Path):
         self._path = path
@@ -147,7 +152,7 @@ class Writer:
         """Append a record.
 
         Raises:
-            StorageError: the disk is full, for instance.
+            StorageError: the file cannot be written, for instance because the disk is full.
         """
         try:
             self._file.write(json.dumps(record, separators=(",", ":")).encode() + b"\n")
@@ -158,7 +163,7 @@ class Writer:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Where each whole line begins, and what it holds; a line cut short by a kill is left out."""
+    """Yield offset and content of each complete line; a kill may leave an incomplete one."""
     offset = 0
     with path.open("rb") as file:
         for line in file:

@@ -13,15 +13,15 @@ class JudgeCohort:
     scans: Path
     """a BIDS data set, a folder of NIfTI, MetaImage or DICOM studies, or a .csv of paths"""
     out: Path
-    """folder for masks, tables and index.html; the same again goes on where it was"""
+    """folder for masks, tables and index.html; the same command continues where it stopped"""
     model: str = "weights"
     """model folder, or owner/name@revision on the Hub"""
     limit: int | None = None
-    """judge the first so many scans, by name"""
+    """judge only this many scans, the first by name"""
     ahead: int = 1
-    """scans that each process reads while it judges one; each waits in memory"""
+    """scans that each process reads ahead while it judges one; they are held in memory"""
     cpu: bool = False
-    """leave GPUs alone"""
+    """use the CPU even if there is a GPU"""
 
     def __post_init__(self) -> None:
         if self.ahead < 1 or (self.limit is not None and self.limit < 1):

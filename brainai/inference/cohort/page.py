@@ -1,6 +1,6 @@
-"""The page of a cohort, OUT/index.html: it opens without a server, and shows nothing of a header.
+"""The page of a cohort, OUT/index.html, which needs no server and shows no data of headers.
 
-What it calls a scan comes from the names of files and folders alone.
+The names of scans come only from the names of files and folders.
 """
 
 import heapq
@@ -18,25 +18,25 @@ from brainai.inference.cohort.ledger import ERROR, FAILED, JUDGED, REFUSED
 from brainai.model.folder import ModelInfo
 
 TEMPLATE = Path(__file__).with_name("page.html")
-MAX_ROWS = 5000  # of the table: more, and a browser becomes slow
-MAX_NAMES = 100  # for each reason why scans were not judged
-BINS = 20  # of the probability
-VOLUMES_ML = (0, 1, 2, 5, 10, 20, 50, 100, 200)  # bins of the volume begin above these
+MAX_ROWS = 5000  # rows of the table, because more would make browsers slow
+MAX_NAMES = 100  # names of scans for each reason
+BINS = 20  # bins of the probability
+VOLUMES_ML = (0, 1, 2, 5, 10, 20, 50, 100, 200)  # lower edges of the bins of the volume
 HEADINGS = (
     "Scan",
     "Verdict",
     "Probability",
     "Volume, mL",
-    "Slices called tumor",
+    "Tumor slices",
     "Seconds",
     "Reason",
 )
 
-SORTED = ' aria-sort="descending"'  # as the rows are at first
+SORTED = ' aria-sort="descending"'  # initial order of the rows
 
 
 class Page:
-    """Collects what the page shows, row by row; keeps no more rows than it will show."""
+    """Collects the content of the page row by row, without keeping rows that it will not show."""
 
     def __init__(self) -> None:
         self._status: Counter[str] = Counter()
@@ -51,8 +51,8 @@ class Page:
         """Add a scan.
 
         Args:
-            row: of `tables.scan_row`.
-            thumbnail: its place beside the page, where there is one.
+            row: the row of `tables.scan_row`.
+            thumbnail: path of the picture relative to the page, or None.
         """
         self._status[row["status"]] += 1
         if row["status"] == JUDGED:
@@ -78,7 +78,7 @@ class Page:
         shown = self._highest()
         count = self._status.total()
         caption = f"{len(shown)} scans" if len(shown) == count else (
-            f"The {len(shown):,} scans of the highest probability; results.csv has all {count:,}"
+            f"The {len(shown):,} scans with the highest probability; results.csv has all {count:,}"
         )  # fmt: skip
         words = {
             "day": date.today().isoformat(),
@@ -105,7 +105,7 @@ class Page:
         kinds = {label: self._labels[label] for label in reversed(info.label_names)}
         kinds |= {"Cannot judge": self._status[REFUSED], "Not usable": self._status[ERROR]}
         if self._status[FAILED]:
-            kinds["Failed, to be tried again"] = self._status[FAILED]
+            kinds["Failed, will be tried again"] = self._status[FAILED]
         return "".join(
             f"<div><dt>{escape(kind)}</dt><dd>{number:,}</dd></div>"
             for kind, number in kinds.items()
@@ -116,7 +116,7 @@ class Page:
         plots = _bars("Probability of tumor", self._probabilities, ("0 %", "100 %"), mark)
         if any(self._volumes):
             ends = [f"{edge}" for edge in (*VOLUMES_ML, "more")]
-            plots += _bars("Outlined volume, mL: up to", self._volumes, ends)
+            plots += _bars("Outlined volume in mL, up to", self._volumes, ends)
         return plots
 
     def _why(self) -> str:
@@ -163,7 +163,7 @@ def _number(value: float | None, shown: str) -> str:
 
 
 def _bars(title: str, counts: Sequence[int], ends: Sequence[str], mark: float | None = None) -> str:
-    """A histogram as SVG, with words below its bars; `mark` is a place along them."""
+    """Return a histogram as SVG, with labels below the bars, and a dashed line at `mark`."""
     most = max(*counts, 1)
     bars = "".join(
         f'<rect x="{place + 0.05:g}" width="0.9" y="{1 - number / most:.4f}" '
@@ -171,9 +171,9 @@ def _bars(title: str, counts: Sequence[int], ends: Sequence[str], mark: float | 
         for place, number in enumerate(counts)
     )
     line = "" if mark is None else f'<line x1="{mark:g}" x2="{mark:g}" y1="0" y2="1"/>'
-    dashed = "" if mark is None else "; dashed: from here on “Tumor”"
+    dashed = "" if mark is None else "; dashed line: threshold of “Tumor”"
     spans = "".join(f"<span>{end}</span>" for end in ends)
-    spread = "each" if len(ends) == len(counts) else "ends"  # a word below each bar, or at the ends
+    spread = "each" if len(ends) == len(counts) else "ends"  # labels of each bar, or of the ends
     summary = f"{title}: {sum(counts):,} scans, at most {max(counts):,} in one bar"
     return (
         f'<figure><figcaption class="small">{title} (highest bar: {max(counts):,}{dashed})'

@@ -1,7 +1,7 @@
-"""The results as tables: a row for each scan, and a row for each slice, as CSV and as Parquet.
+"""The results as tables with a row for each scan and for each slice, as CSV and as Parquet.
 
-Written scan by scan, so that a million of them need no more memory than one. Parquet needs pyarrow,
-which is not among the requirements: without it there are the CSV files.
+Rows are written scan by scan, so that the memory does not grow with their number. Parquet files
+need pyarrow, which is not a requirement: without it, only CSV files are written.
 """
 
 import csv
@@ -52,20 +52,20 @@ SLICE_COLUMNS = {
     "label": "string",
     "area_cm2": "float64",
 }
-ROWS_AT_ONCE = 50_000  # of a Parquet file's row group
+ROWS_AT_ONCE = 50_000  # rows of a Parquet row group
 
 
 def scan_row(record: dict[str, Any]) -> dict[str, Any]:
-    """The row of a scan; None where there is no value. Keys as in `SCAN_COLUMNS`.
+    """Return the row of a scan, with the keys of `SCAN_COLUMNS`; missing values are None.
 
     Args:
-        record: of `judge_scans`.
+        record: a record of `judge_scans`.
     """
     answer = record["answer"] or {}
     slices = answer.get("slices", [])
     judged = record["status"] == JUDGED
     labels = [row["label"] for row in slices if row["label"]]
-    found = {
+    values = {
         **record,
         **record["files"],
         "label": answer.get("label"),
@@ -75,15 +75,15 @@ def scan_row(record: dict[str, Any]) -> dict[str, Any]:
         "largest_area_cm2": answer.get("area_cm2"),
         "slices": len(slices) if judged else None,
         "slices_judged": len(labels) if judged else None,
-        "slices_tumor": _over(slices, answer) if judged else None,
+        "slices_tumor": _count_tumor(slices, answer) if judged else None,
         "mask": answer.get("mask"),
         "notes": " ".join(answer.get("notes", [])) or None,
     }
-    return {name: found.get(name) for name in SCAN_COLUMNS}
+    return {name: values.get(name) for name in SCAN_COLUMNS}
 
 
 def slice_rows(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The rows of a scan's slices, lowest first; none where it was not judged."""
+    """Yield the rows of a scan's slices, lowest first; none if the scan was not judged."""
     for row in (record["answer"] or {}).get("slices", []):
         yield {"scan": record["scan"], **row}
 
@@ -105,8 +105,9 @@ class Tables:
 
 @contextmanager
 def open_tables(out: Path) -> Iterator[Tables]:
-    """Write results.csv and slices.csv, and .parquet of both where pyarrow is there; they appear
-    whole when the block ends.
+    """Open results.csv and slices.csv, and also .parquet files if pyarrow is installed.
+
+    The complete files appear when the block ends.
 
     Raises:
         StorageError: the folder cannot be written to.
@@ -125,7 +126,7 @@ def open_tables(out: Path) -> Iterator[Tables]:
 
 
 class CsvTable:
-    """Rows as CSV; empty where there is no value."""
+    """Rows as CSV, with empty cells for missing values."""
 
     suffix = "csv"
 
@@ -139,12 +140,12 @@ class CsvTable:
         self._writer.writerow(row)
 
     def close(self) -> None:
-        """Hand the file back, unclosed, to who opened it."""
+        """Detach from the file, which its opener closes."""
         self._text.detach()
 
 
 class ParquetTable:
-    """Rows as Parquet; null where there is no value."""
+    """Rows as Parquet, with null for missing values."""
 
     suffix = "parquet"
 
@@ -161,7 +162,7 @@ class ParquetTable:
             self._flush()
 
     def close(self) -> None:
-        """Write what is left, and the end of the file."""
+        """Write the remaining rows and the end of the file."""
         self._flush()
         self._writer.close()
 
@@ -174,7 +175,7 @@ class ParquetTable:
 Table = CsvTable | ParquetTable
 
 
-def _over(slices: list[dict[str, Any]], answer: dict[str, Any]) -> int:
-    """Slices called tumor."""
+def _count_tumor(slices: list[dict[str, Any]], answer: dict[str, Any]) -> int:
+    """Return the number of slices labeled "Tumor"."""
     threshold = answer["slice_threshold"]
     return sum((row["probability"] or 0) >= threshold for row in slices if row["label"])
