@@ -21,11 +21,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tests.fuzz.minimize import minimize
-
 from brainai.data.files import write_text
 from tests.fuzz import corpus
 from tests.fuzz.groups import CHILDREN, make_case
+from tests.fuzz.minimize import minimize
 from tests.fuzz.runner import NO_ANSWER, Runner
 
 CHUNK = 100  # cases that a worker takes at once

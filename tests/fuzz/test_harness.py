@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.fuzz.minimize import smaller
 
 from benchmarks import fuzz
 from brainai.data.volumes import Volume
 from tests.fuzz import corpus, zips
 from tests.fuzz.cases import Case
 from tests.fuzz.groups import CHILDREN, make_case
+from tests.fuzz.minimize import smaller
 from tests.fuzz.picture_seeds import pictures
 from tests.fuzz.reading import SECRET_BYTE, Wrong, check_volume, message_fault, run_case
 from tests.fuzz.runner import ROOT, Runner
