@@ -114,7 +114,7 @@ def test_the_timid_model_ranks_as_well_and_is_calibrated_worse(computed: dict) -
     assert ranking == pytest.approx(same, abs=1e-6)
     assert timid > 3 * given
     before, after = computed["errors"]
-    assert after < before
+    assert after < before / 2
 
 
 @pytest.mark.slow
@@ -128,8 +128,8 @@ def test_a_higher_threshold_trades_sensitivity_for_specificity(computed: dict) -
 @pytest.mark.slow
 def test_position_alone_beats_chance_and_the_weights_beat_position(computed: dict) -> None:
     assert 0.65 < computed["compared"]["position alone"] < computed["compared"]["weights"]
-    (position, other), (position_on_test, other_on_test) = computed["baselines"]
-    assert (position > other) != (position_on_test > other_on_test)  # "change places"
+    (position, _), (position_on_test, _) = computed["baselines"]
+    assert abs(position - position_on_test) > 0.03  # "differs from one to the other"
 
 
 @pytest.mark.slow
