@@ -91,8 +91,8 @@ class Forward(NamedTuple):
 class Classifier:
     """A loaded model that judges slices and scans. It keeps no state between calls.
 
-    >>> classifier = Classifier.load("weights")  # doctest: +SKIP
-    >>> classifier.predict("examples/tumor_frontal.png").label  # doctest: +SKIP
+    >>> classifier = Classifier.load("weights")
+    >>> classifier.predict("examples/tumor_frontal.png").label
     'Tumor'
     """
 
