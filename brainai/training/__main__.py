@@ -51,6 +51,7 @@ from brainai.training.distributed import (
 )
 from brainai.training.finish import busy, finish
 from brainai.training.lr_finder import find_learning_rate
+from brainai.training.memory import keep_freed_memory
 from brainai.training.scope import train_scope
 from brainai.training.stages import fit_stage
 from brainai.training.start import check_start, origin, pinned
@@ -80,6 +81,7 @@ def open_accelerator(config: TrainConfig) -> Accelerator:
     if cpu:  # `accelerate launch` gives each process a single thread
         local_processes = get_cpu_distributed_information().local_world_size
         torch.set_num_threads(max(1, cpu_count() // local_processes))
+        keep_freed_memory()
     else:
         torch.backends.cudnn.benchmark = True  # all batches of a stage have the same size
         torch.set_float32_matmul_precision("high")

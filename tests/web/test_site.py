@@ -11,6 +11,7 @@ from toy_heads import head
 
 from brainai.web.interface import build_page
 from brainai.web.jobs import Jobs
+from brainai.web.limits import SLICE_TURN
 
 pytestmark = pytest.mark.browser
 
@@ -64,7 +65,10 @@ def test_the_other_buttons_lead_to_their_tabs(visit, site, button, tab):
     page.get_by_role("tab", name=tab, selected=True).wait_for()
 
 
-def test_a_visitor_sees_the_place_in_the_queue_and_a_sentence_where_it_is_full(visit, running):
+def test_a_visitor_sees_the_place_in_the_queue_and_a_sentence_where_it_is_full(
+    visit, running, monkeypatch
+):
+    monkeypatch.setitem(SLICE_TURN, "concurrency_limit", 2)
     go_on = threading.Event()
 
     def slow(**_):
