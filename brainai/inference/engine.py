@@ -84,6 +84,7 @@ def _compiled(network: BrainNet, info: ModelInfo) -> CompiledNet:
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": "bf16" if has_fast_bfloat16() else "f32",
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "ENABLE_CPU_PINNING": False,  # else several processes would share the first cores
     }
     cache = _cache_folder(info, openvino.__version__)
     if (cache / MODEL).is_file():
