@@ -41,7 +41,7 @@ def test_a_run_is_pushed_when_all_is_done_and_can_be_loaded(hub, token, dataset_
     card = ModelCard(repository.files["README.md"].decode())
     assert str(tmp_path) not in card.content  # no place of this machine
     assert "accelerate launch train.py --data dataset" in card.text
-    assert "From random weights." in card.text
+    assert "Training started from random weights." in card.text
     assert "figures/learning_curves.png" in repository.files
     assert Classifier.load("me/model@v1", device="cpu").weights.commit == repository.head
 
