@@ -240,7 +240,7 @@ def test_every_damaged_file_of_a_run_is_repaired_or_refused(
     assert {name: outcomes.pop(name) for name in repaired} == repaired
     assert outcomes.pop("checkpoints/last.pt").endswith("previous.pt. (resumes with 3 epochs)")
     store = next(name for name in outcomes if name.startswith(".store/"))
-    assert outcomes.pop(store).endswith("it is made again. (equal: True)")
+    assert outcomes.pop(store).endswith("is made again. (equal: True)")
     assert len(outcomes) == 11
     for name, outcome in outcomes.items():
         assert outcome.startswith("refused: "), (name, outcome)
