@@ -96,7 +96,7 @@ def test_json_of_a_scan_has_its_slices(model_folder, scan, capsys) -> None:
         ([], "--flair is missing"),
         (["--t1c", "t1c.nii.gz"], "--flair is missing"),
         (["--flair", "slice.png", "--out", "out"], "--out is only for scans"),
-        (["--flair", "nowhere.nii.gz"], "found nothing at the place named"),
+        (["--flair", "nowhere.nii.gz"], "found no file or folder of this name"),
         (["--flair", "slice.png", "--model", "nowhere"], "not a model folder"),
     ],
 )
