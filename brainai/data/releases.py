@@ -6,8 +6,8 @@ every label above 0 is tumor.
 
 The Medical Segmentation Decathlon (Antonelli et al. 2022) renamed studies of 2016 and 2017:
 
-Task01_BrainTumor/imagesTr/BRATS_001.nii.gz   FLAIR, T1, T1c and T2 in one file
-Task01_BrainTumor/labelsTr/BRATS_001.nii.gz
+Task01_BrainTumour/imagesTr/BRATS_001.nii.gz   FLAIR, T1, T1c and T2 in one file
+Task01_BrainTumour/labelsTr/BRATS_001.nii.gz
 """
 
 import re

@@ -51,9 +51,7 @@ class PatientSums:
     """Sums over the slices of each of P patients; arrays `[P]` float64 unless noted."""
 
     counts: Counts  # of slices, at one threshold
-    wins: (
-        np.ndarray
-    )  # `[P, P]`: pairs in which the row's positive scores above the column's negative
+    wins: np.ndarray  # `[P, P]`: pairs with the row's positive above the column's negative
     loss: np.ndarray  # summed over slices
     brier: np.ndarray  # summed over slices
     excess: np.ndarray  # `[P, BINS]`: probability minus label, summed over slices of a bin

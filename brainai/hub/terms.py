@@ -8,7 +8,8 @@ SOURCES = {
     "2017, https://doi.org/10.1038/sdata.2017.117; Baid et al. 2021, "
     "https://arxiv.org/abs/2107.02314): given to registered users for research, who must cite "
     "these papers; each release has its own terms",
-    "tumor-free": "FLAIR scans of people without a tumor; the terms of the data set apply",
+    "tumor-free": "FLAIR scans and pictures of people without a tumor; the terms of the data set "
+    "apply",
     "pairs": "FLAIR slices with masks; the terms of the data set apply",
     "phantom": "simulated studies (`python -m brainai.phantom`): no terms but this license",
     "folders": "folders of pictures, one for each class",

@@ -196,8 +196,8 @@ def test_labels_of_2017_under_a_name_of_2023_are_refused(
 
 
 def write_decathlon(root: Path, order: tuple[int, ...] = (0, 9, 1, 2)) -> Path:
-    """Task01_BrainTumor with one case for training, FLAIR, T1, T1c and T2 by number."""
-    task = root / "Task01_BrainTumor"
+    """Task01_BrainTumour with one case for training, FLAIR, T1, T1c and T2 by number."""
+    task = root / "Task01_BrainTumour"
     for folder in ("imagesTr", "labelsTr", "imagesTs"):
         (task / folder).mkdir(parents=True)
         (task / folder / "._BRATS_001.nii.gz").write_bytes(b"of macOS")

@@ -65,7 +65,7 @@ def _nii_folders(root: Path) -> Path:
 
 
 def _decathlon(root: Path) -> Path:
-    task = root / "Task01_BrainTumor"
+    task = root / "Task01_BrainTumour"
     for folder, voxels in (
         ("imagesTr", np.stack([brain(number) for number in range(4)], -1)),
         ("labelsTr", labels(1, 2, 3)),
@@ -139,6 +139,11 @@ def _dicom(root: Path) -> Path:
     return root
 
 
+def _spots(root: Path) -> Path:
+    _picture(root / "spots_01.png")
+    return root
+
+
 def _picture(path: Path, mask: bool = False) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     voxels = labels(1) * 255 if mask else brain(len(path.parts))
@@ -196,7 +201,7 @@ SETS = [
         "those of BraTS 2017-2021. If so, rename folder and files as in that release "
         "(BraTS2021_00000, …_seg.nii.gz); if not, leave the case out (--skip-bad).",
         _named("BraTS-GLI-00000-000", NEW, 1, 2, 4)),
-    SetRow("Medical Segmentation Decathlon, `Task01_BrainTumor`", f"{READ}: {ALL}", _decathlon),
+    SetRow("Medical Segmentation Decathlon, `Task01_BrainTumour`", f"{READ}: {ALL}", _decathlon),
     SetRow("cases for validation", "…: expected a file with the segmentation, found none. BraTS "
         "publishes none for its validation and test cases: leave them out (--skip-bad), or copy "
         "the case again.",
@@ -217,6 +222,7 @@ SETS = [
     SetRow("BIDS", f"{READ}: {FLAIR}", _bids, "tumor-free"),
     SetRow("folders of dcm2niix", f"{READ}: {FLAIR}", _dcm2niix, "tumor-free"),
     SetRow("DICOM, a folder for each patient", f"{READ}: {FLAIR}", _dicom, "tumor-free"),
+    SetRow("single slices as pictures", f"{READ}: {FLAIR}", _spots, "tumor-free"),
     SetRow("BraTS", "…: expected a scan of a person without a tumor, found a scan of BraTS, "
         "whose patients have tumors. Use --source brats.",
         _named("BraTS2021_00000", (*OLD, "_seg.nii"), 1, 2, 4), "tumor-free"),

@@ -245,15 +245,11 @@ def test_a_gpu_trains_a_scope_like_that_of_the_cpu(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_a_trained_scope_keeps_slices_and_refuses_pictures_it_never_saw(folder: Path) -> None:
-    scope = train_scope(folder, 150, device="cpu", progress=False)
-    again = train_scope(folder, 150, device="cpu", progress=False)
-    for name, value in scope.state_dict().items():
-        assert torch.equal(value, again.state_dict()[name]), name
+    scope = train_scope(folder, 100, device="cpu", progress=False)
     store = open_store(folder, SIZE, progress=False)
     rows = [n for n, record in enumerate(store.records) if record.split == "test"]
     kept = torch.from_numpy(store.planes[rows, 0][:, None]).float() / 255
-    # Of 24; 150 updates are few, and a decoy of proton density looks much like FLAIR.
-    assert sum(reason is not None for reason in refusals(kept, scope)) <= 8
+    assert sum(reason is not None for reason in refusals(kept, scope)) <= 2  # of 24
     random = torch.Generator().manual_seed(1)
     noise = torch.rand(20, 1, SIZE, SIZE, generator=random)
     stripes = (torch.arange(SIZE) // 4 % 2).float().expand(1, 1, SIZE, SIZE)
