@@ -180,6 +180,25 @@ def test_every_answer_and_document_tells_what_the_operating_point_gave_on_test()
         assert words in texts()[document], document
 
 
+def test_the_documents_show_what_the_weights_answer_for_an_example() -> None:
+    """Other precisions than bfloat16 give another third decimal."""
+    classifier = Classifier.load(ROOT / "weights", device="cpu")
+    answer = classifier.predict(ROOT / "examples" / "tumor_frontal.png")
+    label, probability = re.search(
+        r'# "(\w+)", (0\.\d+); or', (ROOT / "README.md").read_text()
+    ).groups()
+    assert (label, float(probability)) == (
+        answer.label,
+        pytest.approx(answer.probability, abs=0.02),
+    )
+    page = (ROOT / "docs" / "api.md").read_text()
+    shown = json.loads(re.search(r"```json\n(.*?)```", page, re.DOTALL)[1])
+    assert shown["probability"] == pytest.approx(answer.probability, abs=0.02)
+    assert shown["area_cm2"] == pytest.approx(answer.area_cm2(0.9), rel=0.05)
+    info = classifier.info
+    assert (shown["threshold"], shown["model"]["revision"]) == (info.threshold, info.revision)
+
+
 def test_the_license_of_a_source_stands_beside_that_of_the_weights() -> None:
     for document in ("README.md", "weights/README.md"):
         assert NON_COMMERCIAL in texts()[document]
