@@ -62,7 +62,8 @@ def test_what_is_installed_is_what_the_requirements_ask_for() -> None:
 
 def test_what_is_imported_is_asked_for() -> None:
     """A Space installs requirements.txt and nothing else."""
-    with_others = {"gradio_client", "yaml", "spaces"}  # of gradio, huggingface_hub, ZeroGPU
+    # of gradio, huggingface_hub, ZeroGPU and jinja2
+    with_others = {"gradio_client", "yaml", "spaces", "markupsafe"}
     optional = {"nilearn", "highdicom", "pydicom", "pyarrow"}  # of the extras
     found = {module.split(".")[0] for path in MODULES for module in imports(path)}
     found -= {"brainai", *sys.stdlib_module_names, *with_others, *optional}

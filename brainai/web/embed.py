@@ -24,8 +24,3 @@ def data_uri(content: bytes, kind: str) -> str:
 def picture_uri(picture: Image.Image, form: str = "PNG") -> str:
     """Return a picture as a `data:` URL."""
     return data_uri(encoded(picture, form), f"image/{form.lower()}")
-
-
-def download_link(name: str, content: bytes, kind: str, words: str) -> str:
-    """Return HTML of a link that saves the content as a file."""
-    return f'<a class="save" download="{name}" href="{data_uri(content, kind)}">{words}</a>'

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 from PIL import Image
 
 from brainai.errors import DataError
+from brainai.markup import Markup, render
 from brainai.web.embed import picture_uri
 
 PIXEL_MM = 0.9375  # of the pictures in examples/: 240 mm over 256 pixels
@@ -52,15 +52,12 @@ def caption(file: Path) -> str:
     return file.stem.replace("_", " ")
 
 
-def gallery(files: Sequence[Path]) -> str:
-    """Return HTML of one button for each slice, with picture and caption."""
-    buttons = []
-    for index, file in enumerate(files):
+def gallery(files: Sequence[Path]) -> Markup:
+    """Return one button for each slice, with picture and caption."""
+    pictures = []
+    for file in files:
         with Image.open(file) as picture:
             picture.thumbnail((THUMBNAIL, THUMBNAIL))
-            source = picture_uri(picture.convert("L"), "JPEG")
-        buttons.append(
-            f'<button type="button" data-index="{index}"><img alt="" src="{source}">'
-            f"<span>{escape(caption(file))}</span></button>"
-        )
-    return f'<h2>Examples (all simulated)</h2><div class="gallery">{"".join(buttons)}</div>'
+            uri = picture_uri(picture.convert("L"), "JPEG")
+        pictures.append({"uri": uri, "caption": caption(file)})
+    return render("gallery.html", pictures=pictures)

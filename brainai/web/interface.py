@@ -3,7 +3,6 @@
 import contextlib
 import shutil
 from collections.abc import AsyncIterator, Callable
-from html import escape
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from brainai.data.reader_pool import POOL
+from brainai.markup import Markup, render
 from brainai.model.fetch import Fetched
 from brainai.model.folder import ModelInfo
 from brainai.web.about_page import add_about_page
@@ -41,8 +41,6 @@ from brainai.web.uploads import refuse_addresses, uploads_in_use
 from brainai.web.waiting import configure_queue
 
 CSS = Path(__file__).parent / "assets" / "page.css"
-
-TITLE = "<h1>BrainAI</h1><p>Research and teaching only, never a diagnosis.</p>"
 
 
 def build_page(
@@ -97,10 +95,9 @@ def notices(info: ModelInfo, weights: Fetched) -> list[str]:
     return sentences
 
 
-def title(notices: list[str]) -> str:
-    """Return the name of the page, what it is not for, and the notices; HTML."""
-    shown = "".join(f"<p>{escape(notice)}</p>" for notice in notices)
-    return TITLE + (f'<div class="notice" role="status">{shown}</div>' if shown else "")
+def title(notices: list[str]) -> Markup:
+    """Return the name of the page, what it is not for, and the notices."""
+    return render("title.html", notices=notices)
 
 
 def launch(page: Page, **options: Any) -> Any:

@@ -5,7 +5,6 @@ import io
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from html import escape
 from typing import Any
 
 import gradio as gr
@@ -13,21 +12,21 @@ import gradio as gr
 from brainai.errors import DataError
 from brainai.inference.classifier import CANNOT_JUDGE, Prediction
 from brainai.inference.figures import draw_thumbnail
+from brainai.markup import Markup, render
 from brainai.model.folder import ModelInfo
 from brainai.web.assets import asset
-from brainai.web.embed import download_link, picture_uri
+from brainai.web.embed import data_uri, picture_uri
 from brainai.web.faults import explain, show_failure
 from brainai.web.jobs import Jobs
 from brainai.web.limits import MANY_TURN, MAX_SLICES
 from brainai.web.reading import Answer, SentSlice, judge_many
 from brainai.web.style import plain_html
 from brainai.web.uploads import Upload, uploaded_slices
-from brainai.web.verdict import framed, percent, progress_card, refusal_card, waiting_card
+from brainai.web.verdict import percent, progress_card, refusal_card, waiting_card
 
 THUMBNAIL = 96  # pixels, twice what is shown
 EVERY_SECONDS = 1.0  # between two updates of the table
 COLUMNS = ("file", "label", "probability", "threshold", "reason", "model", "revision")
-HEADINGS = ("Slice", "File", "Answer", "Probability", "Reason")
 WAITING = (
     f"Upload up to {MAX_SLICES} FLAIR slices, as files or as a folder. The table gives the reason "
     "for each file that cannot be judged."
@@ -90,7 +89,7 @@ def judged_tables(
     only the new rows.
     """
     names, files = uploaded_slices(uploads)
-    table, answers, updated = _table_start(), [], time.monotonic()
+    table, answers, updated = render("answers_table.html"), [], time.monotonic()
     yield progress_card("Judging the slices", 0, len(files)), table
     for name, (answer, sent) in zip(names, judge_many(jobs, info, files), strict=True):
         table += _row(name, sent, answer, info)
@@ -106,18 +105,16 @@ def _without_maps(answer: Answer) -> Answer:
     return replace(answer, mask=None, heatmap=None) if isinstance(answer, Prediction) else answer
 
 
-def summary_card(names: Sequence[str], answers: Sequence[Answer], info: ModelInfo) -> str:
-    """Return the number of each answer and a link to the table as CSV; HTML."""
+def summary_card(names: Sequence[str], answers: Sequence[Answer], info: ModelInfo) -> Markup:
+    """Return the number of each answer and a link to the table as CSV."""
     labels = [answer.label if isinstance(answer, Prediction) else NO_ANSWER for answer in answers]
     kinds = (*reversed(info.label_names), CANNOT_JUDGE, NO_ANSWER)
-    cells = "".join(f"<div><dt>{kind}</dt><dd>{labels.count(kind)}</dd></div>" for kind in kinds)
-    judged = sum(label in info.label_names for label in labels)
-    content = to_csv(names, answers, info).encode()
-    link = download_link("slices.csv", content, "text/csv", "Table (CSV)")
-    return framed(
-        "done",
-        f"<h2>{judged} of {len(answers)} files judged</h2>"
-        f'<dl class="facts">{cells}</dl><div class="saving">{link}</div>',
+    return render(
+        "summary_card.html",
+        judged=sum(label in info.label_names for label in labels),
+        total=len(answers),
+        counts={kind: labels.count(kind) for kind in kinds},
+        table=data_uri(to_csv(names, answers, info).encode(), "text/csv"),
     )
 
 
@@ -142,39 +139,19 @@ def to_csv(names: Sequence[str], answers: Sequence[Answer], info: ModelInfo) -> 
     return text.getvalue()
 
 
-def _table_start() -> str:
-    headings = "".join(
-        f'<th scope="col">{name}</th>'
-        if name == "Slice"
-        else f'<th scope="col"><button type="button">{name}</button></th>'
-        for name in HEADINGS
-    )
-    return (
-        '<div class="scroll" tabindex="0" role="region" aria-label="Answers"><table>'
-        f"<thead><tr>{headings}</tr></thead><tbody>"
-    )
-
-
-def _row(name: str, sent: SentSlice | None, answer: Answer, info: ModelInfo) -> str:
+def _row(name: str, sent: SentSlice | None, answer: Answer, info: ModelInfo) -> Markup:
     if isinstance(answer, DataError):
-        cells = ("", NO_ANSWER, "", str(answer))
+        label, probability, reason, sent = NO_ANSWER, None, str(answer), None
     else:
-        probability = answer.probability
-        cells = (
-            "" if sent is None else _thumbnail(sent),
-            answer.label,
-            "" if probability is None else f"{probability:.6f}",
-            answer.reason or "",
-        )
-    picture, label, value, reason = cells
-    shown = escape(percent(float(value))) if value else ""
-    kind = dict(zip(info.label_names, ("clear", "tumor"), strict=True)).get(label, "refused")
-    return (
-        f'<tr class="{kind}"><td>{picture}</td><td>{escape(name)}</td><td>{escape(label)}</td>'
-        f'<td data-value="{value}">{shown}</td><td>{escape(reason)}</td></tr>'
+        label, probability, reason = answer.label, answer.probability, answer.reason or ""
+    thumbnail = None if sent is None else draw_thumbnail(sent.pixels, THUMBNAIL)
+    return render(
+        "answers_row.html",
+        kind=dict(zip(info.label_names, ("clear", "tumor"), strict=True)).get(label, "refused"),
+        picture=thumbnail and picture_uri(thumbnail, "JPEG"),
+        name=name,
+        label=label,
+        value="" if probability is None else f"{probability:.6f}",
+        probability="" if probability is None else percent(probability),
+        reason=reason,
     )
-
-
-def _thumbnail(sent: SentSlice) -> str:
-    picture = draw_thumbnail(sent.pixels, THUMBNAIL)
-    return f'<img alt="" src="{picture_uri(picture, "JPEG")}">'

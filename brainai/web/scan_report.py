@@ -2,39 +2,18 @@
 
 from collections.abc import Sequence
 from datetime import date
-from html import escape
 
 import numpy as np
 from PIL import Image
 
-from brainai import DISCLAIMER, __version__
 from brainai.inference.scan import ScanPrediction
+from brainai.markup import Markup, render
 from brainai.model.folder import ModelInfo
-from brainai.web.assets import asset
 from brainai.web.embed import picture_uri
 from brainai.web.scan_view import Borders, facts, plot, slice_words
 from brainai.web.verdict import headline, percent, source_line
 
 PICTURES = 8  # of slices
-
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>BrainAI: report of a scan</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>{style}</style></head><body>
-<header><p>BrainAI · {day}</p><h1>{headline}</h1>
-<p>The probability of tumor is {probability}. The answer is “Tumor” if it is at least {threshold}.
-Operating point: {point}.</p>
-</header>
-<p class="notice">{disclaimer}</p>
-{facts}
-{plot}
-<section class="pictures">{pictures}</section>
-<p class="small">Amber: the outline of what the network takes for tumor, an estimate of its extent.
-The patient’s right is on the left.</p>
-{notes}
-<footer><p>{source} · BrainAI {version}</p></footer>
-</body></html>
-"""
 
 
 def scan_report(
@@ -43,7 +22,7 @@ def scan_report(
     slices: list[Image.Image],
     sequences: Sequence[str],
     borders: Borders,
-) -> str:
+) -> Markup:
     """Return the report as HTML.
 
     Args:
@@ -53,20 +32,18 @@ def scan_report(
         sequences: the sequences that the scan was judged from, such as ["flair", "t2"].
         borders: the outlines of all slices, from `scan_view.outlines`.
     """
-    return PAGE.format(
-        style=asset("report.css"),
+    return render(
+        "scan_report.html",
         day=date.today().isoformat(),
         headline=headline(prediction.label, info, "in this scan"),
-        probability=escape(percent(prediction.probability)),
-        threshold=escape(percent(prediction.threshold)),
-        point=escape(info.operating_point_of_scans),
-        disclaimer=DISCLAIMER,
+        probability=percent(prediction.probability),
+        threshold=percent(prediction.threshold),
+        operating_point=info.operating_point_of_scans,
         facts=facts(prediction),
         plot=plot(prediction),
         pictures=_pictures(prediction, slices, borders),
-        notes="".join(f'<p class="small">{escape(note)}</p>' for note in prediction.notes),
+        notes=prediction.notes,
         source=source_line(info, sequences),
-        version=__version__,
     )
 
 
@@ -84,16 +61,16 @@ def shown_slices(prediction: ScanPrediction, count: int = PICTURES) -> list[int]
     return [int(chosen[round(place)]) for place in places]
 
 
-def _pictures(prediction: ScanPrediction, slices: list[Image.Image], borders: Borders) -> str:
+def _pictures(
+    prediction: ScanPrediction, slices: list[Image.Image], borders: Borders
+) -> list[dict[str, str]]:
+    """Return the shown slices with their outlines, each as a `data:` URL with its words."""
     words = slice_words(prediction)
-    figures = []
+    pictures = []
     for index in shown_slices(prediction):
-        picture = slices[index]
-        if borders[index] is not None:
-            picture = picture.resize(borders[index].size, Image.Resampling.BICUBIC).convert("RGB")
-            picture.paste(borders[index], mask=borders[index])
-        figures.append(
-            f'<figure><img alt="{escape(words[index])}" src="{picture_uri(picture, "JPEG")}">'
-            f"<figcaption>{escape(words[index])}</figcaption></figure>"
-        )
-    return "".join(figures)
+        picture, border = slices[index], borders[index]
+        if border is not None:
+            picture = picture.resize(border.size, Image.Resampling.BICUBIC).convert("RGB")
+            picture.paste(border, mask=border)
+        pictures.append({"words": words[index], "uri": picture_uri(picture, "JPEG")})
+    return pictures

@@ -1,16 +1,14 @@
 """The first tab: what BrainAI does, for whom, an example answer, and buttons to the other tabs."""
 
 from collections.abc import Callable
-from html import escape
 from threading import Lock
 from typing import NamedTuple
 
 import gradio as gr
-from PIL import Image
 
-from brainai import DISCLAIMER
 from brainai.data.images import decode
 from brainai.inference.figures import draw_outline, draw_slice
+from brainai.markup import Markup, render
 from brainai.model.folder import ModelInfo
 from brainai.web.embed import picture_uri
 from brainai.web.examples import Examples
@@ -18,14 +16,6 @@ from brainai.web.faults import explain
 from brainai.web.jobs import Jobs
 from brainai.web.style import plain_html
 from brainai.web.verdict import percent
-
-WORDS = f"""
-<h2>Is there a tumor in this brain MRI?</h2>
-<p class="lead">Upload a FLAIR slice or a whole scan. BrainAI answers “Tumor” or “No Tumor” with a
-probability and outlines what it takes for tumor, or answers “Cannot judge” with the reason. It is
-made for people who study, teach or build such networks.</p>
-<p class="notice">{DISCLAIMER}</p>
-"""
 
 
 class StartPage(NamedTuple):
@@ -41,7 +31,7 @@ def add_start_page(page: gr.Blocks, jobs: Jobs, info: ModelInfo, examples: Examp
     """Add the contents of the tab to `page`; call it within the tab."""
     with gr.Row(equal_height=False, elem_id="start"):
         with gr.Column(min_width=300):
-            plain_html(WORDS)
+            plain_html(render("start.html"))
             with gr.Row():
                 example = gr.Button(
                     "Try an example", variant="primary", visible=bool(examples.slices)
@@ -70,10 +60,10 @@ def answered_example(jobs: Jobs, info: ModelInfo, examples: Examples) -> Callabl
     The example is judged once.
     """
 
-    drawn: list[str] = []
+    drawn: list[Markup] = []
     one_at_a_time = Lock()
 
-    def draw() -> str:
+    def draw() -> Markup:
         file = examples.slices[0]
         prediction = jobs.slice(flair=str(file))
         picture = draw_slice(decode(file)).convert("RGB")
@@ -83,7 +73,7 @@ def answered_example(jobs: Jobs, info: ModelInfo, examples: Examples) -> Callabl
         answer = prediction.label
         if prediction.probability is not None:
             answer += f", {percent(prediction.probability)}"
-        return _figure(picture, f"BrainAI’s answer for a simulated slice: {answer}")
+        return render("answered_example.html", picture=picture_uri(picture), answer=answer)
 
     def shown() -> str:
         try:
@@ -96,10 +86,3 @@ def answered_example(jobs: Jobs, info: ModelInfo, examples: Examples) -> Callabl
             return ""
 
     return shown
-
-
-def _figure(picture: Image.Image, words: str) -> str:
-    return (
-        f'<figure><img alt="Axial slice of a head with a bright lesion outlined in amber" '
-        f'src="{picture_uri(picture)}"><figcaption>{escape(words)}</figcaption></figure>'
-    )

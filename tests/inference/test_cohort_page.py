@@ -45,6 +45,21 @@ def test_the_page_sorts_counts_and_escapes(tmp_path, monkeypatch) -> None:
     assert bars[20:] == [1, 0, 0, 0, 0, 0, 1, 0, 0, 1]
 
 
+def test_names_of_scans_and_of_the_model_cannot_become_html(tmp_path) -> None:
+    page = Page()
+    page.add(row("<script>1</script>", 0.9), 'thumbnails/".jpg')
+    page.add(row("<script>2</script>", None, reason="damaged"), None)
+    page.write(
+        tmp_path, ModelInfo(name="<b>m</b>", operating_point="<i>p</i>", revision="<u>r</u>")
+    )
+    html = (tmp_path / "index.html").read_text()
+    assert html.count("<script>") == html.count("</script>") == 1  # the page's own
+    assert 'alt="Strongest slice of &lt;script&gt;1&lt;/script&gt;"' in html
+    assert 'src="thumbnails/&#34;.jpg"' in html
+    assert "<p>&lt;script&gt;2&lt;/script&gt;</p>" in html
+    assert not any(tag in html for tag in ("<b>", "<i>", "<u>"))
+
+
 def shown(page) -> list[str]:
     return [cell.text_content() for cell in page.locator("tbody td:nth-child(2)").all()]
 

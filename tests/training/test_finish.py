@@ -18,7 +18,7 @@ from brainai.inference.classifier import Classifier
 from brainai.model.folder import ModelInfo, load_model, load_scope, read_model_info
 from brainai.model.network import BrainNet, build_network
 from brainai.training.finish import finish, main
-from brainai.web.about_page import weights_section
+from brainai.web.about_page import weights_facts
 from brainai.web.endpoints import info_form
 from brainai.web.interface import notices
 
@@ -115,7 +115,7 @@ def test_where_valid_has_one_class_no_page_says_that_something_was_fitted(
         assert "with weights fitted" not in text
     told = info_form(info, None, classifier.weights)
     assert (told["calibration"], told["operating_point"]) == ("not fitted", info.operating_point)
-    assert "<dt>Calibration</dt><dd>not fitted</dd>" in weights_section(info, classifier.weights)
+    assert weights_facts(info, classifier.weights)["Calibration"] == "not fitted"
     assert notices(info, classifier.weights)[0].endswith("are not calibrated.")
 
 

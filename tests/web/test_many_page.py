@@ -13,7 +13,7 @@ from brainai.inference.classifier import Prediction
 from brainai.model.folder import ModelInfo
 from brainai.web.interface import build_page
 from brainai.web.jobs import Jobs
-from brainai.web.many_page import to_csv
+from brainai.web.many_page import judged_tables, to_csv
 
 FILES = "#many-files input[type=file]"
 INFO = ModelInfo(threshold=0.4, revision="r1")
@@ -147,6 +147,13 @@ def test_a_folder_is_taken_as_a_whole(visit, known, four):
         page.get_by_role("button", name="Choose a folder").click()
     chooser.value.set_files(four[0].parent)
     page.get_by_role("heading", name="2 of 4 files judged").wait_for()
+
+
+def test_a_name_cannot_become_html():
+    jobs = Jobs(None, None, lambda files: iter(()))
+    *_, (_, table) = judged_tables(jobs, INFO, [{"path": "/x", "orig_name": "<script>1</script>"}])
+    assert "<td>&lt;script&gt;1&lt;/script&gt;</td><td>No answer</td>" in table
+    assert "<script" not in table
 
 
 def test_a_name_cannot_become_a_formula_in_a_spreadsheet():

@@ -2,8 +2,10 @@
 
 import base64
 import io
+import json
 import re
 from dataclasses import replace
+from html import unescape
 
 import nibabel
 import numpy as np
@@ -70,10 +72,13 @@ def test_one_gray_window_holds_for_the_whole_scan():
 
 
 def test_facts_are_volume_slices_and_largest_area(found):
-    html = facts(found)
-    assert "<dd>2.3 mL</dd>" in html
-    assert "<dd>3 of 10 judged</dd>" in html
-    assert "<dd>2.6 cm²</dd>" in html
+    assert list(facts(found).items()) == [
+        ("Outlined volume", "2.3 mL"),
+        ("Slices labeled “Tumor”", "3 of 10 judged"),
+        ("Largest area in a slice", "2.6 cm²"),
+    ]
+    without_mask = replace(found, mask=None, volume_ml=None, areas_cm2=None)
+    assert facts(without_mask) == {"Slices labeled “Tumor”": "3 of 10 judged"}
 
 
 def test_the_slice_with_most_tumor_is_shown_first(found):
@@ -99,7 +104,7 @@ def test_slices_are_told_apart_by_their_own_threshold_and_not_by_the_scans(found
     assert len(re.findall('class="over"', plot(found))) == 4
     assert 'y1="0.6500"' in plot(found)
     assert "dashed line: 35.0 %, the threshold for slices" in plot(found)
-    assert "<dd>4 of 10 judged</dd>" in facts(found)
+    assert facts(found)["Slices labeled “Tumor”"] == "4 of 10 judged"
 
 
 def test_each_slice_has_its_words(found):
@@ -118,6 +123,15 @@ def test_files_are_within_the_page(found, volume, tmp_path):
     (tmp_path / "mask.nii.gz").write_bytes(base64.b64decode(files["mask.nii.gz"]))
     assert nibabel.load(tmp_path / "mask.nii.gz").get_fdata().sum() == 116
     assert base64.b64decode(files["report.html"]) == b"<p>12</p>"
+
+
+def test_the_page_moves_through_the_words_and_pictures_of_all_slices(found, volume):
+    html = scan_view(found, draw_slices(volume), lambda borders: "")
+    slices = json.loads(unescape(re.search(r"<template>(.+)</template>", html)[1]))
+    assert [one["words"] for one in slices] == slice_words(found)
+    assert [k for k, one in enumerate(slices) if one["outline"] is not None] == [5, 6, 7]
+    assert all(one["slice"].startswith("data:image/jpeg;base64,") for one in slices)
+    assert "<dt>Outlined volume</dt><dd>2.3 mL</dd>" in html
 
 
 def report(found, volume, info, sequences) -> str:

@@ -9,6 +9,7 @@ from toy_heads import scan_file
 from brainai import DISCLAIMER
 from brainai.data.scans import read_scan
 from brainai.inference.classifier import Prediction
+from brainai.markup import Markup
 from brainai.model.folder import ModelInfo
 from brainai.web.verdict import (
     answer_card,
@@ -25,7 +26,7 @@ INFO = ModelInfo(threshold=0.4, operating_point="sensitivity of 9 in 10", revisi
 
 def card(label: str, probability: float) -> str:
     prediction = Prediction(label, probability, 0.4, mask=None, heatmap=None)
-    return answer_card(prediction, INFO, "<figure>the slice</figure>", ["flair", "t2"])
+    return answer_card(prediction, INFO, Markup("<figure>the slice</figure>"), ["flair", "t2"])
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_a_scan_is_told_by_its_own_threshold_where_it_has_one(tmp_path, fitted, 
     info = replace(INFO, **fitted)
     answer = known_answer(read_scan(scan_file(tmp_path / "flair.nii.gz")))
     answer = replace(answer, threshold=info.threshold_of_scans)
-    html = scan_card(answer, info, "<figure>the scan</figure>", ["flair"])
+    html = scan_card(answer, info, Markup("<figure>the scan</figure>"), ["flair"])
     for part in (*words, "The network sees a tumor in this scan", "<figure>the scan</figure>"):
         assert part in html
     assert f'style="left:{100 * info.threshold_of_scans:.2f}%"' in html
@@ -109,3 +110,11 @@ def test_every_card_carries_the_disclaimer(html):
 
 def test_words_of_a_file_cannot_become_html():
     assert "<img" not in refusal_card("There is no file <img src=x>.")
+
+
+def test_notes_on_a_scan_and_the_name_of_a_model_cannot_become_html(tmp_path):
+    answer = known_answer(read_scan(scan_file(tmp_path / "flair.nii.gz")))
+    answer = replace(answer, notes=("FLAIR: <script>1</script>.",))
+    html = scan_card(answer, replace(INFO, name="<b>m</b>"), Markup(), ["flair"])
+    assert "<p>FLAIR: &lt;script&gt;1&lt;/script&gt;.</p>" in html
+    assert "From FLAIR · &lt;b&gt;m&lt;/b&gt; · revision 0123456789ab" in html

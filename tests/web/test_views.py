@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from html import unescape
 
 import numpy as np
 import pytest
@@ -63,7 +64,7 @@ def test_only_what_there_is_can_be_chosen_and_the_first_is(mask, heatmap, offere
 
 
 def test_each_is_said_to_be_for_its_own_purpose():
-    html = slice_figure(SLICE, MASK, HEAT)
+    html = unescape(slice_figure(SLICE, MASK, HEAT))
     assert "Outlined: 4.0 % of the picture. This is an estimate of the tumor's extent" in html
     assert "The heat map explains the decision" in html
     assert "The heat map is not an outline." in html

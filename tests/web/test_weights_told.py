@@ -9,7 +9,7 @@ from serving import served
 from brainai.inference.classifier import Classifier
 from brainai.model.fetch import Fetched
 from brainai.model.folder import ModelInfo
-from brainai.web.about_page import weights_section, words
+from brainai.web.about_page import about, weights_facts
 from brainai.web.endpoints import info_form
 from brainai.web.interface import build_page, notices, title
 from brainai.web.jobs import Jobs
@@ -31,11 +31,11 @@ def test_weights_without_calibration_or_scope_say_so_first() -> None:
 
 def test_the_page_names_the_operating_point() -> None:
     point = "sensitivity of at least 95 % on validation patients; 87 % (76 to 96) on test patients"
-    shown = weights_section(replace(OURS, threshold=0.131, operating_point=point), PULLED)
-    assert f"<dt>Threshold for slices</dt><dd>13.1 %: {point}</dd>" in shown
+    shown = weights_facts(replace(OURS, threshold=0.131, operating_point=point), PULLED)
+    assert shown["Threshold for slices"] == f"13.1 %: {point}"
     assert "Threshold for scans" not in shown
     fitted = replace(OURS, scan_weights=(1.0, 1.0, 0.0), scan_threshold=0.7)
-    assert "<dt>Threshold for scans</dt><dd>70.0 %: " in weights_section(fitted, PULLED)
+    assert weights_facts(fitted, PULLED)["Threshold for scans"].startswith("70.0 %: ")
 
 
 def test_a_notice_is_text_and_never_markup() -> None:
@@ -43,14 +43,21 @@ def test_a_notice_is_text_and_never_markup() -> None:
 
 
 def test_the_page_names_the_commit_and_no_folder_of_the_server() -> None:
-    shown = weights_section(OURS, PULLED)
-    assert "commit aaaaaaaaaaaa, requested as v1" in shown
+    shown = about(OURS, None, PULLED)
+    assert "<dt>On the Hub</dt><dd>commit aaaaaaaaaaaa, requested as v1</dd>" in shown
     assert "/server/cache" not in shown
-    assert "On the Hub" not in weights_section(OURS, Fetched(Path("/server/weights")))
+    assert "On the Hub" not in weights_facts(OURS, Fetched(Path("/server/weights")))
+
+
+def test_names_in_the_model_folder_and_on_the_hub_cannot_become_html() -> None:
+    odd = replace(OURS, name="<b>m</b>", operating_point="<i>p</i>")
+    shown = about(odd, None, replace(PULLED, revision="<u>v1</u>"))
+    assert not any(tag in shown for tag in ("<b>", "<i>", "<u>"))
+    assert "How good &lt;b&gt;m&lt;/b&gt; is" in shown
 
 
 def test_of_a_classifier_of_others_nothing_is_claimed() -> None:
-    ours, theirs = words(OURS), words(replace(OURS, training={}))
+    ours, theirs = about(OURS, None, PULLED), about(replace(OURS, training={}), None, PULLED)
     assert "in the training data had a glioma" in ours
     assert "in the training data had a glioma" not in theirs
     assert "were not measured here" in theirs
