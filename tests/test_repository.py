@@ -15,7 +15,7 @@ from packaging.specifiers import SpecifierSet
 
 from benchmarks import reliability
 from brainai import __version__
-from brainai.hub.card import CHARTS, figures, model_card
+from brainai.hub.card import CHARTS, model_card
 from brainai.hub.terms import NON_COMMERCIAL
 from brainai.inference.classifier import Classifier
 from brainai.model.folder import load_model, read_model_info
@@ -132,8 +132,9 @@ def test_every_example_has_its_source() -> None:
 
 def test_the_figures_of_readme_and_card_are_those_of_the_report() -> None:
     report = json.loads((ROOT / "weights" / "report.json").read_text())
-    assert figures(report) in (ROOT / "README.md").read_text()
     card = (ROOT / "weights" / "README.md").read_text()
+    figures = card.split("## Evaluation on held-out patients\n\n")[1].split("\n\nThese figures")[0]
+    assert figures in (ROOT / "README.md").read_text()
     charts = [name for name in CHARTS if (ROOT / "weights" / "figures" / name).exists()]
     assert len(charts) == 5  # of an evaluation: learning curves are a training's
     assert card == model_card(read_model_info(ROOT / "weights"), report, charts)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from huggingface_hub import EvalResult, ModelCardData
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from brainai import DISCLAIMER
 from brainai.evaluation import sections
@@ -46,8 +46,47 @@ def model_card(
         charts: names of `CHARTS` that are in the folder `FIGURES` next to the card.
         repository: `owner/name` on the Hub; None for a folder on disk.
     """
-    front_matter = card_data(info, report, repository).to_yaml(line_break="\n")
-    return f"---\n{front_matter}\n---\n\n" + card_body(info, report, charts, repository)
+    return f"{_card(info, report, charts, repository)}\n"
+
+
+def card_body(info: ModelInfo, report: dict, repository: str | None = None) -> str:
+    """Return the card without metadata and charts; the arguments are those of `model_card`."""
+    return _card(info, report, (), repository).text.lstrip()
+
+
+def _card(
+    info: ModelInfo, report: dict, charts: Sequence[str], repository: str | None
+) -> ModelCard:
+    sources = source_names(info, report)
+    by_site = sections.group_table(report["site"]) if report["site"] else ""
+    parts = [
+        sections.scan_section(report),
+        sections.point_section(report),
+        sections.calibration_section(report),
+        sections.scope_section(report),
+        by_site and f"## By site\n\n{by_site}",
+        sections.phantom_section(report),
+        sections.size_section(report),
+    ]
+    return ModelCard.from_template(
+        card_data(info, report, repository),
+        template_path=str(TEXT),
+        info=info,
+        report=report,
+        repository=repository,
+        disclaimer=DISCLAIMER,
+        sources=[SOURCES.get(name, name) for name in sources],
+        nobody_healthy=NO_HEALTHY_PERSON if set(sources) <= GLIOMA else "",
+        terms=NON_COMMERCIAL if "lgg" in sources else "",
+        fitted=what_was_fitted(info),
+        figures=[(group, SHOWN[key], figure) for group, key, figure in shown_figures(report)],
+        level=LEVEL,
+        operating_point=sections.operating_point(report),
+        shared_patients=sections.shared_patients(report),
+        charts={f"{FIGURES}/{name}": CHARTS[name] for name in charts},
+        sections=[part for part in parts if part],
+        glioma_only=set(report["source"]) <= GLIOMA,
+    )
 
 
 def card_data(info: ModelInfo, report: dict, repository: str | None = None) -> ModelCardData:
@@ -93,85 +132,9 @@ def shown_figures(report: dict) -> list[tuple[str, str, dict]]:
     return [(group, key, figure) for group, key, figure in shown if figure["value"] is not None]
 
 
-def card_body(
-    info: ModelInfo, report: dict, charts: Sequence[str] = (), repository: str | None = None
-) -> str:
-    """Return the card without the metadata; the arguments are those of `model_card`."""
-    sources = source_names(info, report)
-    parts = [sections.scan_section(report), sections.point_section(report)]
-    parts += [sections.calibration_section(report), sections.scope_section(report)]
-    parts += [site_section(report), sections.phantom_section(report), sections.size_section(report)]
-    return TEXT.read_text(encoding="utf-8").format(
-        name=repository or info.name,
-        disclaimer=DISCLAIMER,
-        architecture=info.architecture,
-        decoder=" and a U-Net decoder" if info.decoder else "",
-        size=info.image_size,
-        revision=info.revision,
-        git_revision=info.git_revision or "unknown commit",
-        dataset_hash=info.dataset_hash[:16],
-        refuses="The model answers most of these with “Cannot judge”, but not all."
-        if info.scope
-        else "",
-        id=repository or "this folder",
-        timm_id=f"hf-hub:{repository}" if repository else "local-dir:this folder",
-        sources="\n".join(f"- {SOURCES.get(name, name)}" for name in sources),
-        notes=notes(sources),
-        procedure=procedure(info),
-        figures=figures(report),
-        command=report["about"]["command"],
-        charts="\n\n".join(f"![{CHARTS[name]}]({FIGURES}/{name})" for name in charts),
-        sections="\n\n".join(part for part in parts if part),
-        untested=untested(report),
-    )
-
-
 def source_names(info: ModelInfo, report: dict) -> list[str]:
     """Return the sources of the training data, or those of the report if none were noted."""
     return info.training.get("sources", list(report["source"]))
-
-
-def notes(sources: list[str]) -> str:
-    """Return what readers must know about the people and the terms of these sources."""
-    healthy = NO_HEALTHY_PERSON if set(sources) <= GLIOMA else ""
-    return f"{healthy} {NON_COMMERCIAL if 'lgg' in sources else ''}".strip()
-
-
-def untested(report: dict) -> str:
-    """Return on whom the model was not tested, as far as the sources of the report show."""
-    others = "on other lesions of real people, on healthy people, "
-    known = others if set(report["source"]) <= GLIOMA else ""
-    return (
-        f"The model was not tested on children, {known}or on scanners other than those of the "
-        "data sets above."
-    )
-
-
-def procedure(info: ModelInfo) -> str:
-    """Return how the weights were trained; Markdown."""
-    training = info.training
-    rows = [
-        "| pixels | epochs | trains | peak learning rate | slices per update |",
-        "|---|---|---|---|---|",
-    ]
-    rows += [
-        f"| {stage['image_size']} | {stage['epochs']} | {stage['train']} | {stage['lr']:g} | "
-        f"{stage['batch_size']} |"
-        for stage in training.get("stages", ())
-    ]
-    words = [f"`{training['command']}`"] if "command" in training else []
-    if training.get("started_from"):
-        words.append(f"Training started from {training['started_from']}.")
-    if training.get("note"):
-        words.append(training["note"])
-    if len(rows) > 2:
-        words += [
-            "\n".join(rows),
-            "AdamW, with one cycle of the learning rate per stage; brainai.json has the other "
-            "settings.",
-        ]
-    words.append(what_was_fitted(info))
-    return "\n\n".join(words)
 
 
 def what_was_fitted(info: ModelInfo) -> str:
@@ -183,27 +146,3 @@ def what_was_fitted(info: ModelInfo) -> str:
     fitted = ", ".join(part for part, done in parts.items() if done) or "nothing"
     left = ", ".join(part for part, done in parts.items() if not done)
     return f"Fitted on patients of `valid`: {fitted}." + (f" Not fitted: {left}." if left else "")
-
-
-def site_section(report: dict) -> str:
-    """Return the figures of each site as a Markdown section."""
-    return f"## By site\n\n{sections.group_table(report['site'])}" if report["site"] else ""
-
-
-def figures(report: dict) -> str:
-    """Return the figures of all slices and of each source as a Markdown table, followed by the
-    threshold."""
-    head = "| data | patients | slices | figure | value | 95 % interval |"
-    lines = [head, "|---|---|---|---|---|---|"]
-    for group, key, of in shown_figures(report):
-        interval = "n/a" if of["low"] is None else f"{of['low']:.3f} to {of['high']:.3f}"
-        lines.append(
-            f"| {group} | {of['n_patients']} | {of['n_slices']:,} | {SHOWN[key]} | "
-            f"{of['value']:.3f} | {interval} |"
-        )
-    words = (
-        f"The {LEVEL} % intervals come from resampling patients. A slice is labeled “Tumor” if its "
-        f"probability is at least {report['threshold']:.3f}. The operating point is: "
-        f"{sections.operating_point(report)}. {sections.shared_patients(report)}"
-    )
-    return "\n".join(lines) + f"\n\n{words.strip()}"

@@ -4,7 +4,6 @@ A data set has thousands of files. The Hub's client splits them into commits as 
 does not send again the files that an interrupted upload already sent.
 """
 
-from collections import Counter
 from pathlib import Path
 
 from huggingface_hub import DatasetCard, DatasetCardData, HfApi
@@ -14,7 +13,7 @@ from brainai import DISCLAIMER
 from brainai.data.dataset import SPLITS, SliceRecord, read_dataset_info, read_records
 from brainai.errors import ConfigError
 from brainai.hub.terms import SOURCES
-from brainai.hub.upload import Target, check_right, push
+from brainai.hub.upload import Target, check_right, look_up, push
 from brainai.model.hub_errors import hub_errors
 
 CARD = "README.md"
@@ -51,7 +50,7 @@ def publish_dataset(folder: Path, target: Target, license: str | None) -> str:
         or dataset_card(target.repository, records, info["content_hash"], license).encode()
     )
     check_right(target)
-    push(target, {CARD: card}, owns=lambda name: False, message="Card")
+    push(target, {CARD: card}, look_up(target), owned=[], message="Card")
     with hub_errors(
         f"{target.url} did not receive all of {folder}; run the same command again to continue"
     ):
@@ -103,18 +102,17 @@ def dataset_card(name: str, records: list[SliceRecord], content_hash: str, licen
         tags=["medical", "mri", "brain", "tumor"],
         configs=ALL_SLICES,
     )
-    slices = Counter(record.split for record in records)
-    tumor = Counter(record.split for record in records if record.label)
-    patients = Counter(
-        split for split, _ in {(record.split, record.patient_id) for record in records}
-    )
-    rows = [f"| {s} | {patients[s]:,} | {slices[s]:,} | {tumor[s]:,} |" for s in SPLITS]
-    sources = sorted({record.source for record in records})
-    text = TEXT.read_text(encoding="utf-8").format(
+    by_split = {split: [one for one in records if one.split == split] for split in SPLITS}
+    card = DatasetCard.from_template(
+        data,
+        template_path=str(TEXT),
         name=name,
         disclaimer=DISCLAIMER,
-        rows="\n".join(rows),
-        content_hash=content_hash[:16],
-        sources="\n".join(f"- {SOURCES.get(source, source)}" for source in sources),
+        splits=[
+            (split, len({one.patient_id for one in of}), len(of), sum(one.label for one in of))
+            for split, of in by_split.items()
+        ],
+        content_hash=content_hash,
+        sources=[SOURCES.get(name, name) for name in sorted({one.source for one in records})],
     )
-    return f"---\n{data.to_yaml()}\n---\n\n{text}"
+    return f"{card}\n"

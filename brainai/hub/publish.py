@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+from huggingface_hub import HfApi
+
 from brainai.command_line import run_command
 from brainai.data.files import write_text
 from brainai.data.lock import LOCK, hold
@@ -25,7 +27,6 @@ from brainai.hub.options import Publish
 from brainai.hub.upload import (
     Files,
     Target,
-    add_tag,
     changes,
     check_right,
     expected_parent,
@@ -42,7 +43,9 @@ from brainai.model.folder import (
     read_model_info,
     read_model_report,
 )
+from brainai.model.hub_errors import CHANGED, hub_errors
 
+OWNED = [*FILES, f"{FIGURES}/*"]  # files of an earlier push
 RECORD = "hub.json"  # in a run folder: what was pushed, and where
 TAG_EXISTS = "{} already has a release {}: choose another --tag."
 
@@ -58,7 +61,8 @@ def publish_model(
         folder: a run folder or a model folder.
         target: the repository to push to.
         tag: name of the release; None for `weights-` followed by the revision of the weights.
-        parent: the expected commit on the main branch, see `push`.
+        parent: the expected commit on the main branch; "" if there is nothing to overwrite, None
+            for any.
     Raises:
         WeightsError: the model folder is incomplete or damaged.
         ConfigError: the tag exists.
@@ -69,12 +73,15 @@ def publish_model(
     files, revision = model_files(model, target.repository)
     listing = look_up(target)
     tags = {} if listing is None else tags_of(target)
-    if tag in tags and (tags[tag] != listing.commit or changes(files, listing, owns)):
+    if tag in tags and (tags[tag] != listing.commit or changes(files, listing, OWNED)):
         raise ConfigError(TAG_EXISTS.format(target.url, tag))
-    commit = push(target, files, owns=owns, message=f"Weights {revision}", parent=parent)
+    if parent is not None and parent != expected_parent(listing):
+        raise HubError(f"{target.url} was not changed: {CHANGED}")
+    commit = push(target, files, listing, owned=OWNED, message=f"Weights {revision}")
     release = tag or f"weights-{revision}"
     if release not in tags:
-        add_tag(target, release, commit)
+        with hub_errors(f"{target.url} has the commit {commit}, but not the tag {release}"):
+            HfApi().create_tag(target.repository, tag=release, revision=commit)
     record = {"repository": target.repository, "commit": commit, "url": target.url}
     if (tagged := tags.get(release, commit)) == commit:
         record["tag"], tag_note = release, f", tag {release}"
@@ -97,11 +104,6 @@ def without_training(folder: Path) -> Iterator[None]:
     busy = f"A training is writing to {run}: publish its model after the training has ended."
     with nullcontext() if run is None else hold(run, busy):
         yield
-
-
-def owns(name: str) -> bool:
-    """Return whether a file of the repository comes from an earlier push."""
-    return name in FILES or name.startswith(f"{FIGURES}/")
 
 
 def model_files(folder: Path, repository: str) -> tuple[Files, str]:

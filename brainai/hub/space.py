@@ -29,7 +29,7 @@ TEXT = Path(__file__).with_name("space_card.md")
 VARIABLE = "BRAINAI_WEIGHTS"
 NEEDED = ("app.py", "requirements.txt")
 CONTENT = (*NEEDED, "LICENSE", "brainai/**/*", "examples/*", *(f"weights/{name}" for name in FILES))
-FOLDERS = ("brainai/", "examples/", "weights/")  # old files in these folders are deleted
+OWNED = ["brainai/*", "examples/*", "weights/*"]  # old files in these folders are deleted
 
 
 @dataclass(frozen=True)
@@ -118,16 +118,16 @@ def space_card(root: Path, space: str, model: Pinned, hardware: str) -> str:
     data["suggested_hardware"] = hardware
     if not model.private:  # the build of a Space has no secret to fetch private weights with
         data["preload_from_hub"] = [f"{model.repository} {','.join(model.files)} {model.commit}"]
-    text = TEXT.read_text(encoding="utf-8").format(
-        title=data["title"],
-        disclaimer=DISCLAIMER,
-        license=license(root, model),
-        repository=model.repository,
-        commit=model.commit,
+    card = SpaceCard.from_template(
+        data,
+        template_path=str(TEXT),
+        model=model,
         space=space,
+        disclaimer=DISCLAIMER,
+        terms=license(root, model),
         version=__version__,
     )
-    return f"---\n{data.to_yaml()}\n---\n\n{text}"
+    return f"{card}\n"
 
 
 def license(root: Path, model: Pinned) -> str:
@@ -137,11 +137,6 @@ def license(root: Path, model: Pinned) -> str:
     if "lgg" in trained_on(root / "weights"):
         return f"{NON_COMMERCIAL} This applies to the fallback weights in `weights/`."
     return ""
-
-
-def owns(name: str) -> bool:
-    """Return whether a file of the Space comes from an earlier command."""
-    return name.startswith(FOLDERS)
 
 
 def plan(
@@ -199,14 +194,15 @@ def run(chosen: Space, _: Sequence[str]) -> None:
         write_files(files, chosen.out)
         print(f"{len(files)} files in {chosen.out}; start the app with {VARIABLE}={model.id}")
         return
+    listing = look_up(target)
     if chosen.dry_run:
-        listing = look_up(target)
-        print(plan(target, files, changes(files, listing, owns), model, listing is None))
+        print(plan(target, files, changes(files, listing, OWNED), model, listing is None))
         return
     commit = push(
         target,
         files,
-        owns=owns,
+        listing,
+        owned=OWNED,
         message=f"Answer with {model.repository} at {model.commit[:12]}",
         space_sdk="gradio",
         space_variables=[{"key": VARIABLE, "value": model.id}],

@@ -5,24 +5,18 @@ half a model. `create_commit` makes one commit, and does not send again what an 
 already sent.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from huggingface_hub import (
-    CommitOperationAdd,
-    CommitOperationDelete,
-    HfApi,
-    constants,
-    get_token,
-)
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, constants
 from huggingface_hub.errors import HTTPError, RepositoryNotFoundError
-from huggingface_hub.utils import validate_repo_id
+from huggingface_hub.utils import filter_repo_objects, validate_repo_id
 
 from brainai.errors import ConfigError, HubError
 from brainai.model.fetch import Listing, is_same, list_files
-from brainai.model.hub_errors import BY_STATUS, CHANGED, NOT_LOGGED_IN, OFFLINE, hub_errors
+from brainai.model.hub_errors import BY_STATUS, CHANGED, OFFLINE, hub_errors
 
 MADE_BY_THE_HUB = {".gitattributes", "README.md"}  # files of a new repository
 Files: TypeAlias = Mapping[str, Path | bytes]  # by name in the repository
@@ -57,19 +51,18 @@ class Target:
         return f"{constants.ENDPOINT}/{prefix}{self.repository}"
 
 
-def changes(files: Files, listing: Listing | None, owns: Callable[[str], bool]) -> list[Operation]:
+def changes(files: Files, listing: Listing | None, owned: list[str]) -> list[Operation]:
     """Return the operations after which a repository holds these files; [] if it already does.
 
     Args:
         files: the content of each file, by its name in the repository.
         listing: the files of the repository; None if it does not exist yet.
-        owns: says for a file of the repository whether it comes from an earlier push. Such a file
-            is deleted if it is not among `files`.
+        owned: patterns of files that come from an earlier push, such as "figures/*". They are
+            deleted if they are not among `files`.
     """
     remote = {} if listing is None else listing.files
-    operations: list[Operation] = [
-        CommitOperationDelete(name) for name in sorted(remote) if name not in files and owns(name)
-    ]
+    old = filter_repo_objects(sorted(remote.keys() - files.keys()), allow_patterns=owned)
+    operations: list[Operation] = [CommitOperationDelete(name) for name in old]
     for name, content in files.items():
         data = content if isinstance(content, bytes) else content.read_bytes()
         if name not in remote or not is_same(data, remote[name]):
@@ -88,8 +81,6 @@ def check_right(target: Target) -> None:
     what = f"{target.repository} cannot be written to"
     if constants.HF_HUB_OFFLINE:
         raise HubError(f"{what}: {OFFLINE}")
-    if get_token() is None:
-        raise HubError(f"{what}: {NOT_LOGGED_IN}")
     with hub_errors(what):
         user = HfApi().whoami()
     owners = {user["name"], *(org["name"] for org in user.get("orgs", ()))}
@@ -108,7 +99,7 @@ def look_up(target: Target) -> Listing | None:
 
 
 def expected_parent(listing: Listing | None) -> str:
-    """Return the parent to pass to a later `push`: the commit, or "" if nothing can be lost."""
+    """Return the commit that a later push must find, or "" if there is nothing to overwrite."""
     empty = listing is None or set(listing.files) <= MADE_BY_THE_HUB
     return "" if empty else listing.commit
 
@@ -116,10 +107,10 @@ def expected_parent(listing: Listing | None) -> str:
 def push(
     target: Target,
     files: Files,
+    listing: Listing | None,
     *,
-    owns: Callable[[str], bool],
+    owned: list[str],
     message: str,
-    parent: str | None = None,
     **options: object,
 ) -> str:
     """Make a repository hold these files, in one commit, and return the commit (40 digits).
@@ -129,26 +120,22 @@ def push(
     Args:
         target: the repository; it is created if it does not exist.
         files: the content of each file, by its name in the repository.
-        owns: see `changes`.
+        listing: the result of `look_up`. The push is refused if the repository has changed since.
+        owned: see `changes`.
         message: the commit message.
-        parent: the expected commit of the repository; "" for an empty or missing one, None for any.
         options: options of `HfApi.create_repo`, for a new repository.
     Raises:
         HubError: nothing was committed.
     """
-    api, place = HfApi(), {"repo_id": target.repository, "repo_type": target.kind}
+    api, place = HfApi(token=True), {"repo_id": target.repository, "repo_type": target.kind}
     what = f"{target.url} was not changed"
-    if get_token() is None:
-        raise HubError(f"{what}: {NOT_LOGGED_IN}")
     with hub_errors(what):
-        listing = look_up(target)
         if listing is None:
-            parent = "" if parent is None else parent  # no other push may come first
             api.create_repo(**place, private=not target.public, exist_ok=True, **options)
             listing = list_files(target.repository, target.kind)
-        if parent is not None and parent != expected_parent(listing):
-            raise HubError(f"{what}: {CHANGED}")
-        operations = changes(files, listing, owns)
+            if expected_parent(listing):
+                raise HubError(f"{what}: {CHANGED}")
+        operations = changes(files, listing, owned)
         if not operations:
             return listing.commit
         try:
@@ -159,7 +146,7 @@ def push(
             # The commit may have succeeded although its answer was lost: the client then tries
             # again, and the Hub answers that the repository has changed.
             current = list_files(target.repository, target.kind)
-            if changes(files, current, owns):
+            if changes(files, current, owned):
                 raise
             return current.commit
 
@@ -169,13 +156,3 @@ def tags_of(target: Target) -> dict[str, str]:
     with hub_errors(f"the tags of {target.url} were not looked up"):
         tags = HfApi().list_repo_refs(target.repository, repo_type=target.kind).tags
     return {tag.name: tag.target_commit for tag in tags}
-
-
-def add_tag(target: Target, tag: str, commit: str) -> None:
-    """Tag a commit.
-
-    Raises:
-        HubError: the tag exists, or the Hub cannot be reached.
-    """
-    with hub_errors(f"{target.url} has the commit {commit}, but not the tag {tag}"):
-        HfApi().create_tag(target.repository, repo_type=target.kind, tag=tag, revision=commit)

@@ -17,7 +17,7 @@ from huggingface_hub import DatasetCard, constants
 
 from brainai.data.seals import sealed, unsealed
 from brainai.errors import ConfigError, HubError
-from brainai.hub import upload
+from brainai.hub import publish
 from brainai.hub.publish import (
     begin,
     main,
@@ -164,14 +164,14 @@ def test_a_repository_that_another_run_makes_first_is_not_overwritten(
     hub, token, run, model_folder, monkeypatch
 ) -> None:
     """It comes between the first look and our own making of it."""
-    look, made = upload.look_up, []
+    look, made = publish.look_up, []
 
     def look_and_be_late(target: Target):
         found = look(target)
         made.append(hub.hold("me/model", model_folder))
         return found
 
-    monkeypatch.setattr(upload, "look_up", look_and_be_late)
+    monkeypatch.setattr(publish, "look_up", look_and_be_late)
     with pytest.raises(HubError, match="somebody else changed"):
         publish_model(run, Target("me/model"))
     assert made[0].messages[-1] == "a commit"
