@@ -8,7 +8,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from brainai import DISCLAIMER
 from brainai.evaluation import sections
 from brainai.evaluation.intervals import LEVEL
-from brainai.hub.terms import GLIOMA, HUB_DATASETS, NO_HEALTHY_PERSON, NON_COMMERCIAL, SOURCES
+from brainai.hub import terms
 from brainai.model.fetch import HUB_ID
 from brainai.model.folder import ModelInfo
 
@@ -31,7 +31,6 @@ CHARTS = {  # none of these shows a scan
     "mask_dice.png": "Dice of the mask for each patient",
     "learning_curves.png": "Loss and figures on `valid` for each epoch",
 }
-LICENSE = "apache-2.0"
 TEXT = Path(__file__).with_name("model_card.md")
 
 
@@ -46,47 +45,30 @@ def model_card(
         charts: names of `CHARTS` that are in the folder `FIGURES` next to the card.
         repository: `owner/name` on the Hub; None for a folder on disk.
     """
-    return f"{_card(info, report, charts, repository)}\n"
-
-
-def card_body(info: ModelInfo, report: dict, repository: str | None = None) -> str:
-    """Return the card without metadata and charts; the arguments are those of `model_card`."""
-    return _card(info, report, (), repository).text.lstrip()
-
-
-def _card(
-    info: ModelInfo, report: dict, charts: Sequence[str], repository: str | None
-) -> ModelCard:
     sources = source_names(info, report)
-    by_site = sections.group_table(report["site"]) if report["site"] else ""
-    parts = [
-        sections.scan_section(report),
-        sections.point_section(report),
-        sections.calibration_section(report),
-        sections.scope_section(report),
-        by_site and f"## By site\n\n{by_site}",
-        sections.phantom_section(report),
-        sections.size_section(report),
-    ]
-    return ModelCard.from_template(
+    card = ModelCard.from_template(
         card_data(info, report, repository),
         template_path=str(TEXT),
         info=info,
         report=report,
         repository=repository,
         disclaimer=DISCLAIMER,
-        sources=[SOURCES.get(name, name) for name in sources],
-        nobody_healthy=NO_HEALTHY_PERSON if set(sources) <= GLIOMA else "",
-        terms=NON_COMMERCIAL if "lgg" in sources else "",
+        terms=terms,
+        source_names=sources,
+        trained_on_glioma_only=set(sources) <= terms.GLIOMA,
+        tested_on_glioma_only=set(report["source"]) <= terms.GLIOMA,
         fitted=what_was_fitted(info),
         figures=[(group, SHOWN[key], figure) for group, key, figure in shown_figures(report)],
-        level=LEVEL,
-        operating_point=sections.operating_point(report),
-        shared_patients=sections.shared_patients(report),
         charts={f"{FIGURES}/{name}": CHARTS[name] for name in charts},
-        sections=[part for part in parts if part],
-        glioma_only=set(report["source"]) <= GLIOMA,
+        level=LEVEL,
+        sections=sections,
     )
+    return f"{card}\n"
+
+
+def card_body(info: ModelInfo, report: dict, repository: str | None = None) -> str:
+    """Return the card without metadata and charts; the arguments are those of `model_card`."""
+    return ModelCard(model_card(info, report, repository=repository)).text.lstrip()
 
 
 def card_data(info: ModelInfo, report: dict, repository: str | None = None) -> ModelCardData:
@@ -100,9 +82,9 @@ def card_data(info: ModelInfo, report: dict, repository: str | None = None) -> M
         model_name=repository or info.name,
         library_name="timm",
         pipeline_tag="image-classification",
-        license=LICENSE,
+        license="apache-2.0",
         base_model=base["repository"] if base else None,
-        datasets=[HUB_DATASETS[name] for name in sources if name in HUB_DATASETS] or None,
+        datasets=[hub for name, hub in terms.HUB_DATASETS.items() if name in sources] or None,
         metrics=sorted(set(METRICS.values())),
         tags=["timm", "medical", "mri", "brain", "tumor", "image-segmentation"],
         eval_results=eval_results(report) or None,
@@ -114,7 +96,7 @@ def eval_results(report: dict) -> list[EvalResult]:
     return [
         EvalResult(
             task_type="image-segmentation" if key == "mask_dice" else "image-classification",
-            dataset_type=HUB_DATASETS.get(group, group),
+            dataset_type=terms.HUB_DATASETS.get(group, group),
             dataset_name="all sources" if group == "all" else group,
             dataset_split=report["about"]["split"],
             metric_type=METRICS[key],
