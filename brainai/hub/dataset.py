@@ -4,7 +4,6 @@ A data set has thousands of files. The Hub's client splits them into commits as 
 does not send again the files that an interrupted upload already sent.
 """
 
-from collections import Counter
 from pathlib import Path
 
 from huggingface_hub import DatasetCard, DatasetCardData, HfApi
@@ -13,16 +12,13 @@ from yaml import YAMLError
 from brainai import DISCLAIMER
 from brainai.data.dataset import SPLITS, SliceRecord, read_dataset_info, read_records
 from brainai.errors import ConfigError
-from brainai.hub.terms import SOURCES
-from brainai.hub.upload import Target, check_right, push
+from brainai.hub import terms
+from brainai.hub.upload import Target, look_up, push
 from brainai.model.hub_errors import hub_errors
 
 CARD = "README.md"
 SENT = ["metadata.csv", "dataset.json", "images/*", "masks/*"]  # "*" also matches subfolders
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
-FILES = [{"split": "train", "path": ["metadata.csv", "images/**", "masks/**"]}]
-ALL_SLICES = [{"config_name": "default", "data_files": FILES}]
-# Without this, the Hub would take folder names such as test_01 for splits.
 TEXT = Path(__file__).with_name("dataset_card.md")
 
 
@@ -50,11 +46,10 @@ def publish_dataset(folder: Path, target: Target, license: str | None) -> str:
         own_card(folder, license)
         or dataset_card(target.repository, records, info["content_hash"], license).encode()
     )
-    check_right(target)
-    push(target, {CARD: card}, owns=lambda name: False, message="Card")
     with hub_errors(
         f"{target.url} did not receive all of {folder}; run the same command again to continue"
     ):
+        push(target, {CARD: card}, look_up(target)[0], message="Card")
         done = HfApi().upload_folder(
             repo_id=target.repository,
             repo_type="dataset",
@@ -96,25 +91,20 @@ def dataset_card(name: str, records: list[SliceRecord], content_hash: str, licen
     """
     size = next((words for most, words in SIZES if len(records) < most), "n>1M")
     data = DatasetCardData(
-        license=license,
-        pretty_name=name.rpartition("/")[2],
-        task_categories=["image-classification", "image-segmentation"],
-        size_categories=[size],
-        tags=["medical", "mri", "brain", "tumor"],
-        configs=ALL_SLICES,
+        license=license, pretty_name=name.rpartition("/")[2], size_categories=[size]
     )
-    slices = Counter(record.split for record in records)
-    tumor = Counter(record.split for record in records if record.label)
-    patients = Counter(
-        split for split, _ in {(record.split, record.patient_id) for record in records}
-    )
-    rows = [f"| {s} | {patients[s]:,} | {slices[s]:,} | {tumor[s]:,} |" for s in SPLITS]
-    sources = sorted({record.source for record in records})
-    text = TEXT.read_text(encoding="utf-8").format(
+    by_split = {split: [one for one in records if one.split == split] for split in SPLITS}
+    card = DatasetCard.from_template(
+        data,
+        template_path=str(TEXT),
         name=name,
         disclaimer=DISCLAIMER,
-        rows="\n".join(rows),
-        content_hash=content_hash[:16],
-        sources="\n".join(f"- {SOURCES.get(source, source)}" for source in sources),
+        splits=[
+            (split, len({one.patient_id for one in of}), len(of), sum(one.label for one in of))
+            for split, of in by_split.items()
+        ],
+        content_hash=content_hash,
+        source_names=sorted({one.source for one in records}),
+        terms=terms,
     )
-    return f"---\n{data.to_yaml()}\n---\n\n{text}"
+    return f"{card}\n"

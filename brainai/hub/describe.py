@@ -15,9 +15,8 @@ import tyro
 from brainai.command_line import run_command
 from brainai.data.files import write_folder, write_text
 from brainai.errors import DataError
-from brainai.evaluation.report import read_report
 from brainai.hub.card import CHARTS, FIGURES, model_card
-from brainai.model.folder import CARD, REPORT, read_model_info
+from brainai.model.folder import CARD, REPORT, read_model_info, read_model_report
 
 
 def write_card(folder: Path, out: Path) -> None:
@@ -29,11 +28,12 @@ def write_card(folder: Path, out: Path) -> None:
     Raises:
         DataError: there is no report, or it belongs to other weights.
     """
-    info, report = read_model_info(folder), read_report(out / REPORT)
-    if report["about"].get("model_revision") != info.revision:
+    info = read_model_info(folder)
+    report = read_model_report(out, info.revision)
+    if report is None:
         raise DataError(
-            f"{out / REPORT} is the report of weights {report['about'].get('model_revision')}, but "
-            f"{folder} holds weights {info.revision}: evaluate these."
+            f"{out / REPORT} is not a report of this version on the weights in {folder}, revision "
+            f"{info.revision}: evaluate these."
         )
     drawn = [name for name in CHARTS if (out / FIGURES / name).is_file()]
     with write_folder(folder / FIGURES) as figures:

@@ -10,9 +10,11 @@ in one commit.
 import json
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+
+from huggingface_hub import HfApi, constants
 
 from brainai.command_line import run_command
 from brainai.data.files import write_text
@@ -22,26 +24,9 @@ from brainai.errors import ConfigError, HubError, WeightsError
 from brainai.hub.card import CHARTS, FIGURES, model_card
 from brainai.hub.dataset import publish_dataset
 from brainai.hub.options import Publish
-from brainai.hub.upload import (
-    Files,
-    Target,
-    add_tag,
-    changes,
-    check_right,
-    expected_parent,
-    look_up,
-    push,
-    tags_of,
-)
-from brainai.model.folder import (
-    CARD,
-    FILES,
-    INFO,
-    load_model,
-    load_scope,
-    read_model_info,
-    read_model_report,
-)
+from brainai.hub.upload import Target, changes, expected_parent, look_up, push
+from brainai.model.folder import CARD, FILES, INFO, load_model, load_scope, read_model_report
+from brainai.model.hub_errors import BY_STATUS, CHANGED, OFFLINE, hub_errors
 
 RECORD = "hub.json"  # in a run folder: what was pushed, and where
 TAG_EXISTS = "{} already has a release {}: choose another --tag."
@@ -58,7 +43,8 @@ def publish_model(
         folder: a run folder or a model folder.
         target: the repository to push to.
         tag: name of the release; None for `weights-` followed by the revision of the weights.
-        parent: the expected commit on the main branch, see `push`.
+        parent: the expected commit on the main branch; "" if there is nothing to overwrite, None
+            for any.
     Raises:
         WeightsError: the model folder is incomplete or damaged.
         ConfigError: the tag exists.
@@ -67,15 +53,19 @@ def publish_model(
     run = folder if (folder / "model").is_dir() and not (folder / INFO).exists() else None
     model = folder if run is None else folder / "model"
     files, revision = model_files(model, target.repository)
-    listing = look_up(target)
-    tags = {} if listing is None else tags_of(target)
-    if tag in tags and (tags[tag] != listing.commit or changes(files, listing, owns)):
-        raise ConfigError(TAG_EXISTS.format(target.url, tag))
-    commit = push(target, files, owns=owns, message=f"Weights {revision}", parent=parent)
+    with hub_errors(f"{target.url} was not changed"):
+        listing, tags = look_up(target)
+        head = expected_parent(listing)
+        if tag in tags and (tags[tag] != head or changes(target, files, listing)):
+            raise ConfigError(TAG_EXISTS.format(target.url, tag))
+        if parent not in (None, head):
+            raise HubError(f"{target.url} was not changed: {CHANGED}")
+        commit = push(target, files, listing, message=f"Weights {revision}")
     release = tag or f"weights-{revision}"
     if release not in tags:
-        add_tag(target, release, commit)
-    record = {"repository": target.repository, "commit": commit, "url": target.url}
+        with hub_errors(f"{target.url} has the commit {commit}, but not the tag {release}"):
+            HfApi().create_tag(target.repository, tag=release, revision=commit)
+    record = {"repository": target.repository, "commit": commit}
     if (tagged := tags.get(release, commit)) == commit:
         record["tag"], tag_note = release, f", tag {release}"
     else:  # the same weights with another card
@@ -85,8 +75,7 @@ def publish_model(
     return f"{target.url}: commit {commit}{tag_note}"
 
 
-@contextmanager
-def without_training(folder: Path) -> Iterator[None]:
+def without_training(folder: Path) -> AbstractContextManager[None]:
     """Keep a training from changing a run, or the model in it, while it is published.
 
     Raises:
@@ -95,16 +84,10 @@ def without_training(folder: Path) -> Iterator[None]:
     folders = (folder, folder.absolute().parent)
     run = next((candidate for candidate in folders if (candidate / LOCK).exists()), None)
     busy = f"A training is writing to {run}: publish its model after the training has ended."
-    with nullcontext() if run is None else hold(run, busy):
-        yield
+    return nullcontext() if run is None else hold(run, busy)
 
 
-def owns(name: str) -> bool:
-    """Return whether a file of the repository comes from an earlier push."""
-    return name in FILES or name.startswith(f"{FIGURES}/")
-
-
-def model_files(folder: Path, repository: str) -> tuple[Files, str]:
+def model_files(folder: Path, repository: str) -> tuple[dict[str, bytes], str]:
     """Return the files of a model folder by name, and the revision of its weights.
 
     The card is written again so that it names the repository, unless it was edited by hand.
@@ -117,26 +100,19 @@ def model_files(folder: Path, repository: str) -> tuple[Files, str]:
             f"{folder} holds neither a finished run nor a model: expected {INFO} in it or in its "
             "subfolder model."
         )
-    load_model(folder)
+    _, info = load_model(folder)
     load_scope(folder)
-    info, report = read_model_info(folder), read_model_report(folder)
+    report = read_model_report(folder, info.revision)
     if report is None:
         raise WeightsError(
-            f"{folder} has no report.json of this version, and weights are published only with "
-            "their figures: run `python -m brainai.evaluation --model … --out OUT`, then "
-            "`python -m brainai.hub.describe`."
+            f"{folder} has no report.json of these weights in the format of this version, and "
+            "weights are published only with their figures: run `python -m brainai.evaluation "
+            "--model … --out OUT`, then `python -m brainai.hub.describe`."
         )
-    if report["about"].get("model_revision") != info.revision:
-        raise WeightsError(
-            f"{folder} has a report of other weights: evaluate these, then run "
-            "`python -m brainai.hub.describe`."
-        )
-    charts = [name for name in CHARTS if (folder / FIGURES / name).is_file()]
-    names = [name for name in FILES if (folder / name).is_file()]
-    names += [f"{FIGURES}/{name}" for name in charts]
-    files: dict[str, Path | bytes] = {name: folder / name for name in names}
-    generated = model_card(info, report, charts).encode()
-    if CARD not in files or (folder / CARD).read_bytes() == generated:
+    names = [*FILES, *(f"{FIGURES}/{name}" for name in CHARTS)]
+    files = {name: (folder / name).read_bytes() for name in names if (folder / name).is_file()}
+    charts = [name for name in CHARTS if f"{FIGURES}/{name}" in files]
+    if files.get(CARD) in (None, model_card(info, report, charts).encode()):
         files[CARD] = model_card(info, report, charts, repository).encode()
     return files, info.revision
 
@@ -144,23 +120,31 @@ def model_files(folder: Path, repository: str) -> tuple[Files, str]:
 def begin(run: Path, target: Target, tag: str | None = None) -> None:
     """Check before training that the token may write, and note which commit is on the Hub.
 
-    The push after training then does not overwrite what another run has pushed meanwhile.
+    The push after training then does not overwrite what another run has pushed meanwhile. A
+    fine-grained token passes the check: what it may do is known only when it is used.
 
     Raises:
-        HubError: the token may not write to the repository.
+        HubError: the token is missing or wrong, or may not write to the repository.
         ConfigError: the tag exists.
     """
+    what = f"{target.repository} cannot be written to"
+    if constants.HF_HUB_OFFLINE:
+        raise HubError(f"{what}: {OFFLINE}")
     try:
-        check_right(target)
-        listing = look_up(target)
-        tag_exists = tag is not None and listing is not None and tag in tags_of(target)
+        with hub_errors(what):
+            user = HfApi().whoami()
+            listing, tags = look_up(target)
     except HubError as error:
         if not error.unreachable:
             raise
         print(f"{error} Training begins; the push is tried when it ends.", file=sys.stderr)
         return
+    owners = {user["name"], *(org["name"] for org in user.get("orgs", ()))}
+    role = user.get("auth", {}).get("accessToken", {}).get("role")
+    if role == "read" or target.repository.split("/")[0] not in owners:
+        raise HubError(f"{what}: {BY_STATUS[403]}")
     record = read_record(run)
-    if tag_exists and record.get("tag") != tag:
+    if tag in tags and record.get("tag") != tag:
         raise ConfigError(TAG_EXISTS.format(target.url, tag))
     if record.get("repository") != target.repository:  # a resumed run keeps its record
         write_record(run, {"repository": target.repository, "parent": expected_parent(listing)})
@@ -172,16 +156,14 @@ def publish_run(run: Path, target: Target, tag: str | None) -> str:
     Raises:
         HubError: nothing was pushed; the message ends with the command to try again.
     """
-    again = shlex.join(
-        ["python", "-m", "brainai.hub.publish", str(run), target.repository]
-        + (["--public"] if target.public else [])
-        + (["--tag", tag] if tag else [])
-    )
+    options = [*(["--public"] if target.public else []), *(["--tag", tag] if tag else [])]
+    command = ["python", "-m", "brainai.hub.publish", str(run), target.repository, *options]
     try:
         return publish_model(run, target, tag=tag, parent=read_record(run).get("parent"))
     except (HubError, ConfigError) as error:
         raise HubError(
-            f"The run in {run} is complete; only its push failed. {error} Then run: {again}"
+            f"The run in {run} is complete; only its push failed. {error} Then run: "
+            + shlex.join(command)
         ) from error
 
 
@@ -205,17 +187,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(options: Publish, _: Sequence[str]) -> None:
     """Publish the model or data set that the options name, and print its URL and commit."""
-    if options.dataset and options.tag:
+    target = Target(options.repository, "dataset" if options.dataset else "model", options.public)
+    if not options.dataset:
+        with without_training(options.folder):
+            print(publish_model(options.folder, target, tag=options.tag))
+        return
+    if options.tag:
         raise ConfigError(
             "--tag is for models: leave it out, since a data set is named by its content hash."
         )
-    if options.dataset:
-        target = Target(options.repository, "dataset", options.public)
-        print(publish_dataset(options.folder, target, options.license))
-        return
-    with without_training(options.folder):
-        target = Target(options.repository, public=options.public)
-        print(publish_model(options.folder, target, tag=options.tag))
+    print(publish_dataset(options.folder, target, options.license))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from textwrap import indent
 
@@ -19,8 +18,8 @@ from brainai.command_line import run_command
 from brainai.errors import ConfigError
 from brainai.hub.options import Space
 from brainai.hub.terms import NON_COMMERCIAL
-from brainai.hub.upload import Files, Operation, Target, changes, look_up, push
-from brainai.model.fetch import HUB_ID, check_names, list_files
+from brainai.hub.upload import Target, changes, look_up, push
+from brainai.model.fetch import HUB_ID, Listing, list_model
 from brainai.model.folder import FILES, INFO, read_model_info
 from brainai.model.hub_errors import hub_errors
 
@@ -29,63 +28,50 @@ TEXT = Path(__file__).with_name("space_card.md")
 VARIABLE = "BRAINAI_WEIGHTS"
 NEEDED = ("app.py", "requirements.txt")
 CONTENT = (*NEEDED, "LICENSE", "brainai/**/*", "examples/*", *(f"weights/{name}" for name in FILES))
-FOLDERS = ("brainai/", "examples/", "weights/")  # old files in these folders are deleted
 
 
-@dataclass(frozen=True)
-class Pinned:
-    """A model on the Hub at one commit."""
-
-    repository: str
-    commit: str
-    files: tuple[str, ...]  # the files that answering needs
-    private: bool
-    sources: tuple[str, ...] = ()  # of the training data, if they were noted
-
-    @property
-    def id(self) -> str:
-        """`owner/name@commit`."""
-        return f"{self.repository}@{self.commit}"
-
-
-def pin(name: str) -> Pinned:
-    """Return the commit and files that `owner/name@revision` stands for now.
+def pin(name: str) -> Listing:
+    """Return what `owner/name@revision` stands for now.
 
     Raises:
         ConfigError: `name` is not of that form.
-        WeightsError: the repository holds no model, or a damaged one.
+        WeightsError: the repository holds no model.
         HubError: there is no such repository or revision, or the Hub cannot be reached.
     """
     parts = HUB_ID.fullmatch(name)
     if parts is None:
         raise ConfigError(f"--model: expected owner/name@revision on the Hub, found {name!r}.")
     with hub_errors(f"{name} was not looked up"):
-        listing = list_files(parts["repository"], revision=parts["revision"])
-    check_names(set(listing.files), name)
-    files = tuple(file for file in FILES if file in listing.files)
-    sources = ()
-    if INFO in files:  # a third-party timm classifier has none
-        with hub_errors(f"{INFO} of {name} was not fetched"):
-            info = hf_hub_download(parts["repository"], INFO, revision=listing.commit)
-        sources = trained_on(Path(info).parent)
-    return Pinned(parts["repository"], listing.commit, files, listing.private, sources)
+        return list_model(parts["repository"], parts["revision"])
 
 
-def trained_on(folder: Path) -> tuple[str, ...]:
-    """Return the training sources that a model folder notes; errors of `read_model_info`."""
-    return tuple(read_model_info(folder).training.get("sources", ()))
+def terms_of(model: Listing, root: Path) -> str:
+    """Return the notice on the license of the data of the model, or of the fallback weights.
+
+    Raises:
+        WeightsError: one of the two is damaged.
+        HubError: the Hub cannot be reached.
+    """
+    if INFO in model.files:  # a third-party timm classifier has none
+        with hub_errors(f"{INFO} of {model.id} was not fetched"):
+            info = hf_hub_download(model.repository, INFO, revision=model.commit)
+        if learned_from_lgg(Path(info).parent):
+            return NON_COMMERCIAL
+    if learned_from_lgg(root / "weights"):
+        return f"{NON_COMMERCIAL} This applies to the fallback weights in `weights/`."
+    return ""
 
 
-def space_files(root: Path, space: str, model: Pinned, hardware: str) -> Files:
-    """Return the files of the Space by name: those of `CONTENT`, and its card.
+def learned_from_lgg(folder: Path) -> bool:
+    """Return whether a model folder notes LGG as a training source; see `read_model_info`."""
+    return "lgg" in read_model_info(folder).training.get("sources", ())
+
+
+def space_files(root: Path, space: str, model: Listing, hardware: str) -> dict[str, bytes]:
+    """Return the files of the Space by name: those of `CONTENT` in a checkout, and its card.
 
     Files that git does not track are left out. Without git, hidden files and caches are left out.
 
-    Args:
-        root: a checkout of this repository.
-        space: owner/name of the Space.
-        model: the model to answer with.
-        hardware: the hardware that the Space suggests, such as "cpu-basic" or "zero-a10g".
     Raises:
         ConfigError: `root` is not a checkout.
     """
@@ -103,54 +89,35 @@ def space_files(root: Path, space: str, model: Pinned, hardware: str) -> Files:
         )
     except (OSError, subprocess.CalledProcessError):
         names = {name for name in names if "/." not in name and "__pycache__" not in name}
-    files: dict[str, Path | bytes] = {name: root / name for name in names}
-    files["README.md"] = space_card(root, space, model, hardware).encode()
-    return dict(sorted(files.items()))
+    files = {name: (root / name).read_bytes() for name in sorted(names)}
+    return files | {"README.md": space_card(root, space, model, hardware).encode()}
 
 
-def space_card(root: Path, space: str, model: Pinned, hardware: str) -> str:
+def space_card(root: Path, space: str, model: Listing, hardware: str) -> str:
     """Return README.md of the Space: the front matter of this repository's README, filled in.
 
     The format: https://huggingface.co/docs/hub/spaces-config-reference
     """
-    data = SpaceCard.load(root / "README.md").data
-    data["models"] = [model.repository]
-    data["suggested_hardware"] = hardware
-    if not model.private:  # the build of a Space has no secret to fetch private weights with
-        data["preload_from_hub"] = [f"{model.repository} {','.join(model.files)} {model.commit}"]
-    text = TEXT.read_text(encoding="utf-8").format(
-        title=data["title"],
-        disclaimer=DISCLAIMER,
-        license=license(root, model),
-        repository=model.repository,
-        commit=model.commit,
+    card = SpaceCard.from_template(
+        SpaceCard.load(root / "README.md").data,
+        template_path=str(TEXT),
+        model=model,
+        needed=[name for name in FILES if name in model.files],
+        hardware=hardware,
         space=space,
+        disclaimer=DISCLAIMER,
+        terms=terms_of(model, root),
         version=__version__,
     )
-    return f"---\n{data.to_yaml()}\n---\n\n{text}"
+    return f"{card}\n"
 
 
-def license(root: Path, model: Pinned) -> str:
-    """Return the notice on the license of the model's data, or of that of the fallback weights."""
-    if "lgg" in model.sources:
-        return NON_COMMERCIAL
-    if "lgg" in trained_on(root / "weights"):
-        return f"{NON_COMMERCIAL} This applies to the fallback weights in `weights/`."
-    return ""
-
-
-def owns(name: str) -> bool:
-    """Return whether a file of the Space comes from an earlier command."""
-    return name.startswith(FOLDERS)
-
-
-def plan(
-    target: Target, files: Files, operations: list[Operation], model: Pinned, new: bool
-) -> str:
+def plan(target: Target, files: dict[str, bytes], listing: Listing | None, model: Listing) -> str:
     """Return what the command would do, for people to read."""
-    state = "new" if new else "exists"
+    operations = changes(target, files, listing)
     added = [operation for operation in operations if isinstance(operation, CommitOperationAdd)]
-    front_matter = bytes(files["README.md"]).decode().split("---")[1].strip()
+    state = "new" if listing is None else "exists"
+    front_matter = files["README.md"].decode().split("---")[1].strip()
     lines = [
         f"Space     {target.url} ({state}; {'public' if target.public else 'private'} if new)",
         f"variable  {VARIABLE}={model.id}",
@@ -164,25 +131,17 @@ def plan(
     return "\n".join(lines)
 
 
-def write_files(files: Files, out: Path) -> None:
+def write_files(files: dict[str, bytes], out: Path) -> None:
     """Write the files of a Space into a new folder.
 
     Raises:
         ConfigError: the folder is not empty.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.is_file() or any(out.glob("*")):
         raise ConfigError(f"--out {out}: expected a new or empty folder. Choose another one.")
     for name, content in files.items():
         (out / name).parent.mkdir(parents=True, exist_ok=True)
-        (out / name).write_bytes(content if isinstance(content, bytes) else content.read_bytes())
-
-
-def set_variable(space: str, value: str) -> None:
-    """Set the variable that names the weights, if it differs: setting it restarts the Space."""
-    with hub_errors(f"{VARIABLE} of {space} was not set"):
-        current = HfApi().get_space_variables(space).get(VARIABLE)
-        if current is None or current.value != value:
-            HfApi().add_space_variable(space, VARIABLE, value)
+        (out / name).write_bytes(content)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -199,19 +158,23 @@ def run(chosen: Space, _: Sequence[str]) -> None:
         write_files(files, chosen.out)
         print(f"{len(files)} files in {chosen.out}; start the app with {VARIABLE}={model.id}")
         return
-    if chosen.dry_run:
-        listing = look_up(target)
-        print(plan(target, files, changes(files, listing, owns), model, listing is None))
-        return
-    commit = push(
-        target,
-        files,
-        owns=owns,
-        message=f"Answer with {model.repository} at {model.commit[:12]}",
-        space_sdk="gradio",
-        space_variables=[{"key": VARIABLE, "value": model.id}],
-    )
-    set_variable(target.repository, model.id)
+    with hub_errors(f"{target.url} was not changed"):
+        listing, _ = look_up(target)
+        if chosen.dry_run:
+            print(plan(target, files, listing, model))
+            return
+        commit = push(
+            target,
+            files,
+            listing,
+            message=f"Answer with {model.repository} at {model.commit[:12]}",
+            space_sdk="gradio",
+            space_variables=[{"key": VARIABLE, "value": model.id}],
+        )
+    with hub_errors(f"{target.url} has the commit {commit}, but not the variable {VARIABLE}"):
+        variable = HfApi().get_space_variables(target.repository).get(VARIABLE)
+        if variable is None or variable.value != model.id:  # setting it restarts the Space
+            HfApi().add_space_variable(target.repository, VARIABLE, model.id)
     print(f"{target.url}: commit {commit}, {VARIABLE}={model.id}")
     if model.private:
         print("The model is private: set the secret HF_TOKEN in the settings of the Space.")

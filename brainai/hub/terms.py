@@ -14,7 +14,7 @@ SOURCES = {
     "phantom": "simulated studies (`python -m brainai.phantom`): no terms but this license",
     "folders": "folders of pictures, one for each class",
 }
-HUB_DATASETS = {"lgg": "lgg-mri-segmentation", "brats": "brats"}
+HUB_DATASETS = {"brats": "brats", "lgg": "lgg-mri-segmentation"}
 GLIOMA = {"lgg", "brats", "pairs", "phantom"}  # every real person in them has a tumor
 NON_COMMERCIAL = (
     "The weights are licensed under Apache-2.0. As far as we know, one of their sources, LGG MRI "

@@ -2,31 +2,28 @@
 
 The client's `upload_folder` makes several commits if hf_xet is installed, so somebody could load
 half a model. `create_commit` makes one commit, and does not send again what an interrupted upload
-already sent.
+already sent. Errors of the client are passed on; see `hub_errors`.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal
 
-from huggingface_hub import (
-    CommitOperationAdd,
-    CommitOperationDelete,
-    HfApi,
-    constants,
-    get_token,
-)
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, constants
 from huggingface_hub.errors import HTTPError, RepositoryNotFoundError
-from huggingface_hub.utils import validate_repo_id
+from huggingface_hub.utils import filter_repo_objects, validate_repo_id
 
 from brainai.errors import ConfigError, HubError
+from brainai.hub.card import FIGURES
 from brainai.model.fetch import Listing, is_same, list_files
-from brainai.model.hub_errors import BY_STATUS, CHANGED, NOT_LOGGED_IN, OFFLINE, hub_errors
+from brainai.model.folder import FILES
+from brainai.model.hub_errors import CHANGED
 
 MADE_BY_THE_HUB = {".gitattributes", "README.md"}  # files of a new repository
-Files: TypeAlias = Mapping[str, Path | bytes]  # by name in the repository
-Operation: TypeAlias = CommitOperationAdd | CommitOperationDelete
+OWNED = {  # files that come from an earlier push, for each kind of repository
+    "model": [*FILES, f"{FIGURES}/*"],
+    "space": ["brainai/*", "examples/*", "weights/*"],
+    "dataset": [],
+}
 
 
 @dataclass(frozen=True)
@@ -57,125 +54,78 @@ class Target:
         return f"{constants.ENDPOINT}/{prefix}{self.repository}"
 
 
-def changes(files: Files, listing: Listing | None, owns: Callable[[str], bool]) -> list[Operation]:
+def changes(
+    target: Target, files: dict[str, bytes], listing: Listing | None
+) -> list[CommitOperationAdd | CommitOperationDelete]:
     """Return the operations after which a repository holds these files; [] if it already does.
 
-    Args:
-        files: the content of each file, by its name in the repository.
-        listing: the files of the repository; None if it does not exist yet.
-        owns: says for a file of the repository whether it comes from an earlier push. Such a file
-            is deleted if it is not among `files`.
+    Files that come from an earlier push and are not among `files` are deleted; others stay.
     """
     remote = {} if listing is None else listing.files
-    operations: list[Operation] = [
-        CommitOperationDelete(name) for name in sorted(remote) if name not in files and owns(name)
+    missing = sorted(remote.keys() - files.keys())
+    old = filter_repo_objects(missing, allow_patterns=OWNED[target.kind])
+    new = [
+        CommitOperationAdd(name, content)
+        for name, content in files.items()
+        if name not in remote or not is_same(content, remote[name])
     ]
-    for name, content in files.items():
-        data = content if isinstance(content, bytes) else content.read_bytes()
-        if name not in remote or not is_same(data, remote[name]):
-            operations.append(CommitOperationAdd(name, content))
-    return operations
+    return [*map(CommitOperationDelete, old), *new]
 
 
-def check_right(target: Target) -> None:
-    """Check, before hours of training, that the token may write to the repository.
+def look_up(target: Target) -> tuple[Listing | None, dict[str, str]]:
+    """Return what the repository holds now, and the commit of each tag.
 
-    A fine-grained token passes: what it may do is known only when it is used.
-
-    Raises:
-        HubError: the token is missing or wrong, or may not write there.
+    These are None and {} if the repository does not exist or is not visible.
     """
-    what = f"{target.repository} cannot be written to"
-    if constants.HF_HUB_OFFLINE:
-        raise HubError(f"{what}: {OFFLINE}")
-    if get_token() is None:
-        raise HubError(f"{what}: {NOT_LOGGED_IN}")
-    with hub_errors(what):
-        user = HfApi().whoami()
-    owners = {user["name"], *(org["name"] for org in user.get("orgs", ()))}
-    role = user.get("auth", {}).get("accessToken", {}).get("role")
-    if role == "read" or target.repository.split("/")[0] not in owners:
-        raise HubError(f"{what}: {BY_STATUS[403]}")
-
-
-def look_up(target: Target) -> Listing | None:
-    """Return what the repository holds now; None if it does not exist or is not visible."""
-    with hub_errors(f"{target.url} was not looked up"):
-        try:
-            return list_files(target.repository, target.kind)
-        except RepositoryNotFoundError:
-            return None
+    try:
+        listing = list_files(target.repository, target.kind)
+        refs = HfApi().list_repo_refs(target.repository, repo_type=target.kind)
+    except RepositoryNotFoundError:
+        return None, {}
+    return listing, {tag.name: tag.target_commit for tag in refs.tags}
 
 
 def expected_parent(listing: Listing | None) -> str:
-    """Return the parent to pass to a later `push`: the commit, or "" if nothing can be lost."""
-    empty = listing is None or set(listing.files) <= MADE_BY_THE_HUB
-    return "" if empty else listing.commit
+    """Return the commit that a later push must find, or "" if there is nothing to overwrite."""
+    return "" if listing is None or set(listing.files) <= MADE_BY_THE_HUB else listing.commit
 
 
 def push(
     target: Target,
-    files: Files,
+    files: dict[str, bytes],
+    listing: Listing | None,
     *,
-    owns: Callable[[str], bool],
     message: str,
-    parent: str | None = None,
     **options: object,
 ) -> str:
     """Make a repository hold these files, in one commit, and return the commit (40 digits).
 
-    If it already holds them, nothing is written. Files that do not come from an earlier push stay.
+    If it already holds them, nothing is written. `changes` says what happens to other files.
 
     Args:
         target: the repository; it is created if it does not exist.
         files: the content of each file, by its name in the repository.
-        owns: see `changes`.
+        listing: what `look_up` returned. The push is refused if the repository has changed since.
         message: the commit message.
-        parent: the expected commit of the repository; "" for an empty or missing one, None for any.
         options: options of `HfApi.create_repo`, for a new repository.
-    Raises:
-        HubError: nothing was committed.
     """
-    api, place = HfApi(), {"repo_id": target.repository, "repo_type": target.kind}
-    what = f"{target.url} was not changed"
-    if get_token() is None:
-        raise HubError(f"{what}: {NOT_LOGGED_IN}")
-    with hub_errors(what):
-        listing = look_up(target)
-        if listing is None:
-            parent = "" if parent is None else parent  # no other push may come first
-            api.create_repo(**place, private=not target.public, exist_ok=True, **options)
-            listing = list_files(target.repository, target.kind)
-        if parent is not None and parent != expected_parent(listing):
-            raise HubError(f"{what}: {CHANGED}")
-        operations = changes(files, listing, owns)
-        if not operations:
-            return listing.commit
-        try:
-            return api.create_commit(
-                **place, operations=operations, commit_message=message, parent_commit=listing.commit
-            ).oid
-        except (HTTPError, OSError, RuntimeError):
-            # The commit may have succeeded although its answer was lost: the client then tries
-            # again, and the Hub answers that the repository has changed.
-            current = list_files(target.repository, target.kind)
-            if changes(files, current, owns):
-                raise
-            return current.commit
-
-
-def tags_of(target: Target) -> dict[str, str]:
-    """Return the commit of each tag of an existing repository."""
-    with hub_errors(f"the tags of {target.url} were not looked up"):
-        tags = HfApi().list_repo_refs(target.repository, repo_type=target.kind).tags
-    return {tag.name: tag.target_commit for tag in tags}
-
-
-def add_tag(target: Target, tag: str, commit: str) -> None:
-    """Tag a commit.
-
-    Raises:
-        HubError: the tag exists, or the Hub cannot be reached.
-    """
-    with hub_errors(f"{target.url} has the commit {commit}, but not the tag {tag}"):
-        HfApi().create_tag(target.repository, repo_type=target.kind, tag=tag, revision=commit)
+    api, place = HfApi(token=True), {"repo_id": target.repository, "repo_type": target.kind}
+    if listing is None:
+        api.create_repo(**place, private=not target.public, exist_ok=True, **options)
+        listing = list_files(target.repository, target.kind)
+        if expected_parent(listing):
+            raise HubError(f"{target.url} was not changed: {CHANGED}")
+    operations = changes(target, files, listing)
+    if not operations:
+        return listing.commit
+    try:
+        return api.create_commit(
+            **place, operations=operations, commit_message=message, parent_commit=listing.commit
+        ).oid
+    except (HTTPError, OSError, RuntimeError):
+        # The commit may have succeeded although its answer was lost: the client then tries again,
+        # and the Hub answers that the repository has changed.
+        current = list_files(target.repository, target.kind)
+        if changes(target, files, current):
+            raise
+        return current.commit

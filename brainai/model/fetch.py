@@ -66,31 +66,52 @@ class Fetched:
 class Listing:
     """One commit of a repository: its sha, its files by name, and who may see it."""
 
+    repository: str
     commit: str
     files: dict[str, RepoSibling]
     private: bool
 
+    @property
+    def id(self) -> str:
+        """`owner/name@commit`."""
+        return f"{self.repository}@{self.commit}"
 
-def list_files(
-    repository: str, kind: str = "model", revision: str | None = None, timeout: float | None = None
-) -> Listing:
+
+def list_files(repository: str, kind: str = "model", revision: str | None = None) -> Listing:
     """List the files of a revision. Errors of the Hub's client are passed on.
 
     Args:
         kind: "model", "dataset" or "space".
         revision: branch, tag or commit; None means the main branch.
-        timeout: seconds for each read from the connection.
     """
     try:
         found = HfApi().repo_info(
-            repository, repo_type=kind, revision=revision, timeout=timeout, files_metadata=True
+            repository, repo_type=kind, revision=revision, files_metadata=True
         )
         files = {sibling.rfilename: sibling for sibling in found.siblings or ()}
-        return Listing(found.sha, files, bool(found.private))
+        return Listing(repository, found.sha, files, bool(found.private))
     except (HTTPError, HFValidationError):
         raise
     except (ValueError, LookupError, TypeError) as error:  # for example a network's login page
         raise OSError("the answer is not from the Hub") from error
+
+
+def list_model(repository: str, revision: str | None) -> Listing:
+    """List the files of a model like `list_files`, or raise WeightsError if it has no weights."""
+    listing = list_files(repository, revision=revision)
+    if {"config.json", WEIGHTS} <= listing.files.keys():
+        return listing
+    files = sorted(listing.files)
+    pickles = [file for file in files if file.endswith((".bin", ".pt", ".pth", ".ckpt"))]
+    if pickles:
+        raise WeightsError(
+            f"{repository} has its weights only as a pickle ({', '.join(pickles[:3])}), which can "
+            "run any code when it is loaded. Ask its author for model.safetensors."
+        )
+    raise WeightsError(
+        f"{repository} is not a model of BrainAI or timm: expected config.json and "
+        f"model.safetensors, found {', '.join(files[:6]) or 'nothing'}."
+    )
 
 
 def is_same(content: bytes, remote: RepoSibling) -> bool:
@@ -138,22 +159,6 @@ def fetch_model(name: str | Path, fallback: Path | None = None) -> Fetched:
         return Fetched(fallback, repository, revision, notice=notice)
 
 
-def check_names(files: set[str], name: str) -> None:
-    """Raise WeightsError, before anything is fetched, if there are no weights to load."""
-    if {"config.json", WEIGHTS} <= files:
-        return
-    pickles = sorted(file for file in files if file.endswith((".bin", ".pt", ".pth", ".ckpt")))
-    if pickles:
-        raise WeightsError(
-            f"{name} has its weights only as a pickle ({', '.join(pickles[:3])}), which can run "
-            "any code when it is loaded. Ask its author for model.safetensors."
-        )
-    raise WeightsError(
-        f"{name} is not a model of BrainAI or timm: expected config.json and model.safetensors, "
-        f"found {', '.join(sorted(files)[:6]) or 'nothing'}."
-    )
-
-
 def _cached(repository: str, revision: str | None) -> Fetched | None:
     """Return the complete model that was last fetched to the Hub's cache, or None.
 
@@ -178,8 +183,7 @@ def _fetch(repository: str, revision: str | None, patience: float) -> Fetched:
     """Look up the commit of a revision and fetch it. Errors of the client are passed on."""
     if constants.HF_HUB_OFFLINE:
         raise OfflineModeIsEnabled(OFFLINE)
-    listing = _within(patience, lambda: list_files(repository, "model", revision, patience))
-    check_names(set(listing.files), repository)
+    listing = _within(patience, lambda: list_model(repository, revision))
     store = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repository, repo_type="model")
     folder = _within(
         PATIENCE,

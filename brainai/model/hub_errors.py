@@ -13,6 +13,7 @@ from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
     HTTPError,
+    LocalTokenNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
@@ -71,6 +72,8 @@ def _reason(error: BaseException) -> tuple[str, bool]:
     match error:
         case OfflineModeIsEnabled():
             return OFFLINE, True
+        case LocalTokenNotFoundError():
+            return NOT_LOGGED_IN, False
         case GatedRepoError():
             return "access to it must be requested on its page.", False
         case RevisionNotFoundError():
