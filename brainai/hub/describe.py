@@ -15,7 +15,7 @@ import tyro
 from brainai.command_line import run_command
 from brainai.data.files import write_folder, write_text
 from brainai.errors import DataError
-from brainai.evaluation.report import read_report
+from brainai.evaluation.report_file import read_report
 from brainai.hub.card import CHARTS, FIGURES, model_card
 from brainai.model.folder import CARD, REPORT, read_model_info
 
@@ -30,9 +30,9 @@ def write_card(folder: Path, out: Path) -> None:
         DataError: there is no report, or it belongs to other weights.
     """
     info, report = read_model_info(folder), read_report(out / REPORT)
-    if report["about"].get("model_revision") != info.revision:
+    if report["about"]["model_revision"] != info.revision:
         raise DataError(
-            f"{out / REPORT} is the report of weights {report['about'].get('model_revision')}, but "
+            f"{out / REPORT} is the report of weights {report['about']['model_revision']}, but "
             f"{folder} holds weights {info.revision}: evaluate these."
         )
     drawn = [name for name in CHARTS if (out / FIGURES / name).is_file()]

@@ -18,7 +18,8 @@ from brainai.command_line import run_command
 from brainai.data.files import write_text
 from brainai.data.lock import LOCK, hold
 from brainai.data.seals import sealed, unsealed
-from brainai.errors import ConfigError, HubError, WeightsError
+from brainai.errors import ConfigError, DataError, HubError, WeightsError
+from brainai.evaluation.report_file import read_report
 from brainai.hub.card import CHARTS, FIGURES, model_card
 from brainai.hub.dataset import publish_dataset
 from brainai.hub.options import Publish
@@ -37,10 +38,10 @@ from brainai.model.folder import (
     CARD,
     FILES,
     INFO,
+    REPORT,
     load_model,
     load_scope,
     read_model_info,
-    read_model_report,
 )
 
 RECORD = "hub.json"  # in a run folder: what was pushed, and where
@@ -119,14 +120,16 @@ def model_files(folder: Path, repository: str) -> tuple[Files, str]:
         )
     load_model(folder)
     load_scope(folder)
-    info, report = read_model_info(folder), read_model_report(folder)
-    if report is None:
+    info = read_model_info(folder)
+    try:
+        report = read_report(folder / REPORT)
+    except DataError as error:
         raise WeightsError(
             f"{folder} has no report.json of this version, and weights are published only with "
             "their figures: run `python -m brainai.evaluation --model … --out OUT`, then "
             "`python -m brainai.hub.describe`."
-        )
-    if report["about"].get("model_revision") != info.revision:
+        ) from error
+    if report["about"]["model_revision"] != info.revision:
         raise WeightsError(
             f"{folder} has a report of other weights: evaluate these, then run "
             "`python -m brainai.hub.describe`."

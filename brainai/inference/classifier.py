@@ -10,6 +10,7 @@ import torch
 
 from brainai.data.images import ImageSource, restore
 from brainai.errors import DataError, OutOfScope
+from brainai.evaluation.report_file import report_of
 from brainai.evaluation.sections import point_with_outcome
 from brainai.inference.engine import wanted_engine, with_engine
 from brainai.inference.scan import Progress, ScanPrediction, ScanProgress, judge_scan
@@ -21,7 +22,7 @@ from brainai.inference.sequences import (
 )
 from brainai.model.answer import Answer, answer
 from brainai.model.fetch import Fetched, fetch_model
-from brainai.model.folder import ModelInfo, load_model, load_scope, read_model_report
+from brainai.model.folder import REPORT, ModelInfo, load_model, load_scope
 from brainai.model.network import BrainNet
 from brainai.model.scope import Scope, refusal_of_scan, refusals
 
@@ -123,7 +124,7 @@ class Classifier:
         """
         weights = fetch_model(name, None if fallback is None else Path(fallback))
         network, info = load_model(weights.folder)
-        report = read_model_report(weights.folder, info.revision)
+        report = report_of(weights.folder / REPORT, info.revision)
         info = replace(info, operating_point=point_with_outcome(info.operating_point, report))
         if weights.commit is not None:  # the cache names a folder after its commit
             info = replace(info, name=weights.repository)
