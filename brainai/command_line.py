@@ -19,7 +19,7 @@ from brainai.errors import BrainAIError, ConfigError
 
 Options = TypeVar("Options")
 COMMANDS = {  # name: (options, program, what it does); modules are relative to `brainai`
-    "prepare": ("data.options:Prepare", "data.prepare:run", "turn scan files into a data set"),
+    "prepare": ("data.options:Prepare", "phantom.source:run", "turn scan files into a data set"),
     "train": ("training.config:parse_config", "training.__main__:run", "train a model"),
     "evaluate": ("evaluation.options:Evaluate", "evaluation.__main__:run", "score a model"),
     "predict": ("inference.options:Predict", "inference.__main__:run", "judge a slice or a scan"),
@@ -50,10 +50,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         print(f"brainai: expected {', '.join(COMMANDS)}, found {name!r}.", file=sys.stderr)
         return 2
+    return start(name, rest, f"brainai {name}")
+
+
+def start(name: str, arguments: Sequence[str] | None, prog: str) -> int:
+    """Run one of `COMMANDS`. The other arguments and the exit status are those of `run_command`."""
     options, program, _ = COMMANDS[name]
-    return run_command(
-        _load(options), lambda *args: _load_program(program)(*args), rest, f"brainai {name}"
-    )
+    return run_command(_load(options), lambda *args: _load_program(program)(*args), arguments, prog)
 
 
 def usage() -> str:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from brainai.data.seals import SealedWriter
+
 
 @contextmanager
 def small_files(limit: int) -> Iterator[None]:
@@ -26,6 +28,15 @@ def damage(path: Path, how: str) -> None:
     if how in places:
         content[int(len(content) * places[how])] ^= 0x15
     path.write_bytes({"cut": content[: len(content) // 2], "empty": b""}.get(how, content))
+
+
+def seal(path: Path) -> None:
+    """Put a seal on a file, as if the program had written it."""
+    content = path.read_bytes()
+    with path.open("wb") as file:
+        writer = SealedWriter(file)
+        writer.write(content)
+        writer.close()
 
 
 every_damage = pytest.mark.parametrize("how", ["cut", "empty", "start", "middle", "end"])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from faults import listing
+from faults import listing, seal
 from safetensors.torch import load_file
 from toy import write_dataset
 
@@ -316,6 +316,7 @@ def test_a_stage_that_has_not_begun_may_be_changed_on_resuming(
     saved = torch.load(out / "checkpoints" / "last.pt", weights_only=True)
     saved["progress"] |= {"stage": 2, "epoch": 0}
     torch.save(saved, out / "checkpoints" / "last.pt")
+    seal(out / "checkpoints" / "last.pt")
     config = parse_config(
         ["--data", str(dataset_folder), "--out", str(out), *SHORT, "--stages.2.epochs", "2"]
     )

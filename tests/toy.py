@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from brainai.data.dataset import SliceRecord, write_records
+from brainai.data.seals import sealed
 
 SIDE = 48
 PATIENTS = {"train": 6, "valid": 3, "test": 3}
@@ -61,5 +62,5 @@ def write_dataset(folder: Path, *, shuffled: bool = False) -> Path:
                 )
     write_records(folder / "metadata.csv", records)
     info = {"format_version": 1, "content_hash": f"{int(shuffled):064d}"}
-    (folder / "dataset.json").write_text(json.dumps(info))
+    (folder / "dataset.json").write_text(json.dumps(sealed(info)))
     return folder

@@ -11,11 +11,17 @@ from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
-from brainai.data.dataset import DATASET_FORMAT, SPLITS, SliceRecord, write_records
+from brainai.data.dataset import (
+    DATASET_FORMAT,
+    SPLITS,
+    SliceRecord,
+    read_dataset_info,
+    write_records,
+)
 from brainai.data.files import write_text
 from brainai.data.identity import join_persons
 from brainai.data.parts import Part
-from brainai.data.seals import sealed, unsealed
+from brainai.data.seals import sealed
 from brainai.data.splits import choose_splits
 from brainai.errors import DataError
 
@@ -98,8 +104,8 @@ def write_assembled(out: Path, assembled: Assembled, options: dict) -> None:
 
 def _hash_of(out: Path) -> str:
     try:
-        return unsealed((out / "dataset.json").read_bytes())["content_hash"]
-    except (OSError, ValueError, KeyError):
+        return read_dataset_info(out)["content_hash"]
+    except DataError:
         return ""
 
 

@@ -10,16 +10,16 @@ memory.
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from brainai import phantom
-from brainai.command_line import run_command
+from brainai.command_line import start
 from brainai.data.assemble import Assembled, assemble, summary, write_assembled
 from brainai.data.cases import Case
 from brainai.data.dataset import PARTS
-from brainai.data.files import storage_error, write_folder, write_text
+from brainai.data.files import storage_error, write_text
 from brainai.data.identity import read_same_patient
 from brainai.data.lock import hold
 from brainai.data.options import Prepare
@@ -42,6 +42,7 @@ class PrepareOptions:
     A folder that was started with some options can only be continued with the same options.
 
     sources: pairs of the name of a source and its root folder.
+    phantoms: number of studies that are simulated for the source phantom, see `phantom.source`.
     """
 
     sources: tuple[tuple[str, str], ...]
@@ -79,8 +80,6 @@ def prepare(
     """
     cases = []
     for source, root in options.sources:
-        if source == "phantom":
-            simulate_missing(Path(root), options.phantoms)
         cases += find_cases(source, Path(root), options.positive, options.patient_pattern)
     check_unique(cases)
     same_patient = _same_patient(options, cases)
@@ -129,27 +128,6 @@ def write_missing(
     if waiting:
         (out / "dataset.json").unlink(missing_ok=True)  # it marks a complete data set
     return write_cases(waiting, out, min_tumor_pixels, workers, done=len(cases) - len(waiting))
-
-
-def simulate_missing(root: Path, count: int) -> None:
-    """Write `count` simulated studies, all of them or none, if the folder is missing or empty.
-
-    Raises:
-        DataError: a package that the simulation needs is not installed.
-        ConfigError: another process is writing the same studies.
-    """
-    if _has_studies(root):  # checked before the lock, because the disk may be read-only
-        return
-    busy = f"Another preparation is simulating the studies of {root}. Wait until it has ended."
-    with hold(root.parent, busy, f".{root.name}.lock"):
-        if _has_studies(root):
-            return
-        with write_folder(root) as partial:
-            phantom.write_studies(partial, count=count, seed=0, progress=True)
-
-
-def _has_studies(root: Path) -> bool:
-    return root.is_dir() and any(root.iterdir())
 
 
 def _same_patient(options: PrepareOptions, cases: Sequence[Case]) -> list[tuple[str, ...]]:
@@ -221,7 +199,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     It is 0, or 2 after a line that says what to correct, or 130 after Ctrl-C.
     """
-    return run_command(Prepare, run, arguments, "python -m brainai.data.prepare")
+    # By name, because the command also simulates studies, and `phantom` imports this package.
+    return start("prepare", arguments, "python -m brainai.data.prepare")
 
 
 def run(given: Prepare, _: Sequence[str]) -> None:
@@ -237,8 +216,23 @@ def run(given: Prepare, _: Sequence[str]) -> None:
         given.patient_pattern,
         given.split_file,
     )
-    try:
+    with resumable():
         outcome = prepare(options, given.out, given.workers, given.skip_bad)
+    print(summary(outcome.assembled))
+    if outcome.bad:
+        print(f"\n{bad_cases(outcome.bad)}\nThey were left out (--skip-bad).", file=sys.stderr)
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Say that the same command continues the work, where storage fails or Ctrl-C ends it.
+
+    Raises:
+        StorageError: a file cannot be read or written.
+        SystemExit: with status 130, after Ctrl-C.
+    """
+    try:
+        yield
     except StorageError as error:
         raise StorageError(f"{error} Finished cases are kept.") from error
     except OSError as error:
@@ -247,9 +241,6 @@ def run(given: Prepare, _: Sequence[str]) -> None:
     except KeyboardInterrupt:
         print("Stopped. Run the same command again to continue.", file=sys.stderr)
         sys.exit(130)
-    print(summary(outcome.assembled))
-    if outcome.bad:
-        print(f"\n{bad_cases(outcome.bad)}\nThey were left out (--skip-bad).", file=sys.stderr)
 
 
 if __name__ == "__main__":

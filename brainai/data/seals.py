@@ -1,7 +1,7 @@
 """Store checksums inside files, so that a damaged file is noticed when it is read.
 
 A binary file ends with `SEAL` and the SHA-256 of all bytes before it. A JSON file has the key
-`checksum`, the SHA-256 of its other keys and values. Files without a checksum are not checked.
+`checksum`, the SHA-256 of its other keys and values.
 """
 
 import hashlib
@@ -32,8 +32,8 @@ class SealedWriter:
         self._file.write(SEAL + self._digest.digest())
 
 
-def check_seal(path: Path) -> bool | None:
-    """Return whether a binary file is as it was written, or None if it has no seal.
+def check_seal(path: Path) -> bool:
+    """Return whether a binary file has a seal and is as it was written.
 
     Raises:
         OSError: the file cannot be read.
@@ -41,11 +41,11 @@ def check_seal(path: Path) -> bool | None:
     with path.open("rb") as file:
         left = file.seek(0, 2) - LENGTH
         if left < 0:
-            return None
+            return False
         file.seek(left)
         seal = file.read()
         if not seal.startswith(SEAL):
-            return None
+            return False
         file.seek(0)
         digest = hashlib.sha256()
         while left:
@@ -69,13 +69,13 @@ def unsealed(text: str | bytes) -> dict:
     """Return the values of a JSON file without their checksum.
 
     Raises:
-        ValueError: the text is not a JSON object, or its checksum does not match the values.
+        ValueError: the text is not a JSON object, or its checksum is missing or does not match the
+            values.
     """
     values = json.loads(text)
     if not isinstance(values, dict):
         raise ValueError(f"expected a JSON object, found {type(values).__name__}")
-    expected = values.pop(CHECKSUM, None)
-    if expected is not None and expected != _checksum(values):
+    if values.pop(CHECKSUM, None) != _checksum(values):
         raise ValueError("its checksum does not match its content")
     return values
 

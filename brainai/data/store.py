@@ -140,7 +140,7 @@ def _is_whole(path: Path, shape: tuple[int, ...]) -> bool:
 @lru_cache(maxsize=64)
 def _has_seal(path: Path, size: int, modified: int) -> bool:
     """Return whether the checksum is right. It is computed once per process and unchanged file."""
-    return check_seal(path) is True
+    return check_seal(path)
 
 
 def _build(

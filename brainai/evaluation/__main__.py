@@ -12,7 +12,8 @@ from brainai.command_line import run_command
 from brainai.evaluation.baselines import score_baselines
 from brainai.evaluation.options import Evaluate
 from brainai.evaluation.phantoms import score_phantoms
-from brainai.evaluation.report import build_report, other_points, read_report, write_report
+from brainai.evaluation.report import build_report, other_points, write_report
+from brainai.evaluation.report_file import read_report
 from brainai.evaluation.scope_rates import measure_scope
 from brainai.evaluation.score import describe, score_split, slice_loader
 from brainai.evaluation.text import scope_lines, shown_command, table

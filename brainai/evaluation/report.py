@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from brainai.data.files import write_text
-from brainai.data.seals import sealed, unsealed
-from brainai.errors import DataError
+from brainai.data.seals import sealed
 from brainai.evaluation import cohort_figures, figures
 from brainai.evaluation.intervals import (
     LEVEL,
@@ -21,11 +20,11 @@ from brainai.evaluation.intervals import (
     summarize_hits,
 )
 from brainai.evaluation.metrics import SliceScores, average_precision
+from brainai.evaluation.report_file import REPORT_FORMAT
 from brainai.evaluation.sections import POINT_NAMES
 from brainai.evaluation.text import markdown
 from brainai.model.folder import ModelInfo
 
-REPORT_FORMAT = 1
 CALIBRATION_FIGURES = ("ece", "brier")
 BASELINE_FIGURES = ("auroc",)
 
@@ -124,22 +123,6 @@ def build_report(
             ],
         }
     )
-
-
-def read_report(path: str | Path) -> dict:
-    """Read report.json.
-
-    Raises:
-        DataError: the file is missing, damaged, or no report.
-    """
-    try:
-        report = unsealed(Path(path).read_bytes())
-        report["about"]["sites"], report["all"]["figures"]["auroc"]["value"]
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise DataError(
-            f"{path}: expected a report.json of this version, found none. Run the evaluation again."
-        ) from error
-    return report
 
 
 def other_points(info: ModelInfo) -> dict[str, float]:

@@ -92,7 +92,7 @@ def scope_section(report: dict) -> str:
 
 def scan_section(report: dict) -> str:
     """Return the verdicts on whole scans; "" where none were measured."""
-    groups = report.get("scans", {}).get("groups", {})
+    groups = report["scans"].get("groups", {})
     if not groups:
         return ""
     rows = [
@@ -255,7 +255,7 @@ def point_with_outcome(point: str, report: dict | None) -> str:
     if report is None or metric is None:
         return point
     about = report["about"]
-    if about["split"] != "test" or about.get("modalities", "flair") != "flair":
+    if about["split"] != "test" or about["modalities"] != "flair":
         return point
     figure = report["all"]["figures"][metric.lower()]
     if figure["value"] is None:

@@ -74,7 +74,7 @@ def table(report: dict) -> str:
             )
             patients = summary["figures"]["dice"]["n_patients"]
             lines.append(f"  {key} {group} ({patients} patients): " + ", ".join(plain))
-    for name, group in report.get("scans", {}).get("groups", {}).items():
+    for name, group in report["scans"].get("groups", {}).items():
         lines.append(f"  {scan_line(group)}" + ("" if name == "all" else f" ({name})"))
     for other in report["others"]:
         plain = (

@@ -15,8 +15,9 @@ import tyro
 from brainai.command_line import run_command
 from brainai.data.files import write_folder, write_text
 from brainai.errors import DataError
+from brainai.evaluation.report_file import report_of
 from brainai.hub.card import CHARTS, FIGURES, model_card
-from brainai.model.folder import CARD, REPORT, read_model_info, read_model_report
+from brainai.model.folder import CARD, REPORT, read_model_info
 
 
 def write_card(folder: Path, out: Path) -> None:
@@ -29,7 +30,7 @@ def write_card(folder: Path, out: Path) -> None:
         DataError: there is no report, or it belongs to other weights.
     """
     info = read_model_info(folder)
-    report = read_model_report(out, info.revision)
+    report = report_of(out / REPORT, info.revision)
     if report is None:
         raise DataError(
             f"{out / REPORT} is not a report of this version on the weights in {folder}, revision "

@@ -21,11 +21,12 @@ from brainai.data.files import write_text
 from brainai.data.lock import LOCK, hold
 from brainai.data.seals import sealed, unsealed
 from brainai.errors import ConfigError, HubError, WeightsError
+from brainai.evaluation.report_file import report_of
 from brainai.hub.card import CHARTS, FIGURES, model_card
 from brainai.hub.dataset import publish_dataset
 from brainai.hub.options import Publish
 from brainai.hub.upload import Target, changes, expected_parent, look_up, push
-from brainai.model.folder import CARD, FILES, INFO, load_model, load_scope, read_model_report
+from brainai.model.folder import CARD, FILES, INFO, REPORT, load_model, load_scope
 from brainai.model.hub_errors import BY_STATUS, CHANGED, OFFLINE, hub_errors
 
 RECORD = "hub.json"  # in a run folder: what was pushed, and where
@@ -102,7 +103,7 @@ def model_files(folder: Path, repository: str) -> tuple[dict[str, bytes], str]:
         )
     _, info = load_model(folder)
     load_scope(folder)
-    report = read_model_report(folder, info.revision)
+    report = report_of(folder / REPORT, info.revision)
     if report is None:
         raise WeightsError(
             f"{folder} has no report.json of these weights in the format of this version, and "

@@ -1,15 +1,16 @@
 """The classifier that judges slices and scans, for the app, the API and Python."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 
 from brainai.data.images import ImageSource, restore
 from brainai.errors import DataError, OutOfScope
+from brainai.evaluation.report_file import report_of
 from brainai.evaluation.sections import point_with_outcome
 from brainai.inference.engine import wanted_engine, with_engine
 from brainai.inference.scan import Progress, ScanPrediction, ScanProgress, judge_scan
@@ -19,10 +20,9 @@ from brainai.inference.sequences import (
     open_sequences,
     stack_sequences,
 )
-from brainai.model.answer import answer
-from brainai.model.cam import heat
+from brainai.model.answer import Answer, answer
 from brainai.model.fetch import Fetched, fetch_model
-from brainai.model.folder import ModelInfo, load_model, load_scope, read_model_report
+from brainai.model.folder import REPORT, ModelInfo, load_model, load_scope
 from brainai.model.network import BrainNet
 from brainai.model.scope import Scope, refusal_of_scan, refusals
 
@@ -70,22 +70,6 @@ class Prediction:
         if self.mask is None or pixel_mm is None:
             return None
         return float(self.mask.sum()) * pixel_mm**2 / 100
-
-
-class Prepared(NamedTuple):
-    """A slice as network input, `[3, S, S]` float32 in [0, 1], and its original size."""
-
-    planes: np.ndarray
-    height: int
-    width: int
-
-
-class Forward(NamedTuple):
-    """Output of the network for N prepared slices of S × S pixels."""
-
-    probabilities: np.ndarray  # of tumor, [N] float
-    masks: np.ndarray | None  # probability of each pixel, [N, S, S]; None without a decoder
-    heatmaps: np.ndarray | None  # [N, S, S] float in [0, 1]; None unless requested and possible
 
 
 class Classifier:
@@ -140,7 +124,7 @@ class Classifier:
         """
         weights = fetch_model(name, None if fallback is None else Path(fallback))
         network, info = load_model(weights.folder)
-        report = read_model_report(weights.folder, info.revision)
+        report = report_of(weights.folder / REPORT, info.revision)
         info = replace(info, operating_point=point_with_outcome(info.operating_point, report))
         if weights.commit is not None:  # the cache names a folder after its commit
             info = replace(info, name=weights.repository)
@@ -184,7 +168,7 @@ class Classifier:
         answers: list[Prediction] = []
         for start in range(0, len(items), batch_size):
             chunk = enumerate(items[start : start + batch_size], start)
-            answers += self._answer([self._prepare_nth(n, item, len(items)) for n, item in chunk])
+            answers += self._predict([self._prepare_nth(n, item, len(items)) for n, item in chunk])
         return answers
 
     def predict_scan(
@@ -228,62 +212,55 @@ class Classifier:
         `predict_scan`.
         """
         volumes = open_sequences({"flair": flair, "t1c": t1c, "t2": t2}, self.info.modalities)
-        yield from judge_scan(self._forward, self._refusal_of_scan, self.info, volumes, batch_size)
+        yield from judge_scan(self._judge, self._refusal_of_scan, self.info, volumes, batch_size)
 
-    def _prepare_nth(self, index: int, item: Item, count: int) -> Prepared | str:
-        """Return the prepared slice, or the reason why it cannot be judged."""
+    def _prepare_nth(self, index: int, item: Item, count: int) -> tuple[np.ndarray, int, int] | str:
+        """Return the result of `stack_sequences`, or the reason why it cannot be judged."""
         sources = item if isinstance(item, Mapping) else {"flair": item}
         try:
-            planes = stack_sequences(sources, self.info.image_size, self.info.modalities)
-            prepared = Prepared(*planes)
+            prepared = stack_sequences(sources, self.info.image_size, self.info.modalities)
         except OutOfScope as error:
             return error.reason
         except DataError as error:
             if count == 1:
                 raise
             raise DataError(f"Slice {index + 1} of {count}: {error}", error.code) from error
-        return self._refusals(prepared.planes[None])[0] or prepared
+        return self._refusals(prepared[0][None])[0] or prepared
 
-    def _answer(self, slices: list[Prepared | str]) -> list[Prediction]:
+    def _predict(self, slices: Sequence[tuple[np.ndarray, int, int] | str]) -> list[Prediction]:
         """Return the answers for prepared slices, and refusals for the reasons among them."""
-        judged = [item for item in slices if isinstance(item, Prepared)]
-        outputs = (
-            self._forward(np.stack([p.planes for p in judged]), heatmaps=True) if judged else None
-        )
-        answers = iter(
-            self._prediction(outputs, i, p.height, p.width) for i, p in enumerate(judged)
-        )
+        judged = self._predict_prepared([item for item in slices if not isinstance(item, str)])
         return [
-            next(answers) if isinstance(item, Prepared) else Prediction.refused(item, self.info)
+            Prediction.refused(item, self.info) if isinstance(item, str) else next(judged)
             for item in slices
         ]
 
-    @torch.inference_mode()
-    def _forward(self, planes: np.ndarray, *, heatmaps: bool = False) -> Forward:
-        """Run the network on prepared slices, `[N, 3, S, S]` in [0, 1]."""
-        images = torch.from_numpy(planes).to(self.device)
-        answers = answer(self._network, self.info, images, explain=heatmaps)
-        masks, evidence = answers.mask_logits, answers.evidence
-        return Forward(
-            answers.probabilities.cpu().numpy(),
-            None if masks is None else masks.sigmoid().cpu().numpy(),
-            None if evidence is None else heat(evidence, self.info.temperature).cpu().numpy(),
-        )
+    def _predict_prepared(
+        self, slices: Sequence[tuple[np.ndarray, int, int]]
+    ) -> Iterator[Prediction]:
+        """Yield the answers for prepared slices, with mask and heat map at the size of each."""
+        if not slices:
+            return
+        answers = self._judge(np.stack([planes for planes, _, _ in slices]), explain=True)
+        probabilities = answers.probabilities.tolist()
+        masks, heatmaps = answers.masks(), answers.heatmaps(self.info.temperature)
+        for index, (_, height, width) in enumerate(slices):
+            mask, heatmap = (
+                None if maps is None else restore(maps[index], height, width)
+                for maps in (masks, heatmaps)
+            )
+            yield Prediction(
+                label=self.info.label_names[int(probabilities[index] >= self.info.threshold)],
+                probability=probabilities[index],
+                threshold=self.info.threshold,
+                mask=None if mask is None else mask >= MASK_LEVEL,
+                heatmap=heatmap,
+            )
 
-    def _prediction(self, outputs: Forward, index: int, height: int, width: int) -> Prediction:
-        """Return the answer for a slice, with mask and heat map at the size of its picture."""
-        probability = float(outputs.probabilities[index])
-        mask, heatmap = (
-            None if planes is None else restore(planes[index], height, width)
-            for planes in (outputs.masks, outputs.heatmaps)
-        )
-        return Prediction(
-            label=self.info.label_names[int(probability >= self.info.threshold)],
-            probability=probability,
-            threshold=self.info.threshold,
-            mask=None if mask is None else mask >= MASK_LEVEL,
-            heatmap=heatmap,
-        )
+    def _judge(self, planes: np.ndarray, *, explain: bool = False) -> Answer:
+        """Run the network on prepared slices, `[N, 3, S, S]` in [0, 1]; see `answer`."""
+        images = torch.from_numpy(planes).to(self.device)
+        return answer(self._network, self.info, images, explain=explain)
 
     def _refusals(self, planes: np.ndarray) -> list[str | None]:
         """Return the reason to refuse each of `[N, 3, S, S]` prepared slices, or None for it."""

@@ -16,6 +16,7 @@ from brainai.data.images import restore, stretch
 from brainai.data.volumes import Grid, Volume, write_mask
 from brainai.errors import DataError, OutOfScope, StorageError
 from brainai.inference.sequences import MASK_LEVEL, SPOKEN, stack_sequences
+from brainai.model.answer import Answer
 from brainai.model.folder import ModelInfo
 from brainai.model.scan_verdict import judge_slices
 from brainai.model.scope import SCAN_SLICES, spread_over
@@ -164,7 +165,7 @@ class ScanPrediction:
 
 
 def judge_scan(
-    forward: Callable,
+    judge: Callable[[np.ndarray], Answer],
     refuse: Callable[[np.ndarray], str | None],
     info: ModelInfo,
     volumes: Mapping[str, Volume],
@@ -175,8 +176,8 @@ def judge_scan(
     This is a generator, so that the caller can show progress and stop the work.
 
     Args:
-        forward: function of prepared slices `[N, 3, S, S]` float32 in [0, 1] that returns an object
-            with `probabilities` `[N]` and `masks` `[N, S, S]` or None.
+        judge: function of prepared slices `[N, 3, S, S]` float32 in [0, 1] that returns their
+            answers.
         refuse: function of some prepared slices that returns the reason why the scan cannot be
             judged, or None.
         volumes: result of `open_sequences`.
@@ -200,12 +201,13 @@ def judge_scan(
     for start in range(0, len(judged), batch_size):
         batch = judged[start : start + batch_size]
         prepared = [_prepare(volumes, index, info) for index in batch]
-        outputs = forward(np.stack([planes for planes, _, _ in prepared]))
-        probabilities[batch] = outputs.probabilities
-        if outputs.masks is not None:
+        answers = judge(np.stack([planes for planes, _, _ in prepared]))
+        probabilities[batch] = answers.probabilities.cpu().numpy()
+        masks = answers.masks()
+        if masks is not None:
             if mask is None:
                 mask = np.zeros((count, height, width), bool).transpose(2, 1, 0)
-            for index, plane, (_, *square_size) in zip(batch, outputs.masks, prepared, strict=True):
+            for index, plane, (_, *square_size) in zip(batch, masks, prepared, strict=True):
                 levels = stretch(restore(plane, *square_size), height, width)
                 mask[:, :, index] = (levels >= MASK_LEVEL).T
         last = batch[-1]
@@ -259,7 +261,9 @@ def head_areas(volume: Volume) -> np.ndarray:
     return np.array(counts) * _pixel_cm2(volume)
 
 
-def _prepare(volumes: Mapping[str, Volume], index: int, info: ModelInfo) -> tuple:
+def _prepare(
+    volumes: Mapping[str, Volume], index: int, info: ModelInfo
+) -> tuple[np.ndarray, int, int]:
     """Return a slice as network input, and its H and W in square pixels."""
     height, width = volumes["flair"].square_size
     planes = {name: volume.voxels[:, :, index].T for name, volume in volumes.items()}

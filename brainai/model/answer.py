@@ -2,10 +2,12 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from brainai.data.augment import to_input
+from brainai.model.cam import heat
 from brainai.model.folder import ModelInfo
 from brainai.model.network import BrainNet, Output
 
@@ -13,13 +15,14 @@ TOP = 0.002  # share of a slice's pixels, about that of a lesion of one centimet
 
 
 class Answer(NamedTuple):
-    """The answers of the network for N slices.
+    """The answers for N slices, computed from the network's `Output`, on its device.
 
     probabilities: `[N]` float64, the probability of tumor.
     class_scores: `[N]` float64, log-odds of tumor from the classifier alone.
     mask_scores: `[N]` float64 from the mask; None without a decoder.
     mask_logits: `[N, S, S]` float32; None without a decoder.
-    evidence: `[N, S, S]` float32 from `BrainNet.explain`; None if it was not requested.
+    evidence: `[N, S, S]` float32 from `BrainNet.explain`; None if it was not requested, or if the
+        network's head allows no exact map.
     """
 
     probabilities: Tensor
@@ -27,6 +30,18 @@ class Answer(NamedTuple):
     mask_scores: Tensor | None
     mask_logits: Tensor | None
     evidence: Tensor | None
+
+    def masks(self) -> np.ndarray | None:
+        """Return the probability of each pixel, `[N, S, S]` float32; None without a decoder."""
+        return None if self.mask_logits is None else self.mask_logits.sigmoid().cpu().numpy()
+
+    def heatmaps(self, temperature: float) -> np.ndarray | None:
+        """Return `cam.heat`, `[N, S, S]` float32 in [0, 1]; None without evidence.
+
+        Args:
+            temperature: the temperature of the model, as for its probability.
+        """
+        return None if self.evidence is None else heat(self.evidence, temperature).cpu().numpy()
 
 
 @torch.inference_mode()

@@ -54,7 +54,7 @@ class ModelInfo:
     modalities: tuple[str, ...] = MODALITIES
     decoder: bool = True
     score_weights: tuple[float, float, float] = (1.0, 0.0, 0.0)  # see `answer.combine`
-    temperature: float = 1.0  # differs from 1 only in older models, without fitted score weights
+    temperature: float = 1.0  # divides the log-odds; 1 because the score weights calibrate
     threshold: float = 0.5  # the label is "Tumor" from this probability on
     operating_point: str = "probability of one half; nothing was fitted"
     # what the threshold was chosen for; `point_with_outcome` adds the result on `test`
@@ -246,23 +246,6 @@ def _info_of(values: dict) -> ModelInfo:
     return ModelInfo(**known)
 
 
-def read_model_report(folder: str | Path, revision: str | None = None) -> dict | None:
-    """Read report.json of a model folder, or return None if there is no valid report.
-
-    The weights can be used without a report.
-
-    Args:
-        revision: the revision of the weights that the report must be about; None accepts any.
-    """
-    try:
-        report = unsealed((Path(folder) / REPORT).read_bytes())
-        report["all"]["figures"]["dice"]["value"], report["about"]["split"], report["threshold"]
-        report["source"].items(), report["points"].items()
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return None
-    return report if revision in (None, report["about"].get("model_revision")) else None
-
-
 def is_whole(folder: str | Path) -> bool:
     """Return whether a folder holds all files of a BrainAI or timm model.
 
@@ -306,7 +289,7 @@ def _check_part(module: torch.nn.Module, path: Path) -> None:
 
 def _check_whole(folder: Path, info: ModelInfo, values: dict) -> None:
     """Raise WeightsError if a file differs from the one that was written with these values."""
-    if info.config_hash and info.config_hash != hash_of(folder / CONFIG):
+    if info.config_hash != hash_of(folder / CONFIG):
         raise WeightsError(f"{folder / CONFIG} is damaged. Copy the model folder again.")
     if info.revision != revision_of(folder, values):
         raise WeightsError(

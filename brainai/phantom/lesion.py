@@ -10,6 +10,7 @@ from itertools import product
 import numpy as np
 from scipy import ndimage
 
+from brainai.errors import ConfigError
 from brainai.phantom.fields import Field, ramp, smooth_noise
 from brainai.phantom.template import Template, gradient_fields
 
@@ -19,6 +20,7 @@ STYLE_SHARES = (0.5, 0.1, 0.2, 0.2)
 CORE_COST = (1.0, 1.3, 8.0)  # time per mm in white matter, gray matter, fluid
 OEDEMA_COST = (1.0, 5.0, 30.0)
 NEVER = np.float32(1e6)
+TRIES = 10  # to grow a core; about one in ten of those with the smallest radius is empty
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ def grow(
         center_mm: LPS, in template space.
         style: one of `STYLES`.
         radius_mm: how far the core grows.
+    Raises:
+        ConfigError: no core grows, because the center is outside the brain or the radius too small.
     """
     center = _random_center(template, rng) if center_mm is None else np.array(center_mm, float)
     drawn_style = str(rng.choice(STYLES, p=STYLE_SHARES))
@@ -119,6 +123,23 @@ def _cost(parts: np.ndarray, cost: tuple[float, ...]) -> np.ndarray:
 
 
 def _core(
+    grid: Field, parts: np.ndarray, center: np.ndarray, radius: float, rng: np.random.Generator
+) -> np.ndarray:
+    """How far inside the core's border, mm.
+
+    A small core is drawn again if slow growth and the blur leave nothing of it.
+    """
+    for _ in range(TRIES):
+        core = _draw_core(grid, parts, center, radius, rng)
+        if (core > 0).any():
+            return core
+    raise ConfigError(
+        "center_mm and radius_mm: expected a place in the brain and a radius with which a core "
+        f"grows there, such as 5, found {tuple(map(float, center))} and {radius:g}."
+    )
+
+
+def _draw_core(
     grid: Field, parts: np.ndarray, center: np.ndarray, radius: float, rng: np.random.Generator
 ) -> np.ndarray:
     """How far inside the core's border, mm: grown from one to four seeds."""

@@ -89,7 +89,7 @@ def simulate(
         sequences: the volumes to make, of those that `tissue_signals` knows.
     Raises:
         DataError: nilearn, whose template the anatomy comes from, is not installed.
-        ConfigError: spacing, field of view or range give no voxels.
+        ConfigError: spacing, field of view or range give no voxels, or no tumor grows.
     """
     axes = _axes(spacing_mm, fov_mm, range_mm)
     draw = [np.random.default_rng([seed, part]) for part in range(8)]

@@ -33,7 +33,7 @@ from brainai.errors import ConfigError, WeightsError
 from brainai.model.network import BrainNet
 from brainai.training.config import TrainConfig
 
-VERSION = 2  # of the content of a checkpoint, and of how a run resumes from it
+CHECKPOINT_FORMAT = 2  # of the content of a checkpoint, and of how a run resumes from it
 LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.safetensors"
 
 
@@ -62,7 +62,7 @@ def save_checkpoint(config: TrainConfig, progress: Progress, state: dict) -> Non
     folder = config.out / "checkpoints"
     header = {
         "progress": asdict(progress),
-        "identity": identity(config) | {"version": VERSION},
+        "identity": identity(config) | {"version": CHECKPOINT_FORMAT},
         "history": read_history(config.out),
     }
     content = io.BytesIO()  # torch hides the reason when it cannot write to a disk
@@ -92,7 +92,7 @@ def load_checkpoint(
     if saved is None:
         return None
     position, saved_identity = saved.pop("progress"), saved.pop("identity")
-    if saved_identity.pop("version", None) != VERSION:
+    if saved_identity.pop("version") != CHECKPOINT_FORMAT:
         raise ConfigError(
             f"{config.out} was trained by another version of train.py: resume with that version, "
             "or choose another --out."
@@ -133,7 +133,7 @@ def _read_newest(folder: Path, warn: Callable[[str], None]) -> dict | None:
 def _read_checkpoint(path: Path) -> dict | None:
     """Return the content of a checkpoint file, or None if it is missing or damaged."""
     try:
-        if check_seal(path) is False:
+        if not check_seal(path):
             return None
         saved = torch.load(path, map_location="cpu", weights_only=True)
         return saved if {"progress", "identity", "network"} <= saved.keys() else None

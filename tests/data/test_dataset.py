@@ -15,6 +15,7 @@ from brainai.data.dataset import (
     read_records,
     write_records,
 )
+from brainai.data.seals import sealed
 from brainai.errors import DataError
 
 RECORD = SliceRecord(
@@ -115,6 +116,6 @@ def test_info_of_an_unfinished_data_set_or_of_another_format_is_refused(tmp_path
     with pytest.raises(DataError, match=r"is damaged\. Prepare the data set again"):
         read_dataset_info(tmp_path)
     for version, advice in ((DATASET_FORMAT + 1, "Update brainai"), (0, "Prepare the data set")):
-        (tmp_path / "dataset.json").write_text(json.dumps({"format_version": version}))
+        (tmp_path / "dataset.json").write_text(json.dumps(sealed({"format_version": version})))
         with pytest.raises(DataError, match=rf"has format {version}, .*\. {advice}"):
             read_dataset_info(tmp_path)

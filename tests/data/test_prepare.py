@@ -482,6 +482,30 @@ def test_phantoms_are_simulated_where_there_are_none(tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in root.rglob("*.nii.gz")} == studies
 
 
+@pytest.mark.parametrize(
+    ("fault", "status", "words"),
+    [
+        (KeyboardInterrupt(), 130, "Run the same command again"),
+        (OSError(28, "full"), 2, "Finished cases are kept."),
+    ],
+)
+def test_a_simulation_that_ends_early_leaves_no_study(
+    tmp_path: Path, monkeypatch, capsys, fault: BaseException, status: int, words: str
+) -> None:
+    def begin(folder: Path, **_: object) -> None:
+        write_brats(folder, "phantom_0000")
+        raise fault
+
+    monkeypatch.setattr("brainai.phantom.write_studies", begin, raising=False)
+    arguments = ["--source", "phantom", "--root", str(tmp_path / "p"), "--out", str(tmp_path / "o")]
+    try:
+        assert main(arguments) == status
+    except SystemExit as ended:
+        assert ended.code == status
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "p").exists()
+
+
 @pytest.mark.slow
 def test_any_number_of_workers_gives_the_same_data_set(raw: Path, tmp_path: Path) -> None:
     for workers in (1, 2):

@@ -22,12 +22,12 @@ def test_no_changed_byte_passes(tmp_path: Path) -> None:
     path = tmp_path / "file"
     content = write(path, b"first", b"second")
     assert content.startswith(b"firstsecond" + SEAL)
-    assert check_seal(path) is True
+    assert check_seal(path)
     for place in range(len(content)):
         damaged = bytearray(content)
         damaged[place] ^= 1
         path.write_bytes(damaged)
-        assert check_seal(path) is not True, place
+        assert not check_seal(path), place
 
 
 def test_a_cut_or_empty_file_has_no_seal(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_a_cut_or_empty_file_has_no_seal(tmp_path: Path) -> None:
     content = write(path, bytes(100))
     for length in (0, 10, len(content) - 1):
         path.write_bytes(content[:length])
-        assert check_seal(path) is None
+        assert not check_seal(path)
 
 
 VALUES = {"names": ("a", "b"), "threshold": 0.1, "counts": {3: 1}, "none": None}
@@ -44,7 +44,6 @@ VALUES = {"names": ("a", "b"), "threshold": 0.1, "counts": {3: 1}, "none": None}
 def test_values_come_back_without_their_checksum() -> None:
     values = unsealed(json.dumps(sealed(VALUES), indent=2))
     assert values == {"names": ["a", "b"], "threshold": 0.1, "counts": {"3": 1}, "none": None}
-    assert unsealed('{"a": 1}') == {"a": 1}  # of an older version
 
 
 def test_no_changed_byte_changes_a_value() -> None:
@@ -60,7 +59,7 @@ def test_no_changed_byte_changes_a_value() -> None:
         assert {key: found.get(key) for key in whole} == whole, place
 
 
-@pytest.mark.parametrize("text", ["[1]", "1", "", "{"])
-def test_what_is_no_object_is_refused(text: str) -> None:
+@pytest.mark.parametrize("text", ["[1]", "1", "", "{", '{"a": 1}'])
+def test_what_is_no_sealed_object_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         unsealed(text)

@@ -14,6 +14,7 @@ from PIL import Image
 from toy import write_dataset
 
 from brainai.data.dataset import read_records, write_records
+from brainai.data.seals import sealed, unsealed
 from brainai.data.store import open_store
 from brainai.errors import DataError, StorageError
 
@@ -56,8 +57,8 @@ def test_three_sequences_are_kept_apart_and_a_gray_slice_fills_all(tmp_path: Pat
 def test_another_content_gets_a_store_of_its_own(tmp_path: Path) -> None:
     folder = write_dataset(tmp_path / "data")
     open_store(folder, 32, progress=False)
-    info = json.loads((folder / "dataset.json").read_text())
-    (folder / "dataset.json").write_text(json.dumps(info | {"content_hash": "f" * 64}))
+    info = unsealed((folder / "dataset.json").read_bytes())
+    (folder / "dataset.json").write_text(json.dumps(sealed(info | {"content_hash": "f" * 64})))
     open_store(folder, 32, progress=False)
     assert len(list((folder / ".store").glob("*.npy"))) == 2
 

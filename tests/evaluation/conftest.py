@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from brainai.data.dataset import SliceRecord, write_records
+from brainai.data.seals import sealed
 from brainai.evaluation.metrics import SliceScores
 
 SIDE = 32
@@ -111,5 +112,5 @@ def dataset(tmp_path) -> Path:
     ]
     write_records(folder / "metadata.csv", records)
     info = {"format_version": 1, "content_hash": "0123456789abcdef" * 4}
-    (folder / "dataset.json").write_text(json.dumps(info))
+    (folder / "dataset.json").write_text(json.dumps(sealed(info)))
     return folder

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from brainai.data.dataset import write_records
+from brainai.data.seals import sealed
 from brainai.data.store import open_store
 from brainai.evaluation.baselines import features, score_baselines
 from brainai.evaluation.metrics import auroc
@@ -34,7 +35,7 @@ def write(tmp_path: Path, make_record):
             )  # fmt: skip
         write_records(tmp_path / "metadata.csv", records)
         info = {"format_version": 1, "content_hash": "ab" * 32}
-        (tmp_path / "dataset.json").write_text(json.dumps(info))
+        (tmp_path / "dataset.json").write_text(json.dumps(sealed(info)))
         return tmp_path
 
     return write_dataset

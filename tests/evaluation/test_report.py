@@ -7,18 +7,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brainai.data.seals import unsealed
+from brainai.data.seals import sealed, unsealed
 from brainai.errors import DataError
 from brainai.evaluation.cohort_figures import draw_mask_dice, draw_reliability
 from brainai.evaluation.figures import draw_curves, draw_learning_curves, draw_top_losses
-from brainai.evaluation.report import build_report, other_points, read_report, write_report
+from brainai.evaluation.report import build_report, other_points, write_report
+from brainai.evaluation.report_file import read_report
 from brainai.evaluation.sections import point_with_outcome, shared_patients
 from brainai.evaluation.text import table
 from brainai.model.folder import ModelInfo
 
 ABOUT = {
     "model": "m", "operating_point": "one half", "calibrated": True, "dataset_hash": "abc",
-    "split": "test", "command": "c", "version": "0",
+    "split": "test", "modalities": "flair", "command": "c", "version": "0",
 }  # fmt: skip
 
 
@@ -230,7 +231,7 @@ def outcome(value: float | None, low: float | None = None, high: float | None = 
     figure = {"value": value, "low": low, "high": high}
     half = {key: None if of is None else of / 2 for key, of in figure.items()}
     figures = {"sensitivity": figure, "dice": half}
-    return {"about": {"split": "test"}, "all": {"figures": figures}}
+    return {"about": {"split": "test", "modalities": "flair"}, "all": {"figures": figures}}
 
 
 POINT = "sensitivity of at least 95 % on validation patients"
@@ -311,7 +312,8 @@ def test_other_trainings_stand_beside_this_one(tmp_path, cohort):
 
 def test_a_report_that_is_none_is_told(tmp_path):
     (tmp_path / "report.json").write_text("{}")
-    for path in (tmp_path / "report.json", tmp_path / "nowhere.json"):
+    (tmp_path / "later.json").write_text(json.dumps(sealed({"format_version": 2})))
+    for path in (tmp_path / name for name in ("report.json", "later.json", "nowhere.json")):
         with pytest.raises(DataError, match=r"expected a report\.json of this version"):
             read_report(path)
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 import brainai
 from brainai import Classifier
+from brainai.data.seals import sealed
 from brainai.errors import DataError, WeightsError
 from brainai.model.answer import has_fast_bfloat16
 from brainai.model.folder import ModelInfo, load_model, read_model_info, write_model
@@ -242,10 +243,11 @@ def test_load_tells_what_the_operating_point_gave_in_a_report_of_these_weights(t
     figures = {"dice": {"value": 0.9}, "sensitivity": {"value": 0.5, "low": 0.25, "high": 0.75}}
     revision = read_model_info(tmp_path / "m").revision if of == "these" else "0" * 12
     report = {
-        "about": {"split": "test", "model_revision": revision},
+        "format_version": 1,
+        "about": {"split": "test", "model_revision": revision, "modalities": "flair"},
         "threshold": 0.5, "all": {"figures": figures}, "source": {}, "points": {},
     }  # fmt: skip
-    (tmp_path / "m" / "report.json").write_text(json.dumps(report))
+    (tmp_path / "m" / "report.json").write_text(json.dumps(sealed(report)))
     classifier = Classifier.load(tmp_path / "m", device="cpu")
     assert classifier.info.operating_point == point + words
     assert classifier.report == (report if of == "these" else None)

@@ -51,8 +51,8 @@ def test_heat_follows_the_temperature_and_evidence_against_tumor_leaves_none(pla
 def test_only_answers_about_slices_pay_for_heat(plain):
     classifier, _ = plain()
     planes = np.zeros((2, 3, 32, 32), np.float32)
-    assert classifier._forward(planes).heatmaps is None
-    assert classifier._forward(planes, heatmaps=True).heatmaps.shape == (2, 32, 32)
+    assert classifier._judge(planes).evidence is None
+    assert classifier._judge(planes, explain=True).evidence.shape == (2, 32, 32)
 
 
 def test_a_head_that_allows_no_exact_map_gives_none():

@@ -2,11 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from brainai.model.answer import answer, combine, score_masks
+from brainai.model.answer import Answer, answer, combine, score_masks
 from brainai.model.folder import ModelInfo
 from brainai.model.network import Output, build_network
 
@@ -58,7 +59,19 @@ def test_without_a_decoder_there_is_no_mask_and_no_mask_score() -> None:
     found = answer(network, ModelInfo(image_size=32), torch.zeros(1, 1, 32, 32))
     assert found.mask_logits is None
     assert found.mask_scores is None
+    assert found.masks() is None
     assert found.probabilities.tolist() == [0.5]
+
+
+def test_masks_are_probabilities_and_heat_follows_the_temperature() -> None:
+    logits = torch.tensor([[[0.0, math.log(3)]]])
+    evidence = torch.tensor([[[-5.0, 16 * math.log(3)]]])  # heat 1/2, see test_cam.py
+    found = Answer(torch.zeros(1), torch.zeros(1), None, logits, evidence)
+    np.testing.assert_allclose(found.masks(), [[[0.5, 0.75]]], rtol=1e-6)
+    np.testing.assert_allclose(found.heatmaps(1.0), [[[0.0, 0.5]]], rtol=1e-6)
+    # A temperature of 2 halves the evidence: tanh(ln 3 / 4) = (√3 - 1) / (√3 + 1)
+    expected = (math.sqrt(3) - 1) / (math.sqrt(3) + 1)
+    np.testing.assert_allclose(found.heatmaps(2.0), [[[0.0, expected]]], rtol=1e-6)
 
 
 def test_explaining_changes_no_answer() -> None:
@@ -68,4 +81,5 @@ def test_explaining_changes_no_answer() -> None:
     plain, explained = answer(network, info, images), answer(network, info, images, explain=True)
     assert torch.equal(plain.probabilities, explained.probabilities)
     assert plain.evidence is None
+    assert plain.heatmaps(1.0) is None
     assert explained.evidence.shape == (2, 64, 64)

@@ -16,7 +16,7 @@ from brainai.phantom import Phantom, simulate, write_studies
 from brainai.phantom.__main__ import main
 from brainai.phantom.fields import Field, spline_basis
 from brainai.phantom.files import EXAMPLES, write_study
-from brainai.phantom.lesion import NEVER, _travel
+from brainai.phantom.lesion import NEVER, _core, _travel
 from brainai.phantom.plaques import Plaques, draw_plaques
 from brainai.phantom.signal import (
     INDEX,
@@ -236,6 +236,19 @@ def test_scalp_surrounds_the_brain(without_lesion: Phantom, with_skull: Phantom)
 def test_impossible_geometry_is_refused(geometry: dict) -> None:
     with pytest.raises(ConfigError, match="needs voxels"):
         simulate(0, **({"spacing_mm": (4, 4, 8)} | geometry))
+
+
+def test_a_small_tumor_of_which_the_first_draw_leaves_nothing_is_in_the_study(with_lesion) -> None:
+    seed = int(np.random.SeedSequence([2026, 4]).generate_state(1)[0])  # its tumor starts at 52 mm
+    study = simulate(seed, spacing_mm=(2.0, 2.0, 4.0), range_mm=(40.0, 64.0))
+    assert np.count_nonzero(study.mask) * 16 > 500  # mm³
+    assert (study.volumes["flair"][study.mask > 0] > 0).all()  # within the brain
+
+
+def test_a_core_that_does_not_grow_is_refused(monkeypatch) -> None:
+    monkeypatch.setattr("brainai.phantom.lesion._draw_core", lambda *_: np.full((9, 9, 9), -1.0))
+    with pytest.raises(ConfigError, match=r"found \(1\.0, 2\.0, 3\.0\) and 5\."):
+        _core(None, None, np.array([1.0, 2.0, 3.0]), 5.0, None)
 
 
 def test_studies_have_the_names_of_brats_and_lie_in_lps(

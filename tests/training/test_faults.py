@@ -10,7 +10,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from faults import damage, every_damage, listing, small_files
+from faults import damage, every_damage, listing, seal, small_files
 
 from brainai.errors import ConfigError, StorageError, WeightsError
 from brainai.model.folder import ModelInfo, load_model, write_model
@@ -106,6 +106,7 @@ def test_a_checkpoint_runs_no_code(config: TrainConfig, tmp_path: Path) -> None:
 
     folder = config.out / "checkpoints"
     torch.save({"progress": Planted()}, folder / "last.pt")
+    seal(folder / "last.pt")
     assert load_checkpoint(config, lambda _: None)[0].epoch == 1  # of previous.pt
     assert not (tmp_path / "ran").exists()
 
@@ -113,9 +114,10 @@ def test_a_checkpoint_runs_no_code(config: TrainConfig, tmp_path: Path) -> None:
 def test_checkpoints_of_another_version_are_refused(config: TrainConfig) -> None:
     path = config.out / "checkpoints" / "last.pt"
     saved = torch.load(path, weights_only=True)
-    del saved["identity"]["version"]
+    saved["identity"]["version"] = 1
     saved["progress"] = {"stage": 1, "epoch": 2, "best_auroc": 0.5}
     torch.save(saved, path)
+    seal(path)
     with pytest.raises(
         ConfigError, match=r"another version of train\.py: resume with that version"
     ):
