@@ -12,10 +12,19 @@ os.environ["BRAINAI_ENGINE"] = (
     "torch"  # compiling takes seconds; tests/inference/test_engine.py does
 )
 
+# Each core has a process that runs tests; threads and workers beside it would only share it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")
+
 import pytest
 
 # The process that hands out the tests to others reads this file and runs none: what takes seconds
 # to import is imported in the fixtures.
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """No workers where files are named: one process has run them before two have started."""
+    return 0 if all(".py" in argument for argument in config.args) else None
 
 
 @pytest.fixture(scope="session")

@@ -106,9 +106,9 @@ def nifti_head(magic: bytes) -> bytes:
         (nifti_head(b"n+1\0"), "a NIfTI file, which cannot be read as a slice: use it as a scan"),
         (gzip.compress(nifti_head(b"n+1\0"), mtime=0), "a NIfTI file"),
         (
-            gzip.compress(
-                nifti_head(b"n+1\0") + np.random.default_rng(0).bytes(9000), mtime=0
-            )[:6000],
+            gzip.compress(nifti_head(b"n+1\0") + np.random.default_rng(0).bytes(9000), mtime=0)[
+                :6000
+            ],
             "a NIfTI file",
         ),
         (b"\x1c\2\0\0n+2\0\r\n\x1a\n" + bytes(600), "a NIfTI file"),
