@@ -39,6 +39,12 @@ def folder(tmp_path_factory):
     return write_dataset(tmp_path_factory.mktemp("toy"))
 
 
+@pytest.fixture
+def few_drawn(monkeypatch):
+    """Two pictures of each drawn kind: for tests of what else is offered."""
+    monkeypatch.setattr("brainai.evaluation.scope_rates.drawn", lambda: drawn(count=2))
+
+
 @pytest.fixture(scope="module")
 def rates(folder):
     return measure_scope(KeepsDiscs(), folder, "test", image_size=64, slices=10)
@@ -74,7 +80,9 @@ def test_without_a_scope_color_is_refused_and_noise_is_not(folder):
     assert refused["Upside down, toy"]["value"] == 0
 
 
-def test_decoys_are_counted_by_folder_and_apart_where_they_train_nothing(folder, tmp_path):
+def test_decoys_are_counted_by_folder_and_apart_where_they_train_nothing(
+    folder, tmp_path, few_drawn
+):
     disc, slope = np.zeros((64, 64), np.uint8), np.tile(np.arange(64, dtype=np.uint8), (64, 1))
     disc[16:48, 16:48] = 150
     heads = tmp_path / "heads"
@@ -101,7 +109,7 @@ def test_decoys_are_counted_by_folder_and_apart_where_they_train_nothing(folder,
     assert refused["Scans, heads, the rest"]["value"] == 0
 
 
-def test_cases_that_are_stacks_are_scans(tmp_path):
+def test_cases_that_are_stacks_are_scans(tmp_path, few_drawn):
     data = write_dataset(tmp_path)
     records = [replace(r, case_id=f"{r.split} case") for r in read_records(data)]
     write_records(data / "metadata.csv", records)  # 24 slices of `test` in one case
