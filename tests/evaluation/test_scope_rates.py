@@ -41,8 +41,8 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def few_drawn(monkeypatch):
-    """Two pictures of each drawn kind: for tests of what else is offered."""
-    monkeypatch.setattr("brainai.evaluation.scope_rates.drawn", lambda: drawn(count=2))
+    """Five pictures of each drawn kind: for tests of what else is offered."""
+    monkeypatch.setattr("brainai.evaluation.scope_rates.drawn", lambda: drawn(count=5))
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_turned_slices_and_pictures_that_are_none_are_offered(rates):
     assert not any("T1" in name or "agittal" in name for name in refused)  # the data has none
 
 
-def test_without_a_scope_color_is_refused_and_noise_is_not(folder):
+def test_without_a_scope_color_is_refused_and_noise_is_not(folder, few_drawn):
     refused = measure_scope(None, folder, "test", image_size=64, slices=5)["to refuse"]
     assert refused["color pictures"]["value"] == 1
     assert refused["noise"]["value"] < 1
@@ -171,7 +171,7 @@ def stacked(tmp_path_factory):
 
 def test_other_sequences_and_cuts_are_offered_where_there_are_any(stacked, monkeypatch):
     monkeypatch.setattr("brainai.evaluation.scope_rates.shipped", list)
-    monkeypatch.setattr("brainai.evaluation.scope_rates.drawn", lambda: drawn(count=2))
+    monkeypatch.setattr("brainai.evaluation.scope_rates.drawn", lambda: drawn(count=5))
 
     class RefusesAll(Scope):
         def judge(self, flair):

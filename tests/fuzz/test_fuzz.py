@@ -23,7 +23,6 @@ SEED = 1
 FIXED = settings(
     derandomize=True,
     deadline=None,
-    max_examples=80,
     database=None,
     suppress_health_check=list(HealthCheck),
 )
@@ -194,6 +193,11 @@ HEAVY: dict[str, Callable[[], Case]] = {  # each is made when its turn has come
 }
 
 
-@pytest.mark.parametrize("name", HEAVY)
+QUICK = ("deep", "deep-undefined", "entries", "overlap")  # the others take seconds
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in HEAVY]
+)
 def test_small_files_of_much_work_end_in_time_and_memory(name: str, runner_for) -> None:
     assert came_of(HEAVY[name](), runner_for("readers")) in ("read", "refused")
