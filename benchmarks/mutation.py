@@ -46,6 +46,7 @@ also_copy =
 pytest_add_cli_args =
     -m
     not slow and not browser and not distributed
+    --numprocesses=0
     --deselect=tests/evaluation/test_command_line.py::test_without_out_nothing_is_written
 pytest_add_cli_args_test_selection =
     tests/training

@@ -12,24 +12,37 @@ os.environ["BRAINAI_ENGINE"] = (
     "torch"  # compiling takes seconds; tests/inference/test_engine.py does
 )
 
-import pytest
-import torch
-from toy import write_dataset
+# Each core has a process that runs tests; threads and workers beside it would only share it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")
 
-from brainai.evaluation import pictures
-from brainai.model.folder import ModelInfo, write_model
-from brainai.model.network import build_network
+import pytest
+
+# The process that hands out the tests to others reads this file and runs none: what takes seconds
+# to import is imported in the fixtures.
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """No workers where files are named: one process has run them before two have started."""
+    return 0 if all(".py" in argument for argument in config.args) else None
 
 
 @pytest.fixture(scope="session")
 def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dataset folder small enough to learn in seconds."""
+    from toy import write_dataset
+
     return write_dataset(tmp_path_factory.mktemp("dataset"))
 
 
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder with a tiny, seeded, untrained network."""
+    import torch
+
+    from brainai.model.folder import ModelInfo, write_model
+    from brainai.model.network import build_network
+
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("weights") / "model"
     network = build_network("test_resnet")
@@ -41,6 +54,8 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def few_pictures() -> Iterator[None]:
     """Two pictures of each drawn kind are offered to a scope, instead of hundreds: for tests of
     what is done with the rates."""
+    from brainai.evaluation import pictures
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("brainai.evaluation.scope_rates.shipped", list)
         patch.setattr("brainai.evaluation.scope_rates.drawn", lambda: pictures.drawn(count=2))

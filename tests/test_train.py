@@ -8,10 +8,12 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from faults import listing, seal
 from safetensors.torch import load_file
 from toy import write_dataset
@@ -26,6 +28,7 @@ from brainai.evaluation.valid import judge
 from brainai.hub.publish import main as publish
 from brainai.model.folder import ModelInfo
 from brainai.model.network import build_network
+from brainai.training.__main__ import main
 from brainai.training.checkpoints import load_best, load_checkpoint
 from brainai.training.config import parse_config
 
@@ -56,6 +59,23 @@ def run(arguments: list[str], **environment: str) -> subprocess.CompletedProcess
         text=True,
         timeout=600,
     )
+
+
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch, capfd) -> Iterator[Callable[..., str]]:
+    """What train.py says to a command that it refuses, asked in this process."""
+    monkeypatch.setattr("threading.excepthook", None)
+
+    def ask(data: Path, out: Path, *options: str) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main(command(data, out, "--cpu", *options)[2:])
+        assert ended.value.code == 2
+        said = capfd.readouterr().err
+        assert "Traceback" not in said
+        return said
+
+    yield ask
+    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 def free_port() -> int:
@@ -295,23 +315,22 @@ def test_a_second_training_in_the_same_folder_is_refused(
 
 
 @pytest.mark.slow
-def test_resuming_with_other_options_is_refused(dataset_folder: Path, whole_run: Path) -> None:
-    done = run(command(dataset_folder, whole_run, *SHORT, "--resume", "--seed", "5"))
-    assert done.returncode == 2
-    assert "another seed" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_resuming_with_other_options_is_refused(
+    dataset_folder: Path, whole_run: Path, refused: Callable[..., str]
+) -> None:
+    said = refused(dataset_folder, whole_run, *SHORT, "--resume", "--seed", "5")
+    assert "another seed" in said
 
 
 @pytest.mark.slow
 def test_a_stage_that_has_not_begun_may_be_changed_on_resuming(
-    dataset_folder: Path, whole_run: Path, tmp_path: Path
+    dataset_folder: Path, whole_run: Path, tmp_path: Path, refused: Callable[..., str]
 ) -> None:
     out = tmp_path / "run"
     shutil.copytree(whole_run, out)
     # Every stage of this run has begun: one more epoch of the last would be another schedule …
-    done = run(command(dataset_folder, out, *SHORT, "--resume", "--stages.2.epochs", "2"))
-    assert done.returncode == 2
-    assert "another stages" in done.stderr
+    said = refused(dataset_folder, out, *SHORT, "--resume", "--stages.2.epochs", "2")
+    assert "another stages" in said
     # … but where the run stands before it, that stage is still open.
     saved = torch.load(out / "checkpoints" / "last.pt", weights_only=True)
     saved["progress"] |= {"stage": 2, "epoch": 0}
@@ -363,19 +382,18 @@ def test_no_data_set_is_one_sentence(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.slow
-def test_a_data_set_without_test_patients_is_refused_before_training(tmp_path: Path) -> None:
+def test_a_data_set_without_test_patients_is_refused_before_training(
+    tmp_path: Path, refused: Callable[..., str]
+) -> None:
     data = write_dataset(tmp_path / "data")
     rows = (data / "metadata.csv").read_text().splitlines()
     (data / "metadata.csv").write_text("\n".join(r for r in rows if ",test," not in f"{r},") + "\n")
-    done = run(command(data, tmp_path / "run", *SHORT))
-    assert done.returncode == 2
-    assert "'test': 0" in done.stderr
+    assert "'test': 0" in refused(data, tmp_path / "run", *SHORT)
     assert not (tmp_path / "run" / "metrics.jsonl").exists()
 
 
-@pytest.mark.slow
-def test_unreachable_imagenet_weights_name_the_remedy(dataset_folder: Path, tmp_path: Path) -> None:
-    done = run(command(dataset_folder, tmp_path / "run"), HF_HOME=str(tmp_path))
-    assert done.returncode == 2
-    assert "--no-pretrained" in done.stderr
+def test_unreachable_imagenet_weights_name_the_remedy(
+    dataset_folder: Path, tmp_path: Path, monkeypatch, refused: Callable[..., str]
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    assert "--no-pretrained" in refused(dataset_folder, tmp_path / "run")

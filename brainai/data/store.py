@@ -15,6 +15,7 @@ A store ends with a checksum. A store that is truncated, damaged or of another s
 import hashlib
 import sys
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -33,6 +34,7 @@ from brainai.data.pools import open_pool
 from brainai.data.seals import SealedWriter, check_seal
 from brainai.errors import DataError, StorageError
 
+CHUNK = 64  # slices that a worker decodes at once; it takes longer to start than to decode them
 MEMORY = "Free some memory and run the same command again."
 
 
@@ -148,10 +150,14 @@ def _build(
 ) -> None:
     read = partial(_read_slice, folder, size=shape[-1], channels=shape[1] - 1)
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-    with write_whole(path) as file, open_pool(cpu_count(), MEMORY) as pool:
+    workers = min(cpu_count(), len(records) // CHUNK)
+    with write_whole(path) as file, ExitStack() as stack:
+        slices = map(read, records)
+        if workers > 1:
+            pool = stack.enter_context(open_pool(workers, MEMORY))
+            slices = pool.map(read, records, chunksize=CHUNK)
         writer = SealedWriter(file)
         np.lib.format.write_array_header_1_0(writer, header)
-        slices = pool.map(read, records, chunksize=64)
         title = f"decode at {shape[-1]} px"
         for planes in tqdm(slices, title, len(records), disable=not progress):
             writer.write(planes.tobytes())

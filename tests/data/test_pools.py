@@ -19,7 +19,9 @@ from brainai.errors import DataError
 ROOT = Path(__file__).parents[2]
 STORE = """
 import sys, threading
+from brainai.data import store
 from brainai.data.store import open_store
+store.CHUNK = 16  # else one process decodes so few slices
 print(len(open_store(sys.argv[1], 32, progress=False).planes))
 also = threading.Thread(target=open_store, args=(sys.argv[1], 64), kwargs={"progress": False})
 also.start()
@@ -36,6 +38,8 @@ TRAIN = """
 import sys
 from pathlib import Path
 import train
+from brainai.data import store
+store.CHUNK = 16  # else one process decodes so few slices
 sys.argv[1:] = ["--preset", "smoke", "--cpu", "--scope-steps", "0",
     "--stages.1.epochs", "1", "--stages.2.epochs", "1", "--data", sys.argv[1],
     "--out", str(Path(sys.argv[1]).with_name("run"))]
@@ -62,7 +66,7 @@ def start(
         return subprocess.Popen(
             [sys.executable, "-W", "error::UserWarning", "-" if stdin else str(script), *argument],
             stdin=text if stdin else subprocess.DEVNULL,
-            env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+            env=os.environ | {"PYTHONPATH": str(ROOT), "LOKY_MAX_CPU_COUNT": "2"},
             start_new_session=True,
             text=True,
             **options,

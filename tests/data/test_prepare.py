@@ -253,7 +253,7 @@ def test_a_full_disk_is_one_sentence_and_finished_cases_stay(
     raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     out = tmp_path / "out"
-    with small_files(400):  # the options fit, the pictures of three sequences do not
+    with small_files(1000):  # the options fit with any path to them, the list of a case does not
         assert main(command(raw, out)) == 2
     said = capsys.readouterr().err.splitlines()[-1]
     assert "cannot be written or read (File too large)" in said

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,15 @@ def test_rows_stand_in_the_order_of_the_records(dataset_folder: Path) -> None:
     for row in (0, 1, 50, 95):
         has_tumor = store.planes[row, -1].max() > 127
         assert has_tumor == bool(store.records[row].label)
+
+
+def test_workers_decode_to_the_same_bytes(tmp_path: Path, monkeypatch) -> None:
+    folder = write_dataset(tmp_path / "data")
+    one = open_store(folder, 32, progress=False).planes.copy()
+    shutil.rmtree(folder / ".store")
+    monkeypatch.setattr("brainai.data.store.CHUNK", 10)
+    monkeypatch.setattr("brainai.data.store.cpu_count", lambda: 2)
+    assert np.array_equal(open_store(folder, 32, progress=False).planes, one)
 
 
 def test_planes_are_mapped_and_batches_come_in_the_order_asked(dataset_folder: Path) -> None:

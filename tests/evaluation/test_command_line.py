@@ -18,8 +18,8 @@ pytestmark = pytest.mark.usefixtures("few_pictures")
 def model(tmp_path_factory):
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("model") / "weights"
-    info = ModelInfo(architecture="resnet18", image_size=32, name="tiny", revision="r1")
-    write_model(folder, build_network("resnet18"), info)
+    info = ModelInfo(architecture="test_resnet", image_size=32, name="tiny", revision="r1")
+    write_model(folder, build_network("test_resnet"), info)
     return folder
 
 

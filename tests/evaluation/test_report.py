@@ -48,6 +48,12 @@ def epochs() -> list[dict]:
     ]
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """No figures, which take most of the time: for tests of what a report says."""
+    monkeypatch.setattr("brainai.evaluation.report._draw", lambda *_: [])
+
+
 def test_a_whole_report_is_written_and_read_back(tmp_path, cohort):
     report = write_report(
         tmp_path / "out",
@@ -85,6 +91,7 @@ def test_only_what_there_is_data_for_is_drawn(tmp_path, make_scores):
     assert "top_losses" not in (tmp_path / "report.md").read_text()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_undefined_figure_is_null_in_json_and_a_dash_in_text(tmp_path, make_scores):
     scores = make_scores([1, 1], [0.9, 0.2], patient=["a", "b"])
     write_report(tmp_path, scores, threshold=0.5, about=ABOUT)
@@ -145,6 +152,7 @@ def test_a_report_is_never_half_written(tmp_path, cohort, monkeypatch):
     assert (tmp_path / "report.json").read_text() == before
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_report_compares_with_the_baselines_source_by_source(tmp_path, cohort):
     blind = replace(cohort, probability=np.full(120, 0.5))
     report = write_report(
@@ -157,6 +165,7 @@ def test_the_report_compares_with_the_baselines_source_by_source(tmp_path, cohor
     assert "AUROC of position alone: all 0.500, brats 0.500, lgg 0.500" in table(report)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_calibration_is_told_before_and_after(tmp_path, make_scores):
     scores = make_scores([0, 0, 1, 1], [0.0, 0.0, 1.0, 1.0], uncalibrated=[0.25] * 4)
     report = write_report(tmp_path, scores, threshold=0.5, about=ABOUT)
@@ -194,6 +203,7 @@ def test_reliability_draws_before_and_after_with_their_errors(make_scores):
     ]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_specificity_on_phantoms_stands_in_report_and_table(tmp_path, cohort):
     figure = {"value": 0.9, "low": 0.8, "high": 1.0, "n_patients": 4, "n_slices": 80}
     report = write_report(
@@ -206,6 +216,7 @@ def test_specificity_on_phantoms_stands_in_report_and_table(tmp_path, cohort):
     )
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_figures_at_other_thresholds_stand_beside_the_operating_point(tmp_path, make_scores):
     scores = make_scores([0, 0, 1, 1], [0.1, 0.4, 0.3, 0.9])
     info = ModelInfo(threshold=0.2, sensitive_threshold=0.1, youden_threshold=0.35)
@@ -257,6 +268,7 @@ def test_what_the_threshold_was_chosen_for_stands_beside_what_it_gave(point, rep
     assert point_with_outcome(point, report) == words
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_report_tells_its_own_sensitivity_beside_the_one_wanted(tmp_path, make_scores):
     scores = make_scores([1, 1, 1, 1, 0], [0.9, 0.9, 0.9, 0.1, 0.1])
     write_report(tmp_path, scores, threshold=0.5, about=ABOUT | {"operating_point": POINT})
@@ -275,6 +287,7 @@ def test_a_patient_of_two_sources_is_told(make_scores):
     )
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_where_nothing_was_fitted_the_report_does_not_say_so(tmp_path, make_scores):
     scores = make_scores([0, 1], [0.1, 0.9])
     for calibrated, words in (
@@ -287,6 +300,7 @@ def test_where_nothing_was_fitted_the_report_does_not_say_so(tmp_path, make_scor
         assert ("with weights fitted" in text) == calibrated
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_was_refused_stands_in_report_and_table(tmp_path, cohort):
     figure = {"value": 0.95, "low": 0.9, "high": 1.0, "n_patients": 20, "n_slices": 20}
     scope = {"to keep": {"FLAIR of lgg": figure | {"value": 0.01}}, "to refuse": {"charts": figure}}
@@ -298,6 +312,7 @@ def test_what_was_refused_stands_in_report_and_table(tmp_path, cohort):
     assert "refused, to refuse:" in table(report)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_other_trainings_stand_beside_this_one(tmp_path, cohort):
     about = ABOUT | {"model_revision": "r2", "sites": "DU"}
     write_report(tmp_path / "du", cohort, threshold=0.5, about=about)

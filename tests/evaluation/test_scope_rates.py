@@ -39,6 +39,12 @@ def folder(tmp_path_factory):
     return write_dataset(tmp_path_factory.mktemp("toy"))
 
 
+@pytest.fixture
+def few_drawn(monkeypatch):
+    """Five pictures of each drawn kind: for tests of what else is offered."""
+    monkeypatch.setattr("brainai.evaluation.scope_rates.drawn", lambda: drawn(count=5))
+
+
 @pytest.fixture(scope="module")
 def rates(folder):
     return measure_scope(KeepsDiscs(), folder, "test", image_size=64, slices=10)
@@ -67,14 +73,16 @@ def test_turned_slices_and_pictures_that_are_none_are_offered(rates):
     assert not any("T1" in name or "agittal" in name for name in refused)  # the data has none
 
 
-def test_without_a_scope_color_is_refused_and_noise_is_not(folder):
+def test_without_a_scope_color_is_refused_and_noise_is_not(folder, few_drawn):
     refused = measure_scope(None, folder, "test", image_size=64, slices=5)["to refuse"]
     assert refused["color pictures"]["value"] == 1
     assert refused["noise"]["value"] < 1
     assert refused["Upside down, toy"]["value"] == 0
 
 
-def test_decoys_are_counted_by_folder_and_apart_where_they_train_nothing(folder, tmp_path):
+def test_decoys_are_counted_by_folder_and_apart_where_they_train_nothing(
+    folder, tmp_path, few_drawn
+):
     disc, slope = np.zeros((64, 64), np.uint8), np.tile(np.arange(64, dtype=np.uint8), (64, 1))
     disc[16:48, 16:48] = 150
     heads = tmp_path / "heads"
@@ -101,7 +109,7 @@ def test_decoys_are_counted_by_folder_and_apart_where_they_train_nothing(folder,
     assert refused["Scans, heads, the rest"]["value"] == 0
 
 
-def test_cases_that_are_stacks_are_scans(tmp_path):
+def test_cases_that_are_stacks_are_scans(tmp_path, few_drawn):
     data = write_dataset(tmp_path)
     records = [replace(r, case_id=f"{r.split} case") for r in read_records(data)]
     write_records(data / "metadata.csv", records)  # 24 slices of `test` in one case
@@ -163,7 +171,7 @@ def stacked(tmp_path_factory):
 
 def test_other_sequences_and_cuts_are_offered_where_there_are_any(stacked, monkeypatch):
     monkeypatch.setattr("brainai.evaluation.scope_rates.shipped", list)
-    monkeypatch.setattr("brainai.evaluation.scope_rates.drawn", lambda: drawn(count=2))
+    monkeypatch.setattr("brainai.evaluation.scope_rates.drawn", lambda: drawn(count=5))
 
     class RefusesAll(Scope):
         def judge(self, flair):

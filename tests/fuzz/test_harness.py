@@ -20,7 +20,13 @@ from tests.fuzz.reading import SECRET_BYTE, Wrong, check_volume, message_fault, 
 from tests.fuzz.runner import ROOT, Runner
 
 PICTURE = Case("png", {"picture": pictures()["png"][1]}, {"flair": "picture"})
-SLOW = Case("zip", {"scan.zip": zips.bomb(200)}, {"flair": "scan.zip"})
+EMPTY = Case("zip", {"scan.zip": b""}, {"flair": "scan.zip"})
+
+
+@pytest.fixture(scope="module")
+def slow() -> Case:
+    """A small file that takes a second to read."""
+    return Case("zip", {"scan.zip": zips.bomb(200)}, {"flair": "scan.zip"})
 
 
 @pytest.mark.parametrize("group", CHILDREN)
@@ -33,16 +39,16 @@ def test_a_number_names_the_same_case_in_every_process(group: str) -> None:
     assert make_case(group, 3, 5).digest != make_case(group, 4, 5).digest
 
 
-def test_a_case_without_end_is_stopped_and_the_next_one_answered() -> None:
+def test_a_case_without_end_is_stopped_and_the_next_one_answered(slow: Case) -> None:
     with Runner("readers", seconds=0.1) as runner:
         assert runner.run(PICTURE)["result"] == "read"
-        assert runner.run(SLOW)["code"] == "no answer within 0.1 s"
+        assert runner.run(slow)["code"] == "no answer within 0.1 s"
         assert runner.run(PICTURE)["result"] == "read"
 
 
-def test_a_case_that_takes_too_much_memory_is_stopped() -> None:
+def test_a_case_that_takes_too_much_memory_is_stopped(slow: Case) -> None:
     with Runner("readers", megabytes=20) as runner:
-        found = runner.run(SLOW)
+        found = runner.run(slow)
     assert (found["result"], found["code"], found["kind"]) == ("failed", "more than 20 MB", "zip")
 
 
@@ -95,12 +101,12 @@ def test_voxels_of_another_file_fail() -> None:
     ],
 )  # fmt: skip
 def test_a_message_that_is_not_fit_for_a_visitor_fails(message: str) -> None:
-    assert message_fault(message, SLOW)
+    assert message_fault(message, EMPTY)
 
 
 def test_a_plain_sentence_is_fit_for_a_visitor() -> None:
     sentence = "FLAIR: expected steps of 1.5 mm, found 3.0 mm. Export the series again."
-    assert message_fault(sentence, SLOW) == ""
+    assert message_fault(sentence, EMPTY) == ""
 
 
 def test_a_case_is_made_smaller_while_it_fails() -> None:

@@ -35,8 +35,8 @@ PICTURE = torch.linspace(0, 255, 64 * 64).reshape(64, 64).numpy()
 SHA = r"[0-9a-f]{40}"
 
 
-@pytest.fixture(scope="session")
-def finished(model_folder: Path, dataset_folder: Path, tmp_path_factory) -> Path:
+@pytest.fixture(scope="module")
+def finished(model_folder: Path, dataset_folder: Path, tmp_path_factory, few_pictures) -> Path:
     """A finished run, with report, card and charts."""
     out = tmp_path_factory.mktemp("finished") / "run"
     call = ["--model", str(model_folder), "--data", str(dataset_folder), "--out", str(out)]

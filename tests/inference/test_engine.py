@@ -1,5 +1,6 @@
 """The compiled network gives the answers of torch, and is never needed."""
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,13 +16,33 @@ from brainai.model.folder import ModelInfo, write_model
 from brainai.model.network import BrainNet, build_network
 
 pytest.importorskip("openvino")
+TELEMETRY = "openvino_telemetry.backend.backend_ga4.GA4Backend.send"
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache folder of the test's own."""
+    """A cache folder of the test's own, and no process that tells OpenVINO's authors of its use."""
+    monkeypatch.setattr(TELEMETRY, lambda *_: None)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache" / "brainai" / "engines"
+
+
+@pytest.fixture(scope="module")
+def first_start(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The user's cache after a first start."""
+    home = tmp_path_factory.mktemp("first") / "cache"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TELEMETRY, lambda *_: None)
+        patch.setenv("XDG_CACHE_HOME", str(home))
+        assert is_compiled(Classifier.load(model_folder, engine="openvino"))
+    return home
+
+
+@pytest.fixture
+def filled(first_start: Path, cache: Path) -> Path:
+    """A cache folder of the test's own, as a first start leaves it."""
+    shutil.copytree(first_start, cache.parents[1])
+    return cache
 
 
 def slices(count: int, size: int = 64) -> list[np.ndarray]:
@@ -75,17 +96,16 @@ def test_a_model_without_a_decoder_is_compiled_too(tmp_path: Path) -> None:
 
 
 def test_a_second_start_compiles_nothing_anew(
-    model_folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    model_folder: Path, filled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = Classifier.load(model_folder, engine="openvino")
-    assert [path.name[:12] for path in cache.iterdir()] == [first.info.revision[:12]]
     monkeypatch.setattr(engine, "convert", None)  # to call it would be an error
-    assert is_compiled(Classifier.load(model_folder, engine="openvino"))
+    second = Classifier.load(model_folder, engine="openvino")
+    assert is_compiled(second)
+    assert [path.name[:12] for path in filled.iterdir()] == [second.info.revision[:12]]
 
 
-def test_a_damaged_cache_is_made_anew(model_folder: Path, cache: Path) -> None:
-    Classifier.load(model_folder, engine="openvino")
-    (file,) = cache.glob("*/maps.xml")
+def test_a_damaged_cache_is_made_anew(model_folder: Path, filled: Path) -> None:
+    (file,) = filled.glob("*/maps.xml")
     file.write_text(file.read_text()[:400])
     assert is_compiled(Classifier.load(model_folder, engine="openvino"))
     assert len(file.read_text()) > 400
@@ -127,7 +147,7 @@ def test_where_openvino_gives_other_maps_torch_answers(
 
 
 def test_the_variable_chooses_and_a_wrong_name_is_refused(
-    model_folder: Path, monkeypatch: pytest.MonkeyPatch
+    model_folder: Path, filled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BRAINAI_ENGINE", "openvino")
     assert is_compiled(Classifier.load(model_folder))

@@ -1,39 +1,37 @@
 """A training takes the cores that it may use, shared with the processes beside it."""
 
 import os
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 import tyro
+from accelerate.state import AcceleratorState
 
 from brainai.data.options import Prepare
-
-ROOT = Path(__file__).parents[2]
-THREADS = """
-import sys, torch
-import brainai.training.__main__ as program
-program.cpu_count = lambda: 12
-program.open_accelerator(program.parse_config(sys.argv[1:]))
-print(torch.get_num_threads())
-"""
+from brainai.training import __main__ as program
 
 
-@pytest.mark.parametrize(("beside", "threads"), [("1", "12"), ("3", "4"), ("16", "1")])
+@pytest.fixture
+def own_state() -> Iterator[None]:
+    """Accelerate and torch keep their settings for the life of a process."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.mark.parametrize(("beside", "threads"), [("1", 12), ("3", 4), ("16", 1)])
 def test_processes_of_one_machine_share_its_cores(
-    tmp_path: Path, beside: str, threads: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_state, beside: str, threads: int
 ) -> None:
+    monkeypatch.setattr(program, "cpu_count", lambda: 12)
+    monkeypatch.setattr(program, "keep_freed_memory", lambda: None)  # would last as well
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", beside)
     options = ["--preset", "smoke", "--cpu", "--data", str(tmp_path), "--out", str(tmp_path / "o")]
-    done = subprocess.run(
-        [sys.executable, "-c", THREADS, *options],
-        cwd=ROOT,
-        env=os.environ | {"LOCAL_WORLD_SIZE": beside},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.stdout.strip() == threads, done.stderr
+    program.open_accelerator(program.parse_config(options))
+    assert torch.get_num_threads() == threads
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs processor affinity")

@@ -34,6 +34,12 @@ def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No figures, which take most of the time."""
+    monkeypatch.setattr("brainai.evaluation.report._draw", lambda *_: [])
+
+
 @pytest.fixture(scope="module")
 def out(
     model_folder: Path,
@@ -75,7 +81,9 @@ def test_report_and_card_are_of_what_was_written(out: Path) -> None:
     assert (out / "figures" / "top_losses.png").exists()  # shows scans, and stays here
 
 
-def test_the_models_own_scope_stays_where_none_is_trained(out, dataset_folder, tmp_path) -> None:
+def test_the_models_own_scope_stays_where_none_is_trained(
+    out, dataset_folder, tmp_path, undrawn
+) -> None:
     call = ["--model", str(out / "model"), "--data", str(dataset_folder), "--out", str(tmp_path)]
     assert main(call) == 0
     own, kept = load_scope(out / "model"), load_scope(tmp_path / "model")
@@ -95,7 +103,7 @@ def test_an_empty_split_is_told_before_anything_is_fitted(model_folder, tmp_path
 
 
 def test_where_valid_has_one_class_no_page_says_that_something_was_fitted(
-    model_folder, tmp_path
+    model_folder, tmp_path, undrawn
 ) -> None:
     data = write_dataset(tmp_path / "data")
     records = [replace(r, label=1) if r.split == "valid" else r for r in read_records(data)]
@@ -119,7 +127,7 @@ def test_where_valid_has_one_class_no_page_says_that_something_was_fitted(
     assert notices(info, classifier.weights)[0].endswith("are not calibrated.")
 
 
-def test_without_updates_there_is_no_scope(model_folder, dataset_folder, tmp_path) -> None:
+def test_without_updates_there_is_no_scope(model_folder, dataset_folder, tmp_path, undrawn) -> None:
     call = ["--model", str(model_folder), "--data", str(dataset_folder), "--out", str(tmp_path)]
     assert main([*call, "--scope-steps", "0"]) == 0
     assert load_scope(tmp_path / "model") is None
