@@ -13,7 +13,6 @@ from brainai.data.seals import sealed, unsealed
 from brainai.errors import DataError
 from brainai.evaluation import cohort_figures, figures
 from brainai.evaluation.intervals import (
-    LEVEL,
     RESAMPLES,
     SEED,
     summarize,
@@ -21,6 +20,7 @@ from brainai.evaluation.intervals import (
     summarize_hits,
 )
 from brainai.evaluation.metrics import SliceScores, average_precision
+from brainai.evaluation.names import LEVEL
 from brainai.evaluation.sections import POINT_NAMES
 from brainai.evaluation.text import markdown
 from brainai.model.folder import ModelInfo

@@ -7,7 +7,7 @@ from huggingface_hub import EvalResult, ModelCardData
 
 from brainai import DISCLAIMER
 from brainai.evaluation import sections
-from brainai.evaluation.intervals import LEVEL
+from brainai.evaluation.names import LEVEL
 from brainai.hub.terms import GLIOMA, HUB_DATASETS, NO_HEALTHY_PERSON, NON_COMMERCIAL, SOURCES
 from brainai.model.fetch import HUB_ID
 from brainai.model.folder import ModelInfo

@@ -39,6 +39,27 @@ class CompiledNet(BrainNet):
         self._request = model.create_infer_request()
         self._lock = Lock()  # a request holds a single input, and uses all cores for it
 
+    @torch.inference_mode()
+    def release_weights(self, size: int) -> "CompiledNet":
+        """Free torch's copy of the weights that only `maps` reads, and return this network.
+
+        Args:
+            size: a picture size that the network accepts.
+        """
+        final, _ = self.maps(torch.zeros(1, 3, size, size))
+        kept: set[nn.Module] = {self.classifier}
+        hooks = [
+            module.register_forward_hook(lambda module, *_: kept.add(module))
+            for module in self.classifier.modules()
+        ]
+        self.classifier.forward_head(final)
+        for hook in hooks:
+            hook.remove()
+        for module in set(self.modules()) - kept:
+            for tensor in (*module.parameters(False), *module.buffers(False)):
+                tensor.data = tensor.new_empty(0)
+        return self
+
     def maps(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         with self._lock:
             outputs = self._request.infer([np.ascontiguousarray(images.numpy())])
@@ -67,7 +88,7 @@ def with_engine(network: BrainNet, info: ModelInfo, engine: str) -> BrainNet:
     if engine == "torch" or (engine == "auto" and find_spec("openvino") is None):
         return network
     try:
-        return _compiled(network, info)
+        return _compiled(network, info).release_weights(info.image_size)
     except (ImportError, RuntimeError) as error:  # OpenVINO raises RuntimeErrors
         if engine == "auto":
             return network

@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from brainai.evaluation.intervals import LEVEL
+from brainai.evaluation.names import LEVEL
 from brainai.evaluation.sections import shared_patients
 from brainai.hub.card import SHOWN, card_body
 from brainai.model.fetch import Fetched
