@@ -9,22 +9,17 @@ table into docs/benchmarks.md.
 """
 
 import argparse
-import contextlib
-import os
 import ssl
 import statistics
-import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from gradio_client import Client, handle_file
+from gradio_client import Client
 
 from benchmarks.page import table, write_section
+from benchmarks.serving import ask, connect, serving
 
-SLICE = "examples/tumor_frontal.png"
 ASKED = 6  # requests of each client, after one that is not counted
 ROUNDS = 3
 PLAIN = """
@@ -42,45 +37,27 @@ SERVERS = {
 }
 
 
-@contextlib.contextmanager
-def serving(arguments: list[str], port: int) -> Iterator[str]:
-    """Start a server, and yield its address once it accepts requests."""
-    environment = os.environ | {"GRADIO_SERVER_PORT": str(port), "GRADIO_ANALYTICS_ENABLED": "0"}
-    url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, *arguments]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as server:
-        try:
-            while server.poll() is None:
-                with contextlib.suppress(OSError):
-                    urllib.request.urlopen(f"{url}/config").close()
-                    break
-                time.sleep(0.05)
-            yield url
-        finally:
-            server.terminate()
-
-
-def rate(url: str, parameter: str, count: int) -> tuple[float, float]:
+def rate(url: str, parameter: str, count: int, asked: int = ASKED) -> tuple[float, float]:
     """Return answers per second for `count` clients, and the median seconds of an answer."""
     context = ssl.create_default_context()
 
-    def connect(_: int) -> Client:
-        client = Client(url, ssl_verify=context, verbose=False, analytics_enabled=False)
-        client.predict(**{parameter: handle_file(SLICE)}, api_name="/predict")
+    def warmed(_: int) -> Client:
+        client = connect(url, context)
+        ask(client, parameter)
         return client
 
-    def ask(client: Client) -> list[float]:
+    def waits(client: Client) -> list[float]:
         seconds = []
-        for _ in range(ASKED):
+        for _ in range(asked):
             started = time.perf_counter()
-            client.predict(**{parameter: handle_file(SLICE)}, api_name="/predict")
+            ask(client, parameter)
             seconds.append(time.perf_counter() - started)
         return seconds
 
     with ThreadPoolExecutor(count) as pool:
-        clients = list(pool.map(connect, range(count)))
+        clients = list(pool.map(warmed, range(count)))
         started = time.perf_counter()
-        seconds = [value for of_client in pool.map(ask, clients) for value in of_client]
+        seconds = [value for of_client in pool.map(waits, clients) for value in of_client]
         return len(seconds) / (time.perf_counter() - started), statistics.median(seconds)
 
 

@@ -29,21 +29,11 @@ from brainai.evaluation.metrics import (
     specificity,
     wins,
 )
+from brainai.evaluation.names import FIGURE_NAMES, LEVEL
 
 RESAMPLES = 2000
 SEED = 0
-LEVEL = 95  # percent
 SIZES = (1, 50, 200, 500, 2000, math.inf)  # bin edges: tumor pixels on a slice
-FIGURE_NAMES = {
-    "dice": "Dice of slices (F1)",
-    "auroc": "AUROC of slices",
-    "sensitivity": "Sensitivity",
-    "specificity": "Specificity",
-    "mask_dice": "Dice of masks, mean of patients",
-    "ece": "Calibration error (ECE)",
-    "brier": "Brier score",
-    "loss": "Cross-entropy",
-}
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from brainai.data.files import write_text
 from brainai.data.seals import sealed
 from brainai.evaluation import cohort_figures, figures
 from brainai.evaluation.intervals import (
-    LEVEL,
     RESAMPLES,
     SEED,
     summarize,
@@ -20,6 +19,7 @@ from brainai.evaluation.intervals import (
     summarize_hits,
 )
 from brainai.evaluation.metrics import SliceScores, average_precision
+from brainai.evaluation.names import LEVEL
 from brainai.evaluation.report_file import REPORT_FORMAT
 from brainai.evaluation.sections import POINT_NAMES
 from brainai.evaluation.text import markdown

@@ -5,7 +5,7 @@ A section is "" if the report has no values for it.
 
 import math
 
-from brainai.evaluation.intervals import FIGURE_NAMES, LEVEL
+from brainai.evaluation.names import FIGURE_NAMES, LEVEL
 
 GROUP_FIGURES = ("dice", "auroc", "sensitivity", "specificity", "mask_dice")
 POINT_NAMES = ("dice", "sensitivity", "specificity")

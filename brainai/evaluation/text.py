@@ -3,7 +3,7 @@
 import shlex
 from pathlib import Path
 
-from brainai.evaluation.intervals import FIGURE_NAMES, LEVEL
+from brainai.evaluation.names import FIGURE_NAMES, LEVEL
 from brainai.evaluation.sections import (
     GROUP_FIGURES,
     POINT_NAMES,

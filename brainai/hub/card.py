@@ -7,7 +7,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from brainai import DISCLAIMER
 from brainai.evaluation import sections
-from brainai.evaluation.intervals import LEVEL
+from brainai.evaluation.names import LEVEL
 from brainai.hub import terms
 from brainai.model.fetch import HUB_ID
 from brainai.model.folder import ModelInfo

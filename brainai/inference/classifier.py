@@ -115,8 +115,8 @@ class Classifier:
             device: device to compute on; None takes the GPU if there is one.
             fallback: model folder to load if the Hub cannot be reached; `weights.notice` then says
                 so.
-            engine: `auto`, `torch` or `openvino`, for the CPU (`brainai.inference.engine`); None
-                takes the value of BRAINAI_ENGINE, by default `auto`.
+            engine: `auto`, `torch`, `openvino` or `int8`, for the CPU (`brainai.inference.engine`);
+                None takes the value of BRAINAI_ENGINE, by default `auto`.
         Raises:
             WeightsError: a file is missing, damaged, of another kind or too new.
             HubError: the Hub has no such model, or cannot be reached.
@@ -130,7 +130,8 @@ class Classifier:
             info = replace(info, name=weights.repository)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         if torch.device(device).type == "cpu":
-            network = with_engine(network.eval(), info, engine or wanted_engine())
+            engine = engine or wanted_engine()
+            network = with_engine(network.eval(), info, engine, weights.folder)
         return cls(network, info, device, load_scope(weights.folder), weights, report)
 
     def predict(

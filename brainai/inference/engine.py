@@ -1,15 +1,19 @@
 """Compile the network for the CPU with OpenVINO, if it is installed.
 
 Only encoder and decoder are compiled (`BrainNet.maps`). Scores, heat map and mask are computed from
-their output in torch, as without OpenVINO. The compiled network is kept in the user's cache folder.
+their output in torch, as without OpenVINO. The network is converted at the first start and kept in
+the user's cache folder. In 8-bit integers it must come with the model folder, because the ranges of
+its values are measured on scans (`brainai.training.quantize`).
 """
 
+import hashlib
 import os
 import shutil
 import warnings
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any, Literal, TypeAlias
 
@@ -21,14 +25,23 @@ from torch import Tensor, nn
 from brainai.data.files import write_folder
 from brainai.errors import ConfigError, StorageError
 from brainai.model.answer import has_fast_bfloat16
-from brainai.model.folder import ModelInfo
+from brainai.model.folder import DECODER, INT8, WEIGHTS, ModelInfo
 from brainai.model.network import BrainNet
+from brainai.model.revision import hash_of
 
-Engine: TypeAlias = Literal["auto", "torch", "openvino"]
-ENGINES = ("auto", "torch", "openvino")
+Engine: TypeAlias = Literal["auto", "torch", "openvino", "int8"]
+ENGINES = ("auto", "torch", "openvino", "int8")
+AUTO = ("int8", "openvino")  # without fast bfloat16, the first that works
 VARIABLE = "BRAINAI_ENGINE"
+FAILED = {
+    "openvino": f"{VARIABLE}: expected OpenVINO and a network that it can compile, found that this "
+    "fails ({}). Install it with `pip install openvino`, or use torch.",
+    "int8": f"{VARIABLE}: expected OpenVINO and a model folder with {INT8} made from its weights, "
+    "found that this fails ({}). Make it with `python -m brainai.training.quantize`, or use torch.",
+}
 TOLERANCE = 0.01  # fraction of a map's largest value; float32 rounding changes about 0.0005
 MODEL = "maps.xml"  # the weights are in maps.bin, in the same folder
+MADE_FROM = ["brainai", "made_from"]  # where int8.xml holds `hash_for_int8` of its folder
 
 
 class CompiledNet(BrainNet):
@@ -38,6 +51,27 @@ class CompiledNet(BrainNet):
         super().__init__(network.classifier, network.decoder)
         self._request = model.create_infer_request()
         self._lock = Lock()  # a request holds a single input, and uses all cores for it
+
+    @torch.inference_mode()
+    def release_weights(self, size: int) -> "CompiledNet":
+        """Free torch's copy of the weights that only `maps` reads, and return this network.
+
+        Args:
+            size: a picture size that the network accepts.
+        """
+        final, _ = self.maps(torch.zeros(1, 3, size, size))
+        kept: set[nn.Module] = {self.classifier}
+        hooks = [
+            module.register_forward_hook(lambda module, *_: kept.add(module))
+            for module in self.classifier.modules()
+        ]
+        self.classifier.forward_head(final)
+        for hook in hooks:
+            hook.remove()
+        for module in set(self.modules()) - kept:
+            for tensor in (*module.parameters(False), *module.buffers(False)):
+                tensor.data = tensor.new_empty(0)
+        return self
 
     def maps(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         with self._lock:
@@ -51,41 +85,90 @@ def wanted_engine() -> str:
     return os.environ.get(VARIABLE, "auto")
 
 
-def with_engine(network: BrainNet, info: ModelInfo, engine: str) -> BrainNet:
-    """Return the network, compiled if the engine asks for it.
+def with_engine(network: BrainNet, info: ModelInfo, engine: str, folder: Path) -> BrainNet:
+    """Return the network, compiled if the engine asks for it. Do not use the argument after that.
 
     Args:
-        network: a network on the CPU, in eval mode.
-        engine: `torch` returns the network unchanged; `openvino` compiles it; `auto` compiles it if
-            OpenVINO is installed and able to.
+        network: the network of the model folder, on the CPU, in eval mode.
+        engine: `torch` returns the network unchanged; `openvino` compiles it; `int8` compiles its
+            form in 8-bit integers, which the folder must hold. `auto` takes the fastest one: int8
+            if the folder holds it and the processor has no fast bfloat16, else OpenVINO, or torch
+            if OpenVINO is not installed or cannot compile the network.
+        folder: the model folder.
     Raises:
-        ConfigError: the engine is unknown, or it is `openvino` and OpenVINO is missing or cannot
-            compile the network.
+        ConfigError: the engine is unknown, or it was named and does not work.
     """
     if engine not in ENGINES:
         raise ConfigError(f"{VARIABLE}: expected one of {', '.join(ENGINES)}, found {engine!r}.")
     if engine == "torch" or (engine == "auto" and find_spec("openvino") is None):
         return network
-    try:
-        return _compiled(network, info)
-    except (ImportError, RuntimeError) as error:  # OpenVINO raises RuntimeErrors
-        if engine == "auto":
-            return network
-        raise ConfigError(
-            f"{VARIABLE}: expected OpenVINO and a network that it can compile, found that this "
-            f"fails ({type(error).__name__}). Install it with `pip install openvino`, or use torch."
-        ) from error
+    wanted = (engine,) if engine != "auto" else ("openvino",) if has_fast_bfloat16() else AUTO
+    for name in wanted:
+        try:
+            compiled = _in_int8(network, folder) if name == "int8" else _compiled(network, info)
+            return compiled.release_weights(info.image_size)
+        except (ImportError, RuntimeError) as error:  # OpenVINO raises RuntimeErrors
+            if engine != "auto":
+                raise ConfigError(FAILED[engine].format(type(error).__name__)) from error
+    return network
+
+
+def hash_for_int8(folder: Path) -> str:
+    """Return a hash of the files that int8.xml must fit: the weights, and its own int8.bin."""
+    files = (folder / WEIGHTS, folder / DECODER, (folder / INT8).with_suffix(".bin"))
+    return hashlib.sha256("".join(map(hash_of, files)).encode()).hexdigest()
+
+
+def write_int8(model: Any, folder: Path) -> None:
+    """Write a quantized OpenVINO model of the maps into its model folder, as int8.xml and int8.bin.
+
+    int8.xml comes last and holds a hash of the other files, so that files of different models are
+    never used together.
+    """
+    openvino = import_module("openvino")
+    with TemporaryDirectory(dir=folder) as partial:
+        written = Path(partial) / INT8
+        openvino.save_model(model, str(written), compress_to_fp16=False)
+        written.with_suffix(".bin").replace((folder / INT8).with_suffix(".bin"))
+        model.set_rt_info(hash_for_int8(folder), MADE_FROM)
+        openvino.save_model(model, str(written), compress_to_fp16=False)
+        written.replace(folder / INT8)
+
+
+def _settings(precision: str) -> dict[str, Any]:
+    return {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": precision,
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "ENABLE_CPU_PINNING": False,  # else several processes would share the first cores
+    }
+
+
+def _in_int8(network: BrainNet, folder: Path) -> CompiledNet:
+    """Compile int8.xml of a model folder.
+
+    Raises:
+        RuntimeError: the file is missing or damaged, or was not made from these weights.
+    """
+    core = import_module("openvino").Core()
+    model = core.read_model(str(folder / INT8))
+    if not model.has_rt_info(MADE_FROM) or (
+        model.get_rt_info(MADE_FROM).astype(str) != hash_for_int8(folder)
+    ):
+        raise RuntimeError(f"{INT8} is not from the weights of its folder")
+    return compile_int8(network, model)
+
+
+def compile_int8(network: BrainNet, model: Any) -> CompiledNet:
+    """Return the network with a quantized OpenVINO model of its maps."""
+    core = import_module("openvino").Core()
+    return CompiledNet(network, core.compile_model(model, "CPU", _settings("f32")))
 
 
 def _compiled(network: BrainNet, info: ModelInfo) -> CompiledNet:
     openvino = import_module("openvino")
     core = openvino.Core()
-    settings = {
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_PRECISION_HINT": "bf16" if has_fast_bfloat16() else "f32",
-        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-        "ENABLE_CPU_PINNING": False,  # else several processes would share the first cores
-    }
+    settings = _settings("bf16" if has_fast_bfloat16() else "f32")
     cache = _cache_folder(info, openvino.__version__)
     if (cache / MODEL).is_file():
         try:

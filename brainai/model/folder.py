@@ -35,11 +35,22 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 DECODER = "decoder.safetensors"
 SCOPE = "scope.safetensors"
+INT8 = "int8.xml"  # the network in 8-bit integers for OpenVINO, with its weights in int8.bin
 INFO = "brainai.json"
 REPORT = "report.json"
 CARD = "README.md"
 SCAN_POINT = "as few errors as could be on whole scans of validation patients"
-FILES = (CONFIG, WEIGHTS, DECODER, SCOPE, INFO, REPORT, CARD)  # files of a model that are fetched
+FILES = (
+    CONFIG,
+    WEIGHTS,
+    DECODER,
+    SCOPE,
+    INT8,
+    "int8.bin",
+    INFO,
+    REPORT,
+    CARD,
+)  # files of a model that are fetched
 
 
 @dataclass(frozen=True)

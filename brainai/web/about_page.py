@@ -4,7 +4,7 @@ from typing import Any
 
 import gradio as gr
 
-from brainai.evaluation.intervals import LEVEL
+from brainai.evaluation.names import LEVEL
 from brainai.evaluation.sections import shared_patients
 from brainai.hub.card import SHOWN, card_body
 from brainai.markup import Markup, render

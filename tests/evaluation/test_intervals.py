@@ -7,7 +7,6 @@ import pytest
 
 from brainai.evaluation import metrics
 from brainai.evaluation.intervals import (
-    FIGURE_NAMES,
     measure,
     sum_by_patient,
     summarize,
@@ -16,6 +15,7 @@ from brainai.evaluation.intervals import (
     summarize_hits,
     summarize_share,
 )
+from brainai.evaluation.names import FIGURE_NAMES
 
 
 def test_values_equal_the_plain_measures_over_slices(cohort):

@@ -95,6 +95,27 @@ def test_a_model_without_a_decoder_is_compiled_too(tmp_path: Path) -> None:
     assert second.probability == pytest.approx(first.probability, abs=0.005)
 
 
+def test_a_compiled_network_keeps_no_weights_but_those_of_the_head(model_folder: Path) -> None:
+    compiled = Classifier.load(model_folder, engine="openvino")._network
+    kept = {name for name, value in compiled.state_dict().items() if value.numel()}
+    assert kept == {"classifier.fc.weight", "classifier.fc.bias"}
+
+
+@pytest.mark.parametrize("architecture", ["test_convnext", "test_efficientnet", "test_vit"])
+def test_heads_of_other_kinds_answer_without_the_released_weights(
+    architecture: str, tmp_path: Path
+) -> None:
+    decoder = architecture != "test_vit"
+    size = 160 if architecture == "test_vit" else 64
+    torch.manual_seed(0)
+    network = build_network(architecture, decoder=decoder)
+    write_model(tmp_path, network, ModelInfo(architecture, image_size=size, decoder=decoder))
+    own, compiled = (Classifier.load(tmp_path, engine=name) for name in ("torch", "openvino"))
+    assert is_compiled(compiled)
+    first, second = (each.predict(slices(1, size)[0]) for each in (own, compiled))
+    assert second.probability == pytest.approx(first.probability, abs=0.005)
+
+
 def test_a_second_start_compiles_nothing_anew(
     model_folder: Path, filled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
