@@ -4,7 +4,7 @@
 
 The engines take turns, so that changes in the speed of the machine affect all of them, and medians
 are reported. ONNX Runtime is included if `onnx` and `onnxruntime` are installed. `--write` writes
-the tables into docs/benchmarks.md.
+the tables into docs/benchmarks.md, where processors with and without bfloat16 have a section each.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from benchmarks.page import table, write_section
 from brainai.inference.classifier import Classifier
 from brainai.inference.engine import convert
 from brainai.model.answer import has_fast_bfloat16
-from brainai.model.folder import load_model
+from brainai.model.folder import INT8, load_model
 from brainai.model.network import BrainNet
 
 ROUNDS = 12
@@ -45,7 +46,7 @@ def torch_maps(network: BrainNet, dtype: torch.dtype) -> Callable[[torch.Tensor]
 
 
 def openvino_maps(model: object, precision: str) -> Callable[[torch.Tensor], object]:
-    """Return a function that computes the maps with OpenVINO, in a precision."""
+    """Return a function that computes the maps of a model or of its file with OpenVINO."""
     import openvino  # noqa: PLC0415
 
     settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
@@ -80,6 +81,8 @@ def engines(model: str) -> tuple[dict[str, Callable[[torch.Tensor], object]], in
         maps["OpenVINO, float32"] = openvino_maps(converted, "f32")
         if has_fast_bfloat16():
             maps["OpenVINO, bfloat16"] = openvino_maps(converted, "bf16")
+        if (Path(model) / INT8).is_file():
+            maps["OpenVINO, int8"] = openvino_maps(str(Path(model) / INT8), "f32")
     if find_spec("onnxruntime") and find_spec("onnx"):
         maps["ONNX Runtime, float32"] = onnx_maps(network, info.image_size)
     return maps, info.image_size
@@ -110,12 +113,19 @@ def of_network(model: str) -> str:
     return table(("network alone, ms per slice", "one slice", f"batch of {BATCH}"), rows)
 
 
+def engine_names(model: str) -> list[str]:
+    """Return the engines of `Classifier.load` that work with a model here."""
+    if find_spec("openvino") is None:
+        return ["torch"]
+    return ["torch", "openvino", *(["int8"] if (Path(model) / INT8).is_file() else [])]
+
+
 def of_answers(model: str) -> str:
     """Return a table of complete answers, from the file to mask and heat map."""
     columns = {}
     with tempfile.TemporaryDirectory() as cache:
         os.environ["XDG_CACHE_HOME"] = cache
-        for engine in ("torch", *(["openvino"] if find_spec("openvino") else [])):
+        for engine in engine_names(model):
             classifier = Classifier.load(model, device="cpu", engine=engine)
             columns[engine] = {
                 "one": lambda c=classifier: c.predict(SLICE),
@@ -138,7 +148,8 @@ def main() -> int:
     tables = [of_network(given.model), of_answers(given.model)]
     print(*tables, sep="\n\n")
     if given.write:
-        write_section("engines", "python -m benchmarks.engines --write", tables)
+        section = "engines" if has_fast_bfloat16() else "engines without bfloat16"
+        write_section(section, "python -m benchmarks.engines --write", tables)
     return 0
 
 

@@ -21,7 +21,7 @@ else:  # pytest needs it there
     import tomli as tomllib
 
 ROOT = Path(__file__).parents[1]
-EXTRAS = ("train", "serve", "dicom-seg", "parquet", "dev")
+EXTRAS = ("train", "serve", "dicom-seg", "parquet", "int8", "dev")
 
 
 @pytest.fixture(scope="module")

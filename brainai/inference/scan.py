@@ -169,7 +169,7 @@ def judge_scan(
     refuse: Callable[[np.ndarray], str | None],
     info: ModelInfo,
     volumes: Mapping[str, Volume],
-    batch_size: int = 8,
+    batch_size: int = 4,
 ) -> Iterator["ScanProgress | ScanPrediction"]:
     """Judge every slice that shows enough of the head, and the scan as a whole.
 

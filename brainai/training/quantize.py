@@ -68,8 +68,11 @@ def quantize(network: BrainNet, info: ModelInfo, flair: np.ndarray) -> Any:
     ranges = import_module("nncf.quantization.range_estimator").RangeEstimatorParametersSet
     model = convert(openvino, network, info.image_size)
     inputs = to_input(torch.from_numpy(flair), info.mean, info.std).numpy()
-    operations = [each for each in model.get_ordered_ops() if each.get_type_name() == "Convolution"]
-    convolutions = [each.get_friendly_name() for each in operations]
+    convolutions = [
+        operation.get_friendly_name()
+        for operation in model.get_ordered_ops()
+        if operation.get_type_name() == "Convolution"
+    ]
     kept = convolutions[-FLOAT_CONVOLUTIONS:] if info.decoder else []
     return nncf.quantize(
         model,

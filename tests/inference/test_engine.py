@@ -12,7 +12,7 @@ from brainai.errors import ConfigError
 from brainai.inference import engine
 from brainai.inference.classifier import Classifier
 from brainai.inference.engine import CompiledNet, with_engine
-from brainai.model.folder import ModelInfo, write_model
+from brainai.model.folder import ModelInfo, load_model, write_model
 from brainai.model.network import BrainNet, build_network
 
 pytest.importorskip("openvino")
@@ -81,6 +81,63 @@ def test_the_shipped_weights_answer_alike_on_500_slices() -> None:
     """The tolerance that README states: both calculate in bfloat16 where the processor does."""
     own, compiled = (Classifier.load("weights", engine=name) for name in ("torch", "openvino"))
     assert_alike(own, compiled, slices(500, 256), 0.03)
+
+
+@pytest.mark.slow
+def test_the_shipped_weights_in_int8_answer_alike_on_500_slices() -> None:
+    """The tolerance that README states for 8-bit integers."""
+    own, compiled = (Classifier.load("weights", engine=name) for name in ("torch", "int8"))
+    assert_alike(own, compiled, slices(500, 256), 0.1)
+
+
+@pytest.fixture
+def quantized(model_folder: Path, tmp_path: Path) -> Path:
+    """A model folder with int8.xml and int8.bin. They hold the network in full precision, since
+    quantizing takes seconds; tests/training/test_quantize.py does it."""
+    import openvino
+
+    folder = shutil.copytree(model_folder, tmp_path / "quantized")
+    network, info = load_model(folder)
+    engine.write_int8(engine.convert(openvino, network, info.image_size), folder)
+    return folder
+
+
+@pytest.mark.parametrize("fast_bfloat16, used", [(False, 1), (True, 0)])
+def test_int8_is_used_on_its_own_only_without_fast_bfloat16(
+    quantized: Path, monkeypatch: pytest.MonkeyPatch, fast_bfloat16: bool, used: int
+) -> None:
+    calls = []
+    compile_int8 = engine.compile_int8
+    monkeypatch.setattr(engine, "has_fast_bfloat16", lambda: fast_bfloat16)
+    monkeypatch.setattr(
+        engine, "compile_int8", lambda *given: calls.append(given) or compile_int8(*given)
+    )
+    assert is_compiled(Classifier.load(quantized, engine="auto"))
+    assert len(calls) == used
+    Classifier.load(quantized, engine="int8")
+    assert len(calls) == used + 1
+
+
+@pytest.mark.parametrize("change", ["other weights", "cut bin", "cut xml", "no bin", "no xml"])
+def test_int8_that_does_not_fit_its_folder_is_never_used(
+    quantized: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    what, kind = change.split()
+    file = quantized / f"int8.{kind}"
+    if change == "other weights":
+        other = build_network("test_resnet")
+        write_model(quantized.parent / "other", other, ModelInfo("test_resnet", image_size=64))
+        shutil.rmtree(quantized / "figures", ignore_errors=True)
+        for written in (quantized.parent / "other").iterdir():
+            shutil.copy(written, quantized)
+    elif what == "cut":
+        file.write_bytes(file.read_bytes()[:-100])
+    else:
+        file.unlink()
+    monkeypatch.setattr(engine, "compile_int8", None)  # to call it would be an error
+    assert is_compiled(Classifier.load(quantized, engine="auto"))
+    with pytest.raises(ConfigError, match=r"int8\.xml"):
+        Classifier.load(quantized, engine="int8")
 
 
 def test_a_model_without_a_decoder_is_compiled_too(tmp_path: Path) -> None:
@@ -173,14 +230,17 @@ def test_the_variable_chooses_and_a_wrong_name_is_refused(
     monkeypatch.setenv("BRAINAI_ENGINE", "openvino")
     assert is_compiled(Classifier.load(model_folder))
     monkeypatch.setenv("BRAINAI_ENGINE", "fast")
-    with pytest.raises(ConfigError, match="BRAINAI_ENGINE: expected one of auto, torch, openvino"):
+    with pytest.raises(
+        ConfigError, match="BRAINAI_ENGINE: expected one of auto, torch, openvino, int8"
+    ):
         Classifier.load(model_folder)
 
 
-def test_people_who_ask_at_the_same_time_get_their_own_answers() -> None:
+def test_people_who_ask_at_the_same_time_get_their_own_answers(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network: BrainNet = build_network("test_resnet").eval()
-    compiled = with_engine(network, ModelInfo("test_resnet", image_size=64), "openvino")
+    info = ModelInfo("test_resnet", image_size=64)
+    compiled = with_engine(network, info, "openvino", tmp_path)
     inputs = [torch.rand(1, 3, 64, 64) for _ in range(24)]
     with torch.inference_mode():
         alone = [compiled(each).logits for each in inputs]

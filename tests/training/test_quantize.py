@@ -1,0 +1,86 @@
+"""Quantize a model: int8 is written if the figures on `valid` stay, and only then."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from brainai.data.dataset import SliceRecord
+from brainai.training import quantize
+from brainai.training.quantize import choose_slices, losses, main
+
+VALID = {"all": {"auroc": 0.9, "dice": 0.8}, "lgg": {"auroc": 0.95, "dice": 0.7}}
+
+
+class Rows:
+    """What `choose_slices` reads of a store: 200 slices of one source, 3 of another."""
+
+    def __init__(self) -> None:
+        slices = ["brats"] * 200 + ["lgg"] * 3
+        self.records = [
+            SliceRecord("", "", 0, "p", "c", 0, 1, ("flair",), source, "", 0, 1.0, "train")
+            for source in slices
+        ]
+
+
+def test_large_sources_give_75_slices_and_small_ones_all() -> None:
+    chosen = choose_slices(Rows(), np.arange(203))
+    assert len(set(chosen)) == 78
+    assert list(chosen) == sorted(chosen)
+    assert set(chosen) >= {200, 201, 202}
+    assert chosen[:75].max() > 150  # not only the first patients
+
+
+def test_a_loss_is_what_a_figure_fell_by() -> None:
+    after = {"all": {"auroc": 0.88, "dice": 0.81}, "lgg": {"auroc": 0.95, "dice": 0.4}}
+    found = losses(VALID, after)
+    assert found["all"] == pytest.approx({"auroc": 0.02, "dice": -0.01})
+    assert found["lgg"] == pytest.approx({"auroc": 0.0, "dice": 0.3})
+
+
+def test_without_nncf_the_command_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(quantize, "find_spec", lambda name: None)
+    assert main(["--data", str(tmp_path)]) == 2
+    assert "pip install brainai[int8]" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fall, written", [(0.0029, True), (0.0031, False), (float("nan"), False)])
+def test_int8_is_written_if_no_figure_falls_too_far(
+    model_folder: Path,
+    dataset_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    fall: float,
+    written: bool,
+) -> None:
+    import shutil
+
+    from brainai.inference.classifier import Classifier
+
+    pytest.importorskip("nncf")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    figures = iter([{"all": {"dice": 0.9 - fall}}, {"all": {"dice": 0.9}}])
+    measured = []
+    real = quantize.figures_of
+    monkeypatch.setattr(
+        quantize, "figures_of", lambda *given: measured.append(real(*given)) or next(figures)
+    )
+    folder = shutil.copytree(model_folder, tmp_path / "model")
+    code = main(["--model", str(folder), "--data", str(dataset_folder)])
+    assert code == (0 if written else 2)
+    names = {"int8.xml", "int8.bin"}
+    assert {path.name for path in folder.iterdir()} & names == (names if written else set())
+    assert {"auroc", "dice", "mask_dice"} == set(measured[0]["all"])
+    assert measured[0].keys() == measured[1].keys()
+    if written:
+        own, compiled = (Classifier.load(folder, engine=name) for name in ("torch", "int8"))
+        y, x = np.mgrid[:64, :64] - 32
+        head = (np.hypot(x, y) < 26) * (80 + 60 * (np.hypot(x - 8, y) < 6))
+        first, second = (each.predict(head.astype(np.uint8)) for each in (own, compiled))
+        assert second.probability == pytest.approx(first.probability, abs=0.05)
+    else:
+        assert "at most 0.003" in capsys.readouterr().err
