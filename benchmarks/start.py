@@ -129,7 +129,8 @@ def main() -> int:
     ]
     print(*tables, sep="\n\n")
     if given.write:
-        write_section("start", "python -m benchmarks.start --write", tables)
+        command = f"python -m benchmarks.start --rounds {given.rounds} --write"
+        write_section("start", command, tables)
     answer = whole["app.py to its first answer"] / floor
     return int(own > IMPORT_TARGET or answer > ANSWER_TARGET)
 
