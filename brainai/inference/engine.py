@@ -8,6 +8,7 @@ its values are measured on scans (`brainai.training.quantize`).
 
 import hashlib
 import os
+import platform
 import shutil
 import warnings
 from importlib import import_module
@@ -31,7 +32,6 @@ from brainai.model.revision import hash_of
 
 Engine: TypeAlias = Literal["auto", "torch", "openvino", "int8"]
 ENGINES = ("auto", "torch", "openvino", "int8")
-AUTO = ("int8", "openvino")  # without fast bfloat16, the first that works
 VARIABLE = "BRAINAI_ENGINE"
 FAILED = {
     "openvino": f"{VARIABLE}: expected OpenVINO and a network that it can compile, found that this "
@@ -92,8 +92,8 @@ def with_engine(network: BrainNet, info: ModelInfo, engine: str, folder: Path) -
         network: the network of the model folder, on the CPU, in eval mode.
         engine: `torch` returns the network unchanged; `openvino` compiles it; `int8` compiles its
             form in 8-bit integers, which the folder must hold. `auto` takes the fastest one: int8
-            if the folder holds it and the processor has no fast bfloat16, else OpenVINO, or torch
-            if OpenVINO is not installed or cannot compile the network.
+            on an x86 processor without fast bfloat16 if the folder holds it, else OpenVINO, or
+            torch if OpenVINO is not installed or cannot compile the network.
         folder: the model folder.
     Raises:
         ConfigError: the engine is unknown, or it was named and does not work.
@@ -102,8 +102,7 @@ def with_engine(network: BrainNet, info: ModelInfo, engine: str, folder: Path) -
         raise ConfigError(f"{VARIABLE}: expected one of {', '.join(ENGINES)}, found {engine!r}.")
     if engine == "torch" or (engine == "auto" and find_spec("openvino") is None):
         return network
-    wanted = (engine,) if engine != "auto" else ("openvino",) if has_fast_bfloat16() else AUTO
-    for name in wanted:
+    for name in (engine,) if engine != "auto" else _fastest():
         try:
             compiled = _in_int8(network, folder) if name == "int8" else _compiled(network, info)
             return compiled.release_weights(info.image_size)
@@ -111,6 +110,12 @@ def with_engine(network: BrainNet, info: ModelInfo, engine: str, folder: Path) -
             if engine != "auto":
                 raise ConfigError(FAILED[engine].format(type(error).__name__)) from error
     return network
+
+
+def _fastest() -> tuple[str, ...]:
+    """Return the compiled engines to try, the fastest first. On ARM, int8 was never measured."""
+    x86 = platform.machine().lower() in ("x86_64", "amd64")
+    return ("int8", "openvino") if x86 and not has_fast_bfloat16() else ("openvino",)
 
 
 def hash_for_int8(folder: Path) -> str:

@@ -102,11 +102,15 @@ def quantized(model_folder: Path, tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("fast_bfloat16, used", [(False, 1), (True, 0)])
-def test_int8_is_used_on_its_own_only_without_fast_bfloat16(
-    quantized: Path, monkeypatch: pytest.MonkeyPatch, fast_bfloat16: bool, used: int
+@pytest.mark.parametrize(
+    "machine, fast_bfloat16, used",
+    [("x86_64", False, 1), ("AMD64", False, 1), ("x86_64", True, 0), ("arm64", False, 0)],
+)
+def test_int8_is_chosen_only_on_x86_without_fast_bfloat16(
+    quantized: Path, monkeypatch: pytest.MonkeyPatch, machine: str, fast_bfloat16: bool, used: int
 ) -> None:
     calls = []
+    monkeypatch.setattr(engine.platform, "machine", lambda: machine)
     compile_int8 = engine.compile_int8
     monkeypatch.setattr(engine, "has_fast_bfloat16", lambda: fast_bfloat16)
     monkeypatch.setattr(
