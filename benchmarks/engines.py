@@ -23,7 +23,7 @@ import torch
 
 from benchmarks.page import table, write_section
 from brainai.inference.classifier import Classifier
-from brainai.inference.engine import convert
+from brainai.inference.engine import convert, import_openvino
 from brainai.model.answer import has_fast_bfloat16
 from brainai.model.folder import INT8, load_model
 from brainai.model.network import BrainNet
@@ -47,10 +47,8 @@ def torch_maps(network: BrainNet, dtype: torch.dtype) -> Callable[[torch.Tensor]
 
 def openvino_maps(model: object, precision: str) -> Callable[[torch.Tensor], object]:
     """Return a function that computes the maps of a model or of its file with OpenVINO."""
-    import openvino  # noqa: PLC0415
-
     settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
-    request = openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
+    request = import_openvino().Core().compile_model(model, "CPU", settings).create_infer_request()
     return lambda images: request.infer([images.numpy()])
 
 
@@ -75,9 +73,7 @@ def engines(model: str) -> tuple[dict[str, Callable[[torch.Tensor], object]], in
     if has_fast_bfloat16():
         maps["torch, bfloat16"] = torch_maps(network, torch.bfloat16)
     if find_spec("openvino"):
-        import openvino  # noqa: PLC0415
-
-        converted = convert(openvino, network, info.image_size)
+        converted = convert(import_openvino(), network, info.image_size)
         maps["OpenVINO, float32"] = openvino_maps(converted, "f32")
         if has_fast_bfloat16():
             maps["OpenVINO, bfloat16"] = openvino_maps(converted, "bf16")

@@ -10,13 +10,14 @@ import hashlib
 import os
 import platform
 import shutil
+import sys
 import warnings
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
 import platformdirs
@@ -112,6 +113,16 @@ def with_engine(network: BrainNet, info: ModelInfo, engine: str, folder: Path) -
     return network
 
 
+def import_openvino() -> Any:
+    """Import OpenVINO without its telemetry, which would report each conversion to Google.
+
+    Raises:
+        ImportError: OpenVINO is not installed.
+    """
+    sys.modules.setdefault("openvino_telemetry", cast(Any, None))  # now nothing can import it
+    return import_module("openvino")
+
+
 def _fastest() -> tuple[str, ...]:
     """Return the compiled engines to try, the fastest first. On ARM, int8 was never measured."""
     x86 = platform.machine().lower() in ("x86_64", "amd64")
@@ -130,7 +141,7 @@ def write_int8(model: Any, folder: Path) -> None:
     int8.xml comes last and holds a hash of the other files, so that files of different models are
     never used together.
     """
-    openvino = import_module("openvino")
+    openvino = import_openvino()
     with TemporaryDirectory(dir=folder) as partial:
         written = Path(partial) / INT8
         openvino.save_model(model, str(written), compress_to_fp16=False)
@@ -155,7 +166,7 @@ def _in_int8(network: BrainNet, folder: Path) -> CompiledNet:
     Raises:
         RuntimeError: the file is missing or damaged, or was not made from these weights.
     """
-    core = import_module("openvino").Core()
+    core = import_openvino().Core()
     model = core.read_model(str(folder / INT8))
     if not model.has_rt_info(MADE_FROM) or (
         model.get_rt_info(MADE_FROM).astype(str) != hash_for_int8(folder)
@@ -166,12 +177,12 @@ def _in_int8(network: BrainNet, folder: Path) -> CompiledNet:
 
 def compile_int8(network: BrainNet, model: Any) -> CompiledNet:
     """Return the network with a quantized OpenVINO model of its maps."""
-    core = import_module("openvino").Core()
+    core = import_openvino().Core()
     return CompiledNet(network, core.compile_model(model, "CPU", _settings("f32")))
 
 
 def _compiled(network: BrainNet, info: ModelInfo) -> CompiledNet:
-    openvino = import_module("openvino")
+    openvino = import_openvino()
     core = openvino.Core()
     settings = _settings("bf16" if has_fast_bfloat16() else "f32")
     cache = _cache_folder(info, openvino.__version__)

@@ -25,7 +25,13 @@ from brainai.errors import ConfigError
 from brainai.evaluation.intervals import summarize
 from brainai.evaluation.names import FIGURE_NAMES
 from brainai.evaluation.score import score_split, split_rows
-from brainai.inference.engine import compile_int8, convert, with_engine, write_int8
+from brainai.inference.engine import (
+    compile_int8,
+    convert,
+    import_openvino,
+    with_engine,
+    write_int8,
+)
 from brainai.model.folder import INT8, ModelInfo, load_model
 from brainai.model.network import BrainNet
 
@@ -63,7 +69,7 @@ def quantize(network: BrainNet, info: ModelInfo, flair: np.ndarray) -> Any:
         network: the network in full precision, in eval mode.
         flair: slices to measure the ranges of values on, `[N, 1, S, S]` uint8.
     """
-    nncf, openvino = import_module("nncf"), import_module("openvino")
+    openvino, nncf = import_openvino(), import_module("nncf")
     advanced = import_module("nncf.quantization.advanced_parameters")
     ranges = import_module("nncf.quantization.range_estimator").RangeEstimatorParametersSet
     model = convert(openvino, network, info.image_size)

@@ -1,6 +1,8 @@
 """The compiled network gives the answers of torch, and is never needed."""
 
 import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,13 +18,11 @@ from brainai.model.folder import ModelInfo, load_model, write_model
 from brainai.model.network import BrainNet, build_network
 
 pytest.importorskip("openvino")
-TELEMETRY = "openvino_telemetry.backend.backend_ga4.GA4Backend.send"
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache folder of the test's own, and no process that tells OpenVINO's authors of its use."""
-    monkeypatch.setattr(TELEMETRY, lambda *_: None)
+    """A cache folder of the test's own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache" / "brainai" / "engines"
 
@@ -32,7 +32,6 @@ def first_start(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
     """The user's cache after a first start."""
     home = tmp_path_factory.mktemp("first") / "cache"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TELEMETRY, lambda *_: None)
         patch.setenv("XDG_CACHE_HOME", str(home))
         assert is_compiled(Classifier.load(model_folder, engine="openvino"))
     return home
@@ -94,7 +93,7 @@ def test_the_shipped_weights_in_int8_answer_alike_on_500_slices() -> None:
 def quantized(model_folder: Path, tmp_path: Path) -> Path:
     """A model folder with int8.xml and int8.bin. They hold the network in full precision, since
     quantizing takes seconds; tests/training/test_quantize.py does it."""
-    import openvino
+    openvino = engine.import_openvino()
 
     folder = shutil.copytree(model_folder, tmp_path / "quantized")
     network, info = load_model(folder)
@@ -142,6 +141,28 @@ def test_int8_that_does_not_fit_its_folder_is_never_used(
     assert is_compiled(Classifier.load(quantized, engine="auto"))
     with pytest.raises(ConfigError, match=r"int8\.xml"):
         Classifier.load(quantized, engine="int8")
+
+
+def test_openvino_reports_nothing_to_anybody(model_folder: Path) -> None:
+    """In a process of its own, because other tests may have imported its telemetry."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys\n"
+            "from brainai.inference.classifier import Classifier\n"
+            "Classifier.load(sys.argv[1], 'cpu', engine='openvino')\n"
+            "from openvino.tools.ovc import convert_impl, telemetry_utils\n"
+            "print(convert_impl.tm.__name__, telemetry_utils.tm.__name__)\n"
+            "print([name for name in sys.modules if name.startswith('openvino_telemetry.')])",
+            model_folder,
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    stub = "openvino.tools.ovc.telemetry_stub"
+    assert done.stdout.splitlines() == [f"{stub} {stub}", "[]"]
 
 
 def test_a_model_without_a_decoder_is_compiled_too(tmp_path: Path) -> None:
