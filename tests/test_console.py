@@ -52,9 +52,10 @@ def test_a_closed_console_and_a_notebook_are_left_alone(
 
 @pytest.mark.parametrize("path", commands(), ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_every_command_begins_so(path: Path) -> None:
-    """In its own first line, or in that of `run_command`, which is then all that it calls."""
+    """In its own first line, or in that of `run_command`, which is then all that it calls, if need
+    be through `start`."""
     first = first_line(path, "main")
-    assert first == "print_anywhere()" or first.startswith("return run_command(")
+    assert first == "print_anywhere()" or first.startswith(("return run_command(", "return start("))
 
 
 def test_what_runs_the_commands_begins_so() -> None:

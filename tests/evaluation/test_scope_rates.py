@@ -184,7 +184,7 @@ def test_other_sequences_and_cuts_are_offered_where_there_are_any(stacked, monke
     assert refused["T1c offered as FLAIR, toy"] == refused["T2 offered as FLAIR, toy"]
     assert refused["T1c offered as FLAIR, toy"][0] == 6
     assert refused["Sagittal slices, toy"] == refused["Coronal slices, toy"] == (6, 2)
-    assert refused["noise"] == (2, 2)
+    assert refused["noise"] == (5, 5)
     assert rates["to keep"]["FLAIR of toy"]["value"] == 1
     again = measure_scope(RefusesAll(), stacked, "test", image_size=64, slices=6)
     assert again == rates

@@ -189,4 +189,4 @@ def test_scans_are_told_in_words(measured: dict) -> None:
     words = scan_section({"scans": measured})
     assert "| lgg | 1 of 2 | 0.400 | 0 of 0 | n/a |" in words
     assert "| tumor-free | 0 of 0 | n/a | 1 of 2 | 0.600 |" in words
-    assert scan_section({}) == ""  # an older report
+    assert scan_section({"scans": {}}) == ""

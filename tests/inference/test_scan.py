@@ -230,7 +230,7 @@ def test_another_grid_is_brought_onto_flairs(plain) -> None:
 def test_where_another_sequence_does_not_reach_flair_stands_in(plain) -> None:
     classifier, network = plain(image_size=64)
     higher = volume(head()[::-1], origin=(0.0, 0.0, 20.0))  # by four slices, and mirrored
-    classifier.predict_scan(volume(), t1c=higher)
+    classifier.predict_scan(volume(), t1c=higher, batch_size=8)
     reaches = [not np.array_equal(flair, t1c) for flair, t1c, _ in network.seen[0]]
     assert reaches == [False] * 4 + [True] * 3  # its own slice 0 is empty
     assert np.array_equal(network.seen[0][6, 1], network.seen[0][2, 0].flip(1))

@@ -65,9 +65,9 @@ def test_an_error_keeps_its_sentence_and_code(placed, tmp_path):
 
 def test_a_scan_tells_its_progress_and_then_the_answer(placed, tmp_path):
     *progress, found = placed.scan(flair=scan_file(tmp_path / "flair.nii.gz"))
-    assert [(step.done, step.total) for step in progress] == [(8, 10), (10, 10)]
+    assert [(step.done, step.total) for step in progress] == [(4, 10), (8, 10), (10, 10)]
     assert all(isinstance(step, ScanProgress) for step in progress)
-    assert [step.latest.index for step in progress] == [8, 10]  # the two ends are nearly empty
+    assert [step.latest.index for step in progress] == [4, 8, 10]  # the two ends are nearly empty
     assert isinstance(found, ScanPrediction)
 
 
