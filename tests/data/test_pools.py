@@ -68,6 +68,7 @@ def start(
             stdin=text if stdin else subprocess.DEVNULL,
             env=os.environ | {"PYTHONPATH": str(ROOT), "LOKY_MAX_CPU_COUNT": "2"},
             start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # "&" would ignore it
             text=True,
             **options,
         )
