@@ -35,7 +35,7 @@ from brainai.inference.engine import (
 from brainai.model.folder import INT8, ModelInfo, load_model
 from brainai.model.network import BrainNet
 
-OF_EACH_SOURCE = 75  # slices: with 300 in all, more change nothing
+OF_EACH_SOURCE = 75  # slices, so that no source decides the ranges alone
 FLOAT_CONVOLUTIONS = 3  # the last ones draw the outline, and cost a tenth of the time
 LARGEST_LOSS = 0.003  # of a figure on all slices of `valid`
 COMPARED = ("auroc", "dice", "mask_dice")
@@ -86,7 +86,7 @@ def quantize(network: BrainNet, info: ModelInfo, flair: np.ndarray) -> Any:
         subset_size=len(inputs),
         preset=nncf.QuantizationPreset.MIXED,
         ignored_scope=nncf.IgnoredScope(names=kept) if kept else None,
-        # nncf's mean of the largest values cuts off those of large tumors.
+        # NNCF takes the mean of the largest values instead, which loses more on `valid`.
         advanced_parameters=advanced.AdvancedQuantizationParameters(
             activations_range_estimator_params=ranges.MINMAX
         ),
