@@ -62,3 +62,28 @@ def test_an_import_of_brainai_loads_nothing_and_the_app_loads_no_scikit_learn() 
         "heavy |= {'sklearn', 'accelerate', 'openvino'} & set(sys.modules)\n"
         "print(len(heavy))"
     ) == [0]
+
+
+def test_two_processes_judge_a_cohort_faster_than_one_and_memory_stays_flat() -> None:
+    """Measured: docs/benchmarks.md."""
+    one, two, early, late = run(
+        "import tempfile\n"
+        "from pathlib import Path\n"
+        "from benchmarks.cohort import ONE, TWO, follow, rate, write_scans\n"
+        "rates = []\n"
+        "with tempfile.TemporaryDirectory() as folder:\n"
+        "    root = Path(folder) / 'scans'\n"
+        "    write_scans(root, 8, step_mm=10.0)\n"
+        "    for number, start in enumerate((ONE, TWO)):\n"
+        "        out = Path(folder) / str(number)\n"
+        "        out.mkdir()\n"
+        "        environment = {'LOKY_MAX_CPU_COUNT': '1', 'GLOO_SOCKET_IFNAME': 'lo'}\n"
+        "        command = [*start, '--scans', str(root), '--out', str(out), '--cpu']\n"
+        "        samples = follow(command, environment, out)\n"
+        "        rates.append(rate(samples))\n"
+        "half = [sample.megabytes for sample in samples if 2 <= sample.done < 5]\n"
+        "rest = [sample.megabytes for sample in samples if 5 <= sample.done < 8]\n"
+        "print(*rates, max(half), max(rest))"
+    )
+    assert two > one
+    assert late < 1.2 * early

@@ -10,6 +10,7 @@ from typing import Any
 
 from brainai.command_line import run_command
 from brainai.evaluation.baselines import score_baselines
+from brainai.evaluation.neighbors import measure_together
 from brainai.evaluation.options import Evaluate
 from brainai.evaluation.phantoms import score_phantoms
 from brainai.evaluation.report import build_report, other_points, write_report
@@ -80,6 +81,7 @@ def evaluate(options: Evaluate, command: str) -> dict:
         "others": others,
         "scope": scope_rates,
         "scans": measure_scans(scores, info, options.data),
+        "in_scans": measure_together(scores, info, options.data),
     }
     if options.out is None:
         report = build_report(scores, **results)

@@ -9,6 +9,7 @@ import torch
 
 from brainai.data.dataset import SliceRecord, read_dataset_info, read_records
 from brainai.data.store import open_store
+from brainai.evaluation.neighbors import fit_together
 from brainai.evaluation.score import INSIDE, choose_device, split_rows
 from brainai.evaluation.valid import (
     SPECIFICITY,
@@ -37,8 +38,8 @@ def calibrate(network: BrainNet, info: ModelInfo, dataset_folder: str | Path) ->
 
     Returns:
         Info with score weights, thresholds, the scan verdict (None unless `valid` holds scans with
-        and without a tumor), and the hash of the data set. If `valid` holds only one class, info
-        and network stay unchanged.
+        and without a tumor), the numbers for slices of scans, and the hash of the data set. If
+        `valid` holds only one class, info and network stay unchanged.
     Raises:
         DataError: there is no data set, or `valid` is empty.
     """
@@ -55,6 +56,8 @@ def calibrate(network: BrainNet, info: ModelInfo, dataset_folder: str | Path) ->
     records = read_records(dataset_folder)
     fitted_records = [records[row] for row in calibration_rows(records)]
     verdict = fit_scans(valid, fitted, fitted_records, dataset_folder, info.image_size)
+    probability = probability_of(valid, fitted.mask_shift, fitted.score_weights)
+    together = fit_together(valid, fitted_records, probability)
     return replace(
         info,
         score_weights=fitted.score_weights,
@@ -67,6 +70,8 @@ def calibrate(network: BrainNet, info: ModelInfo, dataset_folder: str | Path) ->
         else OPERATING_POINT,
         scan_weights=None if verdict is None else verdict.scan_weights,
         scan_threshold=None if verdict is None else verdict.scan_threshold,
+        neighbor_weights=None if together is None else together.neighbor_weights,
+        neighbor_threshold=None if together is None else together.neighbor_threshold,
         calibration_hash=read_dataset_info(dataset_folder)["content_hash"],
     )
 

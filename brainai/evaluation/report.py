@@ -43,6 +43,7 @@ def write_report(
     scope: Mapping[str, dict] | None = None,
     scans: Mapping[str, object] | None = None,
     others: Sequence[dict] = (),
+    in_scans: Mapping[str, object] | None = None,
 ) -> dict:
     """Write report.json, report.md and figures/ into a folder, which is created if necessary.
 
@@ -59,6 +60,7 @@ def write_report(
         scope: result of `scope_rates.measure_scope`.
         scans: result of `whole_scans.measure_scans`.
         others: reports of other trainings for comparison, such as those that left out a site.
+        in_scans: result of `neighbors.measure_together`.
 
     Returns:
         The content of report.json; undefined values are None.
@@ -67,7 +69,7 @@ def write_report(
     """
     out = Path(out)
     report = build_report(
-        scores, threshold, about, baselines, phantoms, points, scope, scans, others
+        scores, threshold, about, baselines, phantoms, points, scope, scans, others, in_scans
     )
     drawn = _draw(out / "figures", scores, report, load_slice, history)
     write_text(out / "report.md", markdown(report, drawn))
@@ -85,6 +87,7 @@ def build_report(
     scope: Mapping[str, dict] | None = None,
     scans: Mapping[str, object] | None = None,
     others: Sequence[dict] = (),
+    in_scans: Mapping[str, object] | None = None,
 ) -> dict:
     """Return the content of report.json; see `write_report` for the arguments."""
     before = summarize(replace(scores, probability=scores.uncalibrated), threshold)
@@ -118,6 +121,7 @@ def build_report(
             },
             "scope": dict(scope or {}),
             "scans": dict(scans or {}),
+            "in_scans": dict(in_scans or {}),
             "others": [
                 {"about": other["about"], "figures": other["all"]["figures"]} for other in others
             ],

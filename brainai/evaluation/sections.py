@@ -17,6 +17,8 @@ SHORT_NAMES = {
     "mask_dice": "Mask Dice",
 }
 
+WAYS = {"alone": "alone", "together": "with neighbors"}  # in which slices of scans are judged
+
 GROUP_TITLES = [SHORT_NAMES[name] for name in GROUP_FIGURES]
 
 
@@ -112,6 +114,29 @@ def scan_section(report: dict) -> str:
         f"{report['scans']['threshold']:.3f}. “Lowest” and “highest” are probabilities of these "
         "scans, which are computed from the slices evaluated above."
     )
+
+
+def neighbor_section(report: dict) -> str:
+    """Return the metrics of slices of scans, by themselves and together with their neighbors."""
+    measured = report.get("in_scans")  # older reports lack it
+    if not measured:
+        return ""
+    groups: dict[str, dict] = {}
+    sizes: dict[str, dict] = {}
+    for way, title in WAYS.items():
+        summary = measured[way]
+        of_groups = {"all": summary["all"], **summary["source"]}
+        groups |= {f"{name}, {title}": group for name, group in of_groups.items()}
+        sizes |= {f"{size}, {title}": figure for size, figure in summary["size"].items()}
+    parts = [
+        "## Slices within scans",
+        group_table(groups),
+        _share_table("tumor pixels | slices | sensitivity", sizes) if sizes else "",
+        "In a scan, a slice is judged together with its neighbors: its probability comes from the "
+        "mean of their log-odds, with Gaussian weights. The label is “Tumor” if it is at least "
+        f"{measured['threshold']:.3f}.",
+    ]
+    return "\n\n".join(part for part in parts if part)
 
 
 def scan_line(group: dict) -> str:

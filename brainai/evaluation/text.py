@@ -8,12 +8,14 @@ from brainai.evaluation.sections import (
     GROUP_FIGURES,
     POINT_NAMES,
     SHORT_NAMES,
+    WAYS,
     baseline_section,
     calibration_section,
     figure_table,
     group_table,
     hit_section,
     how_section,
+    neighbor_section,
     number,
     operating_point,
     other_section,
@@ -74,6 +76,14 @@ def table(report: dict) -> str:
             )
             patients = summary["figures"]["dice"]["n_patients"]
             lines.append(f"  {key} {group} ({patients} patients): " + ", ".join(plain))
+    if report["in_scans"]:
+        for way, title in WAYS.items():
+            figures = report["in_scans"][way]["all"]["figures"]
+            plain = (
+                f"{SHORT_NAMES[name]} {number(figures[name]['value'])}"
+                for name in ("auroc", *POINT_NAMES)
+            )
+            lines.append(f"  slices of scans, judged {title}: " + ", ".join(plain))
     for name, group in report["scans"].get("groups", {}).items():
         lines.append(f"  {scan_line(group)}" + ("" if name == "all" else f" ({name})"))
     for other in report["others"]:
@@ -135,6 +145,7 @@ def markdown(report: dict, figure_files: list[str]) -> str:
         other_section(report),
         point_section(report),
         scan_section(report),
+        neighbor_section(report),
         scope_section(report),
         baseline_section(report),
         calibration_section(report),

@@ -85,35 +85,46 @@ def gather_scans(
         outlined: `[N]` int, outlined pixels at `image_size`; None without a decoder.
         image_size: side of the pictures in pixels.
     """
-    cases = defaultdict(list)
-    for row, record in enumerate(records):
-        if record.slice_count > 1:
-            cases[record.case_id].append(row)
     scans = []
-    for case, rows in sorted(cases.items()):
+    for case, rows in sorted(rows_of_scans(records).items()):
         first = records[rows[0]]
         places = [records[row].slice_index for row in rows]
         areas = None
         if outlined is not None:
             pixel_cm2 = _side_mm(Path(folder), first) ** 2 / image_size**2 / 100
-            areas = _spread(outlined[rows] * pixel_cm2, places, first.slice_count, 0.0)
+            areas = spread(outlined[rows] * pixel_cm2, places, first.slice_count, 0.0)
         scans.append(
             Scan(
                 case,
                 first.patient_id,
                 first.source,
-                _spread([records[row].label for row in rows], places, first.slice_count, 0),
-                _spread(probability[rows], places, first.slice_count, np.nan),
+                spread([records[row].label for row in rows], places, first.slice_count, 0),
+                spread(probability[rows], places, first.slice_count, np.nan),
                 areas,
-                first.slice_step_mm or HEAD_MM / first.slice_count,
+                step_mm(first),
             )
         )
     return scans
 
 
-def _spread(
+def rows_of_scans(records: Sequence[SliceRecord]) -> dict[str, list[int]]:
+    """Return the rows of the slices of each case with more than one slice."""
+    cases = defaultdict(list)
+    for row, record in enumerate(records):
+        if record.slice_count > 1:
+            cases[record.case_id].append(row)
+    return cases
+
+
+def step_mm(record: SliceRecord) -> float:
+    """Return the distance of the slices of a scan in mm, which may have to be assumed."""
+    return record.slice_step_mm or HEAD_MM / record.slice_count
+
+
+def spread(
     values: Sequence | np.ndarray, places: list[int], count: int, empty: float
 ) -> np.ndarray:
+    """Return an array of `count` values, which is `empty` except for `values` at `places`."""
     whole = np.full(count, empty)
     whole[places] = values
     return whole

@@ -124,6 +124,8 @@ def what_was_fitted(info: ModelInfo) -> str:
     parts = {"probability, threshold": info.calibrated}
     if info.scan_weights is not None:  # older weights have none
         parts["the verdict on whole scans"] = True
+    if info.neighbor_weights is not None:
+        parts["the probability of slices within scans"] = True
     parts["the limits of “Cannot judge”"] = info.scope
     fitted = ", ".join(part for part, done in parts.items() if done) or "nothing"
     left = ", ".join(part for part, done in parts.items() if not done)

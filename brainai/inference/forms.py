@@ -50,7 +50,7 @@ def scan_form(
             "area_cm2": None,
             "volume_ml": None,
             "mask": None,
-            "slice_threshold": info.threshold,
+            "slice_threshold": info.threshold_in_scans,
             "slices": [],
             "notes": [],
         }

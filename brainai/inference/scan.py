@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
+from scipy import ndimage
 
 from brainai.data.dicom_seg import write_dicom_seg
 from brainai.data.files import write_text
@@ -18,10 +19,11 @@ from brainai.errors import DataError, OutOfScope, StorageError
 from brainai.inference.sequences import MASK_LEVEL, SPOKEN, stack_sequences
 from brainai.model.answer import Answer
 from brainai.model.folder import ModelInfo
-from brainai.model.scan_verdict import judge_slices
+from brainai.model.scan_verdict import judge_slices, judge_together
 from brainai.model.scope import SCAN_SLICES, spread_over
 
 HEAD_CM2 = 10.0  # a slice with a smaller head area is not judged: scalp, or the tip of the brain
+SMALLEST_PIECE = 0.1  # of the voxels of the largest piece of a mask; smaller ones are left out
 HEAD_LEVEL = 0.1  # fraction of the scan's brightness by which head differs from the background
 CSV_COLUMNS = ("index", "position_mm", "probability", "label", "area_cm2")
 
@@ -32,6 +34,7 @@ class JudgedSlice(NamedTuple):
     """A judged slice, given while others are still to be judged.
 
     index: index from 0, the lowest slice.
+    probability: probability of the slice by itself; its neighbors are not all judged yet.
     mask: `[Y, X]` bool on the voxels of FLAIR, as it is shown; None if the model has no decoder.
     """
 
@@ -61,14 +64,16 @@ class ScanPrediction:
             reach. A single slice never decides, because false alarms of single slices would add up
             over a scan.
         threshold: the model's operating point for scans, a probability.
-        slices: probability of each slice, `[Z]` float; NaN for slices that are not judged because
-            they show almost nothing of the head.
-        slice_threshold: the model's operating point for slices, a probability.
+        slices: probability of each slice, judged together with its neighbors (`judge_together`;
+            models without this fit judge each by itself), `[Z]` float; NaN for slices that are not
+            judged because they show almost nothing of the head.
+        slice_threshold: the model's operating point for slices of scans, a probability.
         slice_labels: label of each slice: "Tumor" from `slice_threshold` on, else "No Tumor"; "" if
             the slice is not judged. Labels of slices may differ from `label`: a small spot that
             looks like tumor on a slice does not make the scan one with tumor.
         mask: where the network sees tumor, `[X, Y, Z]` bool in LPS on the voxels of FLAIR; an
-            estimate of extent, given whatever the labels are. None if the model has no decoder.
+            estimate of extent, given whatever the labels are. Pieces with less than a tenth of the
+            voxels of the largest piece are left out. None if the model has no decoder.
         volume_ml: volume of the mask in mL; None without a mask.
         areas_cm2: area of the mask on each slice in cm², `[Z]` float; None without a mask.
         grid: position of the voxels, and their order in the file of FLAIR.
@@ -286,25 +291,52 @@ def _assemble(
     info: ModelInfo,
 ) -> ScanPrediction:
     flair = volumes["flair"]
-    areas = None if mask is None else mask.sum(axis=(0, 1)) * _pixel_cm2(flair)
-    probability = judge_slices(probabilities, areas, flair.spacing_mm[2], info.scan_weights)
+    step_mm = flair.spacing_mm[2]
+    # The verdict was fitted to masks with all pieces.
+    probability = judge_slices(probabilities, _areas_cm2(mask, flair), step_mm, info.scan_weights)
+    if mask is not None:
+        mask = large_pieces(mask)
+    areas = _areas_cm2(mask, flair)
+    slices = judge_together(probabilities, step_mm, info.neighbor_weights)
     no_tumor, tumor = info.label_names
     return ScanPrediction(
         label=tumor if probability >= info.threshold_of_scans else no_tumor,
         probability=probability,
         threshold=info.threshold_of_scans,
-        slices=probabilities,
-        slice_threshold=info.threshold,
+        slices=slices,
+        slice_threshold=info.threshold_in_scans,
         slice_labels=tuple(
-            "" if math.isnan(p) else tumor if p >= info.threshold else no_tumor
-            for p in probabilities
+            "" if math.isnan(p) else tumor if p >= info.threshold_in_scans else no_tumor
+            for p in slices
         ),
         mask=mask,
-        volume_ml=None if areas is None else float(areas.sum() * flair.spacing_mm[2] / 10),
+        volume_ml=None if areas is None else float(areas.sum() * step_mm / 10),
         areas_cm2=areas,
         grid=flair.grid,
         notes=tuple(f"{SPOKEN[name]}: {v.note}" for name, v in volumes.items() if v.note),
     )
+
+
+def large_pieces(mask: np.ndarray) -> np.ndarray:
+    """Return a mask without the pieces that are much smaller than its largest piece.
+
+    Most of them are false alarms. Voxels of a piece share faces.
+
+    Args:
+        mask: bool, of any shape.
+
+    >>> mask = np.array([True] * 20 + [False, True, False, True, True])
+    >>> large_pieces(mask)[20:].tolist()
+    [False, False, False, True, True]
+    """
+    pieces, _ = ndimage.label(mask)
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    return mask & (sizes >= SMALLEST_PIECE * sizes.max())[pieces]
+
+
+def _areas_cm2(mask: np.ndarray | None, flair: Volume) -> np.ndarray | None:
+    return None if mask is None else mask.sum(axis=(0, 1)) * _pixel_cm2(flair)
 
 
 def _pixel_cm2(volume: Volume) -> float:

@@ -74,6 +74,9 @@ class ModelInfo:
     scan_weights: tuple[float, float, float] | None = None  # see `scan_verdict.scan_probability`
     scan_threshold: float | None = None  # a scan is "Tumor" from this probability on; this and the
     # weights are None if nothing was fitted to whole scans
+    neighbor_weights: tuple[float, float] | None = None  # see `scan_verdict.judge_together`
+    neighbor_threshold: float | None = None  # a slice of a scan is "Tumor" from this probability
+    # on; this and the weights are None if nothing was fitted to slices with their neighbors
     scope: bool = False  # whether the folder has scope.safetensors
     name: str = "brainai-resnet50"
     config_hash: str = ""  # SHA-256 of config.json, which only timm reads
@@ -94,6 +97,11 @@ class ModelInfo:
     def threshold_of_scans(self) -> float:
         """The probability from which on a scan is "Tumor"; that of slices if scans have none."""
         return self.threshold if self.scan_threshold is None else self.scan_threshold
+
+    @property
+    def threshold_in_scans(self) -> float:
+        """The probability from which on a slice of a scan is "Tumor"."""
+        return self.threshold if self.neighbor_threshold is None else self.neighbor_threshold
 
     @property
     def operating_point_of_scans(self) -> str:

@@ -1,8 +1,9 @@
-"""Compute the probability that a whole scan shows a tumor from the answers for its slices.
+"""Compute the answers of a scan from the probabilities that each slice has by itself.
 
 A scan needs a verdict of its own: among 150 slices a false alarm is likely, and a tumor extends
 over many slices. The verdict therefore depends on the mean log-odds of neighboring slices and on
-the volume that is outlined there. The module uses numpy only.
+the volume that is outlined there. For the same reason a slice of a scan is judged together with its
+neighbors. The module uses numpy only.
 """
 
 import math
@@ -13,6 +14,8 @@ import numpy as np
 
 SUPPORT_MM = 5.0  # least span of neighboring slices that agree on a tumor, at least two slices
 CERTAIN = 0.999  # probabilities are limited to this, so that no slice outvotes its neighbors
+NEIGHBOR_MM = 6.0  # standard deviation of the Gaussian weights of neighbors
+NEIGHBOR_LIMIT = 3.0  # largest log-odds of a neighbor, for the same reason
 
 
 class ScanFeatures(NamedTuple):
@@ -24,6 +27,51 @@ class ScanFeatures(NamedTuple):
 
     peak: float
     outlined: float
+
+
+def judge_together(
+    probabilities: np.ndarray, step_mm: float, weights: Sequence[float] | None
+) -> np.ndarray:
+    """Return the probability of each slice of a scan, judged together with its neighbors.
+
+    Args:
+        probabilities: `[Z]` float in [0, 1], of each slice by itself; NaN for slices that were not
+            judged.
+        step_mm: distance of the slices.
+        weights: `ModelInfo.neighbor_weights`: the factor of `neighbor_log_odds`, and a constant.
+            None, if nothing was fitted, returns the probabilities unchanged.
+    Returns:
+        `[Z]` float in [0, 1]; NaN for slices that were not judged.
+
+    Example:
+        >>> alone = np.array([0.5, 0.5, 0.9, 0.5])  # one slice differs from all its neighbors
+        >>> judge_together(alone, 3.0, (1.0, 0.0)).round(2).tolist()
+        [0.59, 0.63, 0.65, 0.63]
+    """
+    if weights is None:
+        return probabilities
+    return together_probability(neighbor_log_odds(probabilities, step_mm), weights)
+
+
+def together_probability(log_odds: np.ndarray, weights: Sequence[float]) -> np.ndarray:
+    """Return the probabilities that `neighbor_log_odds` give with `ModelInfo.neighbor_weights`."""
+    factor, constant = weights
+    return 1 / (1 + np.exp(-(factor * log_odds + constant)))
+
+
+def neighbor_log_odds(probabilities: np.ndarray, step_mm: float) -> np.ndarray:
+    """Return the mean log-odds of each slice and its neighbors, `[Z]`; NaN for slices not judged.
+
+    Neighbors have Gaussian weights of `NEIGHBOR_MM`. Arguments are those of `judge_together`.
+    """
+    judged = ~np.isnan(probabilities)
+    alone = np.clip(probabilities[judged], 1e-9, 1 - 1e-9)
+    limited = np.clip(np.log(alone / (1 - alone)), -NEIGHBOR_LIMIT, NEIGHBOR_LIMIT)
+    places = np.flatnonzero(judged) * step_mm
+    weights = np.exp(-(((places[:, None] - places) / NEIGHBOR_MM) ** 2) / 2)
+    together = np.full(len(probabilities), np.nan)
+    together[judged] = weights @ limited / weights.sum(axis=1)
+    return together
 
 
 def judge_slices(

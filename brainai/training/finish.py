@@ -20,6 +20,7 @@ from brainai.data.lock import hold
 from brainai.errors import DataError
 from brainai.evaluation.baselines import score_baselines
 from brainai.evaluation.calibration import calibrate
+from brainai.evaluation.neighbors import measure_together
 from brainai.evaluation.report import other_points, write_report
 from brainai.evaluation.scope_rates import measure_scope
 from brainai.evaluation.score import describe, score_split, slice_loader
@@ -74,6 +75,7 @@ def finish(
             points=other_points(info),
             scope=measure_scope(scope, data, "test", image_size=info.image_size) if scope else None,
             scans=measure_scans(scores, info, data),
+            in_scans=measure_together(scores, info, data),
         )
         write_card(unfinished, out)
     print(table(report))

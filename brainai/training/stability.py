@@ -18,7 +18,8 @@ from brainai.command_line import run_command
 from brainai.data.dataset import SliceRecord, read_records
 from brainai.errors import DataError
 from brainai.evaluation.calibration import fit_scans, score_valid
-from brainai.evaluation.valid import ValidScores, calibration_rows, fit
+from brainai.evaluation.neighbors import Together, fit_together
+from brainai.evaluation.valid import ValidScores, calibration_rows, fit, probability_of
 from brainai.evaluation.whole_scans import Verdict
 from brainai.model.fetch import fetch_model
 from brainai.model.folder import load_model, load_scope
@@ -58,12 +59,15 @@ def answer_numbers(
 ) -> Numbers:
     """Return the numbers behind labels, outlines and scan verdicts, fitted to these slices.
 
-    The numbers of the scan verdict are NaN if there are no scans to fit them to.
+    Numbers that are fitted to scans are NaN if there are none to fit them to.
     """
     fitted = fit(valid)
     class_weight, mask_weight, constant = fitted.score_weights
     verdict = fit_scans(valid, fitted, records, data, image_size)
     verdict = verdict or Verdict((math.nan,) * 3, math.nan)
+    probability = probability_of(valid, fitted.mask_shift, fitted.score_weights)
+    together = fit_together(valid, records, probability)
+    together = together or Together((math.nan,) * 2, math.nan)
     return {
         "mask shift": fitted.mask_shift,
         "weight of the class score": class_weight,
@@ -76,6 +80,9 @@ def answer_numbers(
         "scans: weight of the outlined volume": verdict.scan_weights[1],
         "scans: constant": verdict.scan_weights[2],
         "scans: threshold": verdict.scan_threshold,
+        "slices of scans: weight of the log-odds": together.neighbor_weights[0],
+        "slices of scans: constant": together.neighbor_weights[1],
+        "slices of scans: threshold": together.neighbor_threshold,
     }
 
 

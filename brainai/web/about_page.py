@@ -68,6 +68,9 @@ def weights_facts(info: ModelInfo, weights: Fetched) -> dict[str, str]:
     if info.scan_threshold is not None:
         point = f"{percent(info.scan_threshold)}: {info.operating_point_of_scans}"
         facts["Threshold for scans"] = point
+    if info.neighbor_threshold is not None:
+        point = f"{percent(info.neighbor_threshold)}, judged together with their neighbors"
+        facts["Threshold for slices of scans"] = point
     return facts | {"“Cannot judge”": fitted(info.scope)}
 
 

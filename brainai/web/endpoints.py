@@ -43,6 +43,7 @@ INFO_KEYS = (  # of `ModelInfo`
     "youden_threshold",
     "operating_point",
     "scan_threshold",
+    "neighbor_threshold",
 )
 WEIGHTS_KEYS = ("repository", "revision", "commit", "notice")  # of `Fetched`, without its folder
 

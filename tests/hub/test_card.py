@@ -126,6 +126,8 @@ def test_it_says_what_was_fitted_and_what_was_not(info, report) -> None:
     ) in unfitted
     with_scans = model_card(info, report)
     assert "threshold, the verdict on whole scans, the limits of “Cannot judge”." in with_scans
+    together = model_card(replace(info, neighbor_weights=(1.0, 0.0)), report)
+    assert "on whole scans, the probability of slices within scans, the limits" in together
     neither = model_card(replace(info, calibration_hash="", scope=False, scan_weights=None), report)
     assert "Fitted on patients of `valid`: nothing." in neither
 

@@ -13,7 +13,7 @@ from faults import small_files
 from brainai.data.volumes import Volume
 from brainai.errors import DataError, OutOfScope
 from brainai.inference.classifier import Classifier
-from brainai.inference.scan import ScanPrediction, head_areas
+from brainai.inference.scan import ScanPrediction, head_areas, large_pieces
 from brainai.model.scope import Scope
 
 SHAPE = (64, 48, 8)  # X, Y, Z in LPS
@@ -72,6 +72,34 @@ def test_volume_and_area_of_a_block_are_exact(classifier) -> None:
     np.testing.assert_allclose(answer.areas_cm2, areas, atol=1e-9)
     assert answer.mask.dtype == bool
     np.testing.assert_array_equal(answer.mask, head() == 300)
+
+
+@pytest.mark.parametrize(("rows", "kept"), [(15, False), (16, True)])
+def test_pieces_below_a_tenth_of_the_largest_are_no_part_of_the_mask(plain, rows, kept) -> None:
+    # The largest piece, the block, has 160 voxels.
+    classifier, _ = plain(gain=0.0, image_size=64, scan_weights=(0.4, 1.0, 0.0), scan_threshold=0.5)
+    voxels = head()
+    voxels[26 : 26 + rows, 30, 3] = 300
+    answer = classifier.predict_scan(volume(voxels))
+    assert answer.mask[26 : 26 + rows, 30, 3].all() == kept
+    assert answer.mask.sum() == 300 + rows * kept
+    assert answer.volume_ml == pytest.approx(1.5 + 0.005 * rows * kept)
+    assert answer.areas_cm2[3] == pytest.approx(1.0 + 0.01 * rows * kept)
+    # The verdict counts all pieces: log-odds ln(1 + mL).
+    odds = 2.5 + 0.005 * rows
+    assert answer.probability == pytest.approx(odds / (1 + odds))
+
+
+def test_voxels_that_touch_at_a_corner_are_two_pieces_and_an_empty_mask_has_none() -> None:
+    mask = np.zeros((5, 4, 3), bool)
+    mask[:4] = True  # 48 voxels
+    mask[3, :, :] = False  # 36 are left
+    mask[3, 3, 2] = True  # joined to them by a face
+    mask[4, 2, 2] = True  # to that one by an edge only
+    expected = mask.copy()
+    expected[4, 2, 2] = False
+    np.testing.assert_array_equal(large_pieces(mask), expected)
+    assert not large_pieces(np.zeros((2, 2, 2), bool)).any()
 
 
 def test_pixels_that_are_no_squares_are_shown_as_they_lie_in_the_head(plain) -> None:
@@ -213,6 +241,21 @@ def test_a_scan_has_a_verdict_of_its_own_where_one_was_fitted(plain, threshold, 
     assert (answer.label, answer.threshold) == (label, threshold)
     assert answer.slice_threshold == 0.6
     assert set(answer.slice_labels) == {"", "No Tumor"}
+
+
+@pytest.mark.parametrize(("threshold", "label"), [(0.73, "Tumor"), (0.74, "No Tumor")])
+def test_slices_of_a_scan_are_judged_with_their_neighbors_where_that_was_fitted(
+    plain, threshold, label
+) -> None:
+    # Log-odds 0 everywhere, with neighbors too: 2 · 0 + 1 has the probability 0.731.
+    fitted = {"neighbor_weights": (2.0, 1.0), "neighbor_threshold": threshold}
+    classifier, _ = plain(gain=0.0, image_size=64, threshold=0.6, **fitted)
+    answer = classifier.predict_scan(volume())
+    assert answer.slices[1:] == pytest.approx(np.full(7, 0.7310586))
+    assert np.isnan(answer.slices[0])
+    assert (answer.slice_threshold, set(answer.slice_labels)) == (threshold, {"", label})
+    # The verdict comes from each slice by itself.
+    assert (answer.probability, answer.threshold) == (0.5, 0.6)
 
 
 def test_another_grid_is_brought_onto_flairs(plain) -> None:

@@ -57,6 +57,8 @@ OTHER = {  # what a value is changed to where its type alone does not tell
     "youden_threshold": 0.25,
     "scan_weights": [0.6, 1.3, -3.8],
     "scan_threshold": 0.4,
+    "neighbor_weights": [2.0, 0.5],
+    "neighbor_threshold": 0.45,
     "training": {"command": "by hand"},
 }
 REFUSED = r"brainai\.json and the weights are not from the same model"
@@ -204,4 +206,6 @@ def test_scans_have_a_point_of_their_own_only_where_one_was_fitted_to_them() -> 
     assert info.operating_point_of_scans == "that of slices: best Dice"
     fitted = replace(info, scan_weights=(1.0, 1.0, -1.0), scan_threshold=0.6)
     assert fitted.threshold_of_scans == 0.6
+    assert fitted.threshold_in_scans == 0.3
+    assert replace(info, neighbor_threshold=0.45).threshold_in_scans == 0.45
     assert "slices" not in fitted.operating_point_of_scans

@@ -5,7 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from brainai.model.scan_verdict import judge_slices, scan_features, scan_probability
+from brainai.model.scan_verdict import (
+    judge_slices,
+    judge_together,
+    neighbor_log_odds,
+    scan_features,
+    scan_probability,
+)
 
 NAN = np.nan
 
@@ -82,3 +88,44 @@ def test_the_weights_are_of_peak_outline_and_constant() -> None:
 def test_a_scan_of_which_nothing_was_judged_has_no_verdict(weights) -> None:
     with pytest.raises(ValueError, match="no slice was judged"):
         judge_slices(np.array([NAN, NAN]), None, 5.0, weights)
+
+
+E2 = math.exp(2)  # odds whose logarithm is 2
+NEXT = math.exp(-0.5)  # weight of a neighbor at 6 mm, one standard deviation
+
+
+@pytest.mark.parametrize(
+    ("odds", "step", "expected"),
+    [
+        ([1, E2], 6.0, [2 * NEXT / (1 + NEXT), 2 / (1 + NEXT)]),
+        ([1, E2], 3.0, [2 * NEXT**0.25 / (1 + NEXT**0.25), 2 / (1 + NEXT**0.25)]),
+        ([1, NAN, E2], 3.0, [2 * NEXT / (1 + NEXT), NAN, 2 / (1 + NEXT)]),  # still at 6 mm
+        ([1, E2], 600.0, [0, 2]),  # no neighbor near
+        ([E2], 1.0, [2]),
+    ],
+)
+def test_neighbors_count_by_their_distance(odds, step, expected) -> None:
+    np.testing.assert_allclose(neighbor_log_odds(of_odds(*odds), step), expected, atol=1e-9)
+
+
+def test_a_certain_neighbor_counts_log_odds_of_three() -> None:
+    found = neighbor_log_odds(np.array([0.5, 1.0, 0.5, 0.0]), 600.0)
+    np.testing.assert_allclose(found, [0, 3, 0, -3], atol=1e-9)
+
+
+def test_a_probability_among_neighbors_comes_from_factor_and_constant() -> None:
+    found = judge_together(of_odds(1, NAN, E2), 600.0, (2.0, -1.0))
+    # Log-odds 2 · 0 - 1 and 2 · 2 - 1.
+    np.testing.assert_allclose(found, [1 / (1 + math.e), NAN, 1 / (1 + math.exp(-3))])
+
+
+def test_a_false_alarm_of_one_slice_is_taken_back_and_a_gap_in_a_tumor_is_closed() -> None:
+    weights, step = (2.0, 0.0), 3.0
+    alarm = judge_together(np.array([0.1, 0.1, 0.1, 0.9, 0.1, 0.1, 0.1]), step, weights)
+    gap = judge_together(np.array([0.9, 0.9, 0.9, 0.1, 0.9, 0.9, 0.9]), step, weights)
+    assert alarm[3] < 0.5 < gap[3]
+
+
+def test_without_a_fit_every_slice_keeps_its_own_probability() -> None:
+    alone = np.array([0.1, NAN, 0.9])
+    np.testing.assert_array_equal(judge_together(alone, 1.0, None), alone)

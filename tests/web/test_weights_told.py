@@ -36,6 +36,10 @@ def test_the_page_names_the_operating_point() -> None:
     assert "Threshold for scans" not in shown
     fitted = replace(OURS, scan_weights=(1.0, 1.0, 0.0), scan_threshold=0.7)
     assert weights_facts(fitted, PULLED)["Threshold for scans"].startswith("70.0 %: ")
+    assert "Threshold for slices of scans" not in weights_facts(fitted, PULLED)
+    together = replace(OURS, neighbor_weights=(1.0, 0.0), neighbor_threshold=0.45)
+    shown = weights_facts(together, PULLED)["Threshold for slices of scans"]
+    assert shown == "45.0 %, judged together with their neighbors"
 
 
 def test_a_notice_is_text_and_never_markup() -> None:
