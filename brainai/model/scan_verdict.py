@@ -44,9 +44,9 @@ def judge_together(
         `[Z]` float in [0, 1]; NaN for slices that were not judged.
 
     Example:
-        >>> alone = np.array([0.5, 0.5, 0.9, 0.5])  # one slice differs from all its neighbors
+        >>> alone = np.array([0.5, 0.5, 0.9, 0.5])
         >>> judge_together(alone, 3.0, (1.0, 0.0)).round(2).tolist()
-        [0.59, 0.63, 0.65, 0.63]
+        [0.62, 0.64, 0.66, 0.67]
     """
     if weights is None:
         return probabilities

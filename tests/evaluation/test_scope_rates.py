@@ -1,7 +1,7 @@
 """How often "Cannot judge" is said, with a scope whose words are known."""
 
 from dataclasses import replace
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import nibabel
 import numpy as np
@@ -37,6 +37,15 @@ class KeepsDiscs(Scope):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return write_dataset(tmp_path_factory.mktemp("toy"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_shipped():
+    """Six pictures of packages, some in color, of a hundred that take seconds to read."""
+    first = list(islice(shipped(), 6))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("brainai.evaluation.scope_rates.shipped", lambda: first)
+        yield
 
 
 @pytest.fixture
@@ -127,6 +136,7 @@ def test_reasons_are_those_of_the_app():
     assert refusal_reason(None, np.eye(40), 64) is None
 
 
+@pytest.mark.slow
 def test_pictures_are_the_same_every_time_and_none_is_empty():
     one, other = list(drawn(seed=3, count=5)), list(drawn(seed=3, count=5))
     assert [group for group, _ in one].count("charts") == 5

@@ -116,6 +116,7 @@ def test_it_says_what_the_operating_point_gave_on_test_by_the_figures_of_the_rep
 
 
 def test_it_says_what_was_fitted_and_what_was_not(info, report) -> None:
+    info = replace(info, neighbor_weights=None)
     without_scans = model_card(replace(info, scan_weights=None), report)
     whole = "Fitted on patients of `valid`: probability, threshold, the limits of “Cannot judge”."
     assert f"{whole}\n" in without_scans

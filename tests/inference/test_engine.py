@@ -1,10 +1,13 @@
 """The compiled network gives the answers of torch, and is never needed."""
 
+import hashlib
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,6 +45,23 @@ def filled(first_start: Path, cache: Path) -> Path:
     """A cache folder of the test's own, as a first start leaves it."""
     shutil.copytree(first_start, cache.parents[1])
     return cache
+
+
+@pytest.fixture(scope="module", autouse=True)
+def converted() -> Iterator[None]:
+    """Converting a network takes seconds: it is done once for all tests of the same network."""
+    convert, models = engine.convert, {}
+
+    def once(openvino: Any, network: BrainNet, size: int) -> Any:
+        weights = [tensor.numpy().tobytes() for tensor in network.state_dict().values()]
+        name = hashlib.sha256(b"".join(weights)).hexdigest(), size
+        if name not in models:
+            models[name] = convert(openvino, network, size)
+        return models[name]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "convert", once)
+        yield
 
 
 def slices(count: int, size: int = 64) -> list[np.ndarray]:
@@ -143,6 +163,7 @@ def test_int8_that_does_not_fit_its_folder_is_never_used(
         Classifier.load(quantized, engine="int8")
 
 
+@pytest.mark.slow
 def test_openvino_reports_nothing_to_anybody(model_folder: Path) -> None:
     """In a process of its own, because other tests may have imported its telemetry."""
     done = subprocess.run(
@@ -183,6 +204,7 @@ def test_a_compiled_network_keeps_no_weights_but_those_of_the_head(model_folder:
     assert kept == {"classifier.fc.weight", "classifier.fc.bias"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["test_convnext", "test_efficientnet", "test_vit"])
 def test_heads_of_other_kinds_answer_without_the_released_weights(
     architecture: str, tmp_path: Path

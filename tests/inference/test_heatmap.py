@@ -75,6 +75,7 @@ def tells_where(classifier: Classifier) -> bool:
     return on_lesion and max(heatmap.mean() for heatmap in others) < 0.05
 
 
+@pytest.mark.slow
 def test_the_committed_weights_tell_where():
     assert tells_where(Classifier.load(ROOT / "weights", device="cpu"))
 
@@ -93,6 +94,7 @@ def outlines_the_lesion(classifier: Classifier) -> bool:
     return on_lesion and max(mask.mean() for mask in others) < 0.01
 
 
+@pytest.mark.slow
 def test_the_committed_weights_outline_the_lesion():
     assert outlines_the_lesion(Classifier.load(ROOT / "weights", device="cpu"))
 

@@ -133,7 +133,13 @@ def test_batch_norm_of_several_gpus_changes_no_answer_and_no_name(family: str) -
     assert all(isinstance(norm, torch.nn.SyncBatchNorm) for norm in norms)
 
 
-@pytest.mark.parametrize(("name", "strides"), [("test_vit", "[16, 16"), ("vgg11", "[1, 2, 4")])
+@pytest.mark.parametrize(
+    ("name", "strides"),
+    [
+        ("test_vit", "[16, 16"),
+        pytest.param("vgg11", "[1, 2, 4", marks=pytest.mark.slow),  # 130 million weights
+    ],
+)
 def test_feature_maps_that_no_decoder_joins_are_refused_in_a_sentence(name, strides) -> None:
     with pytest.raises(ConfigError, match=name) as refused:
         build_network(name)

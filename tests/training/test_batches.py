@@ -138,6 +138,7 @@ def test_without_masks_there_are_no_donors() -> None:
     assert draw_donors(records, range(5), torch.zeros(5, 2), chance=1.0).tolist() == [-1] * 5
 
 
+@pytest.mark.slow
 def test_workers_started_afresh_read_the_same_batches_and_map_the_store_anew(
     dataset_folder: Path,
 ) -> None:

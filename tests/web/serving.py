@@ -1,14 +1,21 @@
 """A page served, and asked."""
 
+import os
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
+from gradio import http_server
 from gradio_client import Client
 
 from brainai.web.interface import launch
+
+# Processes that run tests look for free ports at the same time. If one takes the port that another
+# has just found, Gradio tries the same app on the next ports, but MCP starts only once in an app.
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+http_server.INITIAL_PORT_VALUE += 200 * WORKER
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 
