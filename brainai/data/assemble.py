@@ -123,7 +123,7 @@ def count(records: Iterable[SliceRecord]) -> dict[str, int]:
 def summary(assembled: Assembled) -> str:
     """Return a table of counts per source, split and site, with notes on persons and cases."""
     records = assembled.records
-    rows = [("", "patients", "cases", "slices", "positives")]
+    rows: list[tuple[str, ...]] = [("", "patients", "cases", "slices", "positives")]
     for title, columns in (
         ("source", ("source",)),
         ("split", ("split",)),

@@ -126,7 +126,7 @@ def read_headers(paths: Iterable[Path], called: str) -> Headers:
             raise damaged_series(called)
         # A copied file counts once. Equal ids do not prove that a file is a copy, because some
         # de-identification programs give one id to all files.
-        key = (header.picture, header.series, header.position, header.axes)
+        key: object = (header.picture, header.series, header.position, header.axes)
         if not header.position or (key in slices and not _is_copy(path, slices[key].path)):
             key = path
         slices.setdefault(key, header)

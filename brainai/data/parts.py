@@ -122,7 +122,7 @@ def _write_slices(case: Case, aside: Path, min_tumor_pixels: int) -> Part:
         record = _record(case, study, index, tumor_pixels, min_tumor_pixels)
         _save(aside / record.file_name.replace(f"/{case.case_id}/", "/"), pixels)
         digest.update(f"{index} {pixels.shape}".encode() + pixels.tobytes())
-        if record.mask_file_name:
+        if mask is not None and record.mask_file_name:
             outline = mask.astype(np.uint8) * 255
             _save(aside / record.mask_file_name.replace(f"/{case.case_id}/", "/"), outline)
             digest.update(outline.tobytes())

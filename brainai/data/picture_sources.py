@@ -31,9 +31,9 @@ def folder_cases(root: Path, positive: str | None) -> Iterator[Case]:
     pictures = {folder: find_pictures(folder) for folder in folders}
     pictures = {folder: found for folder, found in pictures.items() if found}
     if len(pictures) != 2:
-        names = ", ".join(folder.name for folder in pictures) or "none"
+        listed = ", ".join(folder.name for folder in pictures) or "none"
         raise DataError(
-            f"--root {root}: expected exactly two class folders with pictures, found {names}. "
+            f"--root {root}: expected exactly two class folders with pictures, found {listed}. "
             "Name a folder that holds two, such as yes/ and no/."
         )
     with_tumor = _positive_folder(list(pictures), positive)

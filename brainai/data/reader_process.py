@@ -31,7 +31,7 @@ from brainai.errors import DataError, OutOfScope
 try:
     import resource
 except ImportError:  # on Windows, where only the time limit of `reader_pool` applies
-    resource = None
+    resource = None  # type: ignore[assignment]
 
 BROWSER_FORMATS = {"PNG", "JPEG", "GIF", "WEBP", "BMP"}
 

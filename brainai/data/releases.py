@@ -81,7 +81,8 @@ class StudyFiles:
 
 def find_studies(root: Path) -> Iterator[StudyFiles]:
     """Yield all studies anywhere under a folder. A role with two files is in `files` twice."""
-    metaimages, niftis = defaultdict(list), defaultdict(list)
+    metaimages: defaultdict[Path, list[tuple[str, Path]]] = defaultdict(list)
+    niftis: defaultdict[Path, list[tuple[str, str, Path]]] = defaultdict(list)
     for path in sorted(visible(root.rglob("*"))):
         if path.parent != root and is_nifti_name(path.parent):
             continue  # read with its folder, which has the name of a file

@@ -43,7 +43,7 @@ class Store:
     """Decoded slices of one size, in the order of `records`."""
 
     records: list[SliceRecord]
-    planes: np.ndarray  # memory-mapped `[N, C + 1, S, S]` uint8
+    planes: np.memmap  # `[N, C + 1, S, S]` uint8
 
     def read(self, indices: Iterable[int]) -> np.ndarray:
         """Return the slices at `indices` as `[n, C + 1, S, S]` uint8, the mask last."""

@@ -227,7 +227,7 @@ def _person(name: str, folders: list[str]) -> str:
 
 
 def _site(person: str) -> str:
-    word = re.match(r"(?:sub-)?([A-Za-z]*)", person)[1]
+    word = re.split(r"[^A-Za-z]", person.removeprefix("sub-"), maxsplit=1)[0]
     return "unknown" if word.lower() in PERSON_WORDS else word
 
 

@@ -47,7 +47,7 @@ def calibrate(network: BrainNet, info: ModelInfo, dataset_folder: str | Path) ->
     if not valid.has_both_classes:
         return info
     fitted = fit(valid)
-    if fitted.mask_shift:
+    if fitted.mask_shift and network.decoder is not None:
         with torch.no_grad():
             network.decoder.mask.bias += fitted.mask_shift
         network.half().float()  # rounded, because the weights are stored in float16

@@ -8,6 +8,7 @@ Universal Design, 2008). Lines also differ in style, so that they can be told ap
 from collections.abc import Callable
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -121,8 +122,14 @@ def _mark_operating_point(
     rocs: tuple[Axes, ...], recalls: tuple[Axes, ...], scores: SliceScores, threshold: float
 ) -> None:
     tp, fp, fn, tn = count(scores.label, scores.probability >= threshold)
-    look = {"marker": "o", "color": ORANGE, "markeredgecolor": BLACK, "linestyle": "none"}
-    look |= {"zorder": 5, "label": f"probability ≥ {threshold:.2f}"}
+    look: dict[str, Any] = {
+        "marker": "o",
+        "color": ORANGE,
+        "markeredgecolor": BLACK,
+        "linestyle": "none",
+        "zorder": 5,
+        "label": f"probability ≥ {threshold:.2f}",
+    }
     for axes in rocs:
         axes.plot(ratio(fp, fp + tn), ratio(tp, tp + fn), **look)
     for axes in recalls:

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -175,7 +176,7 @@ def _draw(
     return list(drawn)
 
 
-def _null_for_nan(value: object) -> object:
+def _null_for_nan(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _null_for_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

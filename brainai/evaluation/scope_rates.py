@@ -126,8 +126,8 @@ def _candidates(
             pixels, patient = _flair(Path(dataset_folder) / record.file_name), record.patient_id
             for name, change in VARIANTS.items():
                 yield Candidate(f"{PLAIN}{source}, {name}", False, patient, change(pixels))
-            for name, change in TURNS.items():
-                yield Candidate(f"{name}, {source}", True, patient, change(pixels))
+            for name, turn in TURNS.items():
+                yield Candidate(f"{name}, {source}", True, patient, turn(pixels))
         yield from _other_sequences(store, of_source, dataset_folder, slices, random)
         yield from _other_planes(store, of_source, slices, random)
     for number, (group, picture) in enumerate([*shipped(), *drawn()]):

@@ -9,7 +9,7 @@ does not decide either.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -94,8 +94,9 @@ class ValidScores:
 
     def take(self, chosen: np.ndarray) -> "ValidScores":
         """Return the slices that an index or boolean array selects."""
-        values = (getattr(self, field.name) for field in fields(self))
-        return ValidScores(*(None if v is None else v[chosen] for v in values))
+        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        taken = {k: None if v is None else v[chosen] for k, v in values.items()}
+        return ValidScores(**taken)
 
 
 class Thresholds(NamedTuple):

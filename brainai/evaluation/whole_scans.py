@@ -171,7 +171,8 @@ def fit_verdict(scans: Sequence[Scan]) -> Verdict | None:
     weight = balance([(scan.tumor, scan.source) for scan in scans])
     features = [scan_features(*scan.slices) for scan in scans]
     fitted = LogisticRegression().fit(features, tumor, sample_weight=weight)
-    weights = tuple(round(float(w), 4) for w in (*fitted.coef_[0], fitted.intercept_[0]))
+    peak, outlined = (round(float(factor), 4) for factor in fitted.coef_[0])
+    weights = peak, outlined, round(float(fitted.intercept_[0]), 4)
     probability = np.array([scan_probability(values, weights) for values in features])
     return Verdict(weights, _fewest_errors(probability, tumor, weight))
 

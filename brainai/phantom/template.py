@@ -59,13 +59,14 @@ def load_template() -> Template:
     hollow &= (z > 2) | (np.abs(x) < 8)
     ventricles = coarse.with_values(_distance_outside(hollow))
     blurred = ndimage.gaussian_filter(hollow.astype(np.float32), 4)
-    opening = [coarse.with_values(g / COARSE_MM) for g in np.gradient(blurred)]
-    return Template(brain, white, cavity, head, ventricles, tuple(opening))
+    x, y, z = (coarse.with_values(g / COARSE_MM) for g in np.gradient(blurred))
+    return Template(brain, white, cavity, head, ventricles, (x, y, z))
 
 
 def gradient_fields(field: Field) -> tuple[Field, Field, Field]:
     """The gradient of a field as three fields on its grid, per mm."""
-    return tuple(field.with_values(g / field.step) for g in np.gradient(field.values))
+    x, y, z = (field.with_values(g / field.step) for g in np.gradient(field.values))
+    return x, y, z
 
 
 def _tissue_maps() -> tuple[Field, Field]:

@@ -27,7 +27,7 @@ def epoch_seed(seed: int, stage: int, epoch: int, *purpose: int) -> int:
 
 
 def train_batches(
-    rows: Sequence[int], batch_size: int, seed: int, rank: int = 0, world: int = 1
+    rows: Sequence[int] | np.ndarray, batch_size: int, seed: int, rank: int = 0, world: int = 1
 ) -> list[np.ndarray]:
     """Return this process's part of every full batch of an epoch, in shuffled order.
 
@@ -131,7 +131,7 @@ def slice_weights(records: Sequence[SliceRecord], hard: float) -> Tensor:
 
 
 def split_batches(
-    rows: Sequence[int], batch_size: int, rank: int = 0, world: int = 1
+    rows: Sequence[int] | np.ndarray, batch_size: int, rank: int = 0, world: int = 1
 ) -> list[np.ndarray]:
     """Return this process's batches of a split to predict; together they hold each slice once.
 

@@ -36,7 +36,8 @@ def set_limits(scope: Scope, data: str | Path, folders: Iterable[str | Path] = (
             decoys.
     """
     planes, records = valid_planes(data)
-    margins, reach = find_limits(*measure(scope, planes), records)
+    log_odds, distance = measure(scope, planes)
+    margins, reach = find_limits(log_odds, distance, records)
     scope.margins.copy_(margins)
     scope.reach.copy_(reach)
     scope.scan_limit.fill_(find_scan_limit(*_scan_evidence(scope, data, records, folders)))
@@ -133,7 +134,7 @@ def _scan_evidence(
         files = read_decoys(folder, SIZE)
         scans += [(False, file.planes) for file in files if file.is_scan and file.kept_out]
     values = [(keep, float(scope.evidence(scan_slices(planes))[0])) for keep, planes in scans]
-    return tuple([value for keep, value in values if keep is wanted] for wanted in (True, False))
+    return [value for keep, value in values if keep], [value for keep, value in values if not keep]
 
 
 def rows_in_scope(store: Store, split: str) -> list[int]:
@@ -155,7 +156,7 @@ def rows_in_scope(store: Store, split: str) -> list[int]:
     return [row for row, flag in zip(rows, too_little, strict=True) if not flag]
 
 
-def flair_planes(store: Store, rows: Sequence[int]) -> Tensor:
+def flair_planes(store: Store, rows: Sequence[int] | np.ndarray) -> Tensor:
     """Return FLAIR of some rows, `[n, 1, S, S]` uint8."""
     return torch.from_numpy(store.planes[np.asarray(rows, np.intp), 0][:, None])
 

@@ -48,10 +48,8 @@ def leave_one_out(
     groups = np.asarray(list(groups))
     left_out = np.unique(groups) if left_out is None else left_out
     fits = [fit_to(groups != group) for group in left_out]
-    return {
-        name: tuple(float(edge([numbers[name] for numbers in fits])) for edge in (np.min, np.max))
-        for name in (fits[0] if fits else ())
-    }
+    found = {name: [numbers[name] for numbers in fits] for name in (fits[0] if fits else ())}
+    return {name: (float(np.min(of)), float(np.max(of))) for name, of in found.items()}
 
 
 def answer_numbers(

@@ -37,14 +37,14 @@ def predict_valid(
         accelerator.num_processes,
     )
     device = accelerator.device
-    scores = []
+    scores: list[tuple] = []
     for batch in open_loader(store, batches, on_gpu=device.type == "cuda"):
         planes = batch["planes"].to(device)
         with accelerator.autocast():
             output = network(to_input(planes[:, :1], MEAN, STD))
         class_scores, mask_scores, masks = read_output(output)
         parts = [batch["row"].tolist(), class_scores.tolist()]
-        if masks is not None:
+        if masks is not None and mask_scores is not None:
             parts += [mask_scores.tolist(), count_shifted(masks, planes[:, -1] >= INSIDE)]
         scores += zip(*parts, strict=True)
     ordered = sorted(gather_object(scores), key=lambda part: part[0])

@@ -24,7 +24,8 @@ class Answer:
     def __init__(self, send: Send):
         self._send, self._status, self._body = send, None, b""
         self.plain = False
-        self.started, self.refusal = False, None
+        self.started = False
+        self.refusal: DataError | None = None
 
     async def send(self, message: Message) -> None:
         """Pass a message on, or hold it back if it belongs to an error of Gradio's."""
@@ -41,12 +42,12 @@ class Answer:
             return
         await self._send(message)
 
-    async def replace(self, scope: Scope, receive: Receive) -> None:
-        """Answer with the refusal, or end an answer that has begun."""
+    async def replace(self, refusal: DataError, scope: Scope, receive: Receive) -> None:
+        """Answer with a refusal, or end an answer that has begun."""
         if self.started:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
         else:
-            await refusal_json(self.refusal)(scope, receive, self._send)
+            await refusal_json(refusal)(scope, receive, self._send)
 
 
 def gradio_error(status: int, body: bytes) -> DataError:

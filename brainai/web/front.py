@@ -60,7 +60,7 @@ class FrontDoor:
                 log_place(error)
             answer.refusal = INTERNAL
         if answer.refusal is not None:
-            await answer.replace(scope, receive)
+            await answer.replace(answer.refusal, scope, receive)
 
     async def _pass_on(self, scope: Scope, receive: Receive, answer: "Answer") -> None:
         route = find_route(scope["method"], path_within(scope))

@@ -160,7 +160,8 @@ class Ledger:
             DataError: the amount would not fit even then.
         """
         visitors, everybody = self.held(visitor).plus(amount), self._all.plus(amount)
-        total, chosen = self._total(), []
+        total = self._total()
+        chosen: list[str] = []
         if visitors.within(self.each) and everybody.within(total):
             return chosen
         for name, upload in self._may_go(visitor):

@@ -72,7 +72,8 @@ class _Counted:
     def __init__(self, receive: Receive, ledger: Ledger, visitor: str, boundary: bytes):
         self._receive, self._ledger, self._visitor = receive, ledger, visitor
         self._boundary, self._end = b"--" + boundary, b""
-        self.taken, self.refused = Amount(), None
+        self.taken = Amount()
+        self.refused: DataError | None = None
 
     async def receive(self) -> Message:
         message = await self._receive()
