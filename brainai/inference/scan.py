@@ -329,10 +329,13 @@ def large_pieces(mask: np.ndarray) -> np.ndarray:
     >>> large_pieces(mask)[20:].tolist()
     [False, False, False, True, True]
     """
-    pieces, _ = ndimage.label(mask)
-    sizes = np.bincount(pieces.ravel())
-    sizes[0] = 0
-    return mask & (sizes >= SMALLEST_PIECE * sizes.max())[pieces]
+    large = np.zeros_like(mask)
+    for box in ndimage.find_objects(mask.view(np.uint8)):  # one around all pieces, or none
+        pieces, _ = ndimage.label(mask[box])  # numbers take far more memory than the mask
+        sizes = np.bincount(pieces.ravel())
+        sizes[0] = 0
+        large[box] = mask[box] & (sizes >= SMALLEST_PIECE * sizes.max())[pieces]
+    return large
 
 
 def _areas_cm2(mask: np.ndarray | None, flair: Volume) -> np.ndarray | None:
