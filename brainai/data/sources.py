@@ -48,8 +48,7 @@ def find_cases(
     Raises:
         DataError: the folder does not exist, or it holds no case of this source.
     """
-    if not root.is_dir():
-        raise DataError(f"--root {root}: expected a folder, found none.")
+    check_root(root)
     if source == "folders":
         cases = list(folder_cases(root, positive))
     elif source == "pairs":
@@ -68,6 +67,12 @@ def find_cases(
         raise DataError(f"--root {root}: found no case of the source {source!r}. {hint}")
     named = [replace(case, names=tuple(map(as_text, case.names))) for case in cases]
     return sorted(_unique(named), key=lambda case: case.case_id)
+
+
+def check_root(root: Path) -> None:
+    """Raise DataError if the folder of a source does not exist."""
+    if not root.is_dir():
+        raise DataError(f"--root {root}: expected a folder, found none.")
 
 
 def check_unique(cases: Iterable[Case]) -> None:

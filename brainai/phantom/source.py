@@ -8,15 +8,21 @@ from brainai.data import prepare
 from brainai.data.files import write_folder
 from brainai.data.lock import hold
 from brainai.data.options import Prepare
+from brainai.data.sources import check_root
 
 
 def run(given: Prepare, words: Sequence[str]) -> None:
     """Simulate the studies that are missing, then write the dataset folder.
 
-    Errors are those of `simulate_missing` and of `prepare.run`.
+    Errors are those of `simulate_missing` and of `prepare.run`. A missing folder is an error before
+    any study is simulated.
     """
+    sources = list(zip(given.source, given.root, strict=True))
+    for source, root in sources:
+        if source != "phantom":
+            check_root(root.resolve())  # before the simulation, which takes minutes
     with prepare.resumable():
-        for source, root in zip(given.source, given.root, strict=True):
+        for source, root in sources:
             if source == "phantom":
                 simulate_missing(root.resolve(), given.phantoms)
     prepare.run(given, words)
