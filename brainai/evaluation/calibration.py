@@ -9,7 +9,7 @@ import torch
 
 from brainai.data.dataset import SliceRecord, read_dataset_info, read_records
 from brainai.data.store import open_store
-from brainai.evaluation.neighbors import fit_together
+from brainai.evaluation.neighbors import Together, fit_together
 from brainai.evaluation.score import INSIDE, choose_device, split_rows
 from brainai.evaluation.valid import (
     SPECIFICITY,
@@ -55,9 +55,7 @@ def calibrate(network: BrainNet, info: ModelInfo, dataset_folder: str | Path) ->
         fitted = fit(valid, shift=0.0)
     records = read_records(dataset_folder)
     fitted_records = [records[row] for row in calibration_rows(records)]
-    verdict = fit_scans(valid, fitted, fitted_records, dataset_folder, info.image_size)
-    probability = probability_of(valid, fitted.mask_shift, fitted.score_weights)
-    together = fit_together(valid, fitted_records, probability)
+    verdict, together = fit_scans(valid, fitted, fitted_records, dataset_folder, info.image_size)
     return replace(
         info,
         score_weights=fitted.score_weights,
@@ -82,17 +80,19 @@ def fit_scans(
     records: Sequence[SliceRecord],
     dataset_folder: str | Path,
     image_size: int,
-) -> Verdict | None:
-    """Fit the scan verdict to the calibrated slices of `valid`.
+) -> tuple[Verdict | None, Together | None]:
+    """Fit the scan verdict, and the labels of slices of scans, to the calibrated slices of `valid`.
 
     Args:
         records: the records of the slices of `valid`, in the same order.
     Returns:
-        The verdict, or None unless there are scans with and without a tumor.
+        The verdict, or None unless there are scans with and without a tumor; and the numbers of
+        `fit_together`.
     """
     probability = probability_of(valid, fitted.mask_shift, fitted.score_weights)
     outlined = outlined_pixels(valid, fitted.mask_shift)
-    return fit_verdict(gather_scans(dataset_folder, records, probability, outlined, image_size))
+    scans = gather_scans(dataset_folder, records, probability, outlined, image_size)
+    return fit_verdict(scans), fit_together(valid, records, probability)
 
 
 def score_valid(

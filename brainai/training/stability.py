@@ -18,8 +18,8 @@ from brainai.command_line import run_command
 from brainai.data.dataset import SliceRecord, read_records
 from brainai.errors import DataError
 from brainai.evaluation.calibration import fit_scans, score_valid
-from brainai.evaluation.neighbors import Together, fit_together
-from brainai.evaluation.valid import ValidScores, calibration_rows, fit, probability_of
+from brainai.evaluation.neighbors import Together
+from brainai.evaluation.valid import ValidScores, calibration_rows, fit
 from brainai.evaluation.whole_scans import Verdict
 from brainai.model.fetch import fetch_model
 from brainai.model.folder import load_model, load_scope
@@ -61,10 +61,8 @@ def answer_numbers(
     """
     fitted = fit(valid)
     class_weight, mask_weight, constant = fitted.score_weights
-    verdict = fit_scans(valid, fitted, records, data, image_size)
+    verdict, together = fit_scans(valid, fitted, records, data, image_size)
     verdict = verdict or Verdict((math.nan,) * 3, math.nan)
-    probability = probability_of(valid, fitted.mask_shift, fitted.score_weights)
-    together = fit_together(valid, records, probability)
     together = together or Together((math.nan,) * 2, math.nan)
     return {
         "mask shift": fitted.mask_shift,
