@@ -303,8 +303,8 @@ def shared_patients(report: dict) -> str:
     if sum(counts) == everybody:
         return ""
     return (
-        f"The sources hold {' + '.join(map(str, counts))} patients, and all together "
-        f"{everybody}: a patient who stands in more than one source counts once."
+        f"The sources have {' + '.join(map(str, counts))} patients, {everybody} in total: a "
+        "patient who is in several sources counts once."
     )
 
 

@@ -39,7 +39,7 @@ INT8 = "int8.xml"  # the network in 8-bit integers for OpenVINO, with its weight
 INFO = "brainai.json"
 REPORT = "report.json"
 CARD = "README.md"
-SCAN_POINT = "as few errors as could be on whole scans of validation patients"
+SCAN_POINT = "fewest errors on whole scans of validation patients"
 FILES = (
     CONFIG,
     WEIGHTS,
