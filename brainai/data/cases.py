@@ -42,6 +42,10 @@ class Case:
         """Return the file of one role, or None if there is none."""
         return dict(self.files).get(role)
 
+    def the_file(self, role: str) -> Path:
+        """Return the file of a role that the case has for certain."""
+        return dict(self.files)[role]
+
 
 @dataclass(frozen=True)
 class Study:

@@ -230,7 +230,7 @@ def magnify(plane: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Enlarge a small part of a slice to the size of the slice, `[S, S]` → `[S, S]`."""
     size = len(plane)
     side = int(size * random.uniform(0.2, 0.45))
-    y, x = random.integers(0.2 * size, 0.8 * size - side, 2)
+    y, x = random.integers(int(0.2 * size), int(0.8 * size - side), 2)
     part = plane[y : y + side, x : x + side]
     return prepare_slice(stretch(part, size, size), size)
 

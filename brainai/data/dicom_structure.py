@@ -8,7 +8,10 @@ what kind of object a file holds; elements further down describe objects that it
 
 import zlib
 from mmap import mmap
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
+
+Content: TypeAlias = bytes | mmap
+ByteOrder: TypeAlias = Literal["little", "big"]
 
 MAX_DEPTH = 64
 MAX_INFLATED_BYTES = 2**26
@@ -61,24 +64,22 @@ class Structure(NamedTuple):
     is_whole: bool = False
 
 
-def examine(content: bytes | mmap) -> Structure:
+def examine(content: Content) -> Structure:
     """Return the structure of a file from its bytes.
 
     For bytes that are not DICOM, it has no pixels and is not too deep.
     """
     start, syntax, sop_class = _read_meta(content)
-    meta = {"syntax": _uid(syntax), "sop_class": _uid(sop_class)}
+    meta = Structure(syntax=_uid(syntax), sop_class=_uid(sop_class))
     if syntax == DEFLATED:
         try:
             content = zlib.decompressobj(-15).decompress(content[start:], MAX_INFLATED_BYTES)
         except zlib.error:
-            return Structure(**meta)
+            return meta
         start = 0
-    order = "big" if syntax == BIG_ENDIAN else "little"
+    order: ByteOrder = "big" if syntax == BIG_ENDIAN else "little"
     structure = _walk(content, start, order, syntax != IMPLICIT)
-    return structure._replace(
-        syntax=meta["syntax"], sop_class=structure.sop_class or meta["sop_class"]
-    )
+    return structure._replace(syntax=meta.syntax, sop_class=structure.sop_class or meta.sop_class)
 
 
 def is_dicom(start: bytes) -> bool:
@@ -91,7 +92,7 @@ def is_dicom(start: bytes) -> bool:
     return len(start) > 8 and start[:2] in (b"\x02\0", b"\x08\0") and start[3] < 0x30
 
 
-def _read_meta(content: bytes) -> tuple[int, bytes, bytes]:
+def _read_meta(content: Content) -> tuple[int, bytes, bytes]:
     """Return where the data set begins, and transfer syntax and SOP class of the file meta
     information."""
     position = 132 if content[128:132] == b"DICM" else 0
@@ -107,7 +108,7 @@ def _uid(text: bytes) -> str:
     return text.strip(b"\0 ").decode("ascii", "replace")
 
 
-def _walk(content: bytes, position: int, order: str, is_explicit: bool) -> Structure:
+def _walk(content: Content, position: int, order: ByteOrder, is_explicit: bool) -> Structure:
     pixel_bytes, has_pixels, sop_class, last, count = None, False, "", (-1, -1), 0
     levels: list[Level] = []
     while head := _read_element(content, position, order, is_explicit):
@@ -141,7 +142,7 @@ def _walk(content: bytes, position: int, order: str, is_explicit: bool) -> Struc
     return Structure(False, pixel_bytes, sop_class, "", has_pixels, is_whole)
 
 
-def _holds_items(content: bytes, head: Element, order: str) -> bool:
+def _holds_items(content: Content, head: Element, order: ByteOrder) -> bool:
     """Return whether a value is a sequence, by its VR or because it begins with an item."""
     if head.group in (0x7FE0, 0xFFFE):
         return False
@@ -149,7 +150,9 @@ def _holds_items(content: bytes, head: Element, order: str) -> bool:
     return head.vr == b"SQ" or content[head.start : head.start + 4] == item
 
 
-def _read_element(content: bytes, position: int, order: str, is_explicit: bool) -> Element | None:
+def _read_element(
+    content: Content, position: int, order: ByteOrder, is_explicit: bool
+) -> Element | None:
     """Return the head of the element at a position, or None at the end of the bytes."""
     if position + 8 > len(content):
         return None

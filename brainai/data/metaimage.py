@@ -7,11 +7,12 @@ opens at most one file in the folder of the header, and only if the caller allow
 
 import re
 import zlib
-from collections.abc import Iterable
+from io import BufferedReader
 from pathlib import Path
 from typing import IO
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from brainai.data.headers import check_size, damaged, unclear, unopened
 from brainai.data.kinds import HEAD_BYTES, METAIMAGE, no_scan
@@ -97,11 +98,11 @@ def metaimage_bytes(voxels: np.ndarray, affine: np.ndarray) -> bytes:
     return header.encode() + packed
 
 
-def _text(numbers: Iterable[float]) -> str:
+def _text(numbers: ArrayLike) -> str:
     return " ".join(repr(number) for number in np.ravel(numbers).tolist())
 
 
-def _read_fields(file: IO[bytes], called: str) -> dict[str, str]:
+def _read_fields(file: BufferedReader, called: str) -> dict[str, str]:
     """Read the fields of the header up to ElementDataFile, the last one.
 
     The file is then positioned after the header.
@@ -149,7 +150,7 @@ def _companion(path: Path, name: str, called: str, allowed: bool) -> Path:
     )
 
 
-def _size_and_type(fields: dict[str, str], called: str) -> tuple[tuple[int, ...], np.dtype]:
+def _size_and_type(fields: dict[str, str], called: str) -> tuple[tuple[int, int, int], np.dtype]:
     try:
         size = tuple(int(number) for number in fields["DimSize"].split())
         channels = int(fields.get("ElementNumberOfChannels", "1"))
@@ -164,11 +165,16 @@ def _size_and_type(fields: dict[str, str], called: str) -> tuple[tuple[int, ...]
             "Save the scan as NIfTI."
         )
     is_big_endian = _is_true(fields, _name(fields, "is_big_endian"), False)
-    return size, np.dtype((">" if is_big_endian else "<") + TYPES[fields["ElementType"]])
+    x, y, z = size[:3]  # any further axis has the length 1
+    return (x, y, z), np.dtype((">" if is_big_endian else "<") + TYPES[fields["ElementType"]])
 
 
 def _read(
-    file: IO[bytes], fields: dict[str, str], size: tuple[int, ...], dtype: np.dtype, called: str
+    file: IO[bytes],
+    fields: dict[str, str],
+    size: tuple[int, int, int],
+    dtype: np.dtype,
+    called: str,
 ) -> np.ndarray:
     """Read the voxels from the header's own file, positioned after it, or from its data file."""
     try:
@@ -178,12 +184,12 @@ def _read(
     if (skipped and _is_local(fields)) or skipped < -1:
         raise unclear(called, "gives impossible numbers")
     if _is_true(fields, "CompressedData", False):
-        return read_voxels(Inflated(file), size[:3], dtype, called)
+        return read_voxels(Inflated(file), size, dtype, called)
     if skipped == -1:  # the voxels are the last bytes of the file
         skipped = max(0, file.seek(0, 2) - int(np.prod(size)) * dtype.itemsize)
     if skipped:
         file.seek(skipped)
-    return read_voxels(file, size[:3], dtype, called)
+    return read_voxels(file, size, dtype, called)
 
 
 def _affine(fields: dict[str, str], called: str) -> np.ndarray:

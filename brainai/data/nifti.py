@@ -6,8 +6,9 @@ import logging
 import math
 import zlib
 from collections.abc import Mapping
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, TypeAlias
 
 import nibabel
 import numpy as np
@@ -32,6 +33,8 @@ SCANNER, MM = 1, 2  # codes of scanner coordinates and of mm
 MM_PER_UNIT = {1: 1000.0, 3: 0.001}  # meters, micrometers; any other code means mm
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 SILENT = logging.Logger("nifti", logging.CRITICAL + 1)
+
+Opened: TypeAlias = BufferedReader | gzip.GzipFile
 
 
 def read_nifti(path: Path, called: str) -> Stored:
@@ -75,19 +78,19 @@ def _pair(path: Path, called: str) -> tuple[Path, Path | None]:
         if name.endswith(suffixes):
             stem = path.name[: -len(suffixes[0])].lower()
             files = {other.name.lower(): other for other in path.parent.iterdir()}
-            pair = [files.get(stem + suffix) for suffix in suffixes]
-            if None in pair:
-                alone, missing = ("header", ".img") if pair[0] else ("voxels", ".hdr")
+            header, voxels = (files.get(stem + suffix) for suffix in suffixes)
+            if header is None or voxels is None:
+                alone, missing = ("header", ".img") if header else ("voxels", ".hdr")
                 raise DataError(
                     f"{called}: expected a pair of NIfTI files (.hdr and .img), found the {alone} "
                     f"without the {missing} file of the same name. Provide both in a folder or a "
                     "zip file, or save the scan as one .nii.gz file."
                 )
-            return pair[0], pair[1]
+            return header, voxels
     return path, None
 
 
-def _unpacked(file: IO[bytes]) -> IO[bytes]:
+def _unpacked(file: Opened) -> Opened:
     """Return the decompressed content of a file that was compressed at most `MAX_PACKED` times."""
     for _ in range(MAX_PACKED):
         if file.peek(len(GZIP))[: len(GZIP)] == GZIP:
@@ -95,9 +98,7 @@ def _unpacked(file: IO[bytes]) -> IO[bytes]:
     return file
 
 
-def _read(
-    header_file: IO[bytes], voxels_file: IO[bytes] | None, called: str, count: int
-) -> list[Stored]:
+def _read(header_file: Opened, voxels_file: Opened | None, called: str, count: int) -> list[Stored]:
     """Read the volumes; `voxels_file` is None if the voxels follow the header."""
     header, content = _read_header(header_file, called, PAIR if voxels_file else SINGLE_FILE)
     size, dtype = header.get_data_shape(), header.get_data_dtype()
@@ -156,7 +157,7 @@ def nifti_bytes(voxels: np.ndarray, affine: np.ndarray, place: Mapping[str, Any]
     return header.binaryblock + bytes(4) + voxels.tobytes(order="F")
 
 
-def _read_to_end(file: IO[bytes]) -> None:
+def _read_to_end(file: Opened) -> None:
     """Read what follows the voxels, because gzip verifies its checksum at the end."""
     for _ in range(MAX_EXTENSION_BYTES // 2**20):
         if not file.read(2**20):
@@ -164,7 +165,7 @@ def _read_to_end(file: IO[bytes]) -> None:
 
 
 def _read_header(
-    file: IO[bytes], called: str, magics: tuple[bytes, ...]
+    file: Opened, called: str, magics: tuple[bytes, ...]
 ) -> tuple[nibabel.Nifti1Header, bytes]:
     """Return the parsed and checked header, and its bytes."""
     begin = file.peek(HEAD_BYTES)[:HEAD_BYTES]

@@ -89,7 +89,7 @@ def read_pair(case: Case) -> Study:
         DataError: the mask is missing, exists twice, has another size than the slice or more than
             two values, or a file is damaged.
     """
-    picture, path = case.file("picture"), case.file("mask")
+    picture, path = case.the_file("picture"), case.file("mask")
     if path is None:
         raise DataError(
             f"{picture}: expected a mask of the same name in the folder masks, found none. "
@@ -114,7 +114,7 @@ def read_picture(case: Case) -> Study:
     Raises:
         DataError: the file is damaged, or it is not a gray slice.
     """
-    pixels = _decode(case.file("picture"))
+    pixels = _decode(case.the_file("picture"))
     masks = None if case.label else np.zeros((1, *pixels.shape), bool)
     return Study(("flair",), (pixels[None],), masks, 0.0, (same_pixels(pixels),))
 

@@ -17,8 +17,9 @@ import signal
 import subprocess
 import sys
 import threading
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -87,6 +88,9 @@ class Child:
             env=environment,
             start_new_session=True,  # Ctrl-C reaches only the parent, which ends its children
         )
+        # Both are pipes, as asked for; `Popen` promises neither.
+        self._requests = cast(IO[bytes], self._process.stdin)
+        self._answers = cast(BufferedReader, self._process.stdout)
 
     def ask(
         self, request: dict[str, Any], seconds: float
@@ -101,9 +105,9 @@ class Child:
         timer.daemon = True
         timer.start()
         try:
-            self._process.stdin.write(json.dumps(request).encode() + b"\n")
-            self._process.stdin.flush()
-            answer = json.loads(self._process.stdout.readline(MAX_LINE_BYTES))
+            self._requests.write(json.dumps(request).encode() + b"\n")
+            self._requests.flush()
+            answer = json.loads(self._answers.readline(MAX_LINE_BYTES))
             array = self._read_array(*answer["array"]) if "array" in answer else None
         except (OSError, ValueError, EOFError):
             raise self._death() from None
@@ -124,7 +128,7 @@ class Child:
         """End the process and wait for it."""
         self._process.kill()
         self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
+        for pipe in (self._requests, self._answers):
             with contextlib.suppress(OSError):
                 pipe.close()
 
@@ -148,9 +152,9 @@ class Child:
         if kind.kind not in KINDS or min(shape) < 1 or size > MAX_ARRAY_BYTES:
             raise ValueError("not an array of pixels")
         array = np.empty(shape, dtype)
-        rest = memoryview(array.reshape(-1).view(np.uint8))
+        rest = array.reshape(-1).view(np.uint8).data
         while rest:
-            read = self._process.stdout.readinto(rest)
+            read = self._answers.readinto(rest)
             if not read:
                 raise EOFError
             rest = rest[read:]
@@ -185,7 +189,7 @@ class ReaderPool:
         Raises:
             DataError: the task raised it, or the file crashed the child or exceeded the budget.
         """
-        request = {"task": task, "arguments": arguments}
+        request: dict[str, Any] = {"task": task, "arguments": arguments}
         request |= {"cpu_seconds": budget.cpu_seconds, "memory_bytes": budget.memory_bytes}
         with self._places:
             try:
@@ -197,6 +201,15 @@ class ReaderPool:
         if "result" not in answer:
             raise _error(answer, called) from None
         return answer["result"], array
+
+    def ask_array(
+        self, task: str, budget: Budget, called: str, arguments: dict[str, Any]
+    ) -> tuple[dict[str, Any], np.ndarray]:
+        """Run a task that always answers with an array, as `ask` does."""
+        answer, array = self.ask(task, budget, called, arguments)
+        if array is None:
+            raise _failed(called, "cannot be read")
+        return answer, array
 
     def close(self) -> None:
         """End all children."""
@@ -267,7 +280,7 @@ def _failed(called: str, what: str, code: str = "unreadable") -> DataError:
 
 
 POOL = ReaderPool()
-ask = POOL.ask
+ask, ask_array = POOL.ask, POOL.ask_array
 atexit.register(POOL.close)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=POOL.forget)

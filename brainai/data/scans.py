@@ -25,7 +25,7 @@ from brainai.data.kinds import (
     no_scan,
 )
 from brainai.data.packed import PAIR_SUFFIXES, SCAN_SUFFIXES, too_many_files
-from brainai.data.reader_pool import SCAN, ask
+from brainai.data.reader_pool import SCAN, ask, ask_array
 from brainai.data.volumes import Volume
 from brainai.errors import DataError
 
@@ -161,8 +161,8 @@ def _choose(scans: Sequence[Path], called: str, expect_flair: bool) -> Path:
 
 def _ask(task: str, called: str, arguments: dict[str, Any]) -> Volume:
     """Read a volume in a child process."""
-    answer, voxels = ask(task, SCAN, called, arguments | {"called": called})
-    fields = {key: tuple(v) if isinstance(v, list) else v for key, v in answer.items()}
+    fields, voxels = ask_array(task, SCAN, called, arguments | {"called": called})
+    fields = {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}
     return Volume(voxels.transpose(2, 1, 0), **fields)
 
 

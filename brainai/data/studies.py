@@ -10,7 +10,7 @@ from brainai.data.dicom import read_series
 from brainai.data.identity import same_pixels, tcga_ids
 from brainai.data.images import stretch
 from brainai.data.picture_studies import read_lgg, read_pair, read_picture
-from brainai.data.releases import BRATS_2017, DECATHLON_ORDER
+from brainai.data.releases import BRATS_2017, DECATHLON_ORDER, Release
 from brainai.data.volumes import MAX_PIXEL_MM, Volume, read_volume, read_volumes, resample
 from brainai.errors import DataError
 
@@ -21,23 +21,23 @@ def read_study(case: Case) -> Study:
     Raises:
         DataError: a file is missing, damaged or of another shape, or it has unknown labels.
     """
+    if case.release is not None:
+        return _read_volumes(case, case.release)
     if case.source == "lgg":
         return read_lgg(case)
-    if case.source == "folders" or (case.source == "tumor-free" and case.file("picture")):
-        return read_picture(case)
     if case.source == "pairs":
         return read_pair(case)
-    if case.source == "tumor-free":
-        return _read_tumor_free(case)
-    return _read_volumes(case)
+    if case.file("picture"):
+        return read_picture(case)
+    return _read_tumor_free(case)
 
 
-def whole_tumor(labels: np.ndarray, case: Case, path: Path) -> np.ndarray:
-    """Return where a label means tumor in the release of the case.
+def whole_tumor(labels: np.ndarray, release: Release, path: Path) -> np.ndarray:
+    """Return where a label means tumor in a release.
 
     Args:
         labels: numbers of any shape.
-        case: the case, for its release.
+        release: the release of their case.
         path: the file of the labels, for errors.
     Returns:
         A bool array of the shape of `labels`.
@@ -45,7 +45,7 @@ def whole_tumor(labels: np.ndarray, case: Case, path: Path) -> np.ndarray:
         DataError: a label is unknown in the release, perhaps because it is that of another release.
     """
     present = [int(value) if value == int(value) else float(value) for value in np.unique(labels)]
-    release, known = case.release, case.release.known(present)
+    known = release.known(present)
     if unknown := sorted(set(present) - set(known)):
         advice = "Check that this is the segmentation of the case and which release it is from."
         if set(present) <= set(BRATS_2017.known(present)):
@@ -61,15 +61,16 @@ def whole_tumor(labels: np.ndarray, case: Case, path: Path) -> np.ndarray:
     return np.isin(labels, release.tumor)
 
 
-def _read_volumes(case: Case) -> Study:
+def _read_volumes(case: Case, release: Release) -> Study:
     check_once(case)
     _check_files(case)
     sequences = _read_sequences(case)
     flair, path = sequences.pop("flair")
     check_not_flat(flair.voxels, path)
-    segmentation = read_volume(case.file("seg"))
-    _check_shape(segmentation, flair, case.file("seg"))
-    masks = whole_tumor(segmentation.voxels, case, case.file("seg"))
+    labels = case.the_file("seg")
+    segmentation = read_volume(labels)
+    _check_shape(segmentation, flair, labels)
+    masks = whole_tumor(segmentation.voxels, release, labels)
     texts = [flair.header_text, segmentation.header_text]
     kept = {"flair": flair.voxels}
     for modality, (volume, path) in sequences.items():

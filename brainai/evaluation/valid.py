@@ -94,8 +94,8 @@ class ValidScores:
 
     def take(self, chosen: np.ndarray) -> "ValidScores":
         """Return the slices that an index or boolean array selects."""
-        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
-        taken = {k: None if v is None else v[chosen] for k, v in values.items()}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        taken: dict[str, Any] = {k: None if v is None else v[chosen] for k, v in values.items()}
         return ValidScores(**taken)
 
 

@@ -159,7 +159,7 @@ def run(chosen: Space, _: Sequence[str]) -> None:
         print(f"{len(files)} files in {chosen.out}; start the app with {VARIABLE}={model.id}")
         return
     with hub_errors(f"{target.url} was not changed"):
-        listing, _ = look_up(target)
+        listing, _tags = look_up(target)
         if chosen.dry_run:
             print(plan(target, files, listing, model))
             return

@@ -42,27 +42,29 @@ def answer(options: Predict) -> str:
         raise ConfigError(
             "--flair is missing: FLAIR is required, the other sequences are optional."
         )
-    sources = {"flair": options.flair, "t1c": options.t1c, "t2": options.t2}
+    sources = options.flair, options.t1c, options.t2
     scan = is_scan(options.flair)
     if options.out is not None and not scan:
         raise ConfigError("--out is only for scans: omit it for a single slice.")
     classifier = Classifier.load(options.model)
-    classifier.weights.tell()
+    if classifier.weights is not None:
+        classifier.weights.tell()
+    info = classifier.info
+    prediction: Prediction | ScanPrediction
+    files: list[Path] = []
     if scan:
         try:
             with tqdm(desc="slices", disable=None, leave=False) as bar:
-                prediction = classifier.predict_scan(
-                    **sources, progress=lambda *steps: _show(bar, *steps)
-                )
+                prediction = classifier.predict_scan(*sources, lambda *steps: _show(bar, *steps))
             files = _write(prediction, options.out)
         except OutOfScope as error:
-            prediction, files = Prediction.refused(error.reason, classifier.info), []
-    else:
-        prediction, files = classifier.predict(**sources), []
-    if options.json:
+            prediction = Prediction.refused(error.reason, info)
         mask = next((str(file) for file in files if file.name == MASK_FILE), None)
-        info = classifier.info
-        form = scan_form(prediction, info, mask) if scan else slice_form(prediction, info)
+        form = scan_form(prediction, info, mask)
+    else:
+        prediction = classifier.predict(*sources)
+        form = slice_form(prediction, info)
+    if options.json:
         return json.dumps(form, indent=2)
     return "\n".join([*_lines(prediction), *(f"wrote {path}" for path in files), DISCLAIMER])
 

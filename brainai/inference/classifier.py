@@ -126,8 +126,8 @@ class Classifier:
         network, info = load_model(weights.folder)
         report = report_of(weights.folder / REPORT, info.revision)
         info = replace(info, operating_point=point_with_outcome(info.operating_point, report))
-        if weights.commit is not None:  # the cache names a folder after its commit
-            info = replace(info, name=weights.repository)
+        if weights.repository is not None and weights.commit is not None:
+            info = replace(info, name=weights.repository)  # its folder is named after its commit
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         if torch.device(device).type == "cpu":
             engine = engine or wanted_engine()
@@ -196,9 +196,11 @@ class Classifier:
             DataError: a scan cannot be judged; the message can be shown to visitors.
         """
         for step in self.follow_scan(flair, t1c, t2, batch_size):
-            if progress is not None and isinstance(step, ScanProgress):
+            if isinstance(step, ScanPrediction):
+                prediction = step
+            elif progress is not None:
                 progress(step.done, step.total)
-        return step
+        return prediction
 
     def follow_scan(
         self,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypedDict
 
 import numpy as np
 from scipy import ndimage
@@ -25,7 +25,6 @@ from brainai.model.scope import SCAN_SLICES, spread_over
 HEAD_CM2 = 10.0  # a slice with a smaller head area is not judged: scalp, or the tip of the brain
 SMALLEST_PIECE = 0.1  # of the voxels of the largest piece of a mask; smaller ones are left out
 HEAD_LEVEL = 0.1  # fraction of the scan's brightness by which head differs from the background
-CSV_COLUMNS = ("index", "position_mm", "probability", "label", "area_cm2")
 
 Progress: TypeAlias = Callable[[int, int], object]
 
@@ -49,6 +48,21 @@ class ScanProgress(NamedTuple):
     done: int
     total: int
     latest: JudgedSlice | None = None
+
+
+class SliceRow(TypedDict):
+    """A slice of a scan as a record and as a row of the table.
+
+    index: index from 0, the lowest slice.
+    position_mm: position of its middle, increasing towards the head.
+    probability, label, area_cm2: as in `ScanPrediction`; None if the slice is not judged.
+    """
+
+    index: int
+    position_mm: float
+    probability: float | None
+    label: str | None
+    area_cm2: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,24 +144,19 @@ class ScanPrediction:
             return int(self.areas_cm2.argmax())
         return int(np.nanargmax(self.slices))
 
-    def rows(self) -> Iterator[dict[str, int | float | str | None]]:
-        """Yield a record for each slice, lowest first.
-
-        The keys are index (from 0), position_mm (of its middle, increasing towards the head),
-        probability, label and area_cm2. The last three are None if the slice is not judged.
-        """
+    def rows(self) -> Iterator[SliceRow]:
+        """Yield a record for each slice, lowest first."""
         heights = self.grid.heights_mm()
         for index, probability in enumerate(self.slices):
             area = None if self.areas_cm2 is None else round(float(self.areas_cm2[index]), 4)
             judged = not math.isnan(probability)
-            values = (
-                index,
-                round(float(heights[index]), 3),
-                round(float(probability), 6) if judged else None,
-                self.slice_labels[index] or None,
-                area if judged else None,
-            )
-            yield dict(zip(CSV_COLUMNS, values, strict=True))
+            yield {
+                "index": index,
+                "position_mm": round(float(heights[index]), 3),
+                "probability": round(float(probability), 6) if judged else None,
+                "label": self.slice_labels[index] or None,
+                "area_cm2": area if judged else None,
+            }
 
     def write_csv(self, path: str | Path) -> None:
         """Write `rows` as a CSV table, in which None is an empty cell.
@@ -158,7 +167,7 @@ class ScanPrediction:
             DataError: the file cannot be written.
         """
         text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, CSV_COLUMNS)
+        writer = csv.DictWriter(text, list(SliceRow.__annotations__))
         writer.writeheader()
         writer.writerows(self.rows())
         try:

@@ -69,7 +69,7 @@ def open_sequences(
         DataError: FLAIR is missing, the model does not know a sequence, a sequence does not overlap
             FLAIR, or a scan cannot be judged; the message can be shown to visitors.
     """
-    given = {name: sources[name] for name in MODALITIES if sources.get(name) is not None}
+    given = {name: source for name in MODALITIES if (source := sources.get(name)) is not None}
     if "flair" not in given:
         raise DataError(
             "FLAIR is missing: a FLAIR scan is required, the other sequences are optional.",

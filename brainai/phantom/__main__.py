@@ -20,7 +20,7 @@ def run(options: Phantoms, _: Sequence[str]) -> None:
     elif options.decoys is not None:
         out = options.decoys
         paths = phantom.write_decoys(out, options.count, options.seed, progress=True)
-    else:
+    elif options.out is not None:
         out = options.out
         paths = phantom.write_studies(
             out, options.count, options.seed, spacing_mm=options.spacing, progress=True

@@ -63,7 +63,7 @@ def smooth_noise(shape: tuple[int, ...], sigma: float, rng: np.random.Generator)
     return noise / max(float(noise.std()), 1e-6)
 
 
-def ramp(values: np.ndarray, center: float, width: float) -> np.ndarray:
+def ramp(values: np.ndarray, center: float | np.ndarray, width: float) -> np.ndarray:
     """0 below, 1 above `center`, with a smooth rise over `width`."""
     t = np.clip((values - center) / width + 0.5, 0, 1)
     return t * t * (3 - 2 * t)

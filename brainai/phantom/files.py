@@ -50,18 +50,18 @@ EXAMPLES = (
     Example("no_tumor_vertex", 23, 48, True, None),
     Example("no_tumor_cerebellum", 25, -40, False, None),
 )
-SCAN = {"seed": 31, "spacing_mm": (1.25, 1.25, 5.0), "radius_mm": 14.0, "style": "ring"}
-SOURCES = """# Where these pictures come from
+SCAN_SEED = 31
+SOURCES = """# Sources of the example pictures
 
-Every picture and scan is **simulated**: no patient, no volunteer, no scanner. Any likeness to a
-person is impossible; any likeness to a scan is intended. They show what the program takes and
-gives; they measure nothing.
+Every picture and scan is **simulated**, without a patient, a volunteer or a scanner. Any likeness
+to a person is impossible; any likeness to a scan is intended. The examples show the input and the
+output of the program. They do not measure anything.
 
-Made by `python -m brainai.phantom --examples examples` (needs requirements-dev.txt), from the
-average anatomy of the MNI152 template (ICBM 152 nonlinear symmetric 2009a, Fonov et al. 2011,
-NeuroImage 54:313; Copyright (C) 1993-2009 Louis Collins, McConnell Brain Imaging Center, Montreal
-Neurological Institute, McGill University), deformed at random, and from the signal equations and
-tissue values in `brainai/phantom/signal.py`.
+`python -m brainai.phantom --examples examples` (which requires requirements-dev.txt) made them
+from the average anatomy of the MNI152 template (ICBM 152 nonlinear symmetric 2009a, Fonov et al.
+2011, NeuroImage 54:313; Copyright (C) 1993-2009 Louis Collins, McConnell Brain Imaging Center,
+Montreal Neurological Institute, McGill University), deformed at random, and from the signal
+equations and tissue values in `brainai/phantom/signal.py`.
 
 | file | seed | contents |
 |---|---|---|
@@ -165,9 +165,9 @@ def write_examples(out: Path) -> list[Path]:
         head = "skull and scalp" if example.skull else "skull-stripped"
         rows.append(f"| {path.name} | {example.seed} | FLAIR slice {kind}, {head} |")
     path = out / "tumor_scan_flair.nii.gz"
-    scan = simulate(**SCAN)
+    scan = simulate(SCAN_SEED, spacing_mm=(1.25, 1.25, 5.0), radius_mm=14.0, style="ring")
     write_nifti(path, np.rint(scan.volumes["flair"]).astype(np.int16), scan.spacing_mm)
-    rows.append(f"| {path.name} | {SCAN['seed']} | FLAIR scan with a tumor, skull-stripped |")
+    rows.append(f"| {path.name} | {SCAN_SEED} | FLAIR scan with a tumor, skull-stripped |")
     (out / "SOURCES.md").write_text(SOURCES + "\n".join(rows) + "\n")
     return [*paths, path]
 

@@ -119,7 +119,7 @@ def _tissue_at(template: Template, grid: Field) -> np.ndarray:
 
 
 def _cost(parts: np.ndarray, cost: tuple[float, ...]) -> np.ndarray:
-    return np.tensordot(np.float32(cost), parts, 1)
+    return np.tensordot(np.array(cost, np.float32), parts, 1)
 
 
 def _core(
@@ -171,9 +171,10 @@ def _enhancing(core: np.ndarray, style: str, radius: float, rng: np.random.Gener
 
 def _rough(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """Noise of several sizes, from 2 mm to 12 mm, of standard deviation about 1."""
-    return sum(
+    coarse, middle, fine = (
         part * smooth_noise(shape, sigma, rng) for part, sigma in ((0.7, 4), (0.55, 2), (0.45, 0.9))
     )
+    return coarse + middle + fine
 
 
 def _travel(cost: np.ndarray, start: np.ndarray) -> np.ndarray:

@@ -103,7 +103,7 @@ def simulate(
     image = partial(_image_slice, patient, warp, scanner, axes, spacing_mm[2], rng=draw[6])
     pictures, labels = zip(*map(image, axes[2]), strict=True)
     volumes = dict(zip(sequences, np.stack(pictures, axis=-1), strict=True))
-    return Phantom(volumes, np.stack(labels, axis=-1), tuple(spacing_mm))
+    return Phantom(volumes, np.stack(labels, axis=-1), spacing_mm)
 
 
 def _axes(

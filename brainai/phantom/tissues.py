@@ -89,7 +89,7 @@ def compose(patient: Patient, points: np.ndarray) -> tuple[np.ndarray, np.ndarra
     _add_vessels(parts, patient, points)
     labels = np.zeros((len(LABELS), points.shape[1]), np.float32)
     if patient.lesion is not None:
-        _add_lesion(parts, labels, patient, points, cavity)
+        _add_lesion(parts, labels, patient.lesion, patient.softness, points, cavity)
     if patient.head is not None:
         add_head(parts, points, cavity, template.head.at(points), patient.head)
     return parts, labels
@@ -122,11 +122,11 @@ def _add_vessels(parts: np.ndarray, patient: Patient, points: np.ndarray) -> Non
 def _add_lesion(
     parts: np.ndarray,
     labels: np.ndarray,
-    patient: Patient,
+    lesion: Lesion,
+    softness: float,
     points: np.ndarray,
     cavity: np.ndarray,
 ) -> None:
-    lesion = patient.lesion
     reach = lesion.core.step * (lesion.core.values.shape[0] // 2)
     near = (np.abs(points - lesion.center_mm[:, None].astype(np.float32)) < reach).all(0)
     near &= cavity < -0.5
@@ -140,7 +140,7 @@ def _add_lesion(
     core = ramp(core_depth, 0, 1.5)
     enhancing = core * ramp(lesion.enhancing.at(points), 0, 1.2)
     tissue = ramp(brain, 0.5, 0.8)
-    edema = ramp(depth, 0, patient.softness) * (1 - core) * tissue
+    edema = ramp(depth, 0, softness) * (1 - core) * tissue
     labels[1, near] = (depth > 0) * (1 - core) * (brain > 0.5)
     labels[2, near] = enhancing
     labels[0, near] = core - enhancing

@@ -24,9 +24,9 @@ class Warp:
     def slab(self, x: np.ndarray, y: np.ndarray, z: float) -> np.ndarray:
         """Template coordinates of a plane: `[3, len(x), len(y)]` float32, mm."""
         bases = [
-            spline_basis(np.atleast_1d(positions), EXTENT_MM[axis, 0], NODE_MM, count)
-            for axis, (positions, count) in enumerate(
-                zip((x, y, z), self.nodes.shape[1:], strict=True)
+            spline_basis(positions, start, NODE_MM, count)
+            for positions, start, count in zip(
+                (x, y, np.array([z])), EXTENT_MM[:, 0], self.nodes.shape[1:], strict=True
             )
         ]
         plane = (self.nodes @ bases[2][0]).astype(np.float32)

@@ -95,8 +95,10 @@ def add_endpoints(
         with errors_for_client(), ExitStack() as stack:
             sent = {"flair": flair, "t1c": t1c, "t2": t2}
             files = {name: stack.enter_context(scan_file(file)) for name, file in sent.items()}
+            answer: ScanPrediction | Prediction
             try:
-                *_, answer = jobs.scan(**dict.fromkeys(files) | read_scans(files))
+                steps = jobs.scan(**dict.fromkeys(files) | read_scans(files))
+                (answer,) = (step for step in steps if isinstance(step, ScanPrediction))
             except OutOfScope as error:
                 answer = Prediction.refused(error.reason, info)
             return scan_form(answer, info, mask_nifti(answer))
@@ -186,7 +188,7 @@ def mask_png(answer: Prediction, sent: SentSlice | None) -> dict[str, Any] | Non
 
 def mask_nifti(answer: ScanPrediction | Prediction) -> dict[str, Any] | None:
     """Return the mask of a scan as a NIfTI file in the geometry of the scan."""
-    if answer.mask is None:
+    if isinstance(answer, Prediction) or answer.mask is None:
         return None
     with tempfile.TemporaryDirectory(prefix="brainai-") as folder:
         answer.save_mask(Path(folder) / "mask.nii.gz")

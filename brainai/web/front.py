@@ -68,7 +68,7 @@ class FrontDoor:
             await self._pass_on_mcp(route, scope, receive, answer)
         elif route.job:
             async with self._body(receive, MAX_JSON_BYTES) as body:
-                body = self._checked(route, bodies.parse(body))
+                body = self._checked(route.job, route.name, bodies.parse(body))
                 await self.app(with_body(scope, body), replayed(body, receive), answer.send)
         else:
             check_address(route, scope)
@@ -112,31 +112,34 @@ class FrontDoor:
         finally:
             self.reading -= size
 
-    def _checked(self, route: Route, body: dict[str, Any]) -> bytes:
+    def _checked(self, job: str, name: str | None, body: dict[str, Any]) -> bytes:
         """Check the body of a request, and return the body to pass on to Gradio.
 
+        Args:
+            job, name: those of its `Route`.
+            body: its content.
         Raises:
             DataError: Gradio could not process the request.
             Busy: the request would have to wait too long.
         """
-        named = route.job == "call/v2"  # the body holds the inputs and nothing else
+        named = job == "call/v2"  # the body holds the inputs and nothing else
         session = None if named else body.get("session_hash")
-        if route.job == "queue/join" or session is not None:
+        if job == "queue/join" or session is not None:
             bodies.check_session(session)
-        if route.job in ("cancel", "reset"):
+        if job in ("cancel", "reset"):
             return json.dumps(body).encode()
-        index = body.get("fn_index") if route.job in ("queue/join", "run") else None
-        function = bodies.find_function(self.page.fns, route.name, index)
-        if route.job == "run" and function.queue:
+        index = body.get("fn_index") if job in ("queue/join", "run") else None
+        function = bodies.find_function(self.page.fns, name, index)
+        if job == "run" and function.queue:
             raise DataError("This endpoint has a queue: ask it at /gradio_api/call.", "queued")
         if named:
             bodies.check_names(function, body)
         else:
-            bodies.check_inputs(function, body.get("data"), simple=route.job == "call")
+            bodies.check_inputs(function, body.get("data"), simple=job == "call")
             bodies.check_event(function, body.get("event_data"))
         bodies.check_file_count(body)
-        if route.job != "run":
-            body = self._queued(route.job, function, body)
+        if job != "run":
+            body = self._queued(job, function, body)
         self.ledger.name(uploads_named(body))
         return json.dumps(body).encode()
 

@@ -28,13 +28,13 @@ class Jobs(NamedTuple):
 
     slice: Callable[..., Prediction]
     scan: Callable[..., Iterator[ScanProgress | ScanPrediction]]
-    many: Callable[[Sequence[str | DataError]], ManyAnswers]
+    many: Callable[[Sequence[Item | DataError]], ManyAnswers]
 
     @classmethod
     def of(cls, classifier: Classifier) -> "Jobs":
         """Return the functions of a classifier."""
 
-        def many(files: Sequence[str | DataError]) -> ManyAnswers:
+        def many(files: Sequence[Item | DataError]) -> ManyAnswers:
             for start in range(0, len(files), TOGETHER):
                 yield from _judged(classifier, files[start : start + TOGETHER])
 

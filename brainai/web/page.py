@@ -1,6 +1,6 @@
 """Gradio's page, in which each error reaches the client as a sentence with a code."""
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import gradio as gr
 from gradio.exceptions import InvalidPathError
@@ -55,7 +55,7 @@ class Page(gr.Blocks):
         return {"fn_index": number, "data": [refusal.code, str(refusal)]}
 
 
-def is_for_client(error: Exception) -> bool:
+def is_for_client(error: Exception) -> TypeGuard[gr.Error]:
     """Return whether an error comes from `to_client`; Gradio's own errors quote values."""
     return isinstance(error, gr.Error) and not error.print_exception
 

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from brainai.data.reader_pool import SLICE, ask
+from brainai.data.reader_pool import SLICE, ask, ask_array
 from brainai.data.scans import read_scan
 from brainai.data.volumes import Volume
 from brainai.errors import DataError, OutOfScope
@@ -59,7 +59,7 @@ def read_slice(file: str, expect_flair: bool = False) -> SentSlice:
         DataError: the file cannot be read, or reading takes too much time or memory.
     """
     arguments = {"path": file, "most_pixels": MAX_PIXELS_KEPT, "expect_flair": expect_flair}
-    fields, pixels = ask("picture", SLICE, "The picture", arguments)
+    fields, pixels = ask_array("picture", SLICE, "The picture", arguments)
     return SentSlice(pixels, tuple(fields["size"]))
 
 

@@ -111,8 +111,9 @@ def judged_cards(jobs: Jobs, info: ModelInfo, files: dict[str, Path | None]) -> 
             if isinstance(step, ScanProgress):
                 shown = "" if step.latest is None else latest_slice(step.latest, slices)
                 yield progress_card("Judging the scan", step.done, step.total, shown)
-        report = partial(scan_report, step, info, slices, list(volumes))
-        yield scan_card(step, info, scan_view(step, slices, report), list(volumes))
+            else:
+                report = partial(scan_report, step, info, slices, list(volumes))
+                yield scan_card(step, info, scan_view(step, slices, report), list(volumes))
     except OutOfScope as error:
         yield out_of_scope_card(error.reason, SCAN_WANTED)
     except Exception as error:

@@ -79,7 +79,7 @@ def facts(prediction: ScanPrediction) -> dict[str, str]:
     judged = sum(label != "" for label in prediction.slice_labels)
     tumor = int(np.nansum(prediction.slices >= prediction.slice_threshold))
     counted = {"Slices labeled “Tumor”": f"{tumor} of {judged} judged"}
-    if prediction.volume_ml is None:
+    if prediction.volume_ml is None or prediction.areas_cm2 is None:
         return counted
     volume = {"Outlined volume": f"{prediction.volume_ml:.1f} mL"}
     return volume | counted | {"Largest area in a slice": cm2(float(prediction.areas_cm2.max()))}
@@ -120,7 +120,7 @@ def slice_words(prediction: ScanPrediction) -> list[str]:
     for row in prediction.rows():
         height = f"{row['position_mm']:.1f} mm".replace("-", "−")
         line = f"Slice {row['index'] + 1} of {count} (at {height}): "
-        if row["label"] is None:
+        if row["probability"] is None:
             line += "not judged because it shows too little of the head"
         else:
             line += f"{row['label']}, {percent(row['probability'])}"

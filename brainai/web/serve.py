@@ -40,7 +40,8 @@ def run(options: Serve, _: Sequence[str], home: Path = Path()) -> None:
     weights = options.weights or os.environ.get("BRAINAI_WEIGHTS") or fallback
     classifier = Classifier.load(weights, fallback=fallback)
     forget_tokens()
-    print(*filter(None, (f"Weights: {classifier.weights}", classifier.weights.notice)), sep="\n")
+    notice = classifier.weights and classifier.weights.notice
+    print(*filter(None, (f"Weights: {classifier.weights}", notice)), sep="\n")
     jobs = Jobs.gathered(classifier) if spaces is None else Jobs.of(classifier).on_gpu(spaces.GPU)
     examples = find_examples(home / "examples")
     launch(build_page(jobs, classifier.info, examples, classifier.report, classifier.weights))

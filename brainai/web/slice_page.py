@@ -121,8 +121,8 @@ def judged_card(
     """
     try:
         prediction, flair = judge_slice(jobs, info, sent)
-        if prediction.reason is not None:
-            return out_of_scope_card(prediction.reason)
+        if flair is None or prediction.reason is not None:
+            return out_of_scope_card(str(prediction.reason))
         tumor = prediction.label == info.label_names[1]
         possible = pixel_mm and MIN_PIXEL_MM <= pixel_mm <= MAX_PIXEL_MM  # 0 means unknown
         figure = slice_figure(

@@ -105,7 +105,8 @@ def _answer(
 ) -> dict[str, Any]:
     """Return what the cards of slices and of scans show alike."""
     no_tumor, tumor = info.label_names
-    probabilities = {tumor: answer.probability, no_tumor: 1 - answer.probability}
+    p = answer.probability
+    probabilities = {} if p is None else {tumor: p, no_tumor: 1 - p}
     return {
         "tumor": answer.label == tumor,
         "bars": [(name, f"{100 * p:.2f}", percent(p)) for name, p in probabilities.items()],

@@ -86,7 +86,8 @@ def judge_cohort(options: JudgeCohort, locks: ExitStack) -> None:
     def prepare() -> Plan:
         locks.enter_context(hold(options.out / ".cohort", _busy(options.out)))
         loaded.append(Classifier.load(options.model, accelerator.device))
-        loaded[0].weights.tell()  # type: ignore[union-attr]  # `load` sets them
+        if loaded[0].weights is not None:
+            loaded[0].weights.tell()
         return make_plan(options, loaded[0].info)
 
     plan = in_main_process(accelerator, prepare)
