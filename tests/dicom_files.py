@@ -60,7 +60,7 @@ def write_series(
 
 def write_dicom(path: Path, image: sitk.Image) -> None:
     """Write an image with its header entries; GDCM's writer leaves the process in locale "C", in
-    which Python takes text files for ASCII, so the locale is put back."""
+    which Python reads text files as ASCII, so the locale is restored."""
     before = locale.setlocale(locale.LC_ALL)
     try:
         _read_once()
@@ -74,7 +74,7 @@ def write_dicom(path: Path, image: sitk.Image) -> None:
 
 @functools.cache
 def _read_once() -> None:
-    """Read a DICOM file: GDCM writes MR with a scale, and its place, only in a process that has."""
+    """Read a DICOM file: only in a process that has done so does GDCM write scale and position."""
     with tempfile.TemporaryDirectory() as folder:
         sitk.WriteImage(sitk.Image(4, 4, sitk.sitkUInt8), f"{folder}/a.dcm")
         sitk.ReadImage(f"{folder}/a.dcm")

@@ -12,7 +12,7 @@ from brainai.data.seals import SealedWriter
 
 @contextmanager
 def small_files(limit: int) -> Iterator[None]:
-    """No file may grow beyond so many bytes, as if the disk were full."""
+    """No file may grow beyond `limit` bytes, as if the disk were full."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
     try:

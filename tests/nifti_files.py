@@ -41,7 +41,7 @@ def overwrite(path: Path, at: int, numbers: np.ndarray) -> None:
     path.write_bytes(bytes(content))
 
 
-def in_metres(path: Path) -> Path:
+def in_meters(path: Path) -> Path:
     meters = np.diag([0.001, 0.001, 0.001, 1])
     image = nibabel.Nifti1Image(voxels(), None)
     image.set_qform(meters @ RAS, 1)
@@ -51,7 +51,7 @@ def in_metres(path: Path) -> Path:
     return path
 
 
-def without_a_sign_of_hand(path: Path) -> Path:
+def without_qfac(path: Path) -> Path:
     """pixdim[0] is 0, which counts as 1."""
     overwrite(write(path, (RAS, 1), (None, 0)), 76, np.array([0], "<f4"))
     return path
@@ -73,9 +73,9 @@ KINDS: dict[str, Callable[[Path], Path]] = {
     "codes 4 (MNI) and 1": lambda path: write(path, (MOVED, 4), (RAS, 1)),
     "codes 1 and 4 (MNI)": lambda path: write(path, (RAS, 1), (MOVED, 4)),
     "pixdim[0] = -1": lambda path: write(path, (LAS, 1), (None, 0)),
-    "pixdim[0] = 0": without_a_sign_of_hand,
+    "pixdim[0] = 0": without_qfac,
     "voxel sizes below 0": sizes_below_zero,
-    "meters as its unit": in_metres,
+    "meters as its unit": in_meters,
     "radiological storage": lambda path: write(path, (LAS, 1), (LAS, 1)),
     "neurological storage": lambda path: write(path, (RAS, 1), (RAS, 1)),
     "oblique axes": lambda path: write(path, (TURNED, 1), (TURNED, 1)),

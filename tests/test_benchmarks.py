@@ -37,7 +37,7 @@ def test_a_compiled_network_is_no_slower_than_torch() -> None:
     assert int8 < 1.1 * own
 
 
-def test_a_crowd_is_answered_no_slower_than_by_a_plain_interface() -> None:
+def test_a_crowd_is_served_no_slower_than_by_a_plain_interface() -> None:
     """Measured: docs/benchmarks.md."""
     pytest.importorskip("openvino")
     app, plain = run(
@@ -52,7 +52,7 @@ def test_a_crowd_is_answered_no_slower_than_by_a_plain_interface() -> None:
     assert app > 0.9 * plain
 
 
-def test_an_import_of_brainai_loads_nothing_and_the_app_loads_no_scikit_learn() -> None:
+def test_importing_brainai_loads_nothing_heavy_and_the_app_loads_no_scikit_learn() -> None:
     """Both were a large part of the time of a start (`python -m benchmarks.start`)."""
     assert run(
         "import sys\n"

@@ -1,4 +1,4 @@
-"""`brainai`: every command answers at once, passes its words on, and ends in one line."""
+"""`brainai`: every command starts quickly, passes its arguments on, and fails in one line."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ finally:
 
 
 @pytest.mark.parametrize("words", [[], *([name] for name in COMMANDS)], ids=" ".join)
-def test_help_comes_without_torch_and_what_else_is_heavy(words: list[str]) -> None:
+def test_help_imports_neither_torch_nor_other_heavy_packages(words: list[str]) -> None:
     call = [sys.executable, "-c", HELP, *words, "--help"]
     done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -32,7 +32,7 @@ def test_help_comes_without_torch_and_what_else_is_heavy(words: list[str]) -> No
     assert done.stdout.startswith(f"usage: brainai {' '.join(words) or 'COMMAND'} ")
 
 
-def test_no_command_is_a_question_for_help(capsys) -> None:
+def test_no_command_prints_the_help(capsys) -> None:
     assert main([]) == 0
     listed = [line.split()[0] for line in capsys.readouterr().out.splitlines() if "  " in line]
     assert listed == ["prepare", "train", "evaluate", "predict", "cohort", "serve", "publish",
@@ -44,7 +44,7 @@ def test_the_version_is_that_of_the_package(capsys) -> None:
     assert capsys.readouterr().out == f"brainai {__version__}\n"
 
 
-def test_an_unknown_command_is_one_line_and_status_2(capsys) -> None:
+def test_an_unknown_command_prints_one_line_and_exits_with_status_2(capsys) -> None:
     assert main(["guess", "--help"]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
@@ -57,7 +57,7 @@ def test_every_command_has_a_program(name: str) -> None:
     assert callable(command_line._load(COMMANDS[name][1]))
 
 
-def test_a_program_gets_its_options_and_the_command_as_it_was_called(monkeypatch) -> None:
+def test_a_program_gets_its_options_and_the_original_command_line(monkeypatch) -> None:
     given = []
     monkeypatch.setattr("brainai.evaluation.__main__.run", lambda *both: given.extend(both))
     assert main(["evaluate", "--data", "d", "--batch-size", "3"]) == 0
@@ -66,7 +66,7 @@ def test_a_program_gets_its_options_and_the_command_as_it_was_called(monkeypatch
     assert words == ["brainai", "evaluate", "--data", "d", "--batch-size", "3"]
 
 
-def test_the_preset_of_a_training_comes_before_its_other_options(monkeypatch) -> None:
+def test_other_options_override_the_preset_of_a_training(monkeypatch) -> None:
     given = []
     monkeypatch.setattr("brainai.training.__main__.run", lambda *both: given.extend(both))
     call = ["train", "--data", "d", "--out", "o", "--preset", "smoke", "--drop-path", "0.5"]
@@ -75,7 +75,7 @@ def test_the_preset_of_a_training_comes_before_its_other_options(monkeypatch) ->
     assert given[1] == ["brainai", *call]
 
 
-def test_what_a_user_can_correct_is_one_line_and_status_2(capsys) -> None:
+def test_user_errors_print_one_line_and_exit_with_status_2(capsys) -> None:
     def fail(*_) -> None:
         raise DataError("slice.png: expected a picture.")
 
@@ -87,9 +87,7 @@ def test_what_a_user_can_correct_is_one_line_and_status_2(capsys) -> None:
     assert capsys.readouterr().err == "--ahead and --limit: expected 1 or more.\n"
 
 
-def test_a_package_that_is_not_installed_is_named_with_the_extra_that_brings_it(
-    monkeypatch, capsys
-) -> None:
+def test_a_missing_package_is_named_with_the_extra_that_installs_it(monkeypatch, capsys) -> None:
     def missing(place: str) -> None:
         raise ModuleNotFoundError(f"No module named {place!r}", name="gradio.themes")
 
@@ -98,7 +96,7 @@ def test_a_package_that_is_not_installed_is_named_with_the_extra_that_brings_it(
         command_line._load_program("web.serve:run")
 
 
-def test_another_missing_module_is_a_fault_of_the_program(monkeypatch) -> None:
+def test_any_other_missing_module_is_a_program_error(monkeypatch) -> None:
     def missing(place: str) -> None:
         raise ModuleNotFoundError(f"No module named {place!r}", name="brainai.web.gone")
 

@@ -1,4 +1,4 @@
-"""A command tells what it did on any console."""
+"""A command can print its output on any console."""
 
 import ast
 import io
@@ -32,7 +32,7 @@ def first_line(path: Path, name: str) -> str:
 @pytest.mark.parametrize(
     ("encoding", "shown"), [("ascii", "0 ? 1, M?ller"), ("latin-1", "0 ? 1, Müller")]
 )
-def test_what_a_console_lacks_is_printed_with_a_stand_in(
+def test_characters_that_a_console_lacks_are_replaced(
     monkeypatch: pytest.MonkeyPatch, encoding: str, shown: str
 ) -> None:
     console = io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="")
@@ -43,7 +43,7 @@ def test_what_a_console_lacks_is_printed_with_a_stand_in(
 
 
 @pytest.mark.parametrize("console", [None, io.StringIO()])
-def test_a_closed_console_and_a_notebook_are_left_alone(
+def test_a_closed_console_and_a_notebook_are_left_unchanged(
     monkeypatch: pytest.MonkeyPatch, console: io.StringIO | None
 ) -> None:
     monkeypatch.setattr(sys, "stdout", console)
@@ -51,18 +51,18 @@ def test_a_closed_console_and_a_notebook_are_left_alone(
 
 
 @pytest.mark.parametrize("path", commands(), ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_every_command_begins_so(path: Path) -> None:
-    """In its own first line, or in that of `run_command`, which is then all that it calls, if need
-    be through `start`."""
+def test_every_command_begins_with_print_anywhere(path: Path) -> None:
+    """In its own first line, or in that of `run_command`, which is then all that it calls, possibly
+    through `start`."""
     first = first_line(path, "main")
     assert first == "print_anywhere()" or first.startswith(("return run_command(", "return start("))
 
 
-def test_what_runs_the_commands_begins_so() -> None:
+def test_run_command_begins_with_print_anywhere() -> None:
     assert first_line(ROOT / "brainai" / "command_line.py", "run_command") == "print_anywhere()"
 
 
-def test_a_command_ends_well_on_a_console_that_lacks_what_it_says(
+def test_a_command_succeeds_on_a_console_that_lacks_characters(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     console = io.TextIOWrapper(io.BytesIO(), encoding="ascii", newline="")

@@ -1,4 +1,4 @@
-"""The examples in docstrings do what they show."""
+"""The examples in docstrings give the output they show."""
 
 import doctest
 from importlib import import_module
@@ -15,7 +15,7 @@ WITH_EXAMPLES = [
 
 
 @pytest.mark.parametrize("module", WITH_EXAMPLES)
-def test_the_examples_of_a_module_give_what_they_show(
+def test_docstring_examples_give_the_output_they_show(
     module: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)  # they name weights/ and examples/ as README does

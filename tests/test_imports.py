@@ -26,10 +26,10 @@ LEVEL = {package: level for level, package in enumerate(ORDER, start=1)}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name)
-def test_libraries_stay_in_their_rooms(path: Path) -> None:
+def test_libraries_are_imported_only_where_they_belong(path: Path) -> None:
     for module in imports(path):
-        rooms = ALLOWED.get(module.split(".")[0])
-        assert rooms is None or name(path).startswith(rooms), f"{name(path)} imports {module}"
+        places = ALLOWED.get(module.split(".")[0])
+        assert places is None or name(path).startswith(places), f"{name(path)} imports {module}"
 
 
 def packages_imported(path: Path) -> set[str]:
@@ -49,8 +49,8 @@ def test_the_order_names_every_package() -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name)
-def test_no_import_runs_up_the_order(path: Path) -> None:
-    if name(path) in ("app.py", "train.py", "brainai/__init__.py"):  # they offer what lies below
+def test_no_package_imports_a_later_one(path: Path) -> None:
+    if name(path) in ("app.py", "train.py", "brainai/__init__.py"):  # import from anywhere
         return
     level = LEVEL.get(package_of(path) or "", 0)
     wrong = [package for package in packages_imported(path) if LEVEL[package] > level]
@@ -75,7 +75,7 @@ def undocumented(body: list[ast.stmt]) -> list[str]:
 @pytest.mark.parametrize(
     "path", [path for path in MODULES if package_of(path) in ("data", "phantom")], ids=name
 )
-def test_what_others_call_of_the_data_says_what_it_does(path: Path) -> None:
+def test_public_names_of_data_and_phantom_have_docstrings(path: Path) -> None:
     assert undocumented(ast.parse(path.read_text()).body) == []
 
 

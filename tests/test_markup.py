@@ -1,4 +1,4 @@
-"""Templates escape what they show, and need all values that they name."""
+"""Templates escape their values, and require every value that they name."""
 
 import re
 from pathlib import Path
@@ -19,13 +19,13 @@ def test_text_is_escaped_and_markup_is_not() -> None:
     assert "<h2>" in render("progress_card.html", words="", done=0, total=0, shown=card)
 
 
-def test_a_value_that_is_missing_is_an_error_and_no_gap() -> None:
+def test_a_missing_value_raises_an_error() -> None:
     with pytest.raises(UndefinedError, match="notices"):
         render("title.html")
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=name)
-def test_no_template_turns_the_escaping_off(template: Path) -> None:
+def test_no_template_disables_escaping(template: Path) -> None:
     assert not re.search(r"\|\s*safe\b|autoescape|Markup", template.read_text())
 
 

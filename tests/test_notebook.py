@@ -1,4 +1,4 @@
-"""The notebook to teach with: every cell runs, and computes what the text says of it."""
+"""The teaching notebook: every cell runs, and computes what the text says."""
 
 import json
 import os
@@ -45,7 +45,7 @@ def read() -> NotebookNode:
     return nbformat.read(NOTEBOOK, as_version=4)
 
 
-def test_the_notebook_is_stored_without_what_a_run_leaves() -> None:
+def test_the_notebook_is_stored_without_outputs() -> None:
     notebook = read()
     nbformat.validate(notebook)
     for cell in notebook.cells:
@@ -54,7 +54,7 @@ def test_the_notebook_is_stored_without_what_a_run_leaves() -> None:
     assert NOTEBOOK.stat().st_size < 40_000
 
 
-def test_no_cell_of_the_notebook_names_a_place_on_a_machine() -> None:
+def test_no_cell_of_the_notebook_contains_an_absolute_path() -> None:
     for cell in read().cells:
         assert not re.search(r"""["'\s=](/|~|[A-Z]:\\)\w""", cell.source), cell.source
 
@@ -66,7 +66,7 @@ def test_the_notebook_imports_the_simulation_in_one_place() -> None:
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> NotebookNode:
-    """The notebook after all of its cells, and one more that says what they computed."""
+    """The executed notebook, with one more cell that prints what the others computed."""
     place = tmp_path_factory.mktemp("notebook")
     notebook = read()
     notebook.cells.append(new_code_cell(COMPUTED))
@@ -94,7 +94,7 @@ def test_slice_and_scan_with_a_tumor_are_called_tumor(computed: dict) -> None:
 
 
 @pytest.mark.slow
-def test_what_is_no_upright_flair_slice_is_not_judged_and_a_mirror_image_is(computed: dict) -> None:
+def test_only_the_upright_flair_slice_and_its_mirror_image_are_judged(computed: dict) -> None:
     labels, reasons = computed["labels"], computed["reasons"]
     judged = {name for name, label in labels.items() if label != "Cannot judge"}
     assert judged == {"as it is", "mirrored left to right"}
@@ -103,13 +103,13 @@ def test_what_is_no_upright_flair_slice_is_not_judged_and_a_mirror_image_is(comp
 
 
 @pytest.mark.slow
-def test_each_part_has_people_with_and_without_a_tumor(computed: dict) -> None:
+def test_each_split_has_people_with_and_without_a_tumor(computed: dict) -> None:
     assert computed["people"] == {"train": 8, "valid": 4, "test": 4}
     assert computed["with_tumor"] == {"train": 4, "valid": 2, "test": 2}
 
 
 @pytest.mark.slow
-def test_the_timid_model_ranks_as_well_and_is_calibrated_worse(computed: dict) -> None:
+def test_the_timid_model_ranks_equally_well_but_is_worse_calibrated(computed: dict) -> None:
     (given, timid), (ranking, same) = computed["calibration"], computed["ranking"]
     assert ranking == pytest.approx(same, abs=1e-6)
     assert timid > 3 * given
@@ -133,13 +133,13 @@ def test_position_alone_beats_chance_and_the_weights_beat_position(computed: dic
 
 
 @pytest.mark.slow
-def test_the_small_training_leaves_a_model_that_is_far_from_the_weights(computed: dict) -> None:
+def test_the_small_training_gives_a_model_far_below_the_weights(computed: dict) -> None:
     assert computed["model"] == ["decoder.safetensors", "model.safetensors"]
     assert 0.5 < computed["compared"]["trained here"] < computed["compared"]["weights"] - 0.05
 
 
 @pytest.mark.slow
-def test_a_reader_sees_the_pictures_and_nothing_is_written_beside_the_notebook(
+def test_the_notebook_shows_its_figures_and_works_in_a_temporary_folder(
     ran: NotebookNode, computed: dict, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     outputs = [output for cell in ran.cells for output in cell.get("outputs", [])]

@@ -1,4 +1,4 @@
-"""The package that one installs: what it asks for, what is in it, and that it works elsewhere."""
+"""The installed package: its requirements, its contents, and that it works elsewhere."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ from brainai import __version__
 
 if sys.version_info >= (3, 11):
     import tomllib
-else:  # pytest needs it there
+else:  # installed with pytest there
     import tomli as tomllib
 
 ROOT = Path(__file__).parents[1]
@@ -36,7 +36,7 @@ def lines(name: str) -> list[str]:
     return sorted(line for line in text.splitlines() if line and not line.startswith("#"))
 
 
-def test_the_requirements_are_those_of_the_package_with_what_trains_and_serves(setup) -> None:
+def test_the_requirements_equal_those_of_the_package_and_its_extras(setup) -> None:
     project = setup["project"]
     extras = project["optional-dependencies"]
     assert lines("requirements.txt") == sorted(
@@ -46,7 +46,7 @@ def test_the_requirements_are_those_of_the_package_with_what_trains_and_serves(s
     assert tuple(extras) == EXTRAS
 
 
-def test_every_asset_goes_with_the_package(setup) -> None:
+def test_every_asset_is_part_of_the_package(setup) -> None:
     patterns = setup["tool"]["setuptools"]["package-data"]
     found = {
         path
@@ -58,12 +58,12 @@ def test_every_asset_goes_with_the_package(setup) -> None:
 
 
 def is_asset(path: Path) -> bool:
-    """Whether a file is no module: another kind, or in a folder that is no package."""
+    """Whether a file is not a module: of another kind, or in a folder that is not a package."""
     module = path.suffix == ".py" and (path.parent / "__init__.py").exists()
     return path.is_file() and path.suffix != ".pyc" and not module
 
 
-def test_github_tests_every_python_that_the_package_admits(setup) -> None:
+def test_github_tests_every_python_that_the_package_supports(setup) -> None:
     flow = yaml.safe_load((ROOT / ".github" / "workflows" / "tests.yml").read_text())
     tested = flow["jobs"]["quick"]["strategy"]["matrix"]["python"]
     assert tested == ["3.10", "3.11", "3.12", "3.13"]
@@ -72,7 +72,7 @@ def test_github_tests_every_python_that_the_package_admits(setup) -> None:
     assert "3.9" not in admitted
 
 
-def test_the_space_is_mirrored_from_what_the_command_writes_and_nothing_else() -> None:
+def test_the_space_is_mirrored_from_the_output_of_the_command_only() -> None:
     flow = yaml.safe_load((ROOT / ".github" / "workflows" / "space.yml").read_text())
     steps = flow["jobs"]["mirror"]["steps"]
     written = next(step["run"] for step in steps if "brainai space" in step.get("run", ""))
@@ -81,7 +81,7 @@ def test_the_space_is_mirrored_from_what_the_command_writes_and_nothing_else() -
     assert mirror["with"]["private"] == "true"
 
 
-def test_forms_of_issues_ask_for_what_is_needed_and_warn_of_scans() -> None:
+def test_issue_forms_have_required_fields_and_warn_against_scans() -> None:
     for name in ("bug", "answer"):
         form = yaml.safe_load((ROOT / ".github" / "ISSUE_TEMPLATE" / f"{name}.yml").read_text())
         assert {"name", "description", "body"} <= set(form)
@@ -93,7 +93,7 @@ def test_the_citation_names_this_version() -> None:
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == __version__
 
 
-def test_the_container_runs_the_app_as_a_user_without_rights_and_gets_all_that_it_copies() -> None:
+def test_the_container_runs_unprivileged_and_receives_every_file_it_copies() -> None:
     steps = [line.split() for line in (ROOT / "Dockerfile").read_text().splitlines() if line]
     order = [step[0] for step in steps if step[0] in ("USER", "CMD")]
     assert order == ["USER", "CMD"]

@@ -29,13 +29,13 @@ def front_matter() -> dict[str, str]:
 
 
 def requirements() -> dict[str, SpecifierSet]:
-    """What requirements.txt asks for, by name of the package."""
+    """The requirements in requirements.txt, by package name."""
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     found = [Requirement(line) for line in lines if line and not line.startswith("#")]
     return {one.name: one.specifier for one in found}
 
 
-def test_the_space_starts_this_app_with_a_gradio_that_the_requirements_admit() -> None:
+def test_the_space_starts_this_app_with_a_gradio_the_requirements_allow() -> None:
     space = front_matter()
     assert space["sdk"] == "gradio"
     assert (ROOT / space["app_file"]).is_file()
@@ -43,26 +43,26 @@ def test_the_space_starts_this_app_with_a_gradio_that_the_requirements_admit() -
     assert len(space["short_description"]) <= 60  # the Hub refuses longer ones
 
 
-def test_the_space_has_a_python_that_zero_gpu_lists_and_the_package_admits() -> None:
+def test_the_space_has_a_python_that_zero_gpu_and_the_package_support() -> None:
     python = front_matter()["python_version"].strip('"')
-    assert python in ("3.10", "3.12")  # of ZeroGPU in 2026; others run on CPUs alone
+    assert python in ("3.10", "3.12")  # of ZeroGPU in 2026; others run only on CPUs
     project = (ROOT / "pyproject.toml").read_text()
     assert python in SpecifierSet(re.search(r'requires-python = "(.+)"', project)[1])
 
 
 @pytest.mark.parametrize("release", ["2.9.1", "2.10.0", "2.11.0", torch.__version__.split("+")[0]])
-def test_the_requirements_admit_the_torch_of_zero_gpu_and_of_here(release: str) -> None:
+def test_the_requirements_allow_the_torch_of_zero_gpu_and_the_installed_one(release: str) -> None:
     assert release in requirements()["torch"]
 
 
-def test_what_is_installed_is_what_the_requirements_ask_for() -> None:
+def test_installed_packages_satisfy_the_requirements() -> None:
     for package, wanted in requirements().items():
         assert version(package) in wanted, package
 
 
-def test_what_is_imported_is_asked_for() -> None:
+def test_every_imported_package_is_required() -> None:
     """A Space installs requirements.txt and nothing else."""
-    # of gradio, huggingface_hub, ZeroGPU and jinja2
+    # come with gradio, huggingface_hub, ZeroGPU and jinja2
     with_others = {"gradio_client", "yaml", "spaces", "markupsafe"}
     optional = {"nilearn", "highdicom", "pydicom", "pyarrow"}  # of the extras
     found = {module.split(".")[0] for path in MODULES for module in imports(path)}
@@ -71,7 +71,7 @@ def test_what_is_imported_is_asked_for() -> None:
     assert {called.get(module, module) for module in found} <= set(requirements())
 
 
-def test_package_and_project_have_one_version() -> None:
+def test_package_and_project_have_the_same_version() -> None:
     project = (ROOT / "pyproject.toml").read_text()
     assert re.search(r'^version = "(.+)"', project, re.MULTILINE)[1] == __version__
 
@@ -93,13 +93,13 @@ DOCUMENTS = [
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name)
-def test_every_file_that_the_documents_link_to_is_there(document: Path) -> None:
+def test_every_file_that_the_documents_link_to_exists(document: Path) -> None:
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", document.read_text()):
         assert (document.parent / target).exists(), target
 
 
 @pytest.mark.parametrize("document", [ROOT / "ARCHITECTURE.md", *DECISIONS], ids=name)
-def test_every_module_that_architecture_and_decisions_name_is_there(document: Path) -> None:
+def test_every_module_named_in_architecture_and_decisions_exists(document: Path) -> None:
     named = re.findall(r"`(\w[\w/]*/[\w/]*(?:\.(?:py|md|json))?)`", document.read_text())
     places = (ROOT, ROOT / "brainai")
     assert [path for path in named if not any((place / path).exists() for place in places)] == []
@@ -119,7 +119,7 @@ def test_every_dependency_has_a_reason() -> None:
     assert [package for package in {*wanted, *requirements()} if package.lower() not in table] == []
 
 
-def test_every_test_that_a_promise_of_security_names_is_there() -> None:
+def test_every_test_file_named_in_security_md_exists() -> None:
     named = re.findall(r"`(tests/[^`]+)`", (ROOT / "SECURITY.md").read_text())
     assert len(named) > 10
     assert [path for path in named if not (ROOT / path).exists()] == []
@@ -132,28 +132,28 @@ def test_every_example_has_its_source() -> None:
 
 
 def figures() -> str:
-    """The figures of the model card, which stand in the README too."""
+    """The figures of the model card, which are also in the README."""
     card = (ROOT / "weights" / "README.md").read_text()
     return card.split("## Evaluation on held-out patients\n\n")[1].split("\n\nThese figures")[0]
 
 
-def test_the_figures_of_readme_and_card_are_those_of_the_report() -> None:
+def test_the_figures_of_readme_and_card_equal_the_report() -> None:
     report = json.loads((ROOT / "weights" / "report.json").read_text())
     card = (ROOT / "weights" / "README.md").read_text()
     assert figures() in (ROOT / "README.md").read_text()
     charts = [name for name in CHARTS if (ROOT / "weights" / "figures" / name).exists()]
-    assert len(charts) == 5  # of an evaluation: learning curves are a training's
+    assert len(charts) == 5  # of an evaluation: only a training has learning curves
     assert card == model_card(read_model_info(ROOT / "weights"), report, charts)
 
 
-def test_the_page_of_reliability_is_that_of_the_results() -> None:
+def test_the_reliability_page_matches_the_results() -> None:
     results = reliability.read_results()
     assert reliability.page(*results) == (ROOT / "docs" / "reliability.md").read_text()
     assert (ROOT / "docs" / "reliability" / "soak.png").is_file()
 
 
-def test_no_other_figure_stands_in_the_readme() -> None:
-    """Decimals of two digits or more outside what code wrote and outside of code."""
+def test_the_readme_contains_no_other_figures() -> None:
+    """No decimals of two digits or more outside generated text and code."""
     text = (ROOT / "README.md").read_text().replace(figures(), "")
     text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
     assert re.findall(r"\b0\.\d{2,}\b|\d+(?:\.\d+)? ?%", text) == []
@@ -174,7 +174,7 @@ def test_no_text_calls_validation_patients_held_out() -> None:
         assert not found, f"{place}: {found}"
 
 
-def test_every_answer_and_document_tells_what_the_operating_point_gave_on_test() -> None:
+def test_answers_and_documents_state_the_outcome_of_the_operating_point_on_test() -> None:
     found = json.loads((ROOT / "weights" / "report.json").read_text())["all"]["figures"]
     value, low, high = (round(100 * found["dice"][k]) for k in ("value", "low", "high"))
     words = (
@@ -186,7 +186,7 @@ def test_every_answer_and_document_tells_what_the_operating_point_gave_on_test()
         assert words in texts()[document], document
 
 
-def test_the_documents_show_what_the_weights_answer_for_an_example() -> None:
+def test_the_documents_show_the_actual_answer_for_an_example() -> None:
     """Other precisions than bfloat16 give another third decimal."""
     classifier = Classifier.load(ROOT / "weights", device="cpu")
     answer = classifier.predict(ROOT / "examples" / "tumor_frontal.png")
@@ -205,12 +205,12 @@ def test_the_documents_show_what_the_weights_answer_for_an_example() -> None:
     assert (shown["threshold"], shown["model"]["revision"]) == (info.threshold, info.revision)
 
 
-def test_the_license_of_a_source_stands_beside_that_of_the_weights() -> None:
+def test_readme_and_card_state_the_non_commercial_terms_of_a_source() -> None:
     for document in ("README.md", "weights/README.md"):
         assert NON_COMMERCIAL in texts()[document]
 
 
-def test_every_preset_says_where_it_was_run() -> None:
+def test_every_preset_states_where_it_was_run() -> None:
     page = (ROOT / "docs" / "experiments.md").read_text()
     section = page.split("## Where each preset was run")[1].split("\n## ")[0]
     assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == list(PRESETS)
@@ -220,7 +220,7 @@ def test_the_experiments_name_the_revision_of_the_weights() -> None:
     assert read_model_info(ROOT / "weights").revision in texts()["docs/experiments.md"]
 
 
-def test_the_committed_weights_answer_and_name_themselves() -> None:
+def test_the_committed_weights_match_their_report_and_timm() -> None:
     network, info = load_model(ROOT / "weights")
     report = json.loads((ROOT / "weights" / "report.json").read_text())
     assert report["about"]["model_revision"] == info.revision

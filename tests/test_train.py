@@ -63,7 +63,7 @@ def run(arguments: list[str], **environment: str) -> subprocess.CompletedProcess
 
 @pytest.fixture
 def refused(monkeypatch: pytest.MonkeyPatch, capfd) -> Iterator[Callable[..., str]]:
-    """What train.py says to a command that it refuses, asked in this process."""
+    """The error that train.py prints for a command that it refuses, run in this process."""
     monkeypatch.setattr("threading.excepthook", None)
 
     def ask(data: Path, out: Path, *options: str) -> str:
@@ -86,7 +86,7 @@ def free_port() -> int:
 
 
 def wait_for_epochs(out: Path, count: int) -> None:
-    """Wait until a run has logged so many epochs."""
+    """Wait until a run has logged `count` epochs."""
     deadline = time.monotonic() + 300
     while not (out / "metrics.jsonl").exists() or len(history(out)) < count:
         assert time.monotonic() < deadline
@@ -100,7 +100,7 @@ def history(out: Path) -> list[dict]:
 
 @pytest.fixture(scope="module")
 def whole_run(dataset_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A short run that nothing disturbed."""
+    """A short, uninterrupted run."""
     out = tmp_path_factory.mktemp("whole") / "run"
     done = run(command(dataset_folder, out, *SHORT))
     assert done.returncode == 0, done.stderr
@@ -108,7 +108,9 @@ def whole_run(dataset_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.mark.slow
-def test_the_smoke_preset_learns_and_publishes(dataset_folder: Path, tmp_path: Path) -> None:
+def test_the_smoke_preset_learns_and_writes_a_complete_run(
+    dataset_folder: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "run"
     options = ("--preset", "smoke", "--cpu", "--log-with", "tensorboard")
     done = run(command(dataset_folder, out, *options))
@@ -140,7 +142,7 @@ def test_shuffled_labels_teach_nothing_about_other_patients(tmp_path: Path) -> N
 
 @pytest.mark.slow
 @pytest.mark.parametrize("epochs_before", [1, 2])
-def test_a_killed_run_resumes_to_the_same_bits(
+def test_a_killed_run_resumes_bit_for_bit(
     dataset_folder: Path, whole_run: Path, tmp_path: Path, epochs_before: int
 ) -> None:
     out = tmp_path / "run"
@@ -176,7 +178,7 @@ def start_run(
 
 
 def compare(one: list[dict], two: list[dict]) -> None:
-    """Two runs had the same epochs, but for rounding."""
+    """Check that two runs had the same epochs, up to rounding."""
     assert len(one) == len(two) == 4  # one writer
     for alone, together in zip(one, two, strict=True):
         for key in ("train_loss", "loss", "auroc", "mask_dice", "selection"):
@@ -184,7 +186,7 @@ def compare(one: list[dict], two: list[dict]) -> None:
 
 
 def apart(one: Path, two: Path) -> float:
-    """How far the best weights of two runs lie apart, as a part of their norm."""
+    """The distance between the best weights of two runs, relative to their norm."""
     runs = [load_file(out / "checkpoints" / "best.safetensors") for out in (one, two)]
     first, second = (torch.cat([run[key].float().flatten() for key in runs[0]]) for run in runs)
     return float((first - second).norm() / first.norm())
@@ -192,7 +194,7 @@ def apart(one: Path, two: Path) -> float:
 
 @pytest.mark.slow
 @pytest.mark.distributed
-def test_two_processes_give_what_one_gives_where_no_norm_looks_at_the_batch(
+def test_two_processes_give_the_same_as_one_without_batch_norm(
     dataset_folder: Path, tmp_path: Path
 ) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
@@ -204,7 +206,7 @@ def test_two_processes_give_what_one_gives_where_no_norm_looks_at_the_batch(
 
 @pytest.mark.slow
 @pytest.mark.distributed
-def test_the_rate_finder_sees_the_loss_of_all_processes(
+def test_the_rate_finder_uses_the_loss_of_all_processes(
     dataset_folder: Path, tmp_path: Path
 ) -> None:
     curves = []
@@ -217,7 +219,7 @@ def test_the_rate_finder_sees_the_loss_of_all_processes(
 
 @pytest.mark.slow
 @pytest.mark.distributed
-def test_on_cpus_batch_norm_sees_the_part_of_its_own_process(
+def test_on_cpus_batch_norm_uses_only_the_slices_of_its_own_process(
     dataset_folder: Path, whole_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # In bfloat16 pixels of this hardly trained network cross the level with every rounding.
@@ -227,7 +229,7 @@ def test_on_cpus_batch_norm_sees_the_part_of_its_own_process(
     assert json.loads((whole_run / "config.json").read_text())["processes"] == 1
     assert len(history(tmp_path / "run")) == 4
     assert 10 * ROUNDING < apart(whole_run, tmp_path / "run") < 0.2
-    # Yet both measured what was kept: the weights of the main process.
+    # Yet both evaluated the weights that were kept, those of the main process.
     network = build_network("test_resnet")
     load_best(tmp_path / "run", network)
     info = ModelInfo(architecture="test_resnet", image_size=32)
@@ -268,7 +270,7 @@ def test_every_damaged_file_of_a_run_is_repaired_or_refused(
 
 @pytest.mark.slow
 @pytest.mark.distributed
-def test_where_one_process_is_killed_the_other_ends_and_the_run_resumes(
+def test_when_one_process_is_killed_the_other_ends_and_the_run_resumes(
     dataset_folder: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
@@ -331,7 +333,7 @@ def test_a_stage_that_has_not_begun_may_be_changed_on_resuming(
     # Every stage of this run has begun: one more epoch of the last would be another schedule …
     said = refused(dataset_folder, out, *SHORT, "--resume", "--stages.2.epochs", "2")
     assert "another stages" in said
-    # … but where the run stands before it, that stage is still open.
+    # … but if the run has not reached it, that stage can still be changed.
     saved = torch.load(out / "checkpoints" / "last.pt", weights_only=True)
     saved["progress"] |= {"stage": 2, "epoch": 0}
     torch.save(saved, out / "checkpoints" / "last.pt")
@@ -344,7 +346,7 @@ def test_a_stage_that_has_not_begun_may_be_changed_on_resuming(
 
 
 @pytest.mark.slow
-def test_training_goes_on_from_a_model_folder(
+def test_training_starts_from_a_model_folder(
     dataset_folder: Path, whole_run: Path, tmp_path: Path
 ) -> None:
     options = (*SHORT, "--init-from", str(whole_run / "model"))
@@ -364,7 +366,7 @@ def test_the_rate_finder_draws_its_curve(dataset_folder: Path, tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_a_compiled_network_gives_weights_with_names_of_their_own(
+def test_a_compiled_network_saves_weights_under_their_usual_names(
     dataset_folder: Path, whole_run: Path, tmp_path: Path
 ) -> None:
     call = command(dataset_folder, tmp_path / "run", *SHORT)
@@ -375,7 +377,7 @@ def test_a_compiled_network_gives_weights_with_names_of_their_own(
 
 
 @pytest.mark.slow
-def test_no_data_set_is_one_sentence(tmp_path: Path) -> None:
+def test_a_missing_data_set_gives_a_one_sentence_error(tmp_path: Path) -> None:
     done = run(command(tmp_path, tmp_path / "run", "--preset", "smoke"))
     assert done.returncode == 2
     assert "is not a dataset folder" in done.stderr
@@ -392,7 +394,7 @@ def test_a_data_set_without_test_patients_is_refused_before_training(
     assert not (tmp_path / "run" / "metrics.jsonl").exists()
 
 
-def test_unreachable_imagenet_weights_name_the_remedy(
+def test_the_error_for_unreachable_imagenet_weights_names_the_remedy(
     dataset_folder: Path, tmp_path: Path, monkeypatch, refused: Callable[..., str]
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))

@@ -30,14 +30,14 @@ def corner_square(channels: int = 1) -> torch.Tensor:
     return planes
 
 
-def test_zeros_change_nothing() -> None:
+def test_zero_strengths_change_nothing() -> None:
     planes = corner_square()
     images, masks = augment(planes, torch.rand(1, AUGMENT_COLUMNS), NOTHING)
     assert torch.allclose(images, planes[:, :1] / 255, atol=2e-4)
     assert torch.allclose(masks, planes[:, 1:] / 255, atol=1e-5)
 
 
-def test_flip_mirrors_left_and_right_and_leaves_top_and_bottom() -> None:
+def test_flip_swaps_left_and_right_only() -> None:
     how = Augmentation(**{**vars(NOTHING), "flip": 1.0})
     images, masks = augment(corner_square(), torch.rand(1, AUGMENT_COLUMNS), how)
     assert masks[0, 0, 8, 23] == pytest.approx(1)
@@ -53,7 +53,7 @@ def test_picture_and_mask_move_together(change: str) -> None:
     assert not torch.allclose(masks, corner_square()[:, 1:] / 255, atol=0.1)
 
 
-def test_a_largest_shift_moves_by_its_part_of_the_side() -> None:
+def test_maximum_shift_along_x_moves_by_that_fraction_of_the_side() -> None:
     how = Augmentation(**{**vars(NOTHING), "shift": 0.25})
     random = torch.full((1, AUGMENT_COLUMNS), 0.5)
     random[0, 3] = 0.0  # shift along x: the grid reads 8 pixels to the left
@@ -62,7 +62,7 @@ def test_a_largest_shift_moves_by_its_part_of_the_side() -> None:
     assert masks[0, 0, 8, 8] == pytest.approx(0)
 
 
-def test_gray_changes_leave_the_mask_alone_and_stay_in_range() -> None:
+def test_intensity_changes_keep_the_mask_and_stay_in_range() -> None:
     how = Augmentation(flip=0, rotation=0, scale=0, shift=0, warp=0, blur=1)
     images, masks = augment(corner_square(), torch.full((1, AUGMENT_COLUMNS), 0.95), how)
     assert torch.allclose(masks, corner_square()[:, 1:] / 255, atol=1e-5)
@@ -81,13 +81,13 @@ def test_bias_brightens_one_side_and_darkens_the_other() -> None:
     assert torch.allclose(masks, torch.tensor(100 / 255))
 
 
-def test_dropped_sequences_become_flair_and_flair_never_drops() -> None:
+def test_dropped_sequences_are_replaced_by_flair_which_is_never_dropped() -> None:
     images = torch.stack([torch.full((8, 8), value) for value in (0.1, 0.5, 0.9)])[None]
     dropped = drop_modalities(images, torch.tensor([[True, False]]))
     assert [round(float(c.mean()), 3) for c in dropped[0]] == [0.1, 0.1, 0.9]
 
 
-def test_a_slice_is_changed_alike_in_every_batch() -> None:
+def test_a_slice_is_augmented_the_same_way_in_any_batch() -> None:
     planes = torch.randint(0, 256, (6, 2, 32, 32), dtype=torch.uint8)
     table = random_table(6, seed=4)
     whole, _ = augment(planes, table, Augmentation())
@@ -115,7 +115,7 @@ def head(level: int, spot: tuple[slice, slice] | None = None, bright: int = 250)
 LEFT, RIGHT = (slice(20, 30), slice(14, 24)), (slice(20, 30), slice(40, 50))
 
 
-def test_a_tumor_is_pasted_with_its_mask_and_the_label_follows() -> None:
+def test_pasting_a_tumor_copies_its_mask_and_sets_the_label() -> None:
     planes, labels = carve_mix(head(100), torch.tensor([0]), head(100, LEFT))
     assert labels.tolist() == [1]
     assert (planes[0, 1][LEFT] == 255).all()
@@ -131,14 +131,14 @@ def test_a_slice_keeps_its_own_tumor_beside_the_pasted_one() -> None:
     assert (planes[0, 1][RIGHT] == 255).all()
 
 
-def test_healthy_tissue_covers_a_tumor_and_the_label_follows() -> None:
+def test_pasting_healthy_tissue_over_a_tumor_clears_the_label() -> None:
     planes, labels = carve_mix(head(100, LEFT), torch.tensor([1]), head(100))
     assert labels.tolist() == [0]
     assert not planes[0, 1].any()
     assert planes[0, 0].max() < 110
 
 
-def test_what_is_pasted_takes_the_brightness_of_the_recipient() -> None:
+def test_pasted_tissue_takes_the_brightness_of_the_recipient() -> None:
     planes, _ = carve_mix(head(50, LEFT), torch.tensor([1]), head(200))
     assert planes[0, 0][LEFT].float().mean() == pytest.approx(50, rel=0.2)
 
@@ -151,14 +151,14 @@ def test_nothing_is_pasted_outside_the_head() -> None:
     assert not planes[0, :, 0:4, 0:4].any()
 
 
-def test_a_label_whose_tumor_its_mask_does_not_show_stays() -> None:
+def test_a_positive_label_without_tumor_in_its_mask_is_kept() -> None:
     donor = head(100)
     donor[0, :, 0:4, 0:4] = 255  # tumor that cannot be pasted anywhere
     _, labels = carve_mix(head(100), torch.tensor([1]), donor)
     assert labels.tolist() == [1]
 
 
-def test_two_slices_without_tumor_leave_each_other_alone() -> None:
+def test_two_slices_with_empty_masks_are_not_mixed() -> None:
     planes, labels = carve_mix(head(100), torch.tensor([1]), head(200))
     assert torch.equal(planes, head(100).float())
     assert labels.tolist() == [1]  # tumor too small for its mask to show: the label stays
@@ -172,25 +172,25 @@ def gray(level: int = 100, channels: int = 1) -> torch.Tensor:
 
 
 def changed_by(name: str, most: float, column: int, planes: torch.Tensor) -> torch.Tensor:
-    """Pictures after one change alone: of one slice by the least, of one by the most."""
+    """Two slices after a single change, one at its minimum and one at its maximum."""
     random = torch.full((len(planes), AUGMENT_COLUMNS), 0.5)
     random[:, GRAY][:, column] = torch.tensor([0.0, 1.0])
     images, _ = augment(planes, random, Augmentation(**{**vars(NOTHING), name: most}))
     return images
 
 
-def test_gain_darkens_and_brightens_by_its_part() -> None:
+def test_gain_darkens_and_brightens_by_its_fraction() -> None:
     images = changed_by("gain", 0.2, 1, gray())
     assert images[:, 0, 5, 5].tolist() == pytest.approx([100 / 255 * 0.8, 100 / 255 * 1.2])
 
 
-def test_gamma_bends_gray_levels_by_its_logarithm() -> None:
+def test_gamma_strength_is_the_logarithm_of_the_exponent() -> None:
     images = changed_by("gamma", math.log(2), 0, gray())
     # The logarithm of gamma is -ln 2 and ln 2: a root, and a square.
     assert images[:, 0, 5, 5].tolist() == pytest.approx([(100 / 255) ** 0.5, (100 / 255) ** 2])
 
 
-def test_noise_has_its_standard_deviation_and_differs_between_sequences() -> None:
+def test_noise_has_the_given_standard_deviation_and_differs_between_sequences() -> None:
     images = changed_by("noise", 0.05, 5, gray(128, channels=3))
     assert torch.allclose(images[0], torch.tensor(128 / 255))
     assert images[1].std().item() == pytest.approx(0.05, rel=0.05)
@@ -202,13 +202,13 @@ def test_noise_has_its_standard_deviation_and_differs_between_sequences() -> Non
 
 def test_noise_differs_between_slices() -> None:
     random = torch.full((2, AUGMENT_COLUMNS), 1.0)
-    random[:, GRAY][:, 3:5] = torch.tensor([[0.1, 0.1], [0.6, 0.3]])  # where it is cut
+    random[:, GRAY][:, 3:5] = torch.tensor([[0.1, 0.1], [0.6, 0.3]])  # where the noise is cut out
     images, _ = augment(gray(128), random, Augmentation(**{**vars(NOTHING), "noise": 0.05}))
     both = torch.corrcoef((images - 128 / 255).flatten(1))
     assert abs(both[0, 1]) < 0.1
 
 
-def test_blur_is_the_mean_of_nine_pixels_for_its_part_of_the_slices() -> None:
+def test_blur_averages_nine_pixels_in_the_given_fraction_of_slices() -> None:
     planes = gray(0)
     planes[:, 0, 10, 10] = planes[:, 0, 0, 0] = 90
     random = torch.full((2, AUGMENT_COLUMNS), 0.5)
@@ -220,7 +220,7 @@ def test_blur_is_the_mean_of_nine_pixels_for_its_part_of_the_slices() -> None:
     assert images[1, 0, 10, 11] < 1e-3
 
 
-def test_a_largest_rotation_turns_about_the_middle() -> None:
+def test_maximum_rotation_turns_about_the_center() -> None:
     how = Augmentation(**{**vars(NOTHING), "rotation": 90.0})
     random = torch.full((1, AUGMENT_COLUMNS), 0.5)
     random[0, 1] = 1.0  # a quarter turn: the grid reads the upper left where the upper right was
@@ -231,7 +231,7 @@ def test_a_largest_rotation_turns_about_the_middle() -> None:
     assert torch.allclose(images, masks, atol=2e-4)
 
 
-def test_a_largest_scale_enlarges_by_its_part() -> None:
+def test_maximum_scale_enlarges_by_that_fraction() -> None:
     how = Augmentation(**{**vars(NOTHING), "scale": 0.5})
     random = torch.full((1, AUGMENT_COLUMNS), 0.5)
     random[0, 2] = 1.0
@@ -241,7 +241,7 @@ def test_a_largest_scale_enlarges_by_its_part() -> None:
     assert (masks[0, 0, :10, :10] > 0.5).all()
 
 
-def test_a_largest_shift_along_y_moves_by_its_part_of_the_side() -> None:
+def test_maximum_shift_along_y_moves_by_that_fraction_of_the_side() -> None:
     how = Augmentation(**{**vars(NOTHING), "shift": 0.25})
     random = torch.full((1, AUGMENT_COLUMNS), 0.5)
     random[0, 4] = 0.0
@@ -250,7 +250,7 @@ def test_a_largest_shift_along_y_moves_by_its_part_of_the_side() -> None:
     assert (masks[0, 0] > 0.5).sum() == 64
 
 
-def test_sequences_are_dropped_by_the_recipes_chance() -> None:
+def test_sequences_are_dropped_with_the_given_probability() -> None:
     planes = torch.zeros(1, 4, 32, 32, dtype=torch.uint8)
     for channel, level in enumerate((50, 100, 150)):
         planes[0, channel] = level
@@ -260,14 +260,14 @@ def test_sequences_are_dropped_by_the_recipes_chance() -> None:
     assert (images[0, :, 3, 3] * 255).tolist() == pytest.approx([50, 50, 150], abs=0.1)
 
 
-def test_a_table_is_that_of_its_seed_and_has_a_row_for_each_slice() -> None:
+def test_the_random_table_depends_on_the_seed_and_has_one_row_per_slice() -> None:
     assert random_table(3, seed=1).shape == (3, AUGMENT_COLUMNS)
     assert torch.equal(random_table(3, seed=1), random_table(3, seed=1))
     assert not torch.equal(random_table(3, seed=1), random_table(3, seed=2))
 
 
-def test_a_mask_shows_tumor_from_half_of_its_range_on() -> None:
-    """A slice whose mask shows none takes nothing from another that shows none either."""
+def test_mask_values_from_128_up_count_as_tumor() -> None:
+    """Two slices whose masks show no tumor exchange nothing."""
     for level, pastes in ((127, False), (128, True)):
         donor = head(200)
         donor[0, 1][LEFT] = level

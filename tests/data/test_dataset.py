@@ -1,4 +1,4 @@
-"""The dataset folder is read back as it was written, or refused; patients keep to one split."""
+"""The dataset folder is read back as it was written, or refused; each patient is in one split."""
 
 import json
 from dataclasses import replace
@@ -35,14 +35,14 @@ RECORD = SliceRecord(
 )
 
 
-def test_records_are_read_as_they_were_written(tmp_path: Path) -> None:
+def test_records_are_read_back_as_written(tmp_path: Path) -> None:
     records = [RECORD, replace(RECORD, mask_file_name="", label=0, tumor_pixels=0, site="Žižkov")]
     write_records(tmp_path / "metadata.csv", records)
     assert read_records(tmp_path) == records
     assert [path.name for path in tmp_path.iterdir()] == ["metadata.csv"]
 
 
-def test_a_table_that_lacks_a_column_is_refused(tmp_path: Path) -> None:
+def test_a_table_without_a_required_column_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "metadata.csv"
     write_records(path, [RECORD])
     lines = path.read_text().splitlines()
@@ -57,19 +57,19 @@ def test_a_tumor_without_an_outline_has_no_mask() -> None:
     assert not replace(RECORD, tumor_pixels=-1).has_mask
 
 
-def test_splits_have_their_shares_and_never_change() -> None:
+def test_splits_have_the_documented_shares_and_never_change() -> None:
     patients = [f"patient{number}" for number in range(4000)]
     splits = [assign_split(patient) for patient in patients]
     shares = [splits.count(split) / 4000 for split in SPLITS]
     assert shares == pytest.approx([0.65, 0.20, 0.15], abs=0.02)
-    # Published figures hang on these: a patient never moves.
+    # Published figures depend on these: a patient never moves.
     known = {"TCGA_CS_4941": "train", "TCGA_CS_4942": "train", "BraTS-GLI-00000": "test"}
     assert {patient: assign_split(patient) for patient in known} == known
 
 
-def test_a_larger_valid_takes_from_train_alone() -> None:
-    # Place of each on the way from 0 to 1: 0.6483, 0.6963, 0.7040, 0.8471, 0.8539. While train had
-    # 0.70 of it, the second was train; `test` began at 0.85 then as now.
+def test_enlarging_valid_moved_patients_from_train_only() -> None:
+    # Hashed to 0.6483, 0.6963, 0.7040, 0.8471 and 0.8539 of the range from 0 to 1. When train ended
+    # at 0.70, the second was in train; `test` began at 0.85 then, as it does now.
     numbers = (184, 256, 318, 273, 42)
     splits = [assign_split(f"person {number}") for number in numbers]
     assert splits == ["train", "valid", "valid", "valid", "test"]
@@ -93,7 +93,9 @@ def test_an_empty_data_set_is_refused(tmp_path: Path) -> None:
         read_records(tmp_path)
 
 
-def test_another_folder_is_refused_with_the_remedy(tmp_path: Path) -> None:
+def test_a_folder_without_a_data_set_is_refused_with_the_command_to_prepare_one(
+    tmp_path: Path,
+) -> None:
     with pytest.raises(DataError, match=r"python -m brainai\.data\.prepare"):
         read_records(tmp_path)
 
@@ -109,7 +111,7 @@ def test_a_damaged_table_is_refused(tmp_path: Path, before: str, after: str) -> 
         read_records(tmp_path)
 
 
-def test_info_of_an_unfinished_data_set_or_of_another_format_is_refused(tmp_path: Path) -> None:
+def test_info_that_is_missing_damaged_or_of_another_format_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="did not finish"):
         read_dataset_info(tmp_path)
     (tmp_path / "dataset.json").write_text("{")

@@ -1,4 +1,4 @@
-"""Pictures that are no axial FLAIR slice."""
+"""Pictures that are not axial FLAIR slices."""
 
 import numpy as np
 import pytest
@@ -8,17 +8,19 @@ from brainai.data.dataset import SliceRecord
 from brainai.data.store import Store
 
 
-def test_a_turned_slice_is_the_same_slice_another_way_up() -> None:
+def test_turning_a_slice_moves_its_corners_and_keeps_its_pixels() -> None:
     plane = np.arange(16, dtype=np.float32).reshape(4, 4)
     seen = {decoys.turn(plane, np.random.default_rng(seed))[0, 0] for seed in range(50)}
-    assert seen == {12.0, 3.0, 15.0}  # whichever corner comes up, never its own
+    assert seen == {12.0, 3.0, 15.0}  # any corner comes up except its own
     for seed in range(8):
         turned = decoys.turn(plane, np.random.default_rng(seed))
         assert sorted(turned.flat) == list(range(16))
 
 
 @pytest.mark.parametrize(("across", "column"), [(2, 8), (1, 52)])
-def test_a_cut_stands_head_up_with_the_scans_proportions(across: int, column: int) -> None:
+def test_sagittal_and_coronal_cuts_are_upright_with_the_scans_proportions(
+    across: int, column: int
+) -> None:
     """A stack of 20 slices with a bright pillar at row 52 and column 8 all the way up, and a
     bright floor: cut sagittally the pillar lies by its row, coronally by its column."""
     stack = np.zeros((20, 64, 64), np.uint8)
@@ -30,12 +32,12 @@ def test_a_cut_stands_head_up_with_the_scans_proportions(across: int, column: in
     assert picture.shape == (64, 64)
     head = np.flatnonzero(picture.max(axis=1) > 0.1)
     assert (head[0], head[-1]) == (11, 52)  # 65 % of the side, in the middle
-    assert picture[50].min() > picture[20].min()  # the lowest slice lies below
+    assert picture[50].min() > picture[20].min()  # the lowest slice is at the bottom
     across_pillar = 52 if across == 2 else 8
     assert picture[30, across_pillar] > picture[30, 32]
 
 
-def test_drawings_are_what_the_network_would_see_and_differ() -> None:
+def test_drawings_have_the_format_of_network_input_and_differ() -> None:
     random = np.random.default_rng(0)
     pictures = [decoys.draw(64, random) for _ in range(40)]
     for picture in pictures:
@@ -55,8 +57,8 @@ def shells() -> np.ndarray:
     return plane
 
 
-def test_a_recolored_slice_has_never_fluid_and_lesion_as_flair_has_them() -> None:
-    """In FLAIR fluid has a tenth of the brightness of tissue here, and the lesion twice as much."""
+def test_recolored_slices_never_have_the_fluid_and_lesion_contrast_of_flair() -> None:
+    """As in FLAIR, fluid here is a tenth as bright as tissue, and the lesion twice as bright."""
     kinds = set()
     for seed in range(60):
         changed = decoys.recolor(shells(), np.random.default_rng(seed))
@@ -77,7 +79,7 @@ def test_a_black_slice_is_recolored_without_a_warning() -> None:
     assert decoys.recolor(np.zeros((16, 16)), np.random.default_rng(0)).shape == (16, 16)
 
 
-def test_scans_are_the_cases_with_enough_slices_in_every_sequence_they_have() -> None:
+def test_scans_are_built_from_cases_with_enough_slices_in_each_sequence() -> None:
     def record(case: str, modalities: tuple[str, ...]) -> SliceRecord:
         return SliceRecord(
             file_name="", mask_file_name="", label=0, patient_id=case, case_id=case, slice_index=0,

@@ -1,4 +1,4 @@
-"""DICOM series: the same volume as NIfTI, what is refused, and that no patient is ever named."""
+"""DICOM series give the same volume as NIfTI, are refused if unsuitable, and name no patient."""
 
 import locale
 from pathlib import Path
@@ -17,7 +17,7 @@ TILT = np.array([[1, 0, 0], [0, 0.8, -0.6], [0, 0.6, 0.8]])  # about x, 37 degre
 
 
 def refusal(folder: Path, match: str, **options) -> str:
-    """The sentence that refuses a folder; it names no patient and no place on the disk."""
+    """The error that refuses a folder; it names no patient and no path."""
     with pytest.raises(DataError, match=match) as caught:
         read_scan(folder, "FLAIR", **options)
     message = str(caught.value)
@@ -26,7 +26,7 @@ def refusal(folder: Path, match: str, **options) -> str:
     return message
 
 
-def test_a_series_gives_the_volume_of_the_same_nifti(tmp_path: Path) -> None:
+def test_a_series_gives_the_same_volume_as_a_nifti_file(tmp_path: Path) -> None:
     series = read_scan(write_series(tmp_path / "series", brain()))
     nifti = read_volume(write_scan(tmp_path / "scan.nii.gz", brain(), spacing=(1.0, 1.0, 5.0)))
     np.testing.assert_array_equal(series.voxels, nifti.voxels)
@@ -34,7 +34,7 @@ def test_a_series_gives_the_volume_of_the_same_nifti(tmp_path: Path) -> None:
     assert series.header_text == series.note == ""
 
 
-def test_slices_are_ordered_by_place_not_by_name(tmp_path: Path) -> None:
+def test_slices_are_ordered_by_position_not_by_file_name(tmp_path: Path) -> None:
     folder = write_series(tmp_path / "series", brain())
     names = [path.name for path in sorted(folder.iterdir())]
     assert names[1].endswith("007.dcm")  # of slice 1; the files of 15 slices would be shuffled
@@ -44,7 +44,7 @@ def test_slices_are_ordered_by_place_not_by_name(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_scan(folder).voxels, brain())
 
 
-def test_a_series_from_the_top_down_gives_the_same(tmp_path: Path) -> None:
+def test_a_series_stored_from_the_top_down_gives_the_same_volume(tmp_path: Path) -> None:
     turned = np.diag([1.0, -1.0, -1.0])  # rows run to the front, slices to the feet
     folder = write_series(
         tmp_path / "series",
@@ -57,14 +57,14 @@ def test_a_series_from_the_top_down_gives_the_same(tmp_path: Path) -> None:
     np.testing.assert_allclose(volume.origin_mm, (0, -35, 0), atol=1e-6)
 
 
-def test_an_oblique_series_keeps_its_place(tmp_path: Path) -> None:
+def test_an_oblique_series_keeps_its_geometry(tmp_path: Path) -> None:
     volume = read_scan(write_series(tmp_path / "series", brain(), turn=TILT))
     np.testing.assert_array_equal(volume.voxels, brain())
     np.testing.assert_allclose(np.reshape(volume.direction, (3, 3)), TILT, atol=1e-6)
     np.testing.assert_allclose(volume.spacing_mm, (1, 1, 5), atol=1e-6)
 
 
-def test_distance_of_rows_and_of_columns_are_not_confused(tmp_path: Path) -> None:
+def test_row_and_column_spacing_are_not_swapped(tmp_path: Path) -> None:
     folder = write_series(tmp_path / "series", brain(), spacing=(0.5, 0.75, 3.0))
     np.testing.assert_allclose(read_scan(folder).spacing_mm, (0.5, 0.75, 3.0))
 
@@ -80,7 +80,7 @@ def test_each_file_is_scaled_as_its_header_says(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_scan(folder).voxels, voxels)
 
 
-def test_localizers_and_other_files_are_left_out(tmp_path: Path) -> None:
+def test_localizers_and_other_files_are_ignored(tmp_path: Path) -> None:
     folder = write_series(tmp_path / "exam" / "b", brain())
     write_series(tmp_path / "exam" / "a", brain()[:, :, 2:5], series=1)
     (tmp_path / "exam" / "README.txt").write_text("not a picture")
@@ -88,14 +88,14 @@ def test_localizers_and_other_files_are_left_out(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_scan(tmp_path / "exam").voxels, brain())
 
 
-def test_a_slice_copied_twice_counts_once(tmp_path: Path) -> None:
+def test_a_duplicate_slice_counts_once(tmp_path: Path) -> None:
     folder = write_series(tmp_path / "series", brain())
     first = sorted(folder.iterdir())[0]
     (folder / "copy of it").write_bytes(first.read_bytes())
     np.testing.assert_array_equal(read_scan(folder).voxels, brain())
 
 
-def test_among_several_series_the_one_called_flair_is_taken_and_named(tmp_path: Path) -> None:
+def test_the_series_named_flair_is_chosen_among_several_and_reported(tmp_path: Path) -> None:
     exam = tmp_path / "exam"
     write_series(exam / "a", brain(1), series=2, description="t1_mprage")
     write_series(exam / "b", brain(0), series=7, description="AX FLAIR fs")
@@ -104,7 +104,7 @@ def test_among_several_series_the_one_called_flair_is_taken_and_named(tmp_path: 
     assert volume.note == "Used series 7 (6 slices), one of 2 found."
 
 
-def test_among_several_series_the_only_axial_one_is_taken(tmp_path: Path) -> None:
+def test_the_only_axial_series_is_chosen_among_several(tmp_path: Path) -> None:
     exam = tmp_path / "exam"
     sagittal = np.array([[0.0, 0, -1], [1, 0, 0], [0, -1, 0]])
     write_series(exam / "a", brain(1), series=2, turn=sagittal)
@@ -114,7 +114,7 @@ def test_among_several_series_the_only_axial_one_is_taken(tmp_path: Path) -> Non
     assert volume.note == "Used series 3 (6 slices), one of 2 found."
 
 
-def test_several_series_without_a_sign_are_refused_with_a_list(tmp_path: Path) -> None:
+def test_several_indistinguishable_series_are_refused_and_listed(tmp_path: Path) -> None:
     exam = tmp_path / "exam"
     write_series(exam / "a", brain(), series=12)
     write_series(exam / "b", brain()[:, :, 1:], series=3)
@@ -122,7 +122,7 @@ def test_several_series_without_a_sign_are_refused_with_a_list(tmp_path: Path) -
     assert "series 3 with 5 slices, series 12 with 6 slices" in message
 
 
-def test_two_pictures_of_one_place_are_refused(tmp_path: Path) -> None:
+def test_two_pictures_at_the_same_position_are_refused(tmp_path: Path) -> None:
     folder = write_series(tmp_path / "series", brain())
     write_series(folder, brain(1), first=50)
     refusal(folder, "found 12 pictures of 6 slices")
@@ -140,7 +140,7 @@ def test_slices_shifted_sideways_are_refused(tmp_path: Path) -> None:
     refusal(folder, "shifted sideways")
 
 
-def test_a_slice_cut_short_is_refused(tmp_path: Path) -> None:
+def test_a_truncated_slice_is_refused(tmp_path: Path) -> None:
     for length in (1500, 700):  # within the pixels, within the header
         folder = write_series(tmp_path / str(length), brain())
         path = folder / f"{PLANTED[0]}_035.dcm"  # of slice 5, the last: no gap would tell
@@ -160,7 +160,7 @@ def test_color_pictures_are_refused(tmp_path: Path) -> None:
     refusal(tmp_path, "color")
 
 
-def test_several_pictures_in_one_file_are_refused(tmp_path: Path) -> None:
+def test_a_multi_frame_file_is_refused(tmp_path: Path) -> None:
     image = sitk.GetImageFromArray(np.ascontiguousarray(brain().transpose(2, 1, 0)))
     image.SetMetaData("0008|0060", "MR")
     image.SetMetaData("0010|0010", PLANTED[0])
@@ -169,7 +169,7 @@ def test_several_pictures_in_one_file_are_refused(tmp_path: Path) -> None:
     refusal(path, "multi-frame")
 
 
-def test_other_machines_are_refused(tmp_path: Path) -> None:
+def test_a_series_of_another_modality_is_refused(tmp_path: Path) -> None:
     refusal(write_series(tmp_path / "series", brain(), t0008_0060="CT"), "not from an MRI scanner")
 
 
@@ -180,12 +180,12 @@ ECHO, INVERSION, KIND, NAME = "t0018_0081", "t0018_0082", "t0018_0020", "t0018_1
     ("tags", "why"),
     [
         ({INVERSION: "900"}, "inversion time"),  # as of T1 with an inversion
-        ({INVERSION: "150", NAME: "FLAIR"}, "inversion time"),  # whatever it calls itself
+        ({INVERSION: "150", NAME: "FLAIR"}, "inversion time"),  # whatever its name
         ({ECHO: "12", KIND: "SE"}, "echo time"),
         ({ECHO: "60", KIND: "EP\\SE"}, "gradient echoes"),  # diffusion
     ],
 )
-def test_a_series_whose_header_says_that_it_is_no_flair_is_refused(tmp_path, tags, why) -> None:
+def test_a_series_whose_header_rules_out_flair_is_refused(tmp_path, tags, why) -> None:
     folder = write_series(tmp_path / "series", brain(), **tags)
     message = refusal(folder, why, expect_flair=True)
     assert not any(value in message for value in ("900", "150", "12", "60"))
@@ -198,17 +198,17 @@ def test_a_series_whose_header_says_that_it_is_no_flair_is_refused(tmp_path, tag
         {},
         {INVERSION: "2500", ECHO: "120", KIND: "SE\\IR"},
         {INVERSION: "1500", ECHO: "20"},  # the inversion time decides
-        {ECHO: "90", KIND: "SE"},  # T2 perhaps; nothing says that no inversion went before
+        {ECHO: "90", KIND: "SE"},  # perhaps T2; nothing rules out an inversion pulse
         {ECHO: "100", KIND: "EP", NAME: "ep2d_flair"},
         {INVERSION: "", ECHO: "0"},
     ],
 )
-def test_a_header_that_leaves_it_open_refuses_nothing(tmp_path: Path, tags: dict) -> None:
+def test_a_header_that_leaves_the_sequence_open_is_accepted(tmp_path: Path, tags: dict) -> None:
     folder = write_series(tmp_path / "series", brain(), **tags)
     assert read_scan(folder, "FLAIR", expect_flair=True).voxels.shape == SHAPE
 
 
-def test_of_an_examination_a_series_that_is_no_flair_is_not_taken(tmp_path: Path) -> None:
+def test_a_series_whose_header_rules_out_flair_is_not_chosen_from_an_exam(tmp_path: Path) -> None:
     exam = tmp_path / "exam"
     write_series(exam / "a", brain(1), series=2, description="T1 FLAIR", t0018_0082="860")
     write_series(exam / "b", brain(0), series=7, t0018_0082="2400")
@@ -216,14 +216,14 @@ def test_of_an_examination_a_series_that_is_no_flair_is_not_taken(tmp_path: Path
     np.testing.assert_array_equal(volume.voxels, brain(0))
 
 
-def test_the_refusal_of_a_header_is_out_of_scope(tmp_path: Path) -> None:
+def test_a_refusal_by_the_header_is_out_of_scope(tmp_path: Path) -> None:
     folder = write_series(tmp_path / "series", brain(), t0018_0081="10")
     with pytest.raises(OutOfScope) as caught:
         read_scan(folder, "FLAIR", expect_flair=True)
     assert caught.value.reason == "not FLAIR, according to its DICOM header"
 
 
-def test_pictures_without_a_place_are_refused(tmp_path: Path) -> None:
+def test_pictures_without_a_position_are_refused(tmp_path: Path) -> None:
     folder = write_series(tmp_path / "series", brain())
     for path in folder.iterdir():  # (0020,0037), the orientation, becomes an entry nobody reads
         content = path.read_bytes()
@@ -237,7 +237,7 @@ def test_a_folder_without_dicom_is_refused(tmp_path: Path) -> None:
     refusal(tmp_path, "no DICOM file")
 
 
-def test_reading_leaves_the_locale_alone(tmp_path: Path) -> None:
+def test_reading_does_not_change_the_locale(tmp_path: Path) -> None:
     folder = write_series(tmp_path / "series", brain())
     before = locale.setlocale(locale.LC_ALL)
     read_scan(folder)
@@ -260,13 +260,15 @@ def test_no_name_date_or_id_reaches_a_volume_or_the_terminal(
 
 
 @pytest.mark.parametrize("place", ["1e300", "inf", "nan", "1e6"])
-def test_a_place_that_no_scanner_writes_is_none(tmp_path: Path, place: str) -> None:
+def test_an_implausible_position_is_refused(tmp_path: Path, place: str) -> None:
     voxels = brain()[:, :, :4]
     folder = write_series(tmp_path / "series", voxels, t0020_0032=f"0\\-35\\{place}")
     assert len(refusal(folder, "do not give the position of the slices in the head")) < 300
 
 
-def test_two_pictures_of_one_place_are_no_copies_though_they_share_an_id(tmp_path: Path) -> None:
+def test_different_pictures_at_one_position_are_refused_even_if_they_share_an_id(
+    tmp_path: Path,
+) -> None:
     one_id = {"t0008_0018": "1.2.3.1"}
     folder = write_series(tmp_path / "series", brain(), **one_id)
     write_series(folder, brain(1), first=50, **one_id)

@@ -1,4 +1,4 @@
-"""A DICOM SEG lies over the series it was drawn on, and says what it is for."""
+"""A DICOM SEG references the series it was drawn on and states its purpose."""
 
 import os
 import shutil
@@ -43,7 +43,7 @@ def marked_series(folder: Path, turn: np.ndarray, **tags: str) -> Path:
 
 
 @pytest.mark.parametrize("name", TURNED)
-def test_each_frame_marks_the_voxels_of_the_slice_that_it_refers_to(tmp_path, name) -> None:
+def test_each_frame_marks_the_voxels_of_the_slice_it_references(tmp_path, name) -> None:
     folder = marked_series(tmp_path / "series", TURNED[name])
     volume = read_scan(folder)
     write_dicom_seg(tmp_path / "out" / "mask.dcm", bright(volume), volume.grid, folder)
@@ -63,7 +63,7 @@ def test_each_frame_marks_the_voxels_of_the_slice_that_it_refers_to(tmp_path, na
     assert sorted(counts) == [2, 3]  # slices without a mark are left out
 
 
-def test_it_says_that_it_is_for_research_and_stands_in_the_study(tmp_path: Path) -> None:
+def test_the_segmentation_says_it_is_for_research_and_belongs_to_the_study(tmp_path: Path) -> None:
     folder = marked_series(tmp_path / "series", np.eye(3))
     volume = read_scan(folder)
     write_dicom_seg(tmp_path / "mask.dcm", bright(volume), volume.grid, folder)
@@ -80,7 +80,7 @@ def test_it_says_that_it_is_for_research_and_stands_in_the_study(tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["mask.dcm"]
 
 
-def test_a_mask_without_any_voxel_is_written_too(tmp_path: Path) -> None:
+def test_an_empty_mask_is_written_too(tmp_path: Path) -> None:
     folder = marked_series(tmp_path / "series", np.eye(3))
     volume = read_scan(folder)
     empty = np.zeros(volume.voxels.shape, bool)
@@ -88,7 +88,7 @@ def test_a_mask_without_any_voxel_is_written_too(tmp_path: Path) -> None:
     assert not pydicom.dcmread(tmp_path / "mask.dcm").pixel_array.any()
 
 
-def test_a_zip_file_serves_as_its_folder_does(tmp_path: Path) -> None:
+def test_a_zip_file_works_like_its_folder(tmp_path: Path) -> None:
     folder = marked_series(tmp_path / "series", np.eye(3))
     archive = Path(shutil.make_archive(str(tmp_path / "series"), "zip", folder))
     volume = read_scan(archive)
@@ -105,7 +105,7 @@ def test_another_series_is_refused(tmp_path: Path) -> None:
         write_dicom_seg(tmp_path / "mask.dcm", bright(volume), volume.grid, tmp_path / "a.nii.gz")
 
 
-def test_slices_that_cannot_be_told_apart_are_refused_without_a_name(tmp_path: Path) -> None:
+def test_slices_with_the_same_uid_are_refused_without_naming_the_patient(tmp_path: Path) -> None:
     folder = marked_series(tmp_path / "series", np.eye(3), t0008_0018="1.2.3.1")
     volume = read_scan(folder)
     with pytest.raises(DataError, match="a different SOPInstanceUID") as refused:
@@ -122,7 +122,7 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.skipif(DCIODVFY is None, reason="needs dicom3tools")
-def test_dciodvfy_finds_no_error_of_ours(tmp_path: Path) -> None:
+def test_dciodvfy_reports_no_error(tmp_path: Path) -> None:
     folder = marked_series(tmp_path / "series", np.eye(3))
     volume = read_scan(folder)
     write_dicom_seg(tmp_path / "mask.dcm", bright(volume), volume.grid, folder)

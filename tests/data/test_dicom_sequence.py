@@ -1,4 +1,4 @@
-"""Whether a header says FLAIR: as each maker of scanners writes it."""
+"""Whether a header says FLAIR, in the terms of each scanner manufacturer."""
 
 import pytest
 
@@ -22,11 +22,11 @@ def kind(*names: str, inversion: float = 0, echo: float = 0, kinds: str = "SE IR
         (("", "", "*spcir_278ns"), (0, 0)),
     ],
 )
-def test_siemens(names, times) -> None:
+def test_siemens_flair_headers_are_recognized(names, times) -> None:
     assert kind(*names, inversion=times[0], echo=times[1]) == FLAIR
 
 
-def test_siemens_stir_and_t1_are_none_though_they_are_called_tirm() -> None:
+def test_siemens_stir_and_t1_are_not_flair_although_they_are_named_tirm() -> None:
     assert kind("t2_tirm_cor", inversion=220, echo=60).not_flair
     assert kind("t1_tirm_tra_dark-fluid").not_flair
     assert kind("t1_tirm_tra_dark-fluid", inversion=1000, echo=9).not_flair
@@ -36,12 +36,12 @@ def test_siemens_stir_and_t1_are_none_though_they_are_called_tirm() -> None:
     ("name", "times"),
     [("Ax T2 FLAIR", (2250, 120)), ("Sag CUBE T2 FLAIR", (1800, 115)), ("AX T2FLAIR PROP", (0, 0))],
 )
-def test_ge(name, times) -> None:
+def test_ge_flair_headers_are_recognized(name, times) -> None:
     assert kind(name, inversion=times[0], echo=times[1]) == FLAIR
 
 
 @pytest.mark.parametrize("name", ["Ax T1 FLAIR", "SAG T1FLAIR", "AxT1 FLAIR", "T1W_FLAIR+C"])
-def test_ge_t1_flair_is_none(name) -> None:
+def test_ge_t1_flair_is_not_flair(name) -> None:
     assert kind(name) == kind(name, "Brain FLAIR") == Kind(False, "a name that contains T1")
     assert kind(name, inversion=860, echo=24).not_flair
     assert kind(name, inversion=1400, echo=24).not_flair  # long enough at 7 T
@@ -51,32 +51,32 @@ def test_ge_t1_flair_is_none(name) -> None:
     ("name", "times"),
     [("FLAIR_longTR", (2800, 125)), ("3D_Brain_VIEW_FLAIR", (1650, 340)), ("VISTA FLAIR", (0, 0))],
 )
-def test_philips(name, times) -> None:
+def test_philips_flair_headers_are_recognized(name, times) -> None:
     assert kind(name, inversion=times[0], echo=times[1]) == FLAIR
 
 
-def test_times_that_are_there_tell_more_than_a_name() -> None:
+def test_inversion_and_echo_times_outweigh_the_name() -> None:
     assert kind("", inversion=2400, echo=120) == FLAIR  # no name at all
     assert kind("T1 FLAIR", inversion=2400, echo=120) == FLAIR  # named by a slip
     assert kind("FLAIR", inversion=150, echo=60).not_flair
 
 
-def test_inversions_that_null_no_fluid_are_none() -> None:
+def test_inversions_that_do_not_null_fluid_are_not_flair() -> None:
     assert kind("t2_stir_cor").not_flair
     assert kind("3D DIR", inversion=2600, echo=300).not_flair  # double inversion: white matter too
     assert kind("mp2rage_INV2", inversion=2700, echo=2.9, kinds="GR IR").not_flair
 
 
-def test_words_that_only_look_like_t1_say_nothing() -> None:
+def test_words_that_only_look_like_t1_are_ignored() -> None:
     for name in ("FLAIR POST1", "PART1 FLAIR", "AX FLAIR T10"):
         assert kind(name) == FLAIR
     assert kind("FLAIR T1") == OPEN  # T1, or the first date
 
 
-def test_a_protocol_counts_where_the_series_has_no_name_that_tells() -> None:
+def test_the_protocol_name_counts_if_the_series_name_is_not_telling() -> None:
     assert kind("AX", "FLAIR") == FLAIR
     assert kind("t1_mprage", "FLAIR").not_flair
 
 
-def test_the_standard_has_a_word_for_it_too() -> None:
+def test_the_standard_contrast_attribute_is_recognized() -> None:
     assert kind_of(Header(contrast="FLUID_ATTENUATED")) == FLAIR

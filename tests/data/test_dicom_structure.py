@@ -1,4 +1,4 @@
-"""Sequences that lie too deep in each other are found before GDCM sees them."""
+"""Sequences that are nested too deeply are found before GDCM sees them."""
 
 import struct
 import subprocess
@@ -25,7 +25,7 @@ UNDEFINED = 0xFFFFFFFF
 
 
 def nested(depth: int, syntax: str, defined: bool, vr: bytes = b"SQ") -> bytes:
-    """Sequences of one item each, in each other."""
+    """Nested sequences of one item each."""
     order = ">" if syntax == "big endian" else "<"
     is_implicit = syntax == "implicit" or vr == b"UN"
 
@@ -33,7 +33,7 @@ def nested(depth: int, syntax: str, defined: bool, vr: bytes = b"SQ") -> bytes:
         return struct.pack(f"{order}HHI", 0xFFFE, number, length)
 
     heads, ends = [], []
-    inside = 0  # bytes of what lies in the sequence
+    inside = 0  # bytes inside the sequence
     for level in range(depth - 1, -1, -1):  # the innermost first, because the outer ones hold it
         item = mark(0xE000, inside if defined else UNDEFINED)
         head = struct.pack(f"{order}HH", 0x0008, 0x1140)
@@ -68,12 +68,12 @@ def test_depth_is_counted_in_every_transfer_syntax(syntax, defined):
             assert examine(part10(nested(depth, syntax, defined), syntax)).is_too_deep
 
 
-def test_sequences_of_unknown_kind_count_too():
+def test_sequences_of_unknown_vr_count_too():
     assert examine(part10(nested(500, "explicit", False, b"UN"), "explicit")).is_too_deep
 
 
 @pytest.mark.parametrize("defined", [True, False])
-def test_many_items_beside_each_other_are_not_deep(defined):
+def test_many_sibling_items_are_not_deep(defined):
     inside = nested(2, "explicit", defined)
     item = struct.pack("<HHI", 0xFFFE, 0xE000, len(inside)) + inside
     items = item * 2000
@@ -84,11 +84,11 @@ def test_many_items_beside_each_other_are_not_deep(defined):
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", bytes(10_000), b"\xfe\xff\x00\xe0" * 3000])
-def test_what_is_no_dicom_file_raises_nothing(content):
+def test_examining_a_file_that_is_not_dicom_raises_nothing(content):
     assert examine(content).pixel_bytes is None
 
 
-def test_a_series_is_refused_with_a_sentence_and_the_process_lives(tmp_path):
+def test_a_too_deeply_nested_series_is_refused_and_the_process_survives(tmp_path):
     deep = part10(nested(20_000, "explicit", False), "explicit")
     with zipfile.ZipFile(tmp_path / "deep.zip", "w", zipfile.ZIP_DEFLATED) as packed:
         for number in range(6):
@@ -100,8 +100,8 @@ def test_a_series_is_refused_with_a_sentence_and_the_process_lives(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals differ there")
-def test_what_crashes_gdcm_all_the_same_ends_in_a_sentence(tmp_path):
-    """The check of depth is left out, as if it had a hole: the child ends, and not the caller."""
+def test_a_crash_in_gdcm_becomes_a_one_sentence_error(tmp_path):
+    """The depth check is skipped, as if it had a gap: the child dies, not the caller."""
     (tmp_path / "a.dcm").write_bytes(part10(nested(100_000, "explicit", False), "explicit"))
     code = (
         "import sys; from brainai.data import reader_pool\n"
@@ -121,7 +121,7 @@ def test_what_crashes_gdcm_all_the_same_ends_in_a_sentence(tmp_path):
 
 
 @pytest.mark.parametrize("missing", [2, 200, 2000])
-def test_fewer_pixels_than_the_header_says_are_damage_and_no_old_memory(tmp_path, missing):
+def test_fewer_pixels_than_the_header_says_are_refused_as_damage(tmp_path, missing):
     folder = write_series(tmp_path / "series", brain())
     for path in folder.iterdir():
         content = path.read_bytes()

@@ -1,4 +1,4 @@
-"""Folders of pictures and scans that are no axial FLAIR slices."""
+"""Folders of pictures and scans that are not axial FLAIR slices."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def picture(path: Path, pixels: np.ndarray) -> None:
     Image.fromarray(pixels).save(path)
 
 
-def test_pictures_and_scans_are_read_in_the_order_of_their_paths(tmp_path: Path) -> None:
+def test_pictures_and_scans_are_read_in_path_order(tmp_path: Path) -> None:
     picture(tmp_path / "b" / "head.png", np.tile(np.arange(64, dtype=np.uint8), (64, 1)))
     scan = np.zeros((40, 20, 5), np.int16)  # of pixels of 3 × 6 mm, thicker than a scan may have
     scan[10:20, 5:10, 1:4] = np.array([100, 200, 300])
@@ -40,7 +40,7 @@ def test_pictures_and_scans_are_read_in_the_order_of_their_paths(tmp_path: Path)
     assert np.flatnonzero(bright.any(axis=0)).tolist() == list(range(8, 16))
 
 
-def test_what_is_no_picture_and_no_volume_is_left_out_and_counted(tmp_path: Path, capsys) -> None:
+def test_files_that_cannot_be_decoys_are_skipped_and_counted(tmp_path: Path, capsys) -> None:
     gray = np.tile(np.arange(64, dtype=np.uint8), (64, 1))
     picture(tmp_path / "gray.png", gray)
     picture(tmp_path / "color.png", np.stack([gray * 4, 255 - gray * 4, gray], -1))
@@ -50,12 +50,12 @@ def test_what_is_no_picture_and_no_volume_is_left_out_and_counted(tmp_path: Path
     assert "left out 2 files" in capsys.readouterr().err
 
 
-def test_a_folder_without_decoys_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_decoys_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="other than axial FLAIR slices, found none"):
         list(read_decoys(tmp_path, 32))
 
 
-def test_one_of_four_files_is_kept_out_and_always_the_same() -> None:
+def test_the_same_quarter_of_the_files_is_always_kept_out() -> None:
     assert is_kept_out("MNI152_T1_2mm.nii.gz")
     assert not is_kept_out("chris_PD.nii.gz")
     share = np.mean([is_kept_out(f"Tr-gl_{number:04d}.jpg") for number in range(2000)])

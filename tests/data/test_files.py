@@ -11,7 +11,7 @@ from brainai.data.files import storage_error, write_folder, write_text, write_wh
 from brainai.errors import StorageError
 
 
-def test_a_file_that_fails_leaves_the_old_one_and_nothing_beside_it(tmp_path: Path) -> None:
+def test_a_failed_write_keeps_the_old_file_and_leaves_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     write_text(path, "old")
     with pytest.raises(KeyError), write_whole(path) as file:
@@ -20,7 +20,7 @@ def test_a_file_that_fails_leaves_the_old_one_and_nothing_beside_it(tmp_path: Pa
     assert listing(tmp_path) == {"config.json": b"old"}
 
 
-def test_a_full_disk_is_one_sentence_and_leaves_the_old_file(tmp_path: Path) -> None:
+def test_a_full_disk_raises_a_one_sentence_error_and_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     write_text(path, "old")
     with (
@@ -31,7 +31,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_old_file(tmp_path: Path) -> 
     assert listing(tmp_path) == {"config.json": b"old"}
 
 
-def test_the_file_is_on_the_disk_before_it_takes_its_name(tmp_path: Path, monkeypatch) -> None:
+def test_a_file_is_flushed_before_it_is_renamed(tmp_path: Path, monkeypatch) -> None:
     done = []
     flush, rename = os.fsync, os.replace
     monkeypatch.setattr(os, "fsync", lambda number: (done.append("flush"), flush(number)))
@@ -40,7 +40,7 @@ def test_the_file_is_on_the_disk_before_it_takes_its_name(tmp_path: Path, monkey
     assert done[:2] == ["flush", "rename"]
 
 
-def test_the_older_file_is_kept_only_when_the_new_one_is_whole(tmp_path: Path) -> None:
+def test_the_previous_file_is_replaced_only_when_the_new_one_is_complete(tmp_path: Path) -> None:
     new, older = tmp_path / "last", tmp_path / "previous"
     for content in (b"1", b"2"):
         with write_whole(new, older=older) as file:
@@ -51,7 +51,7 @@ def test_the_older_file_is_kept_only_when_the_new_one_is_whole(tmp_path: Path) -
     assert listing(tmp_path) == {"last": b"2", "previous": b"1"}
 
 
-def test_a_folder_takes_its_place_as_a_whole(tmp_path: Path) -> None:
+def test_a_folder_is_replaced_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     for name in ("a", "b"):
         with write_folder(folder) as partial:
@@ -64,7 +64,7 @@ def test_a_folder_takes_its_place_as_a_whole(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
-def test_what_a_killed_process_left_is_cleared_away(tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
     for left in (".model.partial", ".model.old"):
         (tmp_path / left).mkdir()
         (tmp_path / left / "half").touch()
@@ -84,12 +84,12 @@ def test_what_a_killed_process_left_is_cleared_away(tmp_path: Path) -> None:
         (OSError("no number"), r"\(no number\)"),
     ],
 )
-def test_the_advice_fits_the_reason(error: Exception, advice: str) -> None:
+def test_the_advice_fits_the_error(error: Exception, advice: str) -> None:
     with pytest.raises(StorageError, match=advice):
         raise storage_error(error, Path("run/last.pt"))
 
 
-def test_a_file_that_is_not_known_is_not_named() -> None:
+def test_an_unknown_file_is_not_named() -> None:
     told = str(storage_error(OSError(errno.ENOSPC, "full"), None))
     assert told.startswith("A file cannot be written")
     assert "None" not in told

@@ -1,4 +1,4 @@
-"""One person under several names is found, and named always alike."""
+"""One person under several names is recognized and always gets the same name."""
 
 from itertools import permutations
 from pathlib import Path
@@ -17,11 +17,11 @@ def test_tcga_ids_are_found_with_any_separator() -> None:
 @pytest.mark.parametrize(
     "text", ["/LGG/TCGA/imaging/Protocols", "run_TCGA_Connect.sh", "TCGA-CS-49421", "XTCGA-CS-4942"]
 )
-def test_other_words_with_tcga_are_no_ids(text: str) -> None:
+def test_other_words_containing_tcga_are_not_ids(text: str) -> None:
     assert tcga_ids(text) == ()
 
 
-def test_names_join_over_a_third_in_any_order() -> None:
+def test_names_are_joined_through_a_third_name_in_any_order() -> None:
     groups = [("b", "TCGA_CS_4942"), ("a", "b"), ("c",), ("d", "a")]
     for order in permutations(groups):
         persons = join_persons(order)
@@ -29,11 +29,11 @@ def test_names_join_over_a_third_in_any_order() -> None:
         assert persons["c"] == "c"
 
 
-def test_the_smallest_name_stands_for_the_person() -> None:
+def test_a_person_gets_the_alphabetically_first_name() -> None:
     assert join_persons([("z", "same-pixels-0", "m")])["z"] == "m"
 
 
-def test_a_release_table_joins_names_and_passes_over_other_columns(tmp_path: Path) -> None:
+def test_a_release_table_joins_names_and_ignores_other_columns(tmp_path: Path) -> None:
     table = tmp_path / "name_mapping.csv"
     table.write_text(
         "Grade,BraTS_2018_subject_ID,TCGA_TCIA_subject_ID,BraTS_2020_subject_ID\n"
@@ -47,7 +47,7 @@ def test_a_release_table_joins_names_and_passes_over_other_columns(tmp_path: Pat
     ]
 
 
-def test_short_names_count_where_the_data_have_them(tmp_path: Path) -> None:
+def test_short_names_are_joined_only_if_the_data_contain_them(tmp_path: Path) -> None:
     table = tmp_path / "pairs.csv"
     table.write_text("12,17\n3,4\n")
     assert read_same_patient(table, known=("12", "17", "3")) == [("12", "17")]

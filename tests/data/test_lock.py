@@ -33,7 +33,9 @@ def holder(folder: Path) -> subprocess.Popen:
     return process
 
 
-def test_a_second_process_is_refused_at_once_and_a_killed_one_lets_go(tmp_path: Path) -> None:
+def test_a_second_process_is_refused_at_once_and_a_killed_one_frees_the_lock(
+    tmp_path: Path,
+) -> None:
     process = holder(tmp_path / "run")
     began = time.monotonic()
     with (
@@ -70,7 +72,7 @@ def test_a_forked_worker_does_not_keep_the_lock(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
+def test_a_read_only_folder_raises_a_storage_error(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(StorageError, match="choose another folder"), hold(tmp_path, "busy"):
         pass

@@ -1,4 +1,4 @@
-"""A saved mask lies over its scan for whoever believes the sform, the qform, or neither."""
+"""A saved mask overlies its scan in programs that use the sform, the qform, or neither."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from nifti_files import KINDS, MOVED, PLACE, RAS, overwrite, voxels, without_a_sign_of_hand, write
+from nifti_files import KINDS, MOVED, PLACE, RAS, overwrite, voxels, without_qfac, write
 from scans import write_scan
 
 from brainai.data.scans import read_scan
@@ -15,7 +15,7 @@ from brainai.data.volumes import read_volume, resample, write_mask
 
 @pytest.mark.parametrize("suffix", ["nii.gz", "nii"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_nifti_mask_has_the_place_of_its_scan(tmp_path: Path, kind: str, suffix: str) -> None:
+def test_a_nifti_mask_has_the_geometry_of_its_scan(tmp_path: Path, kind: str, suffix: str) -> None:
     path = KINDS[kind](tmp_path / "flair.nii")
     volume = read_scan(path, "FLAIR") if suffix == "nii" else read_volume(path)
     write_mask(tmp_path / f"mask.{suffix}", volume.voxels == 300, volume.grid)
@@ -28,14 +28,14 @@ def test_a_nifti_mask_has_the_place_of_its_scan(tmp_path: Path, kind: str, suffi
     np.testing.assert_array_equal(np.argwhere(mask.get_fdata()), np.argwhere(voxels() == 300))
 
 
-def test_a_field_that_nibabel_would_mend_is_copied_as_it_is(tmp_path: Path) -> None:
-    volume = read_volume(without_a_sign_of_hand(tmp_path / "flair.nii"))
+def test_a_field_that_nibabel_would_correct_is_copied_unchanged(tmp_path: Path) -> None:
+    volume = read_volume(without_qfac(tmp_path / "flair.nii"))
     write_mask(tmp_path / "mask.nii", volume.voxels == 300, volume.grid)
     flair, mask = ((tmp_path / name).read_bytes() for name in ("flair.nii", "mask.nii"))
     assert mask[76:108] == flair[76:108]  # pixdim
 
 
-def test_a_metaimage_mask_of_a_nifti_lies_where_the_sform_says(tmp_path: Path) -> None:
+def test_a_metaimage_mask_of_a_nifti_scan_follows_the_sform(tmp_path: Path) -> None:
     volume = read_volume(write(tmp_path / "flair.nii", (RAS, 1), (MOVED, 1)))
     write_mask(tmp_path / "mask.mha", volume.voxels == 300, volume.grid)
     mask = sitk.ReadImage(str(tmp_path / "mask.mha"))
@@ -47,7 +47,7 @@ def test_a_metaimage_mask_of_a_nifti_lies_where_the_sform_says(tmp_path: Path) -
 
 @pytest.mark.parametrize("axes", ["LPS", "RAS", "PIR", "SAL"])
 @pytest.mark.parametrize("suffix", ["nii.gz", "mha"])
-def test_a_mask_of_a_metaimage_has_its_place(tmp_path: Path, axes: str, suffix: str) -> None:
+def test_a_mask_of_a_metaimage_has_its_geometry(tmp_path: Path, axes: str, suffix: str) -> None:
     stored = voxels()
     path = write_scan(tmp_path / "flair.mha", stored, axes, (2.0, 1.0, 5.0), (3.0, -35.0, 7.0))
     volume = read_volume(path)
@@ -61,7 +61,7 @@ def test_a_mask_of_a_metaimage_has_its_place(tmp_path: Path, axes: str, suffix: 
     )
 
 
-def test_a_sequence_is_moved_by_the_sform_and_not_by_the_qform(tmp_path: Path) -> None:
+def test_resampling_follows_the_sform_and_not_the_qform(tmp_path: Path) -> None:
     flair = read_volume(write(tmp_path / "flair.nii", (MOVED, 1), (RAS, 1)))
     t2 = read_volume(write(tmp_path / "t2.nii", (MOVED, 1), (MOVED, 2)))  # 20 mm: 10 voxels
     # In the file x grows to the right, in LPS to the left: what lies further right has a lower x.

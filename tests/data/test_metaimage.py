@@ -1,4 +1,4 @@
-"""MetaImage files: read as MetaIO reads them, and never a byte of any other file."""
+"""MetaImage files are read as MetaIO reads them, without a byte of any other file."""
 
 import os
 import zlib
@@ -36,7 +36,7 @@ def write(path: Path, *lines: str, voxels: bytes = VOXELS.tobytes("F"), **change
         changed: fields with another value.
     """
     fields = HEADER | changed
-    fields["ElementDataFile"] = fields.pop("ElementDataFile")  # comes last, always
+    fields["ElementDataFile"] = fields.pop("ElementDataFile")  # always comes last
     text = "\n".join([*lines, *(f"{name} = {value}" for name, value in fields.items())])
     path.write_bytes(text.encode() + b"\n" + voxels)
     return path
@@ -55,14 +55,14 @@ def secret(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def sent(tmp_path: Path) -> Path:
-    """Where a file that was sent lies, in a folder of its own."""
+    """The path of an uploaded file, in a folder of its own."""
     (tmp_path / "sent").mkdir()
     return tmp_path / "sent" / "scan.mha"
 
 
 @pytest.mark.parametrize("compressed", [False, True])
 @pytest.mark.parametrize("suffix", ["mha", "mhd"])
-def test_what_simpleitk_writes_is_read_as_simpleitk_reads_it(tmp_path, suffix, compressed):
+def test_files_written_by_simpleitk_are_read_as_simpleitk_reads_them(tmp_path, suffix, compressed):
     image = sitk.GetImageFromArray(brain().transpose(2, 1, 0))
     image.SetSpacing((0.5, 0.75, 3.0))
     image.SetOrigin((1.0, -20.0, 3.0))
@@ -87,7 +87,7 @@ def test_what_simpleitk_writes_is_read_as_simpleitk_reads_it(tmp_path, suffix, c
      ("MET_DOUBLE", "f8")],
 )  # fmt: skip
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_every_type_and_byte_order_is_understood(tmp_path, kind, dtype, order):
+def test_every_data_type_and_byte_order_is_read(tmp_path, kind, dtype, order):
     voxels = (VOXELS % 100).astype(order + dtype)
     is_big = str(order == ">")
     path = write(
@@ -99,7 +99,7 @@ def test_every_type_and_byte_order_is_understood(tmp_path, kind, dtype, order):
     np.testing.assert_array_equal(stored(path), VOXELS % 100)
 
 
-def test_a_companion_is_read_behind_its_own_header(tmp_path):
+def test_a_data_file_is_read_after_its_own_header(tmp_path):
     (tmp_path / "a.raw").write_bytes(b"x" * 17 + VOXELS.tobytes("F"))
     for skipped in ("17", "-1"):
         path = write(tmp_path / "a.mhd", voxels=b"", ElementDataFile="a.raw", HeaderSize=skipped)
@@ -120,7 +120,7 @@ def test_a_companion_is_read_behind_its_own_header(tmp_path):
               "../secr%1st.bin 0 1 1", "./../secret.bin"],
 )  # fmt: skip
 @pytest.mark.parametrize("allow_companion", [True, False])
-def test_no_other_file_is_read_whatever_stands_before_its_name(
+def test_no_other_file_is_read_whatever_precedes_its_name_in_the_header(
     sent, secret, line, place, allow_companion
 ):
     write(sent, line, voxels=b"", ElementDataFile=place.format(secret=secret))
@@ -135,20 +135,20 @@ def test_no_other_file_is_read_whatever_stands_before_its_name(
     ["ElementDataFile = LOCAL", "elementdatafile = LOCAL", "NDims = 2", "ndims = 3",
      "DIMSIZE = 1 1 1", "ElementType = MET_FLOAT", "HeaderSize = 0\nHeaderSize = 0"],
 )  # fmt: skip
-def test_a_field_that_stands_twice_or_in_another_spelling_is_refused(sent, secret, line):
+def test_a_repeated_or_misspelled_field_is_refused(sent, secret, line):
     write(sent, line)
     with pytest.raises(DataError):
         read_scan(sent, "FLAIR")
 
 
-def test_a_link_beside_the_header_leads_nowhere(tmp_path, secret, sent):
+def test_a_symlink_beside_the_header_is_not_followed(tmp_path, secret, sent):
     (sent.parent / "a.raw").symlink_to(secret)
     write(sent, voxels=b"", ElementDataFile="a.raw")
     with pytest.raises(DataError, match="header alone"):
         read_scan(sent, "FLAIR")
 
 
-def test_a_file_that_was_sent_may_not_name_one_beside_it(sent):
+def test_an_uploaded_file_may_not_name_a_file_beside_it(sent):
     (sent.parent / "a.raw").write_bytes(VOXELS.tobytes("F"))
     write(sent, voxels=b"", ElementDataFile="a.raw")
     assert read_scan(sent, "FLAIR").voxels.shape == (10, 5, 4)
@@ -156,7 +156,7 @@ def test_a_file_that_was_sent_may_not_name_one_beside_it(sent):
         read_scan(sent, "FLAIR", allow_companion=False)
 
 
-def test_a_header_without_its_data_file_says_so(sent):
+def test_a_header_without_its_data_file_is_refused(sent):
     write(sent, voxels=b"", ElementDataFile="gone.raw")
     with pytest.raises(DataError, match=r"header alone\. Provide its data file too"):
         read_scan(sent, "FLAIR")
@@ -188,7 +188,7 @@ def test_a_header_without_its_data_file_says_so(sent):
         {"Offset": "1e300 0 0"},
     ],
 )
-def test_an_impossible_header_is_one_sentence(sent, changed):
+def test_an_impossible_header_raises_a_one_sentence_error(sent, changed):
     write(sent, **changed)
     with pytest.raises(DataError, match=r"^FLAIR: expected .*\.$") as caught:
         read_scan(sent, "FLAIR")
@@ -196,25 +196,25 @@ def test_an_impossible_header_is_one_sentence(sent, changed):
 
 
 @pytest.mark.parametrize("spacing", ["nan", "inf", "-inf", "1e30", "1e-30", "0", "-2", "500"])
-def test_a_spacing_that_no_scanner_writes_gives_no_volume(sent, spacing):
+def test_an_implausible_spacing_is_refused(sent, spacing):
     write(sent, ElementSpacing=f"2 {spacing} 5")
     with pytest.raises(DataError, match=r"expected voxels of 0\.01 to 100 mm"):
         read_scan(sent, "FLAIR")
 
 
-def test_data_that_break_off_are_told(sent):
+def test_truncated_data_are_refused(sent):
     write(sent, voxels=VOXELS.tobytes("F")[:-1])
     with pytest.raises(DataError, match="holds 199 bytes of voxels instead of 200"):
         read_scan(sent, "FLAIR")
 
 
-def test_packed_data_that_unpack_to_more_are_read_no_further(sent):
+def test_surplus_compressed_data_are_not_unpacked(sent):
     bomb = zlib.compress(VOXELS.tobytes("F") + bytes(50_000_000))
     write(sent, voxels=bomb, CompressedData="True", CompressedDataSize=str(len(bomb)))
     np.testing.assert_array_equal(read_scan(sent, "FLAIR").voxels, VOXELS)
 
 
-def test_a_header_without_end_is_not_read_to_its_end(sent):
+def test_an_endless_header_is_not_read_completely(sent):
     sent.write_bytes(b"Comment = a\n" * 2_000_000)
     with pytest.raises(DataError, match="does not begin with a MetaImage header"):
         read_volume(sent)
@@ -224,14 +224,14 @@ def test_a_header_without_end_is_not_read_to_its_end(sent):
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/environ"), reason="no such file there")
-def test_the_environment_of_the_server_is_not_served(sent, monkeypatch):
+def test_the_environment_of_the_server_cannot_be_read(sent, monkeypatch):
     for place in ("/proc/self/environ", "/proc/self/environ %d 0 1 1", "LIST\n/proc/self/environ"):
         write(sent, "Comment = ElementDataFile = LOCAL", voxels=b"", ElementDataFile=place)
         with pytest.raises(DataError, match="names other files"):
             read_scan(sent, "FLAIR")
 
 
-def test_metaimage_has_the_place_of_the_same_nifti(tmp_path):
+def test_a_metaimage_has_the_same_geometry_as_a_nifti_file(tmp_path):
     nifti = read_volume(write_scan(tmp_path / "a.nii.gz", brain(), "SAL", (0.5, 0.75, 3.0)))
     metaimage = read_volume(write_scan(tmp_path / "a.mhd", brain(), "PIR", (0.5, 0.75, 3.0)))
     np.testing.assert_array_equal(nifti.voxels, metaimage.voxels)

@@ -32,7 +32,7 @@ def changed(path: Path, at: int, content: bytes) -> Path:
 
 @pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8"])
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_every_type_and_byte_order_is_understood(tmp_path, dtype, order):
+def test_every_data_type_and_byte_order_is_read(tmp_path, dtype, order):
     header = nibabel.Nifti1Header(endianness=order)
     header.set_data_dtype(dtype)
     voxels = (brain() % 100).astype(dtype)
@@ -42,13 +42,13 @@ def test_every_type_and_byte_order_is_understood(tmp_path, dtype, order):
 
 @pytest.mark.parametrize("kind", [nibabel.Nifti1Image, nibabel.Nifti2Image])
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
-def test_both_versions_are_read(tmp_path, kind, name):
+def test_nifti_1_and_nifti_2_are_read(tmp_path, kind, name):
     np.testing.assert_array_equal(
         read_volume(save(tmp_path / name, brain(), kind=kind)).voxels, brain()
     )
 
 
-def test_numbers_are_scaled_as_the_header_says(tmp_path):
+def test_voxels_are_scaled_as_the_header_says(tmp_path):
     image = nibabel.Nifti1Image(brain(), LPS)
     image.header.set_slope_inter(0.5, 10)
     nibabel.save(image, tmp_path / "a.nii.gz")
@@ -60,14 +60,14 @@ def test_numbers_are_scaled_as_the_header_says(tmp_path):
     ("slope", "offset", "expected"),
     [(1, np.nan, (1, 0)), (2, np.inf, (2, 0)), (0, 5, (1, 0)), (np.nan, 5, (1, 0)), (2, 5, (2, 5))],
 )
-def test_a_scale_that_is_no_number_means_none(tmp_path, slope, offset, expected):
+def test_an_invalid_slope_or_intercept_is_ignored(tmp_path, slope, offset, expected):
     path = save(tmp_path / "a.nii", brain())
     changed(path, 112, np.array([slope, offset], "<f4").tobytes())
     factor, added = expected
     np.testing.assert_array_equal(read_volume(path).voxels, brain() * factor + added)
 
 
-def test_the_sform_decides_where_the_voxels_lie(tmp_path):
+def test_the_sform_takes_precedence_over_the_qform(tmp_path):
     image = nibabel.Nifti1Image(brain(), LPS)
     moved = LPS.copy()
     moved[:3, 3] = (20, -5, 7)
@@ -79,14 +79,14 @@ def test_the_sform_decides_where_the_voxels_lie(tmp_path):
 
 
 @pytest.mark.parametrize(("unit", "factor"), [("meter", 1000), ("micron", 0.001), ("mm", 1)])
-def test_other_units_become_mm(tmp_path, unit, factor):
+def test_other_units_are_converted_to_mm(tmp_path, unit, factor):
     image = nibabel.Nifti1Image(brain(), np.diag([-2 / factor, -2 / factor, 5 / factor, 1]))
     image.header.set_xyzt_units(unit)
     nibabel.save(image, tmp_path / "a.nii.gz")
     np.testing.assert_allclose(read_volume(tmp_path / "a.nii.gz").spacing_mm, (2, 2, 5), rtol=1e-5)
 
 
-def test_a_slightly_oblique_sform_is_made_orthogonal(tmp_path):
+def test_a_slightly_sheared_sform_is_made_orthogonal(tmp_path):
     affine = LPS.copy()
     affine[0, 1] = 0.005
     volume = read_volume(save(tmp_path / "a.nii.gz", brain(), affine))
@@ -103,7 +103,7 @@ def test_a_sheared_scan_is_refused_and_not_called_damaged(tmp_path):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30, 1e-30, 0.0, 400.0])
-def test_a_spacing_that_no_scanner_writes_gives_no_volume(tmp_path, value):
+def test_an_implausible_spacing_is_refused(tmp_path, value):
     path = save(tmp_path / "a.nii", brain())
     row = np.array([-1, 0, 0, 0, 0, value, 0, 0, 0, 0, 1, 0], "<f4")  # srow_x to srow_z
     changed(path, 280, row.tobytes())
@@ -112,7 +112,7 @@ def test_a_spacing_that_no_scanner_writes_gives_no_volume(tmp_path, value):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
-def test_a_place_that_no_scanner_writes_is_refused(tmp_path, value):
+def test_an_implausible_position_is_refused(tmp_path, value):
     path = save(tmp_path / "a.nii", brain())
     changed(path, 292, np.array([value], "<f4").tobytes())
     with pytest.raises(DataError):
@@ -121,7 +121,9 @@ def test_a_place_that_no_scanner_writes_is_refused(tmp_path, value):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e30, -1.0])
 @pytest.mark.parametrize("at", [76, 80, 84, 88, 108, 256, 260, 264])  # pixdim, vox_offset, quatern
-def test_odd_numbers_of_a_header_with_qform_alone_end_in_a_sentence(tmp_path, at, value):
+def test_odd_values_in_a_qform_header_raise_a_data_error_or_give_finite_geometry(
+    tmp_path, at, value
+):
     image = nibabel.Nifti1Image(brain(), None)
     image.set_qform(LPS, 1)
     image.set_sform(None, 0)
@@ -138,7 +140,7 @@ def test_odd_numbers_of_a_header_with_qform_alone_end_in_a_sentence(tmp_path, at
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.parametrize("size", [0, -1, 32767])
-def test_an_axis_that_is_empty_or_too_long_is_a_sentence(tmp_path, axis, size):
+def test_an_empty_or_too_long_axis_raises_a_data_error(tmp_path, axis, size):
     path = save(tmp_path / "a.nii", brain())
     changed(path, 42 + 2 * axis, np.array([size], "<i2").tobytes())
     with pytest.raises(DataError, match=r"^FLAIR: expected"):
@@ -146,14 +148,14 @@ def test_an_axis_that_is_empty_or_too_long_is_a_sentence(tmp_path, axis, size):
 
 
 @pytest.mark.parametrize("code", [0, 1, 32, 128, 1536, 1792, 2048, 2304, 999])
-def test_numbers_of_another_kind_are_a_sentence(tmp_path, code):
+def test_unsupported_data_types_raise_a_data_error(tmp_path, code):
     path = save(tmp_path / "a.nii", brain())
     changed(path, 70, np.array([code], "<i2").tobytes())
     with pytest.raises(DataError, match=r"^FLAIR: expected"):
         read_scan(path, "FLAIR")
 
 
-def test_half_of_a_pair_names_no_other_file(tmp_path):
+def test_the_header_of_a_pair_is_refused_without_reading_its_data_file(tmp_path):
     """ITK would read the voxels from a file a.img beside it."""
     path = save(tmp_path / "a.nii", brain())
     (tmp_path / "a.img").write_bytes(brain().tobytes("F"))
@@ -162,7 +164,7 @@ def test_half_of_a_pair_names_no_other_file(tmp_path):
         read_scan(path, "FLAIR")
 
 
-def test_a_changed_byte_behind_the_voxels_is_found_by_the_checksum(tmp_path):
+def test_a_changed_byte_after_the_voxels_is_found_by_the_checksum(tmp_path):
     path = save(tmp_path / "a.nii.gz", brain())
     content = bytearray(path.read_bytes())
     content[-8] ^= 1  # of the checksum itself
@@ -173,7 +175,7 @@ def test_a_changed_byte_behind_the_voxels_is_found_by_the_checksum(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="counts as Linux does")
-def test_doubles_are_never_in_memory_as_such(tmp_path):
+def test_float64_voxels_are_never_held_in_memory_as_float64(tmp_path):
     """30 million doubles are 240 MB, as float32 120 MB, and pack into 250 kB."""
     header = nibabel.Nifti1Header()
     header.set_data_shape((300, 400, 250))
@@ -195,7 +197,7 @@ def test_doubles_are_never_in_memory_as_such(tmp_path):
     assert int(peak) * 1024 < 350_000_000
 
 
-def test_an_orientation_is_that_of_nibabel(tmp_path):
+def test_orientation_agrees_with_nibabel(tmp_path):
     path = write_scan(tmp_path / "a.nii.gz", brain(), "PIR", (0.5, 0.75, 3.0))
     loaded = nibabel.as_closest_canonical(nibabel.load(path))
     volume = read_volume(path)

@@ -44,7 +44,7 @@ def test_the_patient_is_the_name_up_to_the_last_underscore(tmp_path: Path) -> No
     }
 
 
-def test_a_pattern_finds_the_patient(tmp_path: Path) -> None:
+def test_a_pattern_extracts_the_patient(tmp_path: Path) -> None:
     root = tmp_path / "set"
     write_pair(root, "slice12-anna-flair.png")
     assert patients(root, r"-(\w+)-") == {"set_slice12-anna-flair": "set_anna"}
@@ -53,7 +53,7 @@ def test_a_pattern_finds_the_patient(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["slice", "(slice"])
-def test_a_pattern_without_a_group_is_a_wrong_command(pattern: str, capsys) -> None:
+def test_a_pattern_without_a_group_is_a_command_line_error(pattern: str, capsys) -> None:
     call = ["--source", "pairs", "--root", "a", "--out", "b", "--patient-pattern", pattern]
     assert main(call) == 2
     assert "--patient-pattern" in capsys.readouterr().err
@@ -63,7 +63,7 @@ def test_a_pattern_without_a_group_is_a_wrong_command(pattern: str, capsys) -> N
     ("mask", "values"),
     [("p_1.png", (0, 255)), ("p_1.png", (0, 1)), ("p_1.tif", (0, 1)), ("p_1.jpg", (0, 255))],
 )
-def test_masks_of_any_kind_give_their_pixels(tmp_path: Path, mask: str, values: tuple) -> None:
+def test_masks_of_every_file_format_are_read(tmp_path: Path, mask: str, values: tuple) -> None:
     write_pair(tmp_path, "p_1.png", mask, values=values)
     (case,) = find_cases("pairs", tmp_path)
     study = read_study(case)
@@ -88,7 +88,7 @@ def test_pairs_are_prepared_as_single_slices(tmp_path: Path, capsys) -> None:
     assert "without a slice with tumor" not in capsys.readouterr().out  # none is expected of each
 
 
-def test_bad_pairs_are_told_in_a_sentence_each(tmp_path: Path, capsys) -> None:
+def test_bad_pairs_are_reported_in_one_sentence_each(tmp_path: Path, capsys) -> None:
     root = tmp_path / "set"
     for name in ("a_1", "b_1", "c_1", "d_1"):
         write_pair(root, f"{name}.png")
@@ -107,7 +107,7 @@ def test_bad_pairs_are_told_in_a_sentence_each(tmp_path: Path, capsys) -> None:
     assert "d_1.png: expected masks of 0 and 255, found 256 values" in told
 
 
-def test_both_folders_are_needed(tmp_path: Path) -> None:
+def test_both_folders_are_required(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     with pytest.raises(
         DataError, match="expected the folders images and masks, but masks is missing"

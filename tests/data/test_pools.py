@@ -21,7 +21,7 @@ STORE = """
 import sys, threading
 from brainai.data import store
 from brainai.data.store import open_store
-store.CHUNK = 16  # else one process decodes so few slices
+store.CHUNK = 16  # otherwise one process decodes so few slices
 print(len(open_store(sys.argv[1], 32, progress=False).planes))
 also = threading.Thread(target=open_store, args=(sys.argv[1], 64), kwargs={"progress": False})
 also.start()
@@ -39,7 +39,7 @@ import sys
 from pathlib import Path
 import train
 from brainai.data import store
-store.CHUNK = 16  # else one process decodes so few slices
+store.CHUNK = 16  # otherwise one process decodes so few slices
 sys.argv[1:] = ["--preset", "smoke", "--cpu", "--scope-steps", "0",
     "--stages.1.epochs", "1", "--stages.2.epochs", "1", "--data", sys.argv[1],
     "--out", str(Path(sys.argv[1]).with_name("run"))]
@@ -58,8 +58,8 @@ with open_pool(2, "") as pool:
 def start(
     code: str, folder: Path, *argument: str, stdin: bool = False, **options
 ) -> subprocess.Popen:
-    """A script without a main guard, from a file or as Jupyter has it, from no file at all; it
-    leads a process group of its own."""
+    """Start a script without a main guard, from a file or, as in Jupyter, from no file; it leads
+    a process group of its own."""
     script = folder / "script.py"
     script.write_text(code)
     with script.open() as text:
@@ -75,7 +75,7 @@ def start(
 
 
 def finished(process: subprocess.Popen, timeout: float) -> tuple[str, str]:
-    """What it printed and complained of; fails where it does not end in time."""
+    """Its stdout and stderr; fails if it does not end in time."""
     try:
         return process.communicate(timeout=timeout)
     finally:
@@ -96,7 +96,7 @@ def is_empty(group: int, within: float = 10) -> bool:
 
 
 def workers_of(process: subprocess.Popen, count: int) -> list[int]:
-    """The ids of its workers, once there are so many."""
+    """The process ids of its workers, once there are `count` of them."""
     listed = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     if not listed.exists():
         pytest.skip("needs /proc to see child processes")
@@ -115,7 +115,7 @@ def workers_of(process: subprocess.Popen, count: int) -> list[int]:
 
 @pytest.mark.distributed
 @pytest.mark.parametrize("stdin", [False, True], ids=["script", "stdin"])
-def test_a_script_without_a_main_guard_opens_a_store(
+def test_a_script_without_a_main_guard_can_open_a_store(
     dataset_folder: Path, tmp_path: Path, stdin: bool
 ) -> None:
     data = tmp_path / "data"
@@ -123,14 +123,14 @@ def test_a_script_without_a_main_guard_opens_a_store(
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process = start(STORE, tmp_path, str(data), stdin=stdin, **pipes)
     said, complained = finished(process, 60)
-    assert (said, complained) == ("96\n", "")  # run once, and no complaint of what is left
+    assert (said, complained) == ("96\n", "")  # it ran once and reported no leftovers
     assert process.returncode == 0
     assert is_empty(process.pid)
 
 
 @pytest.mark.distributed
 @pytest.mark.parametrize("stdin", [False, True], ids=["script", "stdin"])
-def test_a_script_without_a_main_guard_prepares(tmp_path: Path, stdin: bool) -> None:
+def test_a_script_without_a_main_guard_can_prepare_data(tmp_path: Path, stdin: bool) -> None:
     for number in range(4):
         write_brats(tmp_path / "raw", f"BraTS2021_{number:05d}")
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -143,7 +143,7 @@ def test_a_script_without_a_main_guard_prepares(tmp_path: Path, stdin: bool) -> 
 
 @pytest.mark.slow
 @pytest.mark.distributed
-def test_a_script_without_a_main_guard_trains(dataset_folder: Path, tmp_path: Path) -> None:
+def test_a_script_without_a_main_guard_can_train(dataset_folder: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     shutil.copytree(dataset_folder, data, ignore=shutil.ignore_patterns(".store"))
     process = start(TRAIN, tmp_path, str(data), stderr=subprocess.PIPE)
@@ -154,7 +154,7 @@ def test_a_script_without_a_main_guard_trains(dataset_folder: Path, tmp_path: Pa
 
 
 @pytest.mark.distributed
-def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     process = start(WAIT, tmp_path)
     workers_of(process, 2)
     time.sleep(1)  # both are at work
@@ -167,7 +167,7 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def test_a_worker_that_is_killed_is_one_sentence() -> None:
+def test_a_killed_worker_raises_a_one_sentence_error() -> None:
     with (
         pytest.raises(DataError, match=r"^A worker .* outside, .* lack of memory\. Take fewer\.$"),
         open_pool(2, "Take fewer.") as pool,
@@ -175,12 +175,12 @@ def test_a_worker_that_is_killed_is_one_sentence() -> None:
         pool.submit(signal.raise_signal, signal.SIGKILL).result()
 
 
-def test_ctrl_c_is_left_to_the_parent() -> None:
+def test_workers_ignore_ctrl_c() -> None:
     with open_pool(1, "") as pool:
         assert pool.submit(signal.raise_signal, signal.SIGINT).result() is None
 
 
-def test_what_still_waits_is_cancelled_when_the_block_ends() -> None:
+def test_pending_calls_are_cancelled_when_the_block_ends() -> None:
     calls: list[Future] = []
     with pytest.raises(KeyError), open_pool(1, "") as pool:
         calls += [pool.submit(time.sleep, 0.1) for _ in range(40)]
@@ -188,10 +188,10 @@ def test_what_still_waits_is_cancelled_when_the_block_ends() -> None:
         raise KeyError
     assert all(call.done() for call in calls)
     assert not calls[0].cancelled()
-    assert sum(call.cancelled() for call in calls) > 30  # but for those that a worker had or next
+    assert sum(call.cancelled() for call in calls) > 30  # except those running or next in line
 
 
-def test_the_workers_of_a_thread_are_set_up_and_give_results_in_their_order() -> None:
+def test_a_pool_in_a_thread_initializes_workers_and_returns_results_in_order() -> None:
     found = []
 
     def work() -> None:
@@ -213,7 +213,7 @@ def _marked(number: int) -> str:
 
 
 @pytest.mark.distributed
-def test_ctrl_c_stops_a_preparation_after_whole_cases(tmp_path: Path) -> None:
+def test_ctrl_c_stops_a_preparation_after_complete_cases(tmp_path: Path) -> None:
     for number in range(160):
         write_brats(tmp_path / "raw", f"BraTS2021_{number:05d}")
     out = tmp_path / "out"

@@ -1,4 +1,4 @@
-"""Preparation: whole cases only, equal output however it is run, persons in one split."""
+"""Preparation writes whole cases only, the same output however it is run, persons in one split."""
 
 import csv
 import json
@@ -56,7 +56,7 @@ def everything(out: Path) -> dict[str, bytes]:
     return {str(path.relative_to(out)): path.read_bytes() for path in paths}
 
 
-def test_slices_are_written_as_they_were_scanned(raw: Path, tmp_path: Path) -> None:
+def test_slices_masks_and_records_of_a_case_are_written(raw: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert main(command(raw, out)) == 0
     records = records_of(out, "BraTS2021_00001")
@@ -75,7 +75,9 @@ def test_slices_are_written_as_they_were_scanned(raw: Path, tmp_path: Path) -> N
     np.testing.assert_array_equal(mask, (labels(1, 2, 4)[:, :, 3].T > 0) * np.uint8(255))
 
 
-def test_flair_alone_is_gray_and_only_tumor_has_a_mask(raw: Path, tmp_path: Path) -> None:
+def test_flair_only_cases_become_gray_pictures_and_only_tumor_slices_get_masks(
+    raw: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     main(command(raw, out))
     records = records_of(out, "TCGA_CS_4941_19970222")
@@ -87,7 +89,7 @@ def test_flair_alone_is_gray_and_only_tumor_has_a_mask(raw: Path, tmp_path: Path
     assert sorted(masks) == sorted(r.mask_file_name for r in read_records(out) if r.mask_file_name)
 
 
-def test_a_missing_sequence_is_flair_again(raw: Path, tmp_path: Path) -> None:
+def test_a_missing_sequence_is_replaced_by_flair(raw: Path, tmp_path: Path) -> None:
     (raw / "brats" / "BraTS2021_00001" / "BraTS2021_00001_t1ce.nii.gz").unlink()
     out = tmp_path / "out"
     main(command(raw, out))
@@ -98,7 +100,7 @@ def test_a_missing_sequence_is_flair_again(raw: Path, tmp_path: Path) -> None:
     assert (pixels[..., 2] != pixels[..., 0]).any()
 
 
-def test_a_person_of_two_sources_is_one_patient(
+def test_a_person_in_two_sources_is_one_patient(
     raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     out = tmp_path / "out"
@@ -119,7 +121,7 @@ def test_a_person_of_two_sources_is_one_patient(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names are Unicode there")
-def test_names_that_are_no_utf8_are_prepared_and_stay_apart(tmp_path: Path) -> None:
+def test_names_that_are_not_utf8_are_prepared_and_kept_apart(tmp_path: Path) -> None:
     for byte in (b"\xe4", b"\xfc"):  # ä and ü in Latin-1
         name = os.fsdecode(b"M" + byte + b"ller")
         study = write_brats(tmp_path / "written", f"BraTS2021_000{byte[0]}")
@@ -137,7 +139,7 @@ def test_names_that_are_no_utf8_are_prepared_and_stay_apart(tmp_path: Path) -> N
     assert len({record.case_id for record in records}) == 4
 
 
-def test_known_pairs_join_persons(raw: Path, tmp_path: Path) -> None:
+def test_a_table_of_known_pairs_joins_persons(raw: Path, tmp_path: Path) -> None:
     pairs = tmp_path / "pairs.csv"
     pairs.write_text("Grade,A,B\nLGG,BraTS2021_00001,TCGA-CS-4941\n")
     out = tmp_path / "out"
@@ -145,7 +147,7 @@ def test_known_pairs_join_persons(raw: Path, tmp_path: Path) -> None:
     assert records_of(out, "BraTS2021_00001")[0].patient_id == "TCGA_CS_4941"
 
 
-def test_a_site_can_be_kept_for_the_test(tmp_path: Path, capsys) -> None:
+def test_a_site_can_be_reserved_for_the_test_split(tmp_path: Path, capsys) -> None:
     for number in range(8):
         write_lgg(tmp_path / "lgg", f"TCGA_{'DU' if number < 2 else 'CS'}_500{number}_19970222")
     call = ["--source", "lgg", "--root", str(tmp_path / "lgg"), "--workers", "1"]
@@ -190,7 +192,7 @@ def test_summary_counts_by_source_split_and_site(
     }  # fmt: skip
 
 
-def test_a_second_run_writes_nothing_again(raw: Path, tmp_path: Path) -> None:
+def test_a_second_run_rewrites_nothing(raw: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     main(command(raw, out))
     first = everything(out)
@@ -200,11 +202,13 @@ def test_a_second_run_writes_nothing_again(raw: Path, tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in (out / "images").rglob("*.png")} == times
 
 
-def test_a_run_that_was_killed_goes_on_to_the_same_end(raw: Path, tmp_path: Path) -> None:
+def test_a_run_resumes_from_the_state_a_kill_leaves_to_the_same_output(
+    raw: Path, tmp_path: Path
+) -> None:
     main(command(raw, tmp_path / "whole"))
     out = tmp_path / "out"
     main(command(raw, out))
-    # as a kill leaves it: one case in place without its part, one half written, no tables
+    # the state after a kill: one case without its part, one half-written part, no tables
     (out / ".parts" / "BraTS2021_00001.json").unlink()
     (out / "images" / "BraTS2021_00001" / "001.png").write_bytes(b"half")
     (out / ".parts" / "TCGA_CS_4941_19970222.json").write_text('{"case_id": "TCGA')
@@ -219,7 +223,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_end(raw: Path, tmp_path: Path
 
 
 @pytest.mark.distributed
-def test_a_preparation_that_is_killed_goes_on_to_the_same_hash(raw: Path, tmp_path: Path) -> None:
+def test_a_killed_process_resumes_to_the_same_output(raw: Path, tmp_path: Path) -> None:
     for number in range(3, 9):
         write_lgg(raw / "lgg", f"TCGA_CS_494{number}_19970222")
     main(command(raw, tmp_path / "whole"))
@@ -249,7 +253,7 @@ def test_a_second_preparation_of_the_same_folder_is_refused(
     assert everything(out) == before
 
 
-def test_a_full_disk_is_one_sentence_and_finished_cases_stay(
+def test_a_full_disk_gives_a_one_sentence_error_and_keeps_finished_cases(
     raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     out = tmp_path / "out"
@@ -264,7 +268,7 @@ def test_a_full_disk_is_one_sentence_and_finished_cases_stay(
 
 @every_damage
 @pytest.mark.parametrize("name", ["metadata.csv", "dataset.json"])
-def test_a_damaged_table_is_told_and_prepared_again(
+def test_a_damaged_table_is_refused_and_prepared_again(
     raw: Path, tmp_path: Path, name: str, how: str
 ) -> None:
     out = tmp_path / "out"
@@ -279,7 +283,7 @@ def test_a_damaged_table_is_told_and_prepared_again(
 
 @every_damage
 @pytest.mark.parametrize("name", ["BraTS2021_00001.json", ".options.json"])
-def test_a_damaged_part_is_read_again_and_never_taken(
+def test_a_damaged_part_is_never_used_but_read_again(
     raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture, name: str, how: str
 ) -> None:
     out = tmp_path / "out"
@@ -294,7 +298,7 @@ def test_a_damaged_part_is_read_again_and_never_taken(
     assert everything(out) == before
 
 
-def test_a_part_of_a_version_that_knew_fewer_columns_is_read_again(
+def test_a_part_from_an_older_version_with_fewer_columns_is_read_again(
     raw: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
@@ -309,7 +313,7 @@ def test_a_part_of_a_version_that_knew_fewer_columns_is_read_again(
     assert everything(out) == before
 
 
-def test_a_changed_input_is_read_again_and_a_removed_one_taken_out(
+def test_a_changed_input_is_read_again_and_a_removed_one_is_dropped(
     raw: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
@@ -325,7 +329,7 @@ def test_a_changed_input_is_read_again_and_a_removed_one_taken_out(
     assert read_dataset_info(out)["content_hash"] != before
 
 
-def test_other_options_are_refused(
+def test_changed_options_are_refused(
     raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     out = tmp_path / "out"
@@ -336,7 +340,7 @@ def test_other_options_are_refused(
     assert everything(out) == first
 
 
-def test_a_folder_with_something_else_is_refused(
+def test_a_folder_with_other_files_is_refused(
     raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     (tmp_path / "out").mkdir()
@@ -345,7 +349,9 @@ def test_a_folder_with_something_else_is_refused(
     assert "a folder with other files" in capsys.readouterr().err
 
 
-def test_small_tumors_count_from_a_number_of_pixels(raw: Path, tmp_path: Path) -> None:
+def test_tumors_below_the_minimum_size_keep_their_mask_but_not_the_label(
+    raw: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     main(command(raw, out, "--min-tumor-pixels", "13"))
     records = read_records(out)
@@ -377,7 +383,7 @@ def test_all_bad_cases_are_reported_together(
     assert [path.name for path in (out / "images").iterdir()] == ["TCGA_CS_4942_19970222"]
 
 
-def test_skip_bad_goes_on_without_them(
+def test_skip_bad_leaves_bad_cases_out(
     raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     damage(raw)
@@ -387,7 +393,7 @@ def test_skip_bad_goes_on_without_them(
     assert {record.case_id for record in read_records(out)} == {"TCGA_CS_4942_19970222"}
 
 
-def test_a_mended_case_joins_a_finished_data_set(raw: Path, tmp_path: Path) -> None:
+def test_a_repaired_case_joins_a_finished_data_set(raw: Path, tmp_path: Path) -> None:
     main(command(raw, tmp_path / "whole"))
     kept = raw / "kept"
     shutil.copytree(raw / "brats", kept)
@@ -402,7 +408,7 @@ def test_a_mended_case_joins_a_finished_data_set(raw: Path, tmp_path: Path) -> N
     assert everything(out) == everything(tmp_path / "whole")
 
 
-def test_every_case_bad_leaves_no_data_set(
+def test_no_data_set_is_written_if_every_case_is_bad(
     raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     for path in raw.rglob("*_seg.nii*"):
@@ -413,7 +419,7 @@ def test_every_case_bad_leaves_no_data_set(
     assert not (tmp_path / "out" / "metadata.csv").exists()
 
 
-def test_a_case_without_tumor_is_legal_and_named(
+def test_a_case_without_tumor_is_accepted_and_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     write_brats(tmp_path / "raw", "phantom_0001", np.zeros_like(labels(1)))
@@ -426,7 +432,7 @@ def test_a_case_without_tumor_is_legal_and_named(
     assert {(r.source, r.site) for r in read_records(out)} == {("phantom", "phantom")}
 
 
-def test_class_folders_become_pictures_without_outline(tmp_path: Path) -> None:
+def test_class_folders_become_slices_without_masks(tmp_path: Path) -> None:
     for name, seed in (("yes/1.png", 0), ("yes/2.jpg", 1), ("no/1.png", 2)):
         path = tmp_path / "set" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -451,10 +457,10 @@ def test_class_folders_become_pictures_without_outline(tmp_path: Path) -> None:
     [[], ["--source", "lgg", "--out", "x"], ["--source", "lgg", "--root", "a", "--root", "b",
      "--out", "x"], ["--source", "moon", "--root", "a", "--out", "x"]],
 )  # fmt: skip
-def test_a_wrong_command_line_ends_with_2(arguments: list[str]) -> None:
+def test_a_wrong_command_line_exits_with_status_2(arguments: list[str]) -> None:
     try:
-        assert main(arguments) == 2  # what is given does not fit together
-    except SystemExit as ended:  # what is needed is missing
+        assert main(arguments) == 2  # the arguments contradict each other
+    except SystemExit as ended:  # a required argument is missing
         assert ended.code == 2
 
 
@@ -469,7 +475,7 @@ def test_metadata_can_be_read_as_an_image_folder(raw: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-def test_phantoms_are_simulated_where_there_are_none(tmp_path: Path) -> None:
+def test_phantoms_are_simulated_once_if_there_are_none(tmp_path: Path) -> None:
     pytest.importorskip("nilearn")
     out, root = tmp_path / "out", tmp_path / "phantoms"
     arguments = ["--source", "phantom", "--root", str(root), "--out", str(out), "--phantoms", "2"]
@@ -489,7 +495,7 @@ def test_phantoms_are_simulated_where_there_are_none(tmp_path: Path) -> None:
         (OSError(28, "full"), 2, "Finished cases are kept."),
     ],
 )
-def test_a_simulation_that_ends_early_leaves_no_study(
+def test_an_interrupted_simulation_leaves_no_study(
     tmp_path: Path, monkeypatch, capsys, fault: BaseException, status: int, words: str
 ) -> None:
     def begin(folder: Path, **_: object) -> None:
@@ -506,6 +512,19 @@ def test_a_simulation_that_ends_early_leaves_no_study(
     assert not (tmp_path / "p").exists()
 
 
+def test_a_missing_root_is_reported_before_any_study_is_simulated(
+    tmp_path: Path, monkeypatch, capsys
+) -> None:
+    simulated: list[Path] = []
+    monkeypatch.setattr(
+        "brainai.phantom.write_studies", lambda folder, **_: simulated.append(folder), raising=False
+    )
+    arguments = ["--source", "phantom", "--root", str(tmp_path / "p"), "--source", "brats"]
+    assert main([*arguments, "--root", str(tmp_path / "BRATZ"), "--out", str(tmp_path / "o")]) == 2
+    assert "BRATZ: expected a folder, found none." in capsys.readouterr().err
+    assert not simulated
+
+
 @pytest.mark.slow
 def test_any_number_of_workers_gives_the_same_data_set(raw: Path, tmp_path: Path) -> None:
     for workers in (1, 2):
@@ -518,7 +537,7 @@ def test_any_number_of_workers_gives_the_same_data_set(raw: Path, tmp_path: Path
 
 
 @pytest.mark.slow
-def test_kill_9_leaves_whole_cases_and_no_process(tmp_path: Path) -> None:
+def test_kill_9_leaves_only_complete_cases_and_no_worker(tmp_path: Path) -> None:
     for number in range(24):
         write_brats(tmp_path / "raw", f"BraTS2021_{number:05d}")
     arguments = ["--source", "brats", "--root", str(tmp_path / "raw"), "--workers", "2"]
@@ -556,7 +575,7 @@ def children(pid: int) -> list[int]:
     not (REAL / "brats").is_dir() or not (REAL / "kaggle_3m").is_dir(),
     reason="set BRAINAI_REAL_SCANS to a folder with kaggle_3m and brats",
 )
-def test_real_scans_join_ten_persons(tmp_path: Path) -> None:
+def test_ten_persons_are_joined_in_the_real_scans(tmp_path: Path) -> None:
     out = tmp_path / "out"
     sources = ["--source", "lgg", "--root", str(REAL / "kaggle_3m")]
     sources += ["--source", "brats", "--root", str(REAL / "brats")]

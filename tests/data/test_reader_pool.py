@@ -1,4 +1,4 @@
-"""Files are read in children; one that crashes, hangs or needs too much memory harms nobody."""
+"""Files are read in child processes; a crash, a hang or a lack of memory there harms nobody."""
 
 import os
 import signal
@@ -59,18 +59,18 @@ def children(pool: ReaderPool) -> list[int]:
     return [child._process.pid for child in pool._idle]
 
 
-def test_pixels_come_back_exactly(pool, slice_file):
+def test_pixels_are_returned_exactly(pool, slice_file):
     np.testing.assert_array_equal(read(pool, slice_file), np.arange(2000).reshape(40, 50))
 
 
-def test_one_child_serves_one_caller_after_another(pool, slice_file):
+def test_one_child_serves_several_calls(pool, slice_file):
     for _ in range(3):
         read(pool, slice_file)
     assert len(children(pool)) == 1
     assert pool._idle[0].tasks == 3
 
 
-def test_errors_keep_their_kind_sentence_and_code(pool, tmp_path):
+def test_errors_keep_their_type_message_and_code(pool, tmp_path):
     (tmp_path / "bad.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match="could not be read as a picture") as caught:
         read(pool, tmp_path / "bad.png")
@@ -92,7 +92,7 @@ def test_a_file_that_takes_too_long_is_refused_and_the_next_is_read(pool, tmp_pa
     read(pool, slice_file)
 
 
-def test_waiting_counts_where_the_processor_is_idle(pool, tmp_path):
+def test_elapsed_time_is_limited_even_while_the_processor_is_idle(pool, tmp_path):
     os.mkfifo(tmp_path / "never.png")  # opening it waits for a writer
     with pytest.raises(DataError, match="takes too long"):
         read(pool, tmp_path / "never.png", Budget(5, 1.5, 10**9))
@@ -105,7 +105,7 @@ def test_a_file_that_needs_too_much_memory_is_refused(pool, tmp_path, slice_file
     read(pool, slice_file)
 
 
-def test_a_child_that_took_much_memory_is_replaced(pool, slice_file, monkeypatch):
+def test_a_child_that_used_much_memory_is_replaced(pool, slice_file, monkeypatch):
     read(pool, slice_file)
     before = children(pool)
     monkeypatch.setattr(reader_pool, "KEPT_BYTES", 10_000_000)  # less than any Python takes
@@ -113,13 +113,13 @@ def test_a_child_that_took_much_memory_is_replaced(pool, slice_file, monkeypatch
     assert set(children(pool)).isdisjoint(before)
 
 
-def test_a_child_that_something_else_killed_is_asked_again_unnoticed(pool, slice_file):
+def test_an_idle_child_killed_from_outside_is_replaced_silently(pool, slice_file):
     read(pool, slice_file)
     os.kill(children(pool)[0], signal.SIGKILL)
     np.testing.assert_array_equal(read(pool, slice_file), np.arange(2000).reshape(40, 50))
 
 
-def test_any_number_of_waiting_children_may_be_killed(slice_file):
+def test_any_number_of_idle_children_may_be_killed(slice_file):
     pool = ReaderPool(4)
     pool._idle += [reader_pool.Child() for _ in range(4)]
     for pid in children(pool):
@@ -130,7 +130,7 @@ def test_any_number_of_waiting_children_may_be_killed(slice_file):
     pool.close()
 
 
-def test_a_child_killed_while_it_works_is_asked_again(pool, tmp_path):
+def test_the_task_of_a_child_killed_at_work_is_repeated(pool, tmp_path):
     file = slow(tmp_path / "slow.png", 400_000)  # for about a second
     read_in_child = []
     thread = threading.Thread(
@@ -149,7 +149,7 @@ def test_a_child_killed_while_it_works_is_asked_again(pool, tmp_path):
     assert read_in_child == [({}, None)]
 
 
-def test_a_crash_is_a_sentence_that_names_no_place(pool, slice_file, monkeypatch):
+def test_a_crash_raises_an_error_that_names_no_path(pool, slice_file, monkeypatch):
     with pytest.raises(DataError, match="ends the program that reads it") as caught:
         read_crashing(pool, monkeypatch)
     assert str(caught.value).startswith("FLAIR: ")
@@ -169,7 +169,7 @@ def read_crashing(pool: ReaderPool, monkeypatch: pytest.MonkeyPatch) -> None:
         pool.ask("crash", SLICE, "FLAIR", {})
 
 
-def test_children_have_none_of_the_servers_secrets(pool, slice_file, monkeypatch):
+def test_children_do_not_inherit_the_servers_secrets(pool, slice_file, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     monkeypatch.setenv("BRAINAI_OTHER", "too")
     read(pool, slice_file)
@@ -179,7 +179,7 @@ def test_children_have_none_of_the_servers_secrets(pool, slice_file, monkeypatch
     assert b"BRAINAI_OTHER" not in environment
 
 
-def test_no_more_children_work_at_once_than_there_are_places(pool, slice_file):
+def test_no_more_children_run_than_the_pool_allows(pool, slice_file):
     threads = [threading.Thread(target=read, args=(pool, slice_file)) for _ in range(8)]
     for thread in threads:
         thread.start()
@@ -199,7 +199,7 @@ def test_no_child_outlives_the_pool(slice_file):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork there")
 def test_a_forked_process_has_children_of_its_own(slice_file):
-    """As a GPU is lent on a Space: both would else talk to the same child at once."""
+    """As ZeroGPU forks on a Space: otherwise both would talk to the same child at once."""
     read(reader_pool.POOL, slice_file)
     before = children(reader_pool.POOL)
     pid = os.fork()

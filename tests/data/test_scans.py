@@ -1,4 +1,4 @@
-"""What a person may bring as a scan: files, folders and zip files; what is refused, and how."""
+"""Scans as files, folders and zip files: what is read, what is refused, and with which error."""
 
 import errno
 import gzip
@@ -40,7 +40,9 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [("a.nii", True), ("a.NII.GZ", True), ("a.mha", True), ("a.mhd", True), ("a.zip", True),
      ("a.dcm", False), ("a.png", False), ("a.gz", False), ("", True)],
 )  # fmt: skip
-def test_scans_are_told_from_pictures_by_name(tmp_path: Path, name: str, answer: bool) -> None:
+def test_scans_are_distinguished_from_pictures_by_name(
+    tmp_path: Path, name: str, answer: bool
+) -> None:
     assert is_scan(tmp_path / name) is answer
 
 
@@ -49,12 +51,14 @@ def test_scans_are_told_from_pictures_by_name(tmp_path: Path, name: str, answer:
     [(b"NRRD0004\n", True), (b"\x5c\x01\0\0" + bytes(344), True), (b"%PDF-1.7", True),
      (b"\x89PNG\r\n\x1a\n", False), (bytes(128) + b"DICM", False), (b"text", False)],
 )  # fmt: skip
-def test_what_is_no_picture_is_told_as_a_scan(tmp_path: Path, content: bytes, answer: bool) -> None:
+def test_files_without_a_suffix_are_classified_by_content(
+    tmp_path: Path, content: bytes, answer: bool
+) -> None:
     (tmp_path / "IM0001").write_bytes(content)
     assert is_scan(tmp_path / "IM0001") is answer
 
 
-def test_a_zip_file_gives_what_its_folder_gives_and_leaves_nothing(
+def test_a_zip_file_reads_like_its_folder_and_leaves_no_temporary_files(
     tmp_path: Path, scratch: Path
 ) -> None:
     folder = write_series(tmp_path / "series", brain())
@@ -63,7 +67,7 @@ def test_a_zip_file_gives_what_its_folder_gives_and_leaves_nothing(
     assert list(scratch.iterdir()) == []
 
 
-def test_names_in_a_zip_file_lead_nowhere(tmp_path: Path, scratch: Path) -> None:
+def test_paths_inside_a_zip_file_cannot_escape(tmp_path: Path, scratch: Path) -> None:
     folder = write_series(tmp_path / "series", brain())
     archive = pack(tmp_path / "series.zip", folder, inside="../../outside_")
     before = set(tmp_path.rglob("*"))
@@ -92,7 +96,7 @@ def test_too_many_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             read_scan(place)
 
 
-def test_a_damaged_zip_file_is_refused_without_the_names_inside(tmp_path: Path) -> None:
+def test_a_damaged_zip_file_is_refused_without_naming_its_contents(tmp_path: Path) -> None:
     archive = pack(tmp_path / "series.zip", write_series(tmp_path / "series", brain()))
     content = bytearray(archive.read_bytes())
     content[400:600] = bytes(200)
@@ -105,10 +109,10 @@ def test_a_damaged_zip_file_is_refused_without_the_names_inside(tmp_path: Path) 
         assert caught.value.__suppress_context__
 
 
-def test_a_locked_zip_file_is_refused(tmp_path: Path) -> None:
+def test_an_encrypted_zip_file_is_refused(tmp_path: Path) -> None:
     archive = pack(tmp_path / "series.zip", write_series(tmp_path / "series", brain()))
     content = archive.read_bytes()
-    for mark, at in ((b"PK\3\4", 6), (b"PK\1\2", 8)):  # bit 0 of the flags means: encrypted
+    for mark, at in ((b"PK\3\4", 6), (b"PK\1\2", 8)):  # bit 0 of the flags means encrypted
         parts = content.split(mark)
         parts[1:] = [part[: at - 4] + b"\1" + part[at - 3 :] for part in parts[1:]]
         content = mark.join(parts)
@@ -122,7 +126,7 @@ def packed_or_not(folder: Path) -> tuple[Path, Path]:
 
 
 @pytest.mark.parametrize("name", ["a.nii.gz", "a.mha", "Müller 1.mhd", "a.hdr"])
-def test_the_only_scan_of_a_folder_or_a_zip_file_is_read(tmp_path: Path, name: str) -> None:
+def test_the_only_scan_in_a_folder_or_a_zip_file_is_read(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "dcm2niix"
     write_scan(folder / name, brain())
     for other in ("a.json", ".DS_Store", f"._{name}", "README"):
@@ -133,7 +137,7 @@ def test_the_only_scan_of_a_folder_or_a_zip_file_is_read(tmp_path: Path, name: s
         assert volume.note == ""
 
 
-def test_of_several_scans_the_one_that_says_flair_is_taken_where_flair_is_expected(
+def test_the_scan_named_flair_is_chosen_among_several_if_flair_is_expected(
     tmp_path: Path,
 ) -> None:
     folder = tmp_path / "BraTS20_Training_001"
@@ -147,20 +151,20 @@ def test_of_several_scans_the_one_that_says_flair_is_taken_where_flair_is_expect
             read_scan(place, "T2")
 
 
-def test_two_scans_that_say_flair_are_named(tmp_path: Path) -> None:
+def test_two_scans_named_flair_are_refused_and_listed(tmp_path: Path) -> None:
     for name in ("sub-01_FLAIR.nii.gz", "sub-02_FLAIR.nii.gz"):
         write_scan(tmp_path / "bids" / name, brain())
     with pytest.raises(DataError, match=r"sub-01_FLAIR\.nii\.gz, sub-02_FLAIR\.nii\.gz"):
         read_scan(tmp_path / "bids", "FLAIR", expect_flair=True)
 
 
-def test_a_series_goes_before_the_nifti_that_was_made_of_it(tmp_path: Path) -> None:
+def test_a_dicom_series_is_preferred_to_a_nifti_file_beside_it(tmp_path: Path) -> None:
     folder = write_series(tmp_path / "series", brain())
     write_scan(folder / "flair.nii.gz", brain(1))
     np.testing.assert_array_equal(read_scan(folder).voxels, brain())
 
 
-def test_two_files_of_one_name_in_a_zip_file_are_both_unpacked(tmp_path: Path) -> None:
+def test_files_with_the_same_name_in_a_zip_file_are_all_unpacked(tmp_path: Path) -> None:
     folder = write_series(tmp_path / "series", brain())
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         for path in folder.iterdir():
@@ -170,7 +174,7 @@ def test_two_files_of_one_name_in_a_zip_file_are_both_unpacked(tmp_path: Path) -
 
 @pytest.mark.skipif(os.name == "nt", reason="names are Unicode there")
 @pytest.mark.parametrize("kind", ["nifti", "metaimage", "series", "zip"])
-def test_a_name_that_is_no_utf8_is_read(tmp_path: Path, kind: str) -> None:
+def test_a_file_whose_name_is_not_utf8_is_read(tmp_path: Path, kind: str) -> None:
     folder = tmp_path / os.fsdecode(b"M\xfcller")
     folder.mkdir()
     if kind == "series":
@@ -187,7 +191,7 @@ def test_a_name_that_is_no_utf8_is_read(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names are Unicode there")
-def test_a_data_file_in_latin_1_is_found_by_its_header(tmp_path: Path) -> None:
+def test_a_data_file_with_a_latin_1_name_is_found_by_its_header(tmp_path: Path) -> None:
     header = write_scan(tmp_path / "a.mhd", brain())
     (tmp_path / "a.raw").rename(tmp_path / os.fsdecode(b"M\xfcller.raw"))
     header.write_bytes(header.read_bytes().replace(b"a.raw", b"M\xfcller.raw"))
@@ -195,7 +199,7 @@ def test_a_data_file_in_latin_1_is_found_by_its_header(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["PLANTED.nii.gz", "PLANTED.mha", "PLANTED.txt", "PLANTED.dcm"])
-def test_no_path_is_named_in_a_refusal(tmp_path: Path, name: str) -> None:
+def test_refusals_name_no_path(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     for content in (None, b"hello"):
         if content is not None:
@@ -206,7 +210,7 @@ def test_no_path_is_named_in_a_refusal(tmp_path: Path, name: str) -> None:
         assert str(tmp_path) not in str(caught.value)
 
 
-def test_several_volumes_in_one_nifti_are_refused_with_what_to_do(tmp_path: Path) -> None:
+def test_several_volumes_in_one_nifti_are_refused_with_advice(tmp_path: Path) -> None:
     path = tmp_path / "scan.nii.gz"
     nibabel.save(nibabel.Nifti1Image(np.zeros((*SHAPE, 3), np.int16), np.eye(4)), path)
     with pytest.raises(DataError, match=r"found 3 volumes in one file\. Save the sequence"):
@@ -219,7 +223,7 @@ def test_a_single_volume_with_a_fourth_axis_is_read(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_scan(path).voxels, brain())
 
 
-def test_a_small_packed_file_that_claims_to_be_huge_is_refused_unread(tmp_path: Path) -> None:
+def test_a_small_compressed_file_that_claims_to_be_huge_is_refused_unread(tmp_path: Path) -> None:
     path = write_scan(tmp_path / "scan.nii", brain())
     content = bytearray(path.read_bytes())
     content[42:48] = np.array([2000, 2000, 2000], "<i2").tobytes()
@@ -229,7 +233,7 @@ def test_a_small_packed_file_that_claims_to_be_huge_is_refused_unread(tmp_path: 
         read_scan(packed, "FLAIR")
 
 
-def test_a_metaimage_reads_its_voxels_from_beside_it_and_from_nowhere_else(tmp_path: Path) -> None:
+def test_a_metaimage_header_reads_voxels_only_from_a_file_beside_it(tmp_path: Path) -> None:
     header = write_scan(tmp_path / "scan.mhd", brain())
     np.testing.assert_array_equal(read_scan(header).voxels, brain())
     text = header.read_text()
@@ -244,7 +248,7 @@ def test_a_metaimage_reads_its_voxels_from_beside_it_and_from_nowhere_else(tmp_p
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no links there")
-def test_a_link_to_nowhere_in_a_folder_is_left_out(tmp_path: Path) -> None:
+def test_a_dangling_link_in_a_folder_is_ignored(tmp_path: Path) -> None:
     folder = write_series(tmp_path / "series", brain())
     (folder / "gone.dcm").symlink_to(tmp_path / "nowhere")
     np.testing.assert_array_equal(read_scan(folder).voxels, brain())

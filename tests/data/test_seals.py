@@ -1,4 +1,4 @@
-"""Checksums inside files: every changed byte is noticed."""
+"""Checksums inside files: every changed byte is detected."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ def write(path: Path, *parts: bytes) -> bytes:
     return path.read_bytes()
 
 
-def test_no_changed_byte_passes(tmp_path: Path) -> None:
+def test_every_changed_byte_is_detected(tmp_path: Path) -> None:
     path = tmp_path / "file"
     content = write(path, b"first", b"second")
     assert content.startswith(b"firstsecond" + SEAL)
@@ -30,7 +30,7 @@ def test_no_changed_byte_passes(tmp_path: Path) -> None:
         assert not check_seal(path), place
 
 
-def test_a_cut_or_empty_file_has_no_seal(tmp_path: Path) -> None:
+def test_a_truncated_or_empty_file_has_no_valid_seal(tmp_path: Path) -> None:
     path = tmp_path / "file"
     content = write(path, bytes(100))
     for length in (0, 10, len(content) - 1):
@@ -41,12 +41,12 @@ def test_a_cut_or_empty_file_has_no_seal(tmp_path: Path) -> None:
 VALUES = {"names": ("a", "b"), "threshold": 0.1, "counts": {3: 1}, "none": None}
 
 
-def test_values_come_back_without_their_checksum() -> None:
+def test_sealed_values_are_read_back_without_their_checksum() -> None:
     values = unsealed(json.dumps(sealed(VALUES), indent=2))
     assert values == {"names": ["a", "b"], "threshold": 0.1, "counts": {"3": 1}, "none": None}
 
 
-def test_no_changed_byte_changes_a_value() -> None:
+def test_no_changed_byte_changes_a_value_unnoticed() -> None:
     text = json.dumps(sealed(VALUES)).encode()
     whole = unsealed(text)
     for place in range(len(text)):
@@ -60,6 +60,6 @@ def test_no_changed_byte_changes_a_value() -> None:
 
 
 @pytest.mark.parametrize("text", ["[1]", "1", "", "{", '{"a": 1}'])
-def test_what_is_no_sealed_object_is_refused(text: str) -> None:
+def test_text_that_is_not_a_sealed_object_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         unsealed(text)

@@ -42,14 +42,14 @@ def test_lgg_case_takes_patient_and_site_from_its_folder(tmp_path: Path) -> None
     assert study.masks.sum(axis=(1, 2)).tolist() == [0, 0, 12, 0]
 
 
-def test_lgg_slices_are_in_order_of_number(tmp_path: Path) -> None:
+def test_lgg_slices_are_sorted_by_number(tmp_path: Path) -> None:
     folder = write_lgg(tmp_path, "TCGA_CS_4941_19960909", slices=11)
     study = read_study(only_case("lgg", tmp_path))
     last = np.asarray(Image.open(folder / "TCGA_CS_4941_19960909_11.tif"))[..., 1]
     np.testing.assert_array_equal(study.sequences[0][10], last)
 
 
-def test_lgg_third_channel_is_t1c_where_it_differs_from_flair(tmp_path: Path) -> None:
+def test_lgg_third_channel_is_t1c_if_it_differs_from_flair(tmp_path: Path) -> None:
     folder = write_lgg(tmp_path, "TCGA_CS_4941_19960909", t1c=True)
     study = read_study(only_case("lgg", tmp_path))
     assert study.modalities == ("flair", "t1c")
@@ -75,7 +75,9 @@ def nifti(root: Path, name: str, flair: str, t1c: str, t2: str, seg: str) -> Non
          BRATS_PED),
     ],
 )  # fmt: skip
-def test_nifti_releases(tmp_path: Path, name: str, endings: tuple, release: object) -> None:
+def test_cases_of_the_nifti_releases_are_read(
+    tmp_path: Path, name: str, endings: tuple, release: object
+) -> None:
     nifti(tmp_path / "HGG", name, *endings)
     case = only_case("brats", tmp_path)
     study = read_study(case)
@@ -87,7 +89,7 @@ def test_nifti_releases(tmp_path: Path, name: str, endings: tuple, release: obje
 
 
 @pytest.mark.parametrize("own_folders", [True, False])
-def test_metaimage_releases(tmp_path: Path, own_folders: bool) -> None:
+def test_cases_of_the_metaimage_release_are_read(tmp_path: Path, own_folders: bool) -> None:
     study_folder = tmp_path / "LGG" / "brats_2013_pat0001_1"
     for number, kind in enumerate(("MR_Flair", "MR_T1c", "MR_T2", "OT")):
         name = f"VSD.Brain{'_3more' if kind == 'OT' else ''}.XX.O.{kind}.54{number}"
@@ -123,7 +125,7 @@ def test_metaimage_releases(tmp_path: Path, own_folders: bool) -> None:
         ("BraTS-GoAT-00012", "BraTS-GoAT-00012", "unknown"),
     ],
 )
-def test_person_and_site_from_names(name: str, person: str, site: str) -> None:
+def test_person_and_site_are_derived_from_names(name: str, person: str, site: str) -> None:
     assert (person_name(name), site_name(name)) == (person, site)
 
 
@@ -136,19 +138,16 @@ def test_person_and_site_from_names(name: str, person: str, site: str) -> None:
         ("BraTS-PED-00001-000", True, [1, 2, 3, 4]),
     ],
 )
-def test_whole_tumor_by_the_table_of_the_release(
+def test_whole_tumor_labels_follow_the_release(
     tmp_path: Path, name: str, dashed: bool, tumor: list[int]
 ) -> None:
     release = release_of(name, dashed)
-    case = Case("a", "brats", "unknown", ("a",), tmp_path, (), release)
     values = np.array(release.known(release.tumor))
-    assert values[whole_tumor(values, case, tmp_path)].tolist() == tumor
+    assert values[whole_tumor(values, release, tmp_path)].tolist() == tumor
 
 
 @pytest.mark.parametrize(("name", "label"), [("BraTS2021_00001", 3), ("BraTS2021_00001", 5)])
-def test_a_label_that_the_release_does_not_know_is_refused(
-    tmp_path: Path, name: str, label: int
-) -> None:
+def test_a_label_unknown_to_the_release_is_refused(tmp_path: Path, name: str, label: int) -> None:
     write_brats(tmp_path, name, labels(1, label))
     with pytest.raises(DataError, match=rf"_seg\.nii\.gz: expected the labels .*found \[{label}\]"):
         read_study(only_case("brats", tmp_path))
@@ -170,7 +169,7 @@ def dashed(root: Path, name: str, *values: int) -> Path:
         ("BraTS-MET-00006-000", (1, 2, 3, 4), 12),
     ],
 )
-def test_labels_that_fit_the_name_count_as_its_release_says(
+def test_labels_are_interpreted_by_the_release_of_the_name(
     tmp_path: Path, name: str, values: tuple[int, ...], tumor_voxels: int
 ) -> None:
     study = read_study(only_case("brats", dashed(tmp_path, name, *values)))
@@ -187,7 +186,7 @@ def test_labels_that_fit_the_name_count_as_its_release_says(
         ("study", (1, 2, 4)),
     ],
 )
-def test_labels_of_2017_under_a_name_of_2023_are_refused(
+def test_brats_2017_labels_under_a_2023_name_are_refused(
     tmp_path: Path, name: str, values: tuple[int, ...]
 ) -> None:
     case = only_case("brats", dashed(tmp_path, name, *values))
@@ -209,7 +208,7 @@ def write_decathlon(root: Path, order: tuple[int, ...] = (0, 9, 1, 2)) -> Path:
     return task
 
 
-def test_the_decathlon_has_four_sequences_in_one_file(tmp_path: Path) -> None:
+def test_a_decathlon_case_with_four_sequences_in_one_file_is_read(tmp_path: Path) -> None:
     write_decathlon(tmp_path)
     case = only_case("brats", tmp_path)
     study = read_study(case)
@@ -225,7 +224,7 @@ def test_a_decathlon_case_with_fewer_volumes_is_refused(tmp_path: Path) -> None:
         read_study(only_case("brats", tmp_path))
 
 
-def test_folders_that_have_the_names_of_files_are_read_as_those(tmp_path: Path) -> None:
+def test_folders_named_like_files_are_read_as_files(tmp_path: Path) -> None:
     name = "BraTS2021_00000"
     for ending, inner, voxels in (
         ("flair", "00000057_brain_flair", brain(0)),
@@ -242,7 +241,7 @@ def test_folders_that_have_the_names_of_files_are_read_as_those(tmp_path: Path) 
     np.testing.assert_array_equal(study.sequences[1].transpose(2, 1, 0), brain(1))
 
 
-def test_such_a_folder_without_a_scan_or_with_two_is_told(tmp_path: Path) -> None:
+def test_a_folder_named_like_a_file_must_hold_exactly_one_scan(tmp_path: Path) -> None:
     folder = write_brats(tmp_path, "BraTS2021_00001")
     t2 = folder / "BraTS2021_00001_t2.nii.gz"
     t2.unlink()
@@ -257,7 +256,7 @@ def test_such_a_folder_without_a_scan_or_with_two_is_told(tmp_path: Path) -> Non
         read_study(only_case("brats", tmp_path))
 
 
-def test_equal_copies_count_once(tmp_path: Path) -> None:
+def test_identical_copies_of_a_case_count_once(tmp_path: Path) -> None:
     write_lgg(tmp_path / "kaggle_3m", "TCGA_CS_4941_19960909")
     copy = tmp_path / "lgg-mri-segmentation" / "kaggle_3m"
     shutil.copytree(tmp_path / "kaggle_3m", copy)
@@ -289,7 +288,7 @@ def test_equal_copies_count_once(tmp_path: Path) -> None:
         ("brats", "TCGA_CS_4941_19960909/TCGA_CS_4941_19960909_1.tif", "looks like --source lgg"),
     ],
 )
-def test_a_folder_without_cases_is_said_to_hold_what_it_holds(
+def test_the_error_for_a_folder_without_cases_says_what_it_holds(
     tmp_path: Path, source: str, name: str, sentence: str
 ) -> None:
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -298,7 +297,7 @@ def test_a_folder_without_cases_is_said_to_hold_what_it_holds(
         find_cases(source, tmp_path)
 
 
-def test_a_flipped_header_gives_the_same_study(tmp_path: Path) -> None:
+def test_flipped_axes_give_the_same_study(tmp_path: Path) -> None:
     straight = read_study(only_case("brats", write_brats(tmp_path / "a", "BraTS2021_00001").parent))
     folder = write_brats(tmp_path / "b", "BraTS2021_00001")
     write_scan(folder / "BraTS2021_00001_flair.nii.gz", brain(0), "RAI")
@@ -322,7 +321,7 @@ def test_a_mask_of_another_shape_is_refused(tmp_path: Path) -> None:
         read_study(only_case("brats", tmp_path))
 
 
-def test_a_mask_that_its_header_puts_elsewhere_is_refused(tmp_path: Path) -> None:
+def test_a_mask_with_another_position_in_its_header_is_refused(tmp_path: Path) -> None:
     folder = write_brats(tmp_path, "BraTS2021_00001")
     path = folder / "BraTS2021_00001_seg.nii.gz"
     write_scan(path, labels(1), "RAS", origin=(31.0, 0.0, 0.0))
@@ -337,7 +336,7 @@ def test_a_study_without_flair_or_mask_is_refused(tmp_path: Path, role: str, wor
         read_study(only_case("brats", tmp_path))
 
 
-def test_an_empty_case_folder_is_a_bad_case_and_not_passed_over(tmp_path: Path) -> None:
+def test_an_empty_case_folder_is_a_bad_case_and_not_ignored(tmp_path: Path) -> None:
     write_brats(tmp_path, "BraTS2021_00001")
     (tmp_path / "BraTS2021_00002").mkdir()
     cases = find_cases("brats", tmp_path)
@@ -353,7 +352,7 @@ def test_two_files_for_one_sequence_are_refused(tmp_path: Path) -> None:
         read_study(only_case("brats", tmp_path))
 
 
-def test_flair_alone_stored_as_floats_is_read(tmp_path: Path) -> None:
+def test_a_flair_only_study_stored_as_floats_is_read(tmp_path: Path) -> None:
     folder = write_brats(tmp_path, "BraTS2021_01646", t1c=False, t2=False)
     halves = brain(0).astype(np.float32) / 2
     write_scan(folder / "BraTS2021_01646_flair.nii.gz", halves)
@@ -399,7 +398,7 @@ def picture(path: Path, seed: int = 0) -> None:
 @pytest.mark.parametrize(
     ("with_tumor", "without"), [("yes", "no"), ("Tumor", "No Tumor"), ("glioblastoma", "normal")]
 )
-def test_class_folders_are_told_apart_by_name(
+def test_class_folders_are_recognized_by_name(
     tmp_path: Path, with_tumor: str, without: str
 ) -> None:
     picture(tmp_path / "set" / with_tumor / "1.png")
@@ -412,7 +411,7 @@ def test_class_folders_are_told_apart_by_name(
     assert len({case.names for case in cases}) == 2  # one person per file
 
 
-def test_class_folders_of_unknown_names_need_a_word(tmp_path: Path) -> None:
+def test_class_folders_with_unknown_names_need_the_positive_option(tmp_path: Path) -> None:
     for name in ("left", "right"):
         picture(tmp_path / name / "1.png")
     with pytest.raises(DataError, match=r"found left and right\. Name it with --positive NAME"):
@@ -425,21 +424,21 @@ def test_class_folders_of_unknown_names_need_a_word(tmp_path: Path) -> None:
         find_cases("folders", tmp_path, "middle")
 
 
-def test_exactly_two_class_folders(tmp_path: Path) -> None:
+def test_exactly_two_class_folders_are_required(tmp_path: Path) -> None:
     picture(tmp_path / "yes" / "1.png")
     (tmp_path / "no").mkdir()
     with pytest.raises(DataError, match=r"expected exactly two class folders.*found yes"):
         find_cases("folders", tmp_path)
 
 
-def test_ids_in_picture_names_make_one_person_of_several_pictures(tmp_path: Path) -> None:
+def test_pictures_with_the_same_id_in_their_names_are_one_person(tmp_path: Path) -> None:
     for name in ("yes/patient12_1.png", "yes/patient12_2.png", "no/Patient 012-a.jpg", "no/x.png"):
         picture(tmp_path / "set" / name)
     persons = [case.names[0] for case in find_cases("folders", tmp_path / "set")]
     assert sorted(persons) == ["set_no_x"] + ["set_patient_12"] * 3
 
 
-def test_equal_pixels_share_a_name(tmp_path: Path) -> None:
+def test_pictures_with_identical_pixels_share_a_name(tmp_path: Path) -> None:
     picture(tmp_path / "yes" / "1.png")
     picture(tmp_path / "no" / "other.png")
     picture(tmp_path / "no" / "3.png", seed=3)
@@ -447,7 +446,7 @@ def test_equal_pixels_share_a_name(tmp_path: Path) -> None:
     assert names["yes_1"] == names["other"] != names["_no_3"]
 
 
-def test_cases_of_one_name_take_their_parent_or_are_refused(tmp_path: Path) -> None:
+def test_cases_with_the_same_name_get_their_parents_name_or_are_refused(tmp_path: Path) -> None:
     for parent, label in (("HGG", 1), ("LGG", 2)):
         write_brats(tmp_path / parent, "study_1", labels(label))
     assert [case.case_id for case in find_cases("brats", tmp_path)] == [

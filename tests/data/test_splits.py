@@ -1,4 +1,4 @@
-"""Who goes to which split: by hash, by site, or as a file says."""
+"""How patients are assigned to splits: by hash, by site, or by a file."""
 
 from pathlib import Path
 
@@ -13,13 +13,13 @@ PATIENTS = [f"TCGA_CS_500{number}" for number in range(6)]
 
 @pytest.fixture
 def lgg(tmp_path: Path) -> list[str]:
-    """The command that prepares six patients, save --out."""
+    """The command that prepares six patients, without --out."""
     for patient in PATIENTS:
         write_lgg(tmp_path / "lgg", f"{patient}_19970222", slices=3)
     return ["--source", "lgg", "--root", str(tmp_path / "lgg"), "--workers", "1"]
 
 
-def test_pinned_people_move_and_nobody_else(lgg: list[str], tmp_path: Path) -> None:
+def test_only_pinned_patients_change_their_split(lgg: list[str], tmp_path: Path) -> None:
     hashed = {patient: assign_split(patient) for patient in PATIENTS}
     moved = {PATIENTS[0]: "test", PATIENTS[1]: "valid", PATIENTS[2]: "train"}
     splits = tmp_path / "splits.csv"
@@ -59,7 +59,7 @@ def test_a_missing_split_file_is_refused(lgg: list[str], tmp_path: Path, capsys)
     )
 
 
-def test_a_pinned_case_that_is_bad_can_be_left_out(lgg: list[str], tmp_path: Path) -> None:
+def test_a_bad_pinned_case_can_be_skipped(lgg: list[str], tmp_path: Path) -> None:
     (tmp_path / "lgg" / f"{PATIENTS[0]}_19970222" / f"{PATIENTS[0]}_19970222_1.tif").unlink()
     splits, out = tmp_path / "splits.csv", tmp_path / "out"
     splits.write_text(f"{PATIENTS[0]},test\n{PATIENTS[1]},test\n")

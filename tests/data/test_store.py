@@ -1,4 +1,4 @@
-"""The decoded store: made once, the same for all, and never held in memory."""
+"""The decoded store is made once, is the same for all processes, and is never held in memory."""
 
 import errno
 import json
@@ -20,7 +20,7 @@ from brainai.data.store import open_store
 from brainai.errors import DataError, StorageError
 
 
-def test_rows_stand_in_the_order_of_the_records(dataset_folder: Path) -> None:
+def test_rows_are_in_the_order_of_the_records(dataset_folder: Path) -> None:
     store = open_store(dataset_folder, 32, progress=False)
     assert store.planes.shape == (96, 2, 32, 32)
     assert store.planes.dtype == np.uint8
@@ -29,7 +29,7 @@ def test_rows_stand_in_the_order_of_the_records(dataset_folder: Path) -> None:
         assert has_tumor == bool(store.records[row].label)
 
 
-def test_workers_decode_to_the_same_bytes(tmp_path: Path, monkeypatch) -> None:
+def test_two_workers_decode_to_the_same_bytes_as_one(tmp_path: Path, monkeypatch) -> None:
     folder = write_dataset(tmp_path / "data")
     one = open_store(folder, 32, progress=False).planes.copy()
     shutil.rmtree(folder / ".store")
@@ -38,7 +38,7 @@ def test_workers_decode_to_the_same_bytes(tmp_path: Path, monkeypatch) -> None:
     assert np.array_equal(open_store(folder, 32, progress=False).planes, one)
 
 
-def test_planes_are_mapped_and_batches_come_in_the_order_asked(dataset_folder: Path) -> None:
+def test_planes_are_memory_mapped_and_read_in_the_requested_order(dataset_folder: Path) -> None:
     store = open_store(dataset_folder, 32, progress=False)
     assert isinstance(store.planes, np.memmap)
     batch = store.read([5, 2, 5])
@@ -46,7 +46,7 @@ def test_planes_are_mapped_and_batches_come_in_the_order_asked(dataset_folder: P
     assert np.array_equal(batch[1], store.planes[2])
 
 
-def test_three_sequences_are_kept_apart_and_a_gray_slice_fills_all(tmp_path: Path) -> None:
+def test_three_sequences_get_separate_planes_and_a_gray_slice_fills_all(tmp_path: Path) -> None:
     folder = write_dataset(tmp_path / "data")
     records = read_records(folder)
     colors = np.zeros((48, 48, 3), np.uint8)
@@ -64,7 +64,7 @@ def test_three_sequences_are_kept_apart_and_a_gray_slice_fills_all(tmp_path: Pat
     assert np.array_equal(store.planes[1, 0], store.planes[1, 2])
 
 
-def test_another_content_gets_a_store_of_its_own(tmp_path: Path) -> None:
+def test_changed_content_gets_a_new_store(tmp_path: Path) -> None:
     folder = write_dataset(tmp_path / "data")
     open_store(folder, 32, progress=False)
     info = unsealed((folder / "dataset.json").read_bytes())
@@ -82,7 +82,7 @@ def test_a_damaged_picture_is_named_and_leaves_no_store(tmp_path: Path) -> None:
 
 
 @every_damage
-def test_a_damaged_store_is_made_again_and_says_so(tmp_path: Path, capsys, how: str) -> None:
+def test_a_damaged_store_is_rebuilt_with_a_message(tmp_path: Path, capsys, how: str) -> None:
     folder = write_dataset(tmp_path / "data")
     before = open_store(folder, 32, progress=False).planes.copy()
     path = next((folder / ".store").glob("*.npy"))
@@ -91,7 +91,7 @@ def test_a_damaged_store_is_made_again_and_says_so(tmp_path: Path, capsys, how: 
     assert "is damaged or outdated and is made again" in capsys.readouterr().err
 
 
-def test_a_store_of_another_table_is_made_again(tmp_path: Path) -> None:
+def test_a_store_of_another_table_is_rebuilt(tmp_path: Path) -> None:
     folder = write_dataset(tmp_path / "data")
     open_store(folder, 32, progress=False)
     write_records(folder / "metadata.csv", read_records(folder)[:5])
@@ -114,7 +114,7 @@ def test_a_full_disk_leaves_no_store(tmp_path: Path) -> None:
 
 @pytest.fixture
 def read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A dataset folder in which nothing may be written, as root neither."""
+    """A dataset folder in which nothing may be written, not even by root."""
     folder = write_dataset(tmp_path / "data")
     forbid_writing(monkeypatch, folder)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -132,7 +132,7 @@ def forbid_writing(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setattr(Path, "mkdir", mkdir)
 
 
-def test_a_data_set_that_cannot_be_written_to_has_its_store_in_the_users_cache(
+def test_the_store_of_a_read_only_data_set_is_kept_in_the_users_cache(
     read_only: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     store = open_store(read_only, 32, progress=False)
@@ -146,19 +146,19 @@ def test_a_data_set_that_cannot_be_written_to_has_its_store_in_the_users_cache(
     assert not (read_only / ".store").exists()
 
 
-def test_two_data_sets_never_share_a_store_there(
+def test_two_data_sets_never_share_a_store_in_the_cache(
     read_only: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     open_store(read_only, 32, progress=False)
     monkeypatch.undo()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    other = write_dataset(tmp_path / "other")  # of the same content hash, as made by hand
+    other = write_dataset(tmp_path / "other")  # has the same content hash, as if made by hand
     Image.fromarray(np.full((48, 48), 9, np.uint8)).save(other / read_records(other)[0].file_name)
     forbid_writing(monkeypatch, other)
     assert open_store(other, 32, progress=False).planes[0, 0].max() == 0
 
 
-def test_a_store_beside_the_data_is_used_where_nothing_can_be_written(
+def test_an_existing_store_in_a_read_only_data_set_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = write_dataset(tmp_path / "data")
@@ -168,7 +168,7 @@ def test_a_store_beside_the_data_is_used_where_nothing_can_be_written(
     assert Path(store.planes.filename).parent == folder / ".store"
 
 
-def test_where_no_cache_can_be_written_either_both_places_are_named(
+def test_an_error_names_both_the_data_set_and_the_cache_if_both_are_read_only(
     read_only: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forbid_writing(monkeypatch, tmp_path)
@@ -177,7 +177,7 @@ def test_where_no_cache_can_be_written_either_both_places_are_named(
 
 
 @pytest.mark.distributed
-def test_two_processes_at_once_make_one_whole_store(tmp_path: Path) -> None:
+def test_two_concurrent_processes_make_one_complete_store(tmp_path: Path) -> None:
     folder = write_dataset(tmp_path / "data")
     code = (
         "import sys; from brainai.data.store import open_store\n"

@@ -1,4 +1,4 @@
-"""Scans of people without a tumor: found in every layout, whose they are, lesions counted."""
+"""Scans of people without a tumor: found in every layout, persons named, lesions counted."""
 
 from pathlib import Path
 
@@ -27,13 +27,13 @@ def only_case(root: Path) -> Case:
 
 
 def plaques(count: int, z: int = 3) -> np.ndarray:
-    """`[X, Y, Z]`: so many voxels of 1 in one slice."""
+    """`[X, Y, Z]`: `count` voxels of 1 in one slice."""
     voxels = np.zeros(SHAPE, np.int16)
     voxels[10 : 10 + count, 12, z] = 1
     return voxels
 
 
-def test_a_folder_of_its_own_names_the_case_and_several_files_name_themselves(
+def test_a_case_is_named_after_its_own_folder_or_its_file_in_a_shared_folder(
     tmp_path: Path,
 ) -> None:
     root = tmp_path / "ms"
@@ -50,7 +50,7 @@ def test_a_folder_of_its_own_names_the_case_and_several_files_name_themselves(
     }
 
 
-def test_scans_count_without_the_word_flair_where_no_name_has_it(tmp_path: Path) -> None:
+def test_scans_without_flair_in_their_names_count_if_no_name_has_it(tmp_path: Path) -> None:
     root = tmp_path / "set"
     write_scan(root / "p1.nii.gz", brain(1))
     write_scan(root / "p2.mha", brain(2))
@@ -75,7 +75,7 @@ def test_bids_visits_are_cases_of_one_patient(tmp_path: Path) -> None:
     }
 
 
-def test_visits_in_folders_are_one_patient(tmp_path: Path) -> None:
+def test_visits_in_subfolders_are_one_patient(tmp_path: Path) -> None:
     for visit in ("visit1", "visit2"):
         write_scan(tmp_path / "set" / "anna" / visit / "flair.nii.gz", brain())
     assert found(tmp_path / "set") == {
@@ -102,7 +102,7 @@ def test_visits_in_folders_are_one_patient(tmp_path: Path) -> None:
         (["p1_20240131_flair.nii", "p1_2024-02-28_flair.nii"], ["p1", "p1"]),
         (["p1_v1_flair.nii", "p1_study2_FLAIRreg.nii"], ["p1", "p1"]),
         (["p1_02/flair.nii", "p1_03/flair.nii"], ["p1", "p1"]),
-        # numbers that tell people apart
+        # numbers that distinguish people
         (["ms_001_flair.nii", "ms_002_flair.nii"], ["ms_001", "ms_002"]),
         (["002_S_0295/flair.nii", "002_S_0413/flair.nii"], ["002_S_0295", "002_S_0413"]),
         (["flair_anna.nii", "flair_bert.nii"], ["flair_anna", "flair_bert"]),
@@ -110,7 +110,9 @@ def test_visits_in_folders_are_one_patient(tmp_path: Path) -> None:
         (["x/patient07/flair.nii", "x/patient08/flair.nii"], ["x_patient07", "x_patient08"]),
     ],
 )
-def test_one_person_has_one_name(tmp_path: Path, files: list[str], persons: list[str]) -> None:
+def test_files_are_assigned_to_the_right_persons(
+    tmp_path: Path, files: list[str], persons: list[str]
+) -> None:
     for file in files:
         write_scan(tmp_path / "set" / file, brain())
     found = {
@@ -124,7 +126,7 @@ def test_one_person_has_one_name(tmp_path: Path, files: list[str], persons: list
     "copy",
     ["p1_flair_stripped.nii.gz", "p1_FLAIR_n4_noneck.mha", "p1_flairreg.nii", "p1_flair.nii"],
 )
-def test_a_scan_and_what_was_made_of_it_are_refused(tmp_path: Path, copy: str) -> None:
+def test_a_scan_beside_a_processed_copy_is_refused(tmp_path: Path, copy: str) -> None:
     for name in ("p1_flair.nii.gz", "p1_flair_brainmask.nii.gz", "p1_T1.nii.gz", copy):
         write_scan(tmp_path / "p1" / name, brain())
     write_scan(tmp_path / "p2" / "p2_flair.nii.gz", brain())
@@ -134,7 +136,7 @@ def test_a_scan_and_what_was_made_of_it_are_refused(tmp_path: Path, copy: str) -
     assert "brainmask" not in str(refused.value)
 
 
-def test_scans_whose_names_begin_alike_are_others(tmp_path: Path) -> None:
+def test_scans_whose_names_share_a_prefix_are_separate_cases(tmp_path: Path) -> None:
     for name in ("p1", "p10", "anna", "annabel", "p1_02", "p1_v3"):
         write_scan(tmp_path / "set" / f"{name}.nii", brain())
     assert len(find_cases("tumor-free", tmp_path / "set")) == 6
@@ -150,14 +152,14 @@ def test_scans_whose_names_begin_alike_are_others(tmp_path: Path) -> None:
         "a_flair_brainmask1.nii",
     ],
 )
-def test_a_brain_mask_is_neither_a_scan_nor_a_mask_of_lesions(tmp_path: Path, mask: str) -> None:
+def test_a_brain_mask_is_neither_a_scan_nor_a_lesion_mask(tmp_path: Path, mask: str) -> None:
     for scan in ("a", "a_flair", "a_flair_brain", "brain"):
         write_scan(tmp_path / scan / f"{scan}.nii.gz", brain())
         write_scan(tmp_path / scan / mask, plaques(9))
         assert only_case(tmp_path / scan).files == (("flair", tmp_path / scan / f"{scan}.nii.gz"),)
 
 
-def test_no_tumor_and_the_area_of_an_axial_pixel(tmp_path: Path) -> None:
+def test_a_study_has_no_tumor_and_the_pixel_area_of_its_axial_slices(tmp_path: Path) -> None:
     write_scan(tmp_path / "p1" / "flair.nii.gz", brain(1), spacing=(0.5, 0.5, 3.0))
     study = read_study(only_case(tmp_path))
     np.testing.assert_array_equal(study.sequences[0].transpose(2, 1, 0), brain(1))
@@ -175,7 +177,7 @@ def test_other_axes_in_the_file_give_the_same_axial_slices(tmp_path: Path, axes:
     assert (study.pixel_area_mm2, study.slice_step_mm) == (1.0, 2.0)
 
 
-def test_pixels_become_square_and_their_area_that_of_the_smaller_side(tmp_path: Path) -> None:
+def test_pixels_are_resampled_to_squares_of_their_smaller_side(tmp_path: Path) -> None:
     # 32 pixels of 2 mm beside 36 of 1 mm: 64 × 36 of 1 mm; a plaque of 3 × 2 mm has 6 pixels.
     write_scan(tmp_path / "p1" / "flair.nii.gz", brain(1), spacing=(2.0, 1.0, 1.0))
     write_scan(tmp_path / "p1" / "flair_lesion.nii.gz", plaques(3), spacing=(2.0, 1.0, 1.0))
@@ -185,7 +187,7 @@ def test_pixels_become_square_and_their_area_that_of_the_smaller_side(tmp_path: 
     assert study.lesions.sum(axis=(1, 2)).tolist() == [0, 0, 0, 6, 0, 0]
 
 
-def test_slices_cut_across_thick_ones_are_refused(tmp_path: Path) -> None:
+def test_axial_slices_across_thick_sagittal_ones_are_refused(tmp_path: Path) -> None:
     write_scan(tmp_path / "p1" / "flair.nii.gz", brain(), "PIR", spacing=(5.0, 1.0, 1.0))
     with pytest.raises(DataError, match=r"at most 2\.5 mm, found 5\.0 × 1\.0 mm"):
         read_study(only_case(tmp_path))
@@ -204,7 +206,7 @@ def test_slices_cut_across_thick_ones_are_refused(tmp_path: Path) -> None:
         "p1/p1_label-lesion_mask.nii.gz",
     ],
 )
-def test_a_mask_of_the_same_stem_counts_lesions_and_is_no_tumor(tmp_path: Path, mask: str) -> None:
+def test_a_mask_named_like_the_scan_marks_lesions_and_not_tumor(tmp_path: Path, mask: str) -> None:
     write_scan(tmp_path / "raw" / "p1" / "p1_flair.nii.gz", brain(1))
     write_scan(tmp_path / "raw" / mask, plaques(5))
     write_scan(tmp_path / "raw" / "p2" / "p2_flair.nii.gz", brain(2))
@@ -222,7 +224,7 @@ def test_a_mask_of_the_same_stem_counts_lesions_and_is_no_tumor(tmp_path: Path, 
         assert (record.source, record.has_mask) == ("tumor-free", True)
 
 
-def test_lesions_of_bids_lie_under_derivatives(tmp_path: Path) -> None:
+def test_bids_lesion_masks_are_found_under_derivatives(tmp_path: Path) -> None:
     for person in ("1", "10"):
         name = f"sub-{person}_ses-1"
         write_scan(tmp_path / f"sub-{person}" / "anat" / f"{name}_FLAIR.nii.gz", brain())
@@ -236,7 +238,7 @@ def test_lesions_of_bids_lie_under_derivatives(tmp_path: Path) -> None:
     }
 
 
-def test_a_lesion_mask_of_another_shape_and_a_second_one_are_refused(tmp_path: Path) -> None:
+def test_a_lesion_mask_of_another_shape_or_a_second_one_is_refused(tmp_path: Path) -> None:
     write_scan(tmp_path / "p1" / "p1_flair.nii.gz", brain())
     write_scan(tmp_path / "p1" / "p1_mask.nii.gz", plaques(2)[:, :, :4])
     with pytest.raises(DataError, match=r"p1_mask\.nii\.gz: expected the shape of FLAIR"):
@@ -246,7 +248,7 @@ def test_a_lesion_mask_of_another_shape_and_a_second_one_are_refused(tmp_path: P
         read_study(only_case(tmp_path))
 
 
-def test_an_examination_in_dicom_gives_its_flair(tmp_path: Path) -> None:
+def test_the_flair_series_of_a_dicom_examination_is_used(tmp_path: Path) -> None:
     spacing = (0.5, 0.5, 4.0)
     exam = tmp_path / "set" / "patient07"
     write_series(exam / "a", brain(1), spacing, series=1, description="t1")
@@ -273,8 +275,8 @@ def test_a_folder_without_scans_is_refused(tmp_path: Path) -> None:
         find_cases("tumor-free", tmp_path)
 
 
-def test_single_slices_count_where_there_are_no_scans(tmp_path: Path) -> None:
-    """Loose pictures are people of their own; those of one folder are one person's."""
+def test_single_slices_are_used_if_there_are_no_scans(tmp_path: Path) -> None:
+    """Loose pictures belong to a person each; those in one folder belong to one person."""
     root = tmp_path / "spots"
     for name in ("no_0043.png", "no_0044.png", "anna/a.png", "anna/b.png", "anna/b_mask.png"):
         write_picture(root / name)
@@ -290,14 +292,14 @@ def test_single_slices_count_where_there_are_no_scans(tmp_path: Path) -> None:
     assert list(found(root)) == ["spots_p1"]
 
 
-def test_a_picture_of_brats_is_refused_as_tumor_free(tmp_path: Path) -> None:
+def test_a_brats_picture_is_refused_as_tumor_free(tmp_path: Path) -> None:
     write_picture(tmp_path / "spots" / "BraTS2021_00001_flair_80.png")
     with pytest.raises(DataError, match="expected a scan of a person without a tumor"):
         find_cases("tumor-free", tmp_path / "spots")
 
 
 def write_picture(path: Path) -> None:
-    """A gray picture of 36 × 40 pixels, another for each name."""
+    """A gray picture of 36 × 40 pixels that differs with the name."""
     levels = np.random.default_rng(len(str(path))).integers(0, 255, (40, 36), np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(levels).save(path)

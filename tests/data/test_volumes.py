@@ -1,4 +1,4 @@
-"""Scan files are read in one orientation, and damaged ones are told apart from whole ones."""
+"""Scan files are read in one orientation, and damaged ones are refused."""
 
 import gzip
 from pathlib import Path
@@ -27,7 +27,7 @@ def test_shown_slice_has_the_front_up_and_the_right_side_on_the_left(tmp_path: P
     assert (row, column) == (5, 2)
 
 
-def test_metaimage_and_nifti_give_the_same(tmp_path: Path) -> None:
+def test_metaimage_and_nifti_give_the_same_volume(tmp_path: Path) -> None:
     nifti = read_volume(write_scan(tmp_path / "a.nii.gz", brain(), "RAI"))
     metaimage = read_volume(write_scan(tmp_path / "a.mha", brain(), "LPS"))
     np.testing.assert_array_equal(nifti.voxels, metaimage.voxels)
@@ -39,7 +39,7 @@ def test_spacing_follows_the_axes(tmp_path: Path) -> None:
     np.testing.assert_allclose(read_volume(path).spacing_mm, (0.5, 0.75, 3.0), rtol=1e-6)
 
 
-def test_voxels_that_are_no_numbers_become_zero(tmp_path: Path) -> None:
+def test_nan_and_infinite_voxels_become_zero(tmp_path: Path) -> None:
     voxels = brain().astype(np.float32)
     voxels[3, 4, 2], voxels[3, 5, 2] = np.nan, np.inf
     volume = read_volume(write_scan(tmp_path / "scan.nii.gz", voxels))
@@ -47,7 +47,7 @@ def test_voxels_that_are_no_numbers_become_zero(tmp_path: Path) -> None:
     assert volume.voxels[3, 5, 2] == 0
 
 
-def test_header_text_holds_what_an_extension_says(tmp_path: Path) -> None:
+def test_header_text_includes_nifti_extensions(tmp_path: Path) -> None:
     path = write_scan(tmp_path / "scan.nii", brain())
     assert "TCGA" not in read_volume(path).header_text
     add_header_text(path, "3dcalc -a TCGA-CS-4942_1997.02.22_flair.nii.gz")
@@ -56,7 +56,7 @@ def test_header_text_holds_what_an_extension_says(tmp_path: Path) -> None:
     np.testing.assert_array_equal(volume.voxels, brain())
 
 
-def test_a_shifted_grid_is_resampled_by_headers(tmp_path: Path) -> None:
+def test_a_shifted_scan_is_resampled_by_its_header(tmp_path: Path) -> None:
     grid = read_volume(write_scan(tmp_path / "flair.nii.gz", brain()))
     shifted = read_volume(write_scan(tmp_path / "t2.nii.gz", brain(), origin=(3.0, -35.0, 0.0)))
     moved = resample(shifted, grid).voxels
@@ -64,7 +64,7 @@ def test_a_shifted_grid_is_resampled_by_headers(tmp_path: Path) -> None:
     assert not moved[:3].any()
 
 
-def test_half_the_resolution_is_resampled_to_the_same_places(tmp_path: Path) -> None:
+def test_a_scan_of_half_the_resolution_is_resampled_to_the_same_positions(tmp_path: Path) -> None:
     ramp = np.broadcast_to(np.arange(SHAPE[0])[:, None, None] * 10, SHAPE).astype(np.float32)
     grid = read_volume(write_scan(tmp_path / "flair.nii.gz", ramp))
     coarse = read_volume(write_scan(tmp_path / "t2.nii.gz", ramp[::2], spacing=(2.0, 1.0, 1.0)))
@@ -72,13 +72,13 @@ def test_half_the_resolution_is_resampled_to_the_same_places(tmp_path: Path) -> 
     np.testing.assert_allclose(fine[:31], ramp[:31], atol=1e-3)
 
 
-def test_an_equal_grid_is_left_alone(tmp_path: Path) -> None:
+def test_a_scan_on_the_same_grid_is_not_resampled(tmp_path: Path) -> None:
     volume = read_volume(write_scan(tmp_path / "flair.nii.gz", brain()))
     assert resample(volume, volume) is volume
 
 
 @pytest.mark.parametrize("suffix", ["nii.gz", "nii", "mha"])
-def test_a_file_cut_short_is_refused_with_its_name(tmp_path: Path, suffix: str) -> None:
+def test_a_truncated_file_is_refused_by_name(tmp_path: Path, suffix: str) -> None:
     path = write_scan(tmp_path / f"scan.{suffix}", brain())
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(DataError, match=rf"scan\.{suffix}: expected a complete scan file.*again"):
@@ -96,7 +96,7 @@ def test_one_changed_byte_in_compressed_data_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\0" * 400, b"\x5c\x01\0\0" + b"\xff" * 400])
 @pytest.mark.parametrize("suffix", ["nii", "nii.gz", "mha"])
-def test_what_is_no_scan_is_refused(tmp_path: Path, content: bytes, suffix: str) -> None:
+def test_a_file_that_is_not_a_scan_is_refused(tmp_path: Path, content: bytes, suffix: str) -> None:
     path = tmp_path / f"scan.{suffix}"
     path.write_bytes(gzip.compress(content) if suffix.endswith("gz") else content)
     with pytest.raises(DataError, match="scan"):

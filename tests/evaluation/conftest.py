@@ -1,4 +1,4 @@
-"""Scores and a small data set whose figures can be worked by hand."""
+"""Scores and a small data set whose figures can be worked out by hand."""
 
 import json
 from collections.abc import Callable
@@ -44,7 +44,7 @@ def make_record() -> Callable[..., SliceRecord]:
 
 @pytest.fixture
 def make_scores() -> Callable[..., SliceScores]:
-    """Scores from short lists; every slice is of patient "p" unless told."""
+    """Scores from short lists; every slice is of patient "p" by default."""
 
     def make(label, probability, patient=None, **other) -> SliceScores:
         size = len(label)
@@ -70,7 +70,7 @@ def make_scores() -> Callable[..., SliceScores]:
 
 @pytest.fixture
 def cohort(make_scores) -> SliceScores:
-    """120 slices of 12 patients of two sources, well but not perfectly told apart, with masks."""
+    """120 slices of 12 patients of two sources, well but not perfectly separable, with masks."""
     generator = np.random.default_rng(1)
     label = np.tile([0, 1], 60)
     ease = np.repeat(generator.normal(0, 0.6, 12), 10)

@@ -60,7 +60,7 @@ def test_tumors_in_the_middle_are_found_by_position(write) -> None:
 
 
 def test_each_source_has_its_own_fit(write) -> None:
-    """In one the tumors lie low, in the other high: together position tells nothing."""
+    """Tumors lie low in one source and high in the other: over both, position tells nothing."""
     rows = [
         (split, int((index < 5) == (source == "lgg")), index, 10, source)
         for split in ("train", "test")

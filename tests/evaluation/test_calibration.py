@@ -25,7 +25,7 @@ INFO = ModelInfo(image_size=32, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
 
 class Decoder(nn.Module):
-    """As much of a decoder as is fitted: the bias of its last layer."""
+    """The part of a decoder that is fitted: the bias of its last layer."""
 
     def __init__(self, bias: float):
         super().__init__()
@@ -54,7 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_dataset(tmp_path_factory.mktemp("toy"))
 
 
-def test_what_tells_tumor_apart_gets_the_weight(folder: Path) -> None:
+def test_the_discriminating_score_gets_the_weight(folder: Path) -> None:
     weights = fit_score_weights(score_valid(BrightMask(), INFO, folder))
     assert weights[1] > 5 * abs(weights[0])
     store = open_store(folder, 32)
@@ -64,7 +64,7 @@ def test_what_tells_tumor_apart_gets_the_weight(folder: Path) -> None:
     assert says == [record.label == 1 for record in store.records]
 
 
-def test_without_a_decoder_the_class_alone_is_calibrated(folder: Path) -> None:
+def test_without_a_decoder_only_the_class_score_is_calibrated(folder: Path) -> None:
     plain = build_network("test_resnet", decoder=False)
     valid = score_valid(plain, INFO, folder)
     assert (valid.mask_score, valid.mask_counts) == (None, None)
@@ -73,7 +73,7 @@ def test_without_a_decoder_the_class_alone_is_calibrated(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("bias", "sign"), [(-9.0, 1), (9.0, -1)], ids=["timid", "bold"])
-def test_masks_that_come_out_too_small_are_widened_and_too_large_narrowed(
+def test_masks_that_are_too_small_are_widened_and_too_large_ones_narrowed(
     folder: Path, bias: float, sign: int
 ) -> None:
     network = BrightMask(bias)
@@ -83,11 +83,11 @@ def test_masks_that_come_out_too_small_are_widened_and_too_large_narrowed(
     assert network.decoder.mask.bias.item() == pytest.approx(bias + shift)
 
 
-def test_every_source_counts_alike_however_many_patients_it_has(
+def test_every_source_counts_equally_however_many_patients_it_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two patients outlined as they look, one outlined far too wide: the wide one has half the say,
-    and masks are widened further than the two would have it."""
+    """Two patients with exact outlines and one, of another source, with far too wide ones: it has
+    half the weight, and masks are widened further than for patients of one source."""
     monkeypatch.setattr("brainai.evaluation.valid.ENOUGH", 1)
     folder = write_dataset(tmp_path)
     records = read_records(folder)
@@ -102,7 +102,7 @@ def test_every_source_counts_alike_however_many_patients_it_has(
     assert best_shift(score_valid(BrightMask(bias=-4.0), INFO, folder))[0] > of_one
 
 
-def test_phantoms_count_only_where_there_is_no_real_patient(tmp_path: Path) -> None:
+def test_phantoms_count_only_if_there_are_no_real_patients(tmp_path: Path) -> None:
     folder = write_dataset(tmp_path)
     real = read_records(folder)
     alone = fit_score_weights(score_valid(BrightMask(), INFO, folder))
@@ -120,7 +120,7 @@ def test_phantoms_count_only_where_there_is_no_real_patient(tmp_path: Path) -> N
     assert fit(contrary)[1] == pytest.approx(-alone[1], rel=0.05)
 
 
-def test_what_was_fitted_suits_the_weights_as_they_are_stored(folder: Path) -> None:
+def test_values_are_fitted_to_the_weights_as_they_are_stored(folder: Path) -> None:
     network = BrightMask(bias=-8.997)  # half precision has steps of 0.008 there
     info = calibrate(network, INFO, folder)
     assert network.decoder.mask.bias.item() == network.decoder.mask.bias.half().item()
@@ -129,7 +129,7 @@ def test_what_was_fitted_suits_the_weights_as_they_are_stored(folder: Path) -> N
     assert again.thresholds.operating == info.threshold
 
 
-def test_all_of_it_together_makes_the_label_right(folder: Path) -> None:
+def test_calibration_makes_every_label_correct(folder: Path) -> None:
     network = BrightMask(bias=-3.0)
     info = calibrate(network, INFO, folder)
     assert info.operating_point == OPERATING_POINT
@@ -142,7 +142,7 @@ def test_all_of_it_together_makes_the_label_right(folder: Path) -> None:
     assert says == [record.label == 1 for record in store.records]
 
 
-def test_one_class_alone_leaves_everything_as_it_was(tmp_path: Path) -> None:
+def test_nothing_changes_if_valid_has_only_one_class(tmp_path: Path) -> None:
     folder = write_dataset(tmp_path)
     records = [replace(r, label=1) for r in read_records(folder)]
     write_records(folder / "metadata.csv", records)
@@ -164,7 +164,7 @@ def test_people_without_a_tumor_in_valid_are_named_in_the_operating_point(tmp_pa
     )
 
 
-def test_scans_with_and_without_a_tumor_give_a_verdict_of_their_own(tmp_path: Path) -> None:
+def test_scan_weights_are_fitted_only_to_scans_with_and_without_a_tumor(tmp_path: Path) -> None:
     folder = write_dataset(tmp_path)
     assert calibrate(BrightMask(), INFO, folder).scan_weights is None  # all scans have a tumor
     records = read_records(folder)  # slices with an even index show no tumor
@@ -179,7 +179,7 @@ def test_scans_with_and_without_a_tumor_give_a_verdict_of_their_own(tmp_path: Pa
     assert (measured["all"]["n_tumor"], measured["all"]["n_tumor_free"]) == (2, 1)
 
 
-def test_a_patient_without_a_known_mask_moves_no_mask(tmp_path: Path) -> None:
+def test_patients_without_known_masks_do_not_shift_the_mask(tmp_path: Path) -> None:
     folder = write_dataset(tmp_path)
     unknown = [
         replace(r, mask_file_name="", tumor_pixels=-1) if r.label else r

@@ -50,7 +50,7 @@ def test_without_out_nothing_is_written(model, dataset, capsys, monkeypatch, tmp
     assert not list(empty.iterdir())
 
 
-def test_of_the_scope_only_what_is_refused_is_said(model, dataset, capsys, tmp_path):
+def test_scope_only_prints_nothing_but_the_refusals(model, dataset, capsys, tmp_path):
     heads, out = tmp_path / "heads", tmp_path / "out"
     heads.mkdir()
     Image.fromarray(np.tile(np.arange(64, dtype=np.uint8), (64, 1))).save(heads / "head.png")
@@ -61,7 +61,7 @@ def test_of_the_scope_only_what_is_refused_is_said(model, dataset, capsys, tmp_p
     assert not out.exists()
 
 
-def test_slices_that_lack_a_sequence_are_told(model, dataset, capsys):
+def test_slices_that_lack_a_sequence_are_reported(model, dataset, capsys):
     assert run(model, dataset, "--modalities", "flair+t1c+t2") == 0
     assert "2 slices lack a sequence of flair+t1c+t2" in capsys.readouterr().out
 
@@ -77,13 +77,15 @@ def test_slices_that_lack_a_sequence_are_told(model, dataset, capsys):
         (["--beside", "nowhere.json"], "nowhere.json: expected a report.json"),
     ],
 )
-def test_what_a_user_can_mend_is_one_line_and_status_2(model, dataset, capsys, arguments, message):
+def test_user_errors_print_one_line_and_exit_with_status_2(
+    model, dataset, capsys, arguments, message
+):
     assert run(model, dataset, *arguments) == 2
     captured = capsys.readouterr()
     assert message in captured.err.splitlines()[-1]
     assert "Traceback" not in captured.err
 
 
-def test_a_batch_of_no_slices_is_refused(model, dataset, capsys):
+def test_a_batch_size_of_zero_is_refused(model, dataset, capsys):
     assert run(model, dataset, "--batch-size", "0") == 2
     assert "at least 1" in capsys.readouterr().err

@@ -18,14 +18,14 @@ from brainai.evaluation.intervals import (
 from brainai.evaluation.names import FIGURE_NAMES
 
 
-def test_values_equal_the_plain_measures_over_slices(cohort):
+def test_values_equal_the_metrics_over_all_slices(cohort):
     figures = summarize_group(cohort, 0.4)["figures"]
     plain = metrics.slice_figures(cohort.label, cohort.probability, 0.4)
     for name, value in plain.items():
         assert figures[name]["value"] == pytest.approx(value)
 
 
-def test_every_figure_states_what_it_rests_on(cohort):
+def test_every_figure_states_its_interval_patients_and_slices(cohort):
     figures = summarize_group(cohort, 0.5)["figures"]
     assert set(figures) == set(FIGURE_NAMES)
     for figure in figures.values():
@@ -44,8 +44,8 @@ def test_a_resample_equals_measuring_the_slices_it_repeats(cohort):
         assert drawn[name][0] == pytest.approx(value)
 
 
-def test_alike_slices_of_a_patient_widen_the_interval(make_scores):
-    """4 patients with 25 equal slices each, 2 missed: 100 slices know no more than 4 patients."""
+def test_identical_slices_of_a_patient_widen_the_interval(make_scores):
+    """4 patients with 25 equal slices each, 2 missed: 100 slices say no more than 4 patients."""
     label, probability = [1] * 100, np.repeat([0.9, 0.9, 0.1, 0.1], 25)
     by_patient = make_scores(label, probability, patient=[str(i // 25) for i in range(100)])
     by_slice = make_scores(label, probability, patient=[str(i) for i in range(100)])
@@ -119,7 +119,7 @@ def test_the_same_seed_gives_the_same_interval(cohort):
     assert first == second
 
 
-def test_calibration_error_and_brier_score_equal_the_plain_ones(cohort):
+def test_calibration_error_and_brier_score_equal_the_metrics(cohort):
     figures = summarize_group(cohort, 0.5, resamples=200)["figures"]
     plain = metrics.calibration_error(cohort.label, cohort.probability)
     assert figures["ece"]["value"] == pytest.approx(plain)
@@ -127,7 +127,7 @@ def test_calibration_error_and_brier_score_equal_the_plain_ones(cohort):
     assert figures["brier"]["value"] == pytest.approx(sum(squared) / 120)
 
 
-def test_hits_are_shares_of_the_slices_where_a_tumor_is_known(make_scores):
+def test_hits_are_shares_of_the_slices_with_a_known_tumor(make_scores):
     scores = make_scores(
         [1, 1, 1, 0], [0.9] * 4, patient=["a", "a", "b", "b"], mask_hit=[1, 1, 0, -1]
     )
@@ -143,14 +143,14 @@ def test_two_patients_have_an_interval(make_scores):
     assert (figure["low"], figure["value"], figure["high"]) == (0, 0.5, 1)
 
 
-def test_a_figure_holds_just_what_is_promised(cohort):
+def test_a_figure_has_exactly_the_documented_fields(cohort):
     figure = summarize_group(cohort, 0.5, resamples=50)["figures"]["dice"]
     promised = {"value", "low", "high", "n_patients", "n_slices", "undefined_resamples"}
     assert set(figure) == promised
     assert set(summarize_group(cohort, 0.5)) == {"counts", "figures"}
 
 
-def test_an_interval_holds_95_of_100_resamples(make_scores):
+def test_an_interval_covers_95_percent_of_the_resamples(make_scores):
     """400 patients of a slice each, half of them found: 0.5 ± 1.96 * sqrt(0.25 / 400)."""
     scores = make_scores([1] * 400, [0.9, 0.1] * 200, patient=[str(i) for i in range(400)])
     figure = summarize_group(scores, 0.5)["figures"]["sensitivity"]
@@ -158,7 +158,7 @@ def test_an_interval_holds_95_of_100_resamples(make_scores):
     assert figure["high"] == pytest.approx(0.549, abs=0.006)
 
 
-def test_sensitivity_by_size_takes_each_slice_with_tumor_once(make_scores):
+def test_sensitivity_by_size_counts_each_tumor_slice_once(make_scores):
     scores = make_scores(
         [1, 1, 1, 1, 0], [0.9, 0.1, 0.9, 0.9, 0.9], tumor_pixels=[1, 49, 50, 5000, 0]
     )
@@ -170,13 +170,13 @@ def test_sensitivity_by_size_takes_each_slice_with_tumor_once(make_scores):
     }
 
 
-def test_a_share_counts_what_is_there_of_all_patients():
+def test_a_share_is_computed_over_all_slices_of_all_patients():
     figure = summarize_share(np.array([1, 1, 2, 3]), np.array([True, False, True, True]))
     assert figure["value"] == 0.75
     assert (figure["n_patients"], figure["n_slices"]) == (3, 4)
 
 
-def test_both_maps_have_their_own_hits(make_scores):
+def test_mask_and_heat_map_have_separate_hits(make_scores):
     scores = make_scores([1, 1], [0.9] * 2, mask_hit=[1, 1], heat_hit=[0, 1])
     hits = summarize_hits(scores, resamples=10)
     assert {name: of["value"] for name, of in hits.items()} == {"mask": 1, "heat map": 0.5}

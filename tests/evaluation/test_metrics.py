@@ -19,13 +19,13 @@ def test_dice_by_hand():
     assert metrics.dice(tp=3, fp=1, fn=2) == pytest.approx(6 / 9)
 
 
-def test_dice_is_undefined_only_where_nothing_is_there_or_claimed():
+def test_dice_is_undefined_only_without_tumor_and_without_prediction():
     assert np.isnan(metrics.dice(0, 0, 0))
     assert metrics.dice(0, 1, 0) == 0
     assert metrics.dice(0, 0, 1) == 0
 
 
-def test_dice_of_arrays_keeps_each_entry_apart():
+def test_dice_of_arrays_is_elementwise():
     found = metrics.dice(np.array([1, 0, 2]), np.array([1, 0, 0]), np.array([0, 0, 0]))
     np.testing.assert_allclose(found, [2 / 3, np.nan, 1])
 
@@ -56,12 +56,12 @@ def test_auroc_of_a_network_that_diverged_is_undefined_not_perfect():
     assert math.isnan(metrics.auroc([0, 1], [0.1, np.nan]))
 
 
-def test_cross_entropy_by_hand_and_finite_for_certain_errors():
+def test_cross_entropy_by_hand_is_finite_for_certain_errors():
     losses = metrics.cross_entropy([1, 0, 1], [0.25, 0.25, 0.0])
     np.testing.assert_allclose(losses, [math.log(4), math.log(4 / 3), 16.118], atol=1e-3)
 
 
-def test_sweep_takes_equal_probabilities_together():
+def test_sweep_groups_equal_probabilities():
     tp, fp, fn, tn = metrics.sweep([1, 0, 1, 0], [0.9, 0.5, 0.5, 0.1])
     assert tp.tolist() == [0, 1, 2, 2]
     assert fp.tolist() == [0, 0, 1, 2]
@@ -87,7 +87,7 @@ def test_figures_of_no_slices_are_undefined():
     assert all(math.isnan(v) for v in metrics.slice_figures(np.zeros(0), np.zeros(0)).values())
 
 
-def test_masks_count_only_where_an_outline_is_known(make_record):
+def test_masks_count_only_if_an_outline_is_known(make_record):
     records = [make_record("a", "A", 1, 5), make_record("b", "B", 1, -1)]
     scores = SliceScores.from_records(records, [0.9, 0.8], np.array([[3, 1, 2], [9, 9, 9]]))
     assert scores.mask_tp.tolist() == [3, -1]
@@ -120,8 +120,8 @@ def test_a_label_beyond_two_classes_is_refused(make_scores):
 
 
 def test_calibration_error_is_the_mean_distance_over_equal_bins():
-    # Two bins of two. 0.2 and 0.4 say 0.6, one is tumor: off by 0.4. 0.8 and 0.9 say 1.7, both
-    # are: off by 0.3. (0.4 + 0.3) / 4 slices.
+    # Two bins of two. 0.2 and 0.4 sum to 0.6, one is tumor: off by 0.4. 0.8 and 0.9 sum to 1.7,
+    # both are: off by 0.3. (0.4 + 0.3) / 4 slices.
     found = metrics.calibration_error([0, 1, 1, 1], [0.2, 0.4, 0.8, 0.9], bins=2)
     assert found == pytest.approx(0.175)
 
@@ -134,7 +134,7 @@ def test_equal_probabilities_share_a_bin():
     assert len(set(metrics.equal_mass_bins(np.full(40, 0.3)).tolist())) == 1
 
 
-def test_calibration_error_of_nothing_is_undefined():
+def test_calibration_error_of_no_slices_is_undefined():
     assert math.isnan(metrics.calibration_error([], []))
 
 
@@ -147,7 +147,7 @@ def test_a_tie_of_a_positive_and_several_negatives_counts_half_of_each():
 
 
 @pytest.mark.parametrize("measure", [metrics.cross_entropy, metrics.brier, metrics.excess])
-def test_single_precision_and_lists_are_measured_in_double(measure):
+def test_single_precision_and_lists_are_measured_in_double_precision(measure):
     probability = [0.1, 0.7, 1.0]
     plain = measure([0, 1, 1], probability)
     single = measure(np.array([0, 1, 1]), np.array(probability, np.float32))
@@ -155,7 +155,7 @@ def test_single_precision_and_lists_are_measured_in_double(measure):
     np.testing.assert_allclose(single, plain, atol=1e-7)
 
 
-def test_labels_may_be_of_one_class_and_probabilities_0_and_1(make_scores):
+def test_labels_of_one_class_and_probabilities_of_0_and_1_are_accepted(make_scores):
     assert len(make_scores([0, 0], [0.0, 1.0])) == len(make_scores([1, 1], [0.0, 1.0])) == 2
 
 
@@ -170,7 +170,7 @@ def test_scores_of_no_slice_are_refused(make_scores):
         make_scores([], [])
 
 
-def test_every_field_of_a_record_finds_its_place(make_record):
+def test_scores_take_every_field_from_their_records(make_record):
     records = [
         make_record("a", "A", 1, 5, source="lgg", site="CS"),
         make_record("b", "B", 0, 0, source="brats", site="DU"),

@@ -35,7 +35,7 @@ def in_case(make_record):
     return make
 
 
-def test_neighbors_are_those_of_the_same_scan_in_any_order_of_the_rows(in_case) -> None:
+def test_neighbors_are_slices_of_the_same_scan_in_any_row_order(in_case) -> None:
     records = [*in_case("a", 0, 0), *in_case("b", 0, 0), *in_case("single", 0)]
     alone = np.array([0.5, 1 / (1 + math.exp(-2)), 0.5, 0.5, 0.9])
     first, second = 2 * NEXT / (1 + NEXT), 2 / (1 + NEXT)  # log-odds 0 and 2 at 6 mm
@@ -45,7 +45,7 @@ def test_neighbors_are_those_of_the_same_scan_in_any_order_of_the_rows(in_case) 
     np.testing.assert_allclose(back, found[::-1], atol=1e-9)
 
 
-def test_an_unknown_step_is_that_of_a_head(in_case) -> None:
+def test_an_unknown_step_is_estimated_from_the_size_of_a_head(in_case) -> None:
     # 25 slices of a head of 150 mm lie 6 mm apart.
     records = in_case("a", *[0] * 25, slice_step_mm=0.0)
     alone = np.full(25, 0.5)
@@ -59,11 +59,11 @@ def of_cases(records: list[SliceRecord], probability: list[float]) -> tuple:
     return ValidScores.of(records, np.log(alone / (1 - alone)), None, None), records, alone
 
 
-def test_false_alarms_of_one_slice_are_told_from_tumors_of_several(in_case) -> None:
+def test_false_alarms_in_one_slice_are_separated_from_tumors_in_several(in_case) -> None:
     free = [in_case(f"free{k}", *[0] * 7, source="tumor-free") for k in range(4)]
     tumor = [in_case(f"tumor{k}", 0, 0, 1, 1, 1, 0, 0) for k in range(4)]
     records = [record for case in (*free, *tumor) for record in case]
-    # By itself the false alarm is as sure as a slice of a tumor.
+    # On its own, the false alarm is as certain as a slice of a tumor.
     alone = [0.1, 0.1, 0.1, 0.8, 0.1, 0.1, 0.1] * 4 + [0.1, 0.1, 0.8, 0.8, 0.8, 0.1, 0.1] * 4
     fitted = fit_together(*of_cases(records, alone))
     assert fitted.neighbor_weights[0] > 0
@@ -79,7 +79,7 @@ def test_false_alarms_of_one_slice_are_told_from_tumors_of_several(in_case) -> N
     assert called.tolist() == [record.label == 1 for record in records]
 
 
-def test_single_pictures_have_no_say(in_case) -> None:
+def test_single_pictures_do_not_affect_the_fit(in_case) -> None:
     records = [*in_case("a", 0, 1, 1, 0), *in_case("b", 1, 1, 0, 0)]
     probability = [0.2, 0.7, 0.8, 0.3, 0.9, 0.6, 0.3, 0.1]
     lone = [in_case(f"lone{k}", k % 2)[0] for k in range(200)]
@@ -123,7 +123,7 @@ def test_slices_of_scans_are_measured_alone_and_together(measured) -> None:
     assert found["together"]["size"]["200 to 499"]["value"] == 1
 
 
-def test_the_thresholds_are_those_of_slices_alone_and_of_slices_in_scans(measured) -> None:
+def test_slices_alone_and_slices_in_scans_have_their_own_thresholds(measured) -> None:
     never = replace(FITTED, neighbor_threshold=1.0)
     found = measure_together(measured[0], never, measured[1])
     assert found["threshold"] == 1.0
@@ -138,7 +138,7 @@ def test_without_a_fit_or_without_scans_nothing_is_measured(measured) -> None:
     assert measure_together(alone, FITTED, folder) == {}
 
 
-def test_a_report_shows_both_ways_and_an_older_one_none(measured) -> None:
+def test_the_section_shows_both_results_and_is_empty_for_older_reports(measured) -> None:
     found = measure_together(measured[0], FITTED, measured[1])
     shown = neighbor_section({"in_scans": found})
     assert "| lgg, alone | 1 | 5 | 0.800 " in shown

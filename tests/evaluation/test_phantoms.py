@@ -48,7 +48,7 @@ def test_every_slice_called_tumor_is_a_false_alarm(what: str, value: float) -> N
 
 
 class Whitest(nn.Module):
-    """Log-odds: twice the part of a slice, in percent, that is as bright as can be, less 5."""
+    """Log-odds: twice the percentage of white pixels in a slice, minus 5."""
 
     decoder = None
 
@@ -57,9 +57,9 @@ class Whitest(nn.Module):
         return Output(torch.stack([torch.zeros_like(white), 2 * white - 5], dim=1), None)
 
 
-def test_people_are_asked_for_alike_and_judged_as_any_picture_is(monkeypatch) -> None:
-    """Two people of two slices: a ramp, of which 0.5 % is white, and a head of few gray levels, of
-    which half is."""
+def test_phantoms_are_simulated_alike_and_windowed_like_any_picture(monkeypatch) -> None:
+    """Two people with two slices each: a ramp, of which 0.5 % is white, and a picture of two gray
+    levels, of which half is white."""
     asked = []
 
     def simulate(seed: int, **options: object) -> SimpleNamespace:
@@ -81,7 +81,7 @@ def test_people_are_asked_for_alike_and_judged_as_any_picture_is(monkeypatch) ->
     assert not any(options["lesion"] for _, options in asked)
 
 
-def test_the_threshold_of_the_model_parts_the_slices(monkeypatch) -> None:
+def test_slices_are_classified_by_the_threshold_of_the_model(monkeypatch) -> None:
     flat = SimpleNamespace(volumes={"flair": np.zeros((32, 32, 3)) + np.eye(32)[..., None]})
     monkeypatch.setattr("brainai.evaluation.phantoms.phantom.simulate", lambda *_, **__: flat)
     for threshold, specificity in ((0.7, 0.0), (0.8, 1.0)):  # sigmoid(1) = 0.731

@@ -50,11 +50,11 @@ def epochs() -> list[dict]:
 
 @pytest.fixture
 def undrawn(monkeypatch):
-    """No figures, which take most of the time: for tests of what a report says."""
+    """Skip the figures, which take most of the time, in tests of what a report says."""
     monkeypatch.setattr("brainai.evaluation.report._draw", lambda *_: [])
 
 
-def test_a_whole_report_is_written_and_read_back(tmp_path, cohort):
+def test_a_complete_report_is_written_and_read_back(tmp_path, cohort):
     report = write_report(
         tmp_path / "out",
         cohort,
@@ -83,7 +83,7 @@ def test_a_whole_report_is_written_and_read_back(tmp_path, cohort):
     assert not list((tmp_path / "out").rglob("*.partial"))
 
 
-def test_only_what_there_is_data_for_is_drawn(tmp_path, make_scores):
+def test_only_figures_with_data_are_drawn(tmp_path, make_scores):
     scores = make_scores([0, 1], [0.1, 0.9])
     write_report(tmp_path, scores, threshold=0.5, about=ABOUT, load_slice=None, history=None)
     drawn = sorted(path.name for path in (tmp_path / "figures").iterdir())
@@ -101,13 +101,13 @@ def test_an_undefined_figure_is_null_in_json_and_a_dash_in_text(tmp_path, make_s
     assert "| AUROC of slices | n/a | n/a to n/a | 2 | 2 |" in (tmp_path / "report.md").read_text()
 
 
-def test_figures_of_masks_are_left_out_where_none_was_scored(make_scores):
+def test_mask_figures_are_omitted_if_no_mask_was_scored(make_scores):
     report = build_report(make_scores([0, 1], [0.1, 0.9]), 0.5, ABOUT)
     assert "Dice of masks" not in table(report)
     assert "Mask Dice" in table(report)  # of the groups, as a dash
 
 
-def test_the_table_says_counts_values_and_groups(cohort):
+def test_the_table_shows_counts_values_and_groups(cohort):
     text = table(build_report(cohort, 0.25, ABOUT))
     assert "120 slices of 12 patients, 60 with tumor" in text
     assert "probability 0.250" in text
@@ -116,14 +116,14 @@ def test_the_table_says_counts_values_and_groups(cohort):
     assert "Dice of masks, mean of patients  0.800   95 % 0.800 to 0.800" in text
 
 
-def test_the_worst_slice_comes_first_among_the_top_losses(make_scores):
+def test_top_losses_begin_with_the_worst_slice(make_scores):
     asked = []
     scores = make_scores([1, 0, 1], [0.8, 0.7, 0.1])
     draw_top_losses(scores, 0.5, lambda name: asked.append(name) or blank(name))
     assert asked == ["images/c/002.png", "images/c/001.png", "images/c/000.png"]
 
 
-def test_curves_are_drawn_per_source_only_where_there_are_two(cohort):
+def test_curves_are_drawn_per_source_only_if_there_are_two(cohort):
     def names(scores):
         axes = draw_curves(scores, 0.5).axes[0]
         return [text.get_text().split(":")[0] for text in axes.get_legend().get_texts()]
@@ -132,7 +132,7 @@ def test_curves_are_drawn_per_source_only_where_there_are_two(cohort):
     assert names(cohort.take(cohort.source == "lgg"))[:2] == ["all", "probability ≥ 0.50"]
 
 
-def test_curves_of_one_class_say_so(make_scores):
+def test_curves_of_one_class_are_labeled_undefined(make_scores):
     roc, recall = draw_curves(make_scores([0, 0], [0.1, 0.9]), 0.5).axes
     assert "undefined" in roc.get_legend().get_texts()[0].get_text()
     assert "undefined" in recall.get_legend().get_texts()[0].get_text()
@@ -166,7 +166,7 @@ def test_the_report_compares_with_the_baselines_source_by_source(tmp_path, cohor
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_calibration_is_told_before_and_after(tmp_path, make_scores):
+def test_calibration_is_reported_before_and_after(tmp_path, make_scores):
     scores = make_scores([0, 0, 1, 1], [0.0, 0.0, 1.0, 1.0], uncalibrated=[0.25] * 4)
     report = write_report(tmp_path, scores, threshold=0.5, about=ABOUT)
     # Before: all say 0.25, half are tumor. Brier: (2 × 0.25² + 2 × 0.75²) / 4.
@@ -178,7 +178,7 @@ def test_calibration_is_told_before_and_after(tmp_path, make_scores):
     )
 
 
-def test_sensitivity_is_told_by_size_of_tumor(make_scores):
+def test_sensitivity_is_reported_by_tumor_size(make_scores):
     scores = make_scores(
         [1, 1, 1, 1, 0], [0.1, 0.9, 0.9, 0.9, 0.9], tumor_pixels=[49, 50, 199, 5000, 0]
     )
@@ -187,14 +187,14 @@ def test_sensitivity_is_told_by_size_of_tumor(make_scores):
     assert found == {"1 to 49": (0, 1), "50 to 199": (1, 2), "2000 or more": (1, 1)}
 
 
-def test_masks_are_drawn_patient_by_patient(cohort):
+def test_mask_dice_is_drawn_for_each_patient(cohort):
     axes = draw_mask_dice(cohort).axes[0]
     assert sum(len(line.get_xdata()) for line in axes.lines if line.get_linestyle() == "None") == 12
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
     assert labels == [f"{name}: mean 0.800, median 0.800" for name in ("brats", "lgg")]
 
 
-def test_reliability_draws_before_and_after_with_their_errors(make_scores):
+def test_reliability_shows_the_errors_before_and_after_calibration(make_scores):
     scores = make_scores([0, 0, 1, 1], [0.0, 0.0, 1.0, 1.0], uncalibrated=[0.25] * 4)
     legend = draw_reliability(scores).axes[0].get_legend().get_texts()
     assert [text.get_text() for text in legend] == [
@@ -204,7 +204,7 @@ def test_reliability_draws_before_and_after_with_their_errors(make_scores):
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_specificity_on_phantoms_stands_in_report_and_table(tmp_path, cohort):
+def test_specificity_on_phantoms_appears_in_report_and_table(tmp_path, cohort):
     figure = {"value": 0.9, "low": 0.8, "high": 1.0, "n_patients": 4, "n_slices": 80}
     report = write_report(
         tmp_path, cohort, threshold=0.5, about=ABOUT, phantoms={"with plaques": figure}
@@ -217,7 +217,7 @@ def test_specificity_on_phantoms_stands_in_report_and_table(tmp_path, cohort):
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_figures_at_other_thresholds_stand_beside_the_operating_point(tmp_path, make_scores):
+def test_figures_at_other_thresholds_are_listed_beside_the_operating_point(tmp_path, make_scores):
     scores = make_scores([0, 0, 1, 1], [0.1, 0.4, 0.3, 0.9])
     info = ModelInfo(threshold=0.2, sensitive_threshold=0.1, youden_threshold=0.35)
     report = write_report(
@@ -238,7 +238,7 @@ def test_figures_at_other_thresholds_stand_beside_the_operating_point(tmp_path, 
 
 
 def outcome(value: float | None, low: float | None = None, high: float | None = None) -> dict:
-    """A report on `test` of which only the sensitivity matters, and a Dice of half of it."""
+    """A report on `test` with only a sensitivity, and a Dice of half of it."""
     figure = {"value": value, "low": low, "high": high}
     half = {key: None if of is None else of / 2 for key, of in figure.items()}
     figures = {"sensitivity": figure, "dice": half}
@@ -264,12 +264,12 @@ SENSITIVITY = f"{POINT}; sensitivity"
          "probability of one half; nothing was fitted"),
     ],
 )  # fmt: skip
-def test_what_the_threshold_was_chosen_for_stands_beside_what_it_gave(point, report, words):
+def test_the_goal_of_the_threshold_is_stated_with_its_outcome_on_test(point, report, words):
     assert point_with_outcome(point, report) == words
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_the_report_tells_its_own_sensitivity_beside_the_one_wanted(tmp_path, make_scores):
+def test_the_report_states_the_achieved_sensitivity_beside_the_target(tmp_path, make_scores):
     scores = make_scores([1, 1, 1, 1, 0], [0.9, 0.9, 0.9, 0.1, 0.1])
     write_report(tmp_path, scores, threshold=0.5, about=ABOUT | {"operating_point": POINT})
     assert (
@@ -278,17 +278,15 @@ def test_the_report_tells_its_own_sensitivity_beside_the_one_wanted(tmp_path, ma
     )
 
 
-def test_a_patient_of_two_sources_is_told(make_scores):
+def test_patients_in_two_sources_are_reported(make_scores):
     scores = make_scores([0, 1, 0], [0.1, 0.9, 0.2], patient=["a", "a", "b"])
     assert shared_patients(build_report(scores, 0.5, ABOUT)) == ""
     scores = replace(scores, source=np.array(["brats", "lgg", "lgg"]))
-    assert "1 + 2 patients, and all together 2:" in shared_patients(
-        build_report(scores, 0.5, ABOUT)
-    )
+    assert "1 + 2 patients, 2 in total:" in shared_patients(build_report(scores, 0.5, ABOUT))
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_where_nothing_was_fitted_the_report_does_not_say_so(tmp_path, make_scores):
+def test_the_report_mentions_fitted_weights_only_if_they_were_fitted(tmp_path, make_scores):
     scores = make_scores([0, 1], [0.1, 0.9])
     for calibrated, words in (
         (True, "from class score and mask score with weights fitted on `valid`"),
@@ -301,7 +299,7 @@ def test_where_nothing_was_fitted_the_report_does_not_say_so(tmp_path, make_scor
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_what_was_refused_stands_in_report_and_table(tmp_path, cohort):
+def test_refusals_appear_in_report_and_table(tmp_path, cohort):
     figure = {"value": 0.95, "low": 0.9, "high": 1.0, "n_patients": 20, "n_slices": 20}
     scope = {"to keep": {"FLAIR of lgg": figure | {"value": 0.01}}, "to refuse": {"charts": figure}}
     report = write_report(tmp_path, cohort, threshold=0.5, about=ABOUT, scope=scope)
@@ -313,7 +311,7 @@ def test_what_was_refused_stands_in_report_and_table(tmp_path, cohort):
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_other_trainings_stand_beside_this_one(tmp_path, cohort):
+def test_other_trainings_are_listed_beside_this_one(tmp_path, cohort):
     about = ABOUT | {"model_revision": "r2", "sites": "DU"}
     write_report(tmp_path / "du", cohort, threshold=0.5, about=about)
     other = read_report(tmp_path / "du" / "report.json")
@@ -325,7 +323,7 @@ def test_other_trainings_stand_beside_this_one(tmp_path, cohort):
     assert "another training on DU" in table(report)
 
 
-def test_a_report_that_is_none_is_told(tmp_path):
+def test_reading_an_invalid_report_raises_a_data_error(tmp_path):
     (tmp_path / "report.json").write_text("{}")
     (tmp_path / "later.json").write_text(json.dumps(sealed({"format_version": 2})))
     for path in (tmp_path / name for name in ("report.json", "later.json", "nowhere.json")):
@@ -333,7 +331,7 @@ def test_a_report_that_is_none_is_told(tmp_path):
             read_report(path)
 
 
-def test_a_report_holds_all_that_it_promises(cohort, make_scores):
+def test_a_report_has_all_documented_fields(cohort, make_scores):
     before = replace(cohort, uncalibrated=1 - cohort.probability, mask_hit=cohort.label)
     figure = {"value": 1.0}
     report = build_report(
@@ -367,7 +365,7 @@ def test_a_report_holds_all_that_it_promises(cohort, make_scores):
     assert report["size"] == {}
 
 
-def test_everything_given_to_write_stands_in_the_file(tmp_path, cohort):
+def test_everything_given_to_write_report_is_in_the_file(tmp_path, cohort):
     figure = {"value": 1.0, "low": 1.0, "high": 1.0, "n_patients": 1, "n_slices": 1}
     sized = replace(cohort, tumor_pixels=cohort.label * 60)
     written = write_report(

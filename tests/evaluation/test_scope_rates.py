@@ -1,4 +1,4 @@
-"""How often "Cannot judge" is said, with a scope whose words are known."""
+"""How often the answer is "Cannot judge", with a scope whose answers are known."""
 
 from dataclasses import replace
 from itertools import islice, pairwise
@@ -41,7 +41,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module", autouse=True)
 def few_shipped():
-    """Six pictures of packages, some in color, of a hundred that take seconds to read."""
+    """Six of a hundred pictures shipped with packages, some in color: reading all takes seconds."""
     first = list(islice(shipped(), 6))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("brainai.evaluation.scope_rates.shipped", lambda: first)
@@ -50,7 +50,7 @@ def few_shipped():
 
 @pytest.fixture
 def few_drawn(monkeypatch):
-    """Five pictures of each drawn kind: for tests of what else is offered."""
+    """Five pictures of each drawn kind, for tests of the other pictures."""
     monkeypatch.setattr("brainai.evaluation.scope_rates.drawn", lambda: drawn(count=5))
 
 
@@ -59,7 +59,7 @@ def rates(folder):
     return measure_scope(KeepsDiscs(), folder, "test", image_size=64, slices=10)
 
 
-def test_what_should_be_kept_comes_in_every_variant(rates):
+def test_slices_to_keep_are_offered_in_every_variant(rates):
     kept = rates["to keep"]
     # Half of 48 pixels is too small to be read: no answer, and so not counted.
     variants = set(VARIANTS) - {"half size"}
@@ -73,7 +73,7 @@ def test_what_should_be_kept_comes_in_every_variant(rates):
         assert kept[f"FLAIR of toy, {name}"]["value"] <= 0.1
 
 
-def test_turned_slices_and_pictures_that_are_none_are_offered(rates):
+def test_turned_slices_and_pictures_that_are_not_slices_are_offered(rates):
     refused = rates["to refuse"]
     assert {f"{name}, toy" for name in TURNS} < set(refused)
     assert refused["noise"]["value"] == 1
@@ -89,7 +89,7 @@ def test_without_a_scope_color_is_refused_and_noise_is_not(folder, few_drawn):
     assert refused["Upside down, toy"]["value"] == 0
 
 
-def test_decoys_are_counted_by_folder_and_apart_where_they_train_nothing(
+def test_decoys_are_counted_by_folder_with_those_kept_out_of_training_apart(
     folder, tmp_path, few_drawn
 ):
     disc, slope = np.zeros((64, 64), np.uint8), np.tile(np.arange(64, dtype=np.uint8), (64, 1))
@@ -118,7 +118,7 @@ def test_decoys_are_counted_by_folder_and_apart_where_they_train_nothing(
     assert refused["Scans, heads, the rest"]["value"] == 0
 
 
-def test_cases_that_are_stacks_are_scans(tmp_path, few_drawn):
+def test_cases_with_enough_slices_count_as_scans(tmp_path, few_drawn):
     data = write_dataset(tmp_path)
     records = [replace(r, case_id=f"{r.split} case") for r in read_records(data)]
     write_records(data / "metadata.csv", records)  # 24 slices of `test` in one case
@@ -127,7 +127,7 @@ def test_cases_that_are_stacks_are_scans(tmp_path, few_drawn):
     assert found["to refuse"]["Scans, FLAIR upside down of toy"]["value"] == 0
 
 
-def test_reasons_are_those_of_the_app():
+def test_refusal_reasons_match_the_app():
     assert refusal_reason(None, np.full((40, 40), 3), 64) == "empty picture"
     assert refusal_reason(None, b"no picture", 64) == "cannot be read"
     dot = np.zeros((99, 99))
@@ -137,7 +137,7 @@ def test_reasons_are_those_of_the_app():
 
 
 @pytest.mark.slow
-def test_pictures_are_the_same_every_time_and_none_is_empty():
+def test_drawn_pictures_are_reproducible_and_never_empty():
     one, other = list(drawn(seed=3, count=5)), list(drawn(seed=3, count=5))
     assert [group for group, _ in one].count("charts") == 5
     for (_, picture), (_, same) in zip(one, other, strict=True):
@@ -153,7 +153,7 @@ def test_packages_ship_photographs_in_color_and_in_gray():
     assert groups.count("photographs, gray") >= groups.count("color pictures") - 4
 
 
-def test_a_package_without_its_pictures_is_left_out(monkeypatch):
+def test_a_package_without_its_pictures_is_skipped(monkeypatch):
     folders = {"matplotlib": ("mpl-data/nowhere", (".png",)), "nowhere": ("data", (".png",))}
     monkeypatch.setattr("brainai.evaluation.pictures.SHIPPED", folders)
     assert list(shipped()) == []
@@ -179,7 +179,7 @@ def stacked(tmp_path_factory):
     return folder
 
 
-def test_other_sequences_and_cuts_are_offered_where_there_are_any(stacked, monkeypatch):
+def test_other_sequences_and_cuts_are_offered_if_the_data_have_them(stacked, monkeypatch):
     monkeypatch.setattr("brainai.evaluation.scope_rates.shipped", list)
     monkeypatch.setattr("brainai.evaluation.scope_rates.drawn", lambda: drawn(count=5))
 
@@ -200,7 +200,7 @@ def test_other_sequences_and_cuts_are_offered_where_there_are_any(stacked, monke
     assert again == rates
 
 
-def test_variants_look_like_their_slice():
+def test_variants_resemble_the_original_slice():
     pixels = np.zeros((96, 64), np.uint8)
     pixels[24:72, 16:48] = np.linspace(60, 200, 32).astype(np.uint8)
     for name, change in VARIANTS.items():
@@ -232,7 +232,7 @@ def test_turns_move_the_upper_left_corner(name, corner):
     assert (turned[-1, 1] == 2) == (name == "Mirrored top to bottom")
 
 
-def test_noise_is_of_five_kinds():
+def test_noise_pictures_are_of_five_kinds():
     noise = [np.asarray(picture, float) for group, picture in drawn(count=10) if group == "noise"]
     for uniform, poisson, salt, blocks, magnitude in (noise[:5], noise[5:]):
         assert uniform.mean() == pytest.approx(127.5, abs=4)

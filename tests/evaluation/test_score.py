@@ -38,7 +38,7 @@ def score(dataset, **options):
     return score_split(BrightNet(), INFO, dataset, "test", device="cpu", progress=False, **options)
 
 
-def test_only_the_slices_of_the_split_are_scored_in_their_order(dataset):
+def test_only_the_slices_of_the_split_are_scored_in_order(dataset):
     scores = score(dataset, batch_size=2)
     assert scores.file_name.tolist() == ["images/a.png", "images/b.png", "images/c.png"]
     assert scores.patient_id.tolist() == ["A", "B", "C"]
@@ -46,17 +46,17 @@ def test_only_the_slices_of_the_split_are_scored_in_their_order(dataset):
     assert scores.label.tolist() == [1, 0, 1]
 
 
-def test_flair_alone_stands_in_all_channels(dataset):
+def test_flair_alone_fills_all_channels(dataset):
     assert score(dataset).probability == pytest.approx([sigmoid(3)] * 3)
 
 
-def test_other_sequences_are_seen_when_asked_for(dataset):
+def test_other_sequences_are_used_on_request(dataset):
     """T1c is black in the pictures, so that only FLAIR adds to the logit."""
     scores = score(dataset, modalities=("flair", "t1c", "t2"))
     assert scores.probability == pytest.approx([sigmoid(1)] * 3)
 
 
-def test_masks_are_counted_where_an_outline_is_known(dataset):
+def test_masks_are_counted_if_an_outline_is_known(dataset):
     scores = score(dataset)
     # a: 8 × 8 square, mask moved by 4; b: no tumor, all 64 claimed; c: no outline.
     assert scores.mask_tp.tolist() == [32, 0, -1]
@@ -78,7 +78,7 @@ def test_temperature_softens_the_probability():
     assert found.probabilities.item() == pytest.approx(sigmoid(1.5))
 
 
-def test_the_classifier_alone_is_kept_beside_the_calibrated_probability(dataset):
+def test_the_uncalibrated_probability_is_kept_beside_the_calibrated_one(dataset):
     info = ModelInfo(image_size=32, mean=INFO.mean, std=INFO.std, score_weights=(0.5, 0.0, 1.0))
     scores = score_split(BrightNet(), info, dataset, "test", device="cpu", progress=False)
     assert scores.probability == pytest.approx([sigmoid(0.5 * 3 + 1)] * 3)
@@ -92,7 +92,7 @@ def test_a_network_without_a_decoder_has_no_mask_counts():
     assert found.hits[:, 0].tolist() == [-1, -1]
 
 
-def test_a_mask_is_tumor_from_half_of_its_range_on():
+def test_mask_values_from_128_up_count_as_tumor():
     planes = torch.zeros(1, 2, 32, 32, dtype=torch.uint8)
     planes[0, 0, :2] = 255  # claimed: 64 pixels
     planes[0, 1, 0], planes[0, 1, 1] = 127, 128
@@ -100,7 +100,7 @@ def test_a_mask_is_tumor_from_half_of_its_range_on():
     assert found.mask_counts.tolist() == [[32, 32, 0]]
 
 
-def test_a_map_hits_where_its_strongest_pixel_lies_in_the_tumor():
+def test_a_map_hits_if_its_maximum_lies_in_the_tumor():
     truth = torch.zeros(3, 4, 4, dtype=torch.bool)
     truth[0, 1, 2] = truth[1, 3, 3] = True  # nothing on the third
     maps = torch.zeros(3, 4, 4)
@@ -109,7 +109,7 @@ def test_a_map_hits_where_its_strongest_pixel_lies_in_the_tumor():
     assert pointing_hits(None, truth).tolist() == [-1, -1, -1]
 
 
-def test_the_loader_of_pictures_finds_a_slice_by_name(dataset):
+def test_the_slice_loader_finds_a_slice_by_name(dataset):
     planes = slice_loader(dataset, 32)("images/a.png")
     assert planes.shape == (4, 32, 32)
     assert planes[0, 10, 10] == 255
@@ -117,7 +117,7 @@ def test_the_loader_of_pictures_finds_a_slice_by_name(dataset):
 
 
 @pytest.mark.parametrize("modalities", [("t1c",), ("flair", "dwi"), ("",)])
-def test_sequences_without_flair_or_unknown_are_refused(dataset, modalities):
+def test_sequences_that_lack_flair_or_are_unknown_are_refused(dataset, modalities):
     with pytest.raises(ConfigError, match=r"flair\+t1c\+t2"):
         score(dataset, modalities=modalities)
 

@@ -1,4 +1,4 @@
-"""Whole scans of scored slices: put together, fitted, and counted."""
+"""Whole scans are assembled from scored slices, fitted, and counted."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +30,7 @@ def of_slices(probability, label=None, areas=None, step=5.0, source="lgg", case=
 
 
 def with_tumor(count: int, first: int, last: int, step: float = 5.0) -> Scan:
-    """A scan of so many slices, with a tumor of 10 cm² from one to another, both included."""
+    """A scan of `count` slices, with a tumor of 10 cm² in slices `first` to `last`."""
     inside = (np.arange(count) >= first) & (np.arange(count) <= last)
     return of_slices(np.where(inside, 0.9, 0.1), inside.astype(int), 10 * inside, step)
 
@@ -50,18 +50,18 @@ def in_case(make_record):
     return make
 
 
-def test_slices_stand_where_they_lie_in_the_scan(in_case, tmp_path: Path) -> None:
+def test_slices_are_placed_by_their_index_in_the_scan(in_case, tmp_path: Path) -> None:
     records = in_case(3, 1, pixel_area_mm2=0.0)
     records[0] = replace(records[0], label=1)
     (scan,) = gather_scans(tmp_path, records, np.array([0.9, 0.2]), np.array([64, 0]), 48)
     np.testing.assert_array_equal(scan.probability, [ABSENT, 0.2, ABSENT, 0.9, ABSENT])
     assert scan.label.tolist() == [0, 0, 0, 1, 0]
-    # Pixels of unknown size: 48 of them are taken for 240 mm, 64 of 25 mm² are 16 cm².
+    # Pixels of unknown size: 48 of them are assumed to be 240 mm, so 64 of 25 mm² are 16 cm².
     assert scan.areas_cm2.tolist() == [0, 0, 0, 16, 0]
     assert (scan.case_id, scan.step_mm, scan.tumor) == ("a", 3.0, True)
 
 
-def test_areas_are_those_of_the_picture_that_was_shrunk(in_case, tmp_path: Path) -> None:
+def test_areas_account_for_the_shrinking_of_the_picture(in_case, tmp_path: Path) -> None:
     (tmp_path / "images" / "a").mkdir(parents=True)
     Image.new("L", (60, 96)).save(tmp_path / "images" / "a" / "0.png")
     records = in_case(0, pixel_area_mm2=0.25)
@@ -70,7 +70,7 @@ def test_areas_are_those_of_the_picture_that_was_shrunk(in_case, tmp_path: Path)
     assert scan.areas_cm2[0] == pytest.approx(2.25)
 
 
-def test_an_unknown_step_is_that_of_a_head_and_single_pictures_are_no_scans(
+def test_an_unknown_step_is_estimated_and_single_pictures_are_not_scans(
     in_case, tmp_path: Path
 ) -> None:
     records = [
@@ -81,7 +81,7 @@ def test_an_unknown_step_is_that_of_a_head_and_single_pictures_are_no_scans(
     assert (scan.case_id, scan.step_mm, scan.areas_cm2) == ("b", 5.0, None)
 
 
-def test_tumor_free_ends_and_ends_of_the_tumor_stand_in() -> None:
+def test_tumor_free_ends_and_tumor_ends_serve_as_substitute_scans() -> None:
     # 5 mm: 14 slices below the tumor less 2 beside it are 60 mm; 13 above less 2 are 55 mm, and
     # a third of 35 is 11.7.
     below, lower, upper = substitutes(with_tumor(35, 14, 21))
@@ -91,7 +91,7 @@ def test_tumor_free_ends_and_ends_of_the_tumor_stand_in() -> None:
     assert (len(upper.label), int(upper.label.sum())) == (17, 4)
 
 
-def test_a_third_of_a_scan_is_enough_and_slices_without_a_picture_do_not_count() -> None:
+def test_a_substitute_needs_a_third_of_the_slices_that_have_a_picture() -> None:
     scan = with_tumor(24, 10, 12)  # 8 slices below less the margin: a third of 24
     assert [part.tumor for part in substitutes(scan)] == [False, False]  # 15 mm: the tumor is small
     scan.probability[0] = ABSENT  # 7 of 23 are less than a third; above are 9
@@ -99,7 +99,7 @@ def test_a_third_of_a_scan_is_enough_and_slices_without_a_picture_do_not_count()
 
 
 def spread_out(tumor_free: int = 4) -> list[Scan]:
-    """Scans in which tumor is surer and larger than false alarms, of two sources."""
+    """Scans in which tumors are more certain and larger than false alarms."""
     free = [
         of_slices([0.1, 0.3 + 0.1 * k, 0.3 + 0.1 * k, 0.1], None, [0, k, k, 0], source="tumor-free")
         for k in range(tumor_free)
@@ -112,7 +112,7 @@ def spread_out(tumor_free: int = 4) -> list[Scan]:
     return free + tumor
 
 
-def test_the_fitted_verdict_tells_tumor_from_false_alarms_of_one_slice() -> None:
+def test_the_fitted_verdict_separates_tumors_from_false_alarms_in_one_slice() -> None:
     verdict = fit_verdict(spread_out())
     assert min(verdict.scan_weights[:2]) > 0
 
@@ -129,13 +129,13 @@ def test_without_both_kinds_of_scans_nothing_is_fitted() -> None:
     assert fit_verdict([scan for scan in spread_out() if not scan.tumor]) is None
 
 
-def test_classes_count_alike_and_sources_within_them() -> None:
+def test_classes_count_equally_and_so_do_sources_within_them() -> None:
     groups = [*[(True, "lgg")] * 3, (True, "brats"), (False, "lgg"), (False, "tumor-free")]
     # Six scans: a class counts 3, a source of it 1.5.
     assert balance(groups).tolist() == pytest.approx([0.5, 0.5, 0.5, 1.5, 1.5, 1.5])
 
 
-def test_the_threshold_makes_the_fewest_errors_and_lies_near_one_half() -> None:
+def test_the_threshold_lies_midway_between_separable_classes() -> None:
     verdict = fit_verdict(spread_out())
     said = sorted(
         (judge_slices(*scan.slices, verdict.scan_weights), scan.tumor) for scan in spread_out()
@@ -148,7 +148,7 @@ def test_the_threshold_makes_the_fewest_errors_and_lies_near_one_half() -> None:
 
 @pytest.fixture
 def measured(make_scores, in_case, tmp_path: Path) -> dict:
-    """Found and missed of lgg, spared and wrongly called of tumor-free, at 0.5; no decoder."""
+    """Two scans of lgg, one found; two of tumor-free, one wrongly called; no decoder."""
     cases = {"a": (1, "lgg", 0.9), "b": (1, "lgg", 0.4), "c": (0, "tumor-free", 0.2),
              "d": (0, "tumor-free", 0.6)}  # fmt: skip
     records = [
@@ -184,7 +184,7 @@ def test_scans_are_counted_by_source(measured: dict) -> None:
     assert found == {"all": (1, 2, 1, 2), "lgg": (1, 2, 0, 0), "tumor-free": (0, 0, 1, 2)}
 
 
-def test_scans_are_told_in_words(measured: dict) -> None:
+def test_scan_results_are_stated_in_words(measured: dict) -> None:
     assert scan_line(measured["groups"]["all"]) == "scans: detected 1 of 2, false alarms 1 of 2"
     words = scan_section({"scans": measured})
     assert "| lgg | 1 of 2 | 0.400 | 0 of 0 | n/a |" in words

@@ -1,4 +1,4 @@
-"""DICOM files for the rows: series with changed headers, and what stands beside them on a CD."""
+"""DICOM files for the rows: series with changed headers, and the files beside them on a CD."""
 
 import struct
 import zipfile
@@ -42,7 +42,7 @@ def text(group: int, number: int, value: str, vr: str = "LO") -> Change:
 
 
 def named(name: str, inversion: str = "", echo: str = "", sequence: str = "") -> list[Change]:
-    """The changes that make a series of this name and these times."""
+    """The changes that give a series this name and these times."""
     changes = [text(8, 0x103E, name)]
     if inversion:
         changes.append(text(0x18, 0x82, inversion, "DS"))

@@ -8,7 +8,7 @@ from formats.volume_rows import PAIR, Build, metaimage, nifti
 
 
 def in_folder(*builds: Build, others: tuple[str, ...] = (), is_zip: bool = False) -> Build:
-    """A builder of a folder, or its zip file, with such files and others of no scan."""
+    """A builder of a folder, or its zip file, with these scans and files that are not scans."""
 
     def build(folder: Path) -> Path:
         inside = folder / "study"

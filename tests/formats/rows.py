@@ -49,7 +49,7 @@ def table(rows: list[Row]) -> str:
 
 
 def written(page: str, tables: dict[str, list[Row]]) -> str:
-    """The page with its tables written anew, each between its two marks."""
+    """The page with its tables rewritten, each between its two markers."""
     for name, rows in tables.items():
         begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
         before, _, rest = page.partition(begin)

@@ -1,4 +1,4 @@
-"""Files brought as one slice: pictures of every kind, and what is none."""
+"""Files given as one slice: pictures of every kind, and files that are not pictures."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""What is no scan, where a scan is asked for."""
+"""Files that are not scans, where a scan is expected."""
 
 import bz2
 import gzip

@@ -1,4 +1,4 @@
-"""docs/formats.md says what the readers do."""
+"""docs/formats.md describes what the readers do."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -32,13 +32,13 @@ def assert_refused(row: Row, read: Callable[[], object]) -> None:
     assert row.says(str(refused.value)), str(refused.value)
 
 
-def test_the_page_holds_the_rows_that_are_tested() -> None:
+def test_the_page_contains_the_tested_rows() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert written(page, TABLES) == page, "run: python tests/formats/rows.py"
 
 
 @pytest.mark.parametrize("row", rows("volumes") + rows("folders") + rows("strays"))
-def test_a_volume_gives_what_the_page_says(row: Row, tmp_path: Path) -> None:
+def test_reading_a_volume_gives_the_documented_result(row: Row, tmp_path: Path) -> None:
     given = row.build(tmp_path)
     if row.is_read:
         volume = read_scan(given, "FLAIR", expect_flair=True)
@@ -49,7 +49,7 @@ def test_a_volume_gives_what_the_page_says(row: Row, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("row", rows("slices"))
-def test_a_slice_gives_what_the_page_says(row: Row, tmp_path: Path) -> None:
+def test_reading_a_slice_gives_the_documented_result(row: Row, tmp_path: Path) -> None:
     given = row.build(tmp_path)
     if row.is_read:
         assert decode(given).shape == (64, 64)
@@ -67,7 +67,7 @@ def prepared(source: str, root: Path) -> str:
 
 
 @pytest.mark.parametrize("row", rows("sets"))
-def test_a_folder_for_prepare_gives_what_the_page_says(row: SetRow, tmp_path: Path) -> None:
+def test_preparing_a_folder_gives_the_documented_result(row: SetRow, tmp_path: Path) -> None:
     given = row.build(tmp_path / "set")
     if row.is_read:
         assert row.says(prepared(row.source, given))
@@ -76,7 +76,7 @@ def test_a_folder_for_prepare_gives_what_the_page_says(row: SetRow, tmp_path: Pa
 
 
 @pytest.mark.parametrize("row", rows("dicom"))
-def test_a_dicom_examination_gives_what_the_page_says(row: Row, tmp_path: Path) -> None:
+def test_reading_a_dicom_examination_gives_the_documented_result(row: Row, tmp_path: Path) -> None:
     given = row.build(tmp_path)
     if row.is_read:
         volume = read_scan(given, "FLAIR", expect_flair=True)
@@ -89,7 +89,9 @@ def test_a_dicom_examination_gives_what_the_page_says(row: Row, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("row", rows("dicom slices"))
-def test_a_dicom_file_gives_a_slice_or_what_the_page_says(row: Row, tmp_path: Path) -> None:
+def test_reading_a_dicom_file_as_a_slice_gives_the_documented_result(
+    row: Row, tmp_path: Path
+) -> None:
     given = row.build(tmp_path)
     for source in (given, given.read_bytes()):
         if row.is_read:
@@ -99,7 +101,7 @@ def test_a_dicom_file_gives_a_slice_or_what_the_page_says(row: Row, tmp_path: Pa
 
 
 @pytest.mark.parametrize("row", rows("masks"))
-def test_a_mask_lies_where_the_page_says(row: Row, tmp_path: Path) -> None:
+def test_a_mask_is_placed_as_documented(row: Row, tmp_path: Path) -> None:
     volume = read_scan(row.build(tmp_path), "FLAIR")
     write_mask(tmp_path / "mask.nii.gz", volume.voxels == 300, volume.grid)
     flair, mask = nibabel.load(tmp_path / "flair.nii"), nibabel.load(tmp_path / "mask.nii.gz")

@@ -48,7 +48,7 @@ def metaimage(name: str = "flair.mha", is_packed: bool = False) -> Build:
 
 
 def renamed(build: Build, name: str, packings: int = 0) -> Build:
-    """A builder of the file under another name, packed by gzip so many times."""
+    """A builder of the file under another name, compressed with gzip `packings` times."""
 
     def build_renamed(folder: Path) -> Path:
         built = build(folder)

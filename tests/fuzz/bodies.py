@@ -1,4 +1,4 @@
-"""Requests to the endpoints: JSON bodies in which anything may stand where a file is expected."""
+"""Requests to the endpoints: JSON bodies with anything in place of a file."""
 
 import json
 from random import Random
@@ -8,12 +8,12 @@ from tests.fuzz import nifti, odd
 from tests.fuzz.cases import Case, picture_case, scan_case
 from tests.fuzz.picture_seeds import pictures
 
-# They stand for paths that are known only when the case runs.
+# Placeholders for paths that are known only when the case runs.
 UPLOAD, UPLOADS, SECRET_FILE = "@UPLOAD@", "@UPLOADS@", "@SECRET@"
 ENDPOINTS = ("predict", "predict_scan", "predict_batch")
 PARAMETERS = {"predict": 4, "predict_scan": 3, "predict_batch": 2}
-# Gradio itself answers an empty `session_hash`, and infinity outside `data`, with status 500: what
-# stands there never reaches the endpoints, so neither is tried.
+# Gradio itself answers an empty `session_hash`, and infinity outside `data`, with status 500: such
+# requests never reach the endpoints, so neither is tried.
 NO_BODIES = (None, True, 0, -1, 2**70, "", "text", [], [[]], {}, {"data": None}, {"data": {}})
 FILE_DATA = {"_type": "gradio.FileData"}
 
@@ -41,7 +41,7 @@ def _file(endpoint: str, rng: Random) -> tuple[str, bytes]:
 
 
 def odd_body(endpoint: str, rng: Random) -> Any:
-    """The body of a request: right but for up to two values."""
+    """The body of a request: valid except for up to two values."""
     data: list[Any] = [_upload(), *[None] * (PARAMETERS[endpoint] - 1)]
     if endpoint == "predict_batch":
         data = [[_upload(), _upload()], rng.random() < 0.5]

@@ -34,7 +34,7 @@ class Case:
 
     @property
     def digest(self) -> str:
-        """Eight bytes that tell cases apart, as hexadecimal digits."""
+        """Eight bytes that identify a case, as hexadecimal digits."""
         found = hashlib.blake2b(digest_size=8)
         for name, content in sorted(self.files.items()):
             found.update(name.encode() + b"\0" + content + b"\0")
@@ -48,7 +48,7 @@ def _picture_seeds(kind: str) -> tuple[bytes, ...]:
 
 
 def picture_case(rng: Random) -> Case:
-    """One picture: built from odd parts, or a seed that was changed."""
+    """One picture: built from odd parts, or a changed seed."""
     kind = rng.choices(PICTURES, PICTURE_SHARES)[0]
     builder = {"png": odd_pictures.odd_png, "tiff": odd_pictures.odd_tiff}.get(kind)
     if builder is not None and rng.random() < 0.5:
@@ -68,7 +68,7 @@ def changed_picture(kind: str, rng: Random) -> bytes:
 
 
 def scan_case(rng: Random) -> Case:
-    """One scan: built from odd parts, or a seed that was changed."""
+    """One scan: built from odd parts, or a changed seed."""
     kind = rng.choices(SCANS, SCAN_SHARES)[0]
     makers: dict[str, Callable[[Random], tuple[Files, str]]] = {
         "nifti": _nifti, "metaimage": _metaimage, "dicom": _dicom, "zip": _zip,

@@ -1,7 +1,7 @@
 """The process in which cases run: `python -m tests.fuzz.child GROUP FOLDER`.
 
 It reads one request per line from stdin, {"group", "seed", "index"} or {"case"}, and answers each
-with a line of JSON. It may take 2 GB; whoever started it watches its time and that of its children.
+with a line of JSON. It may use 2 GB of memory; its parent limits its time and that of its children.
 """
 
 import base64
@@ -17,7 +17,7 @@ from typing import Any
 
 MEGABYTES = 2048
 GROUPS = ("readers", "answers", "requests")
-# Libraries hold threads ready, each with an arena of its own: one is enough for small files.
+# Libraries start threads with a memory arena each: one is enough for small files.
 ONE_THREAD = {
     name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 } | {"MALLOC_ARENA_MAX": "2", "HF_HUB_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False"}
@@ -91,7 +91,7 @@ def one(request: dict[str, Any], folder: Path, run: Any) -> dict[str, Any]:
 
 
 def forget_peak() -> None:
-    """Let the kernel count this process's peak memory anew, where it can."""
+    """Let the kernel reset this process's peak memory, if it can."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 

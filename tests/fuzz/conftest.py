@@ -1,4 +1,4 @@
-"""How many examples hypothesis tries: fewer where slow tests are left out."""
+"""How many examples Hypothesis tries: fewer if slow tests are left out."""
 
 import pytest
 from hypothesis import settings

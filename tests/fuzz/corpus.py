@@ -1,4 +1,4 @@
-"""Cases that failed once, each kept as a zip file of its files and of what was found."""
+"""Cases that failed once, each kept as a zip file of its files and of the failure."""
 
 import json
 import re

@@ -32,7 +32,7 @@ ITEM, ITEM_END, SEQUENCE_END = 0xE000, 0xE00D, 0xE0DD
 class Element:
     """One element of a data set; `content` is bytes, or a list of items of a sequence.
 
-    `length` is what the file says instead of the true length, where it is given.
+    `length`, if given, is written instead of the true length.
     """
 
     group: int
@@ -56,7 +56,7 @@ class Syntax:
 
 
 def element_bytes(one: Element, syntax: Syntax) -> bytes:
-    """One element as it stands in a file."""
+    """One element as it is stored in a file."""
     content = one.content
     if isinstance(content, list):
         content = b"".join(_item(elements, syntax) for elements in content)
@@ -166,7 +166,7 @@ def fragments(*parts: bytes) -> bytes:
 
 
 def nested(depth: int, leaf: Elements | None = None) -> Element:
-    """A private sequence within a sequence, so many levels deep, of any depth."""
+    """Private sequences nested `depth` levels deep."""
     inner: Elements = leaf or [Element(0x11, 0x1010, "LO", b"leaf")]
     for _ in range(depth):
         inner = [Element(0x11, 0x1001, "SQ", [inner])]

@@ -28,7 +28,7 @@ REPLY_SECONDS = 10
 
 
 def tiny_classifier(folder: Path) -> Classifier:
-    """A seeded network that was not trained, as the tests of the app have it."""
+    """A seeded, untrained network, as in the tests of the app."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
     model = folder / "model"
@@ -49,7 +49,7 @@ def served(classifier: Classifier) -> Iterator[str]:
 
 
 def run_request(case: Case, url: str) -> dict[str, Any]:
-    """What came of one request, as `reading.run_case` tells it."""
+    """The result of one request, in the form of `reading.run_case`."""
     started = time.perf_counter()
     found = {"kind": case.kind, "digest": case.digest, "recognized": True, "where": ""}
     endpoint = case.files["endpoint"].decode()

@@ -5,7 +5,7 @@ from random import Random
 from tests.fuzz.bodies import request_case
 from tests.fuzz.cases import Case, answer_case, heavy_case, picture_case, scan_case
 
-HEAVY_EVERY = 250  # one scan of so many is large, deep or a bomb
+HEAVY_EVERY = 250  # one in so many scans is large, deep or a bomb
 CHILDREN = {  # the child that runs a group's cases
     "pictures": "readers",
     "scans": "readers",

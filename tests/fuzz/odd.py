@@ -27,9 +27,3 @@ def integer(rng: Random) -> int:
 def fitted(value: int, size: int, order: str = "little") -> bytes:
     """The low bytes of a number, whatever its sign and size."""
     return (value % 256**size).to_bytes(size, order)
-
-
-def one_of(rng: Random, usual: float, *pairs: tuple) -> object:
-    """The first value with probability `usual`, else one of the others."""
-    first, *others = pairs
-    return first if rng.random() < usual else rng.choice(others)

@@ -84,7 +84,7 @@ def odd_elements(elements: Elements, rng: Random) -> Elements:
 
 
 def _odd_value(elements: Elements, rng: Random) -> Elements:
-    """Another value of the right type, where the type has numbers, else odd text."""
+    """Another value of the right type if the type is numeric, otherwise odd text."""
     place = rng.randrange(len(elements))
     one = elements[place]
     if one.vr == "US":
@@ -150,7 +150,7 @@ def _added(elements: Elements, rng: Random) -> Elements:
 
 
 def deep_series(depth: int, undefined: bool = False) -> Files:
-    """A series whose sequences lie so deep in each other that a recursive reader runs out."""
+    """A series with sequences nested so deeply that a recursive reader runs out of stack."""
     files = series()
     for k, name in enumerate(files):
         whole = files[name]

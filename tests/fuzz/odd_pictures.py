@@ -67,7 +67,7 @@ def odd_png(rng: Random) -> bytes:
 
 
 def _side(usual: int, rng: Random) -> int:
-    """A length of a side: most often the usual one, else of any size that 32 bits hold."""
+    """The length of a side: usually `usual`, otherwise any that 32 bits can hold."""
     return usual if rng.random() < 0.8 else odd.integer(rng) % 2**32
 
 
@@ -146,7 +146,7 @@ def numbers(tag: int, *values: int, kind: int = 4, order: str = "little") -> Ent
 
 
 def strip_entries(order: str = "little", tiled: bool = False) -> list[Entry]:
-    """The directory of a gray picture whose pixels stand at byte 8, in one strip or in tiles."""
+    """The directory of a gray picture whose pixels start at byte 8, in one strip or in tiles."""
     count = gray().size
     fields = {256: WIDTH, 257: HEIGHT, 258: 8, 259: 1, 262: 1, 277: 1}
     entries = [numbers(tag, value, order=order) for tag, value in fields.items()]
@@ -205,5 +205,5 @@ def odd_tiff(rng: Random) -> bytes:
 
 
 def many_directories(count: int) -> bytes:
-    """A TIFF file of so many frames, all of the same pixels."""
+    """A TIFF file of `count` frames, all of the same pixels."""
     return tiff_bytes([strip_entries()] * count, pixels=gray().tobytes())

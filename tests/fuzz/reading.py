@@ -1,4 +1,4 @@
-"""One case put before the code it is for, and what came of it."""
+"""Run one case with the code it is meant for, and describe the result."""
 
 import io
 import re
@@ -30,7 +30,7 @@ class Wrong(Exception):
 
 
 def run_case(case: Case, folder: Path, classifier: Any = None) -> dict[str, Any]:
-    """What came of a case.
+    """The result of a case.
 
     Returns:
         `result`: "read", "refused" or "failed"; `code`: of the refusal or failure; `where`: of a
@@ -95,7 +95,7 @@ def _sequences(sent: dict[str, Path]) -> dict[str, Path | None]:
 
 
 def check_pixels(pixels: np.ndarray) -> None:
-    """Raises Wrong where `decode` breaks its promise."""
+    """Raise Wrong if `decode` breaks its contract."""
     if pixels.dtype != np.float32 or pixels.ndim != 2 or not np.isfinite(pixels).all():
         raise Wrong("pixels are no finite float32 of two dimensions")
     if min(pixels.shape) < 32 or pixels.size > MAX_PIXELS:
@@ -103,7 +103,7 @@ def check_pixels(pixels: np.ndarray) -> None:
 
 
 def check_volume(volume: Any) -> None:
-    """Raises Wrong where `read_scan` breaks its promise, or read the file that it may not open."""
+    """Raise Wrong if `read_scan` breaks its contract, or read the file that it may not open."""
     voxels = volume.voxels
     if voxels.ndim != 3 or 0 in voxels.shape:
         raise Wrong("voxels are no volume of three dimensions")
@@ -118,7 +118,7 @@ def check_volume(volume: Any) -> None:
 
 
 def check_answer(found: Any) -> None:
-    """Raises Wrong where a whole answer breaks its promise."""
+    """Raise Wrong if a whole answer breaks its contract."""
     if found.label not in ("Tumor", "No Tumor", "Cannot judge"):
         raise Wrong(f"label {found.label}")
     has_answer = found.label != "Cannot judge"
@@ -131,7 +131,7 @@ def check_answer(found: Any) -> None:
 
 
 def message_fault(message: str, case: Case) -> str:
-    """What is wrong with a sentence that a visitor would read; "" where nothing is."""
+    """What is wrong with a message that a visitor would read; "" if nothing is."""
     if not message or not message.isprintable():
         return "wrong: a message that cannot be printed"
     if len(message) > MAX_LETTERS or len(re.findall(r"[.!?](?:\s|$)", message)) > MAX_SENTENCES:

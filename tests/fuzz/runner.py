@@ -1,4 +1,4 @@
-"""Runs cases in a child that has limits: whatever it does, there is an answer for each case."""
+"""Run cases in a child process with limits: whatever it does, every case gets a result."""
 
 import contextlib
 import json
@@ -40,7 +40,7 @@ def case_of(request: dict[str, Any]) -> Case:
 
 
 def fastest_folder() -> str | None:
-    """The folder in memory where there is one, else the usual one for temporary files."""
+    """The folder in memory if there is one, else the default for temporary files."""
     shared = "/dev/shm"
     return shared if os.access(shared, os.W_OK) else None
 
@@ -63,14 +63,14 @@ class Runner:
         self.stop()
 
     def run(self, request: dict[str, Any] | Case) -> dict[str, Any]:
-        """What came of a case; see `reading.run_case`, with `peak_mb` of all its processes."""
+        """The result of a case; see `reading.run_case`, with `peak_mb` of all its processes."""
         if self._child is None or self._served >= CASES_PER_CHILD:
             self.stop()
             self._start()
         self._served += 1
         if isinstance(request, Case):
             request = {"case": pack(request)}
-        with contextlib.suppress(BrokenPipeError):  # it ended; waiting tells how
+        with contextlib.suppress(BrokenPipeError):  # it ended; `_wait` finds out how
             self._child.stdin.write(json.dumps(request).encode() + b"\n")
             self._child.stdin.flush()
         found = self._wait(self.seconds, self.megabytes)

@@ -1,4 +1,4 @@
-"""Damaged and odd files: each is read or refused in a sentence, whatever it holds.
+"""Damaged and odd files: each is read, or refused with a one-sentence error.
 
 The quick form: some thousand cases that are the same each time, and all that ever failed. The long
 form is `python -m benchmarks.fuzz`.
@@ -62,7 +62,7 @@ def kept() -> list:
 
 
 @pytest.mark.parametrize("path", kept())
-def test_what_failed_once_is_now_read_or_refused(path: Path, runner_for) -> None:
+def test_cases_that_failed_once_are_read_or_refused(path: Path, runner_for) -> None:
     case = corpus.read(path)
     assert came_of(case, runner_for(group_of(case))) in ("read", "refused")
 
@@ -123,21 +123,25 @@ def test_undamaged_scans_of_each_kind_are_read(runner_for) -> None:
 
 @FIXED
 @given(chunks=strategies.png_chunks)
-def test_png_files_of_odd_chunks(chunks: list[odd_pictures.Chunk], runner_for) -> None:
+def test_png_files_with_odd_chunks_are_read_or_refused(
+    chunks: list[odd_pictures.Chunk], runner_for
+) -> None:
     content = odd_pictures.png_bytes(chunks)
     assert came_of(picture(content), runner_for("readers")) in ("read", "refused")
 
 
 @FIXED
 @given(directories=st.lists(strategies.tiff_directories, min_size=1, max_size=3))
-def test_tiff_files_of_odd_entries(directories: list, runner_for) -> None:
+def test_tiff_files_with_odd_entries_are_read_or_refused(directories: list, runner_for) -> None:
     content = odd_pictures.tiff_bytes(directories, pixels=gray().tobytes() * 2)
     assert came_of(picture(content), runner_for("readers")) in ("read", "refused")
 
 
 @FIXED
 @given(header=strategies.nifti_headers, order=st.sampled_from("<>"), missing=st.integers(-9, 9))
-def test_nifti_files_with_odd_headers(header, order: str, missing: int, runner_for) -> None:
+def test_nifti_files_with_odd_headers_are_read_or_refused(
+    header, order: str, missing: int, runner_for
+) -> None:
     length = max(0, nifti.held_bytes(header) - missing)
     content = nifti.nifti_bytes(header, (nifti.voxels() * 60)[:length], order=order)
     assert came_of(scan("scan.nii", content), runner_for("readers")) in ("read", "refused")
@@ -145,7 +149,7 @@ def test_nifti_files_with_odd_headers(header, order: str, missing: int, runner_f
 
 @FIXED
 @given(lines=strategies.metaimage_lines, ending=st.sampled_from(("\n", "\r\n")))
-def test_metaimage_files_with_odd_lines(lines, ending: str, runner_for) -> None:
+def test_metaimage_files_with_odd_lines_are_read_or_refused(lines, ending: str, runner_for) -> None:
     content = metaimage.header_bytes(lines, ending) + nifti.voxels()
     case = Case("metaimage", {"scan.mha": content, "voxels.raw": content}, {"flair": "scan.mha"})
     assert came_of(case, runner_for("readers")) in ("read", "refused")
@@ -157,7 +161,9 @@ def test_metaimage_files_with_odd_lines(lines, ending: str, runner_for) -> None:
     undefined=st.booleans(),
     name=st.sampled_from(("explicit", "implicit", "deflated")),
 )
-def test_dicom_series_with_odd_elements(elements, undefined: bool, name: str, runner_for) -> None:
+def test_dicom_series_with_odd_elements_are_read_or_refused(
+    elements, undefined: bool, name: str, runner_for
+) -> None:
     files = series(name)
     files["series/0000.dcm"] = file_bytes(elements, name, undefined)
     case = Case("dicom", files, {"flair": "series"})
@@ -166,18 +172,20 @@ def test_dicom_series_with_odd_elements(elements, undefined: bool, name: str, ru
 
 @FIXED
 @given(content=strategies.zip_files)
-def test_zip_files_with_odd_records(content: bytes, runner_for) -> None:
+def test_zip_files_with_odd_records_are_read_or_refused(content: bytes, runner_for) -> None:
     assert came_of(scan("scan.zip", content), runner_for("readers")) in ("read", "refused")
 
 
 @pytest.mark.slow
 @settings(FIXED, max_examples=40)
 @given(case=strategies.requests)
-def test_requests_with_anything_in_place_of_a_file(case: Case, runner_for) -> None:
+def test_requests_with_anything_in_place_of_a_file_are_read_or_refused(
+    case: Case, runner_for
+) -> None:
     assert came_of(case, runner_for("requests")) in ("read", "refused")
 
 
-HEAVY: dict[str, Callable[[], Case]] = {  # each is made when its turn has come
+HEAVY: dict[str, Callable[[], Case]] = {  # each is made only when needed
     "nifti": lambda: scan("scan.nii.gz", nifti.bomb(100)),
     "metaimage": lambda: Case("metaimage", metaimage.bomb(300), {"flair": "scan.mha"}),
     "deflate": lambda: Case("dicom", odd_dicom.deflate_bomb(200), {"flair": "series"}),
@@ -199,5 +207,7 @@ QUICK = ("deep", "deep-undefined", "entries", "overlap")  # the others take seco
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in HEAVY]
 )
-def test_small_files_of_much_work_end_in_time_and_memory(name: str, runner_for) -> None:
+def test_small_files_that_cause_much_work_stay_within_time_and_memory(
+    name: str, runner_for
+) -> None:
     assert came_of(HEAVY[name](), runner_for("readers")) in ("read", "refused")

@@ -1,4 +1,4 @@
-"""What runs the fuzz cases notices each way to fail, and the figures count what there was."""
+"""The fuzz runner detects every kind of failure, and the figures count all results."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ def slow() -> Case:
 
 
 @pytest.mark.parametrize("group", CHILDREN)
-def test_a_number_names_the_same_case_in_every_process(group: str) -> None:
+def test_a_case_number_gives_the_same_case_in_every_process(group: str) -> None:
     code = f"from tests.fuzz.groups import make_case; print(make_case({group!r}, 3, 5).digest)"
     output = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
@@ -39,7 +39,7 @@ def test_a_number_names_the_same_case_in_every_process(group: str) -> None:
     assert make_case(group, 3, 5).digest != make_case(group, 4, 5).digest
 
 
-def test_a_case_without_end_is_stopped_and_the_next_one_answered(slow: Case) -> None:
+def test_a_case_that_takes_too_long_is_stopped_and_the_next_one_runs(slow: Case) -> None:
     with Runner("readers", seconds=0.1) as runner:
         assert runner.run(PICTURE)["result"] == "read"
         assert runner.run(slow)["code"] == "no answer within 0.1 s"
@@ -52,7 +52,7 @@ def test_a_case_that_takes_too_much_memory_is_stopped(slow: Case) -> None:
     assert (found["result"], found["code"], found["kind"]) == ("failed", "more than 20 MB", "zip")
 
 
-def test_a_crash_is_told_and_the_next_case_answered() -> None:
+def test_a_crash_is_reported_and_the_next_case_runs() -> None:
     with Runner("readers") as runner:
         runner.run(PICTURE)
         os.kill(runner._child.pid, signal.SIGSEGV)
@@ -60,13 +60,13 @@ def test_a_crash_is_told_and_the_next_case_answered() -> None:
         assert runner.run(PICTURE)["result"] == "read"
 
 
-def test_the_child_cannot_take_more_than_its_memory() -> None:
+def test_the_child_cannot_exceed_its_memory_limit() -> None:
     code = "from tests.fuzz.child import limit_memory; limit_memory(); bytearray(3 * 2**30)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert "MemoryError" in done.stderr
 
 
-def test_an_exception_that_is_not_ours_fails_with_its_place(tmp_path, monkeypatch) -> None:
+def test_an_unexpected_exception_fails_with_its_location(tmp_path, monkeypatch) -> None:
     def decode(path: Path) -> None:
         raise KeyError("Bug")
 
@@ -76,7 +76,7 @@ def test_an_exception_that_is_not_ours_fails_with_its_place(tmp_path, monkeypatc
     assert found["where"] == "test_harness.py:decode"
 
 
-def test_files_left_behind_fail(tmp_path, monkeypatch) -> None:
+def test_leftover_temporary_files_fail(tmp_path, monkeypatch) -> None:
     def decode(path: Path) -> np.ndarray:
         (tmp_path / "brainai-left").mkdir()
         return np.ones((40, 40), np.float32)
@@ -85,7 +85,7 @@ def test_files_left_behind_fail(tmp_path, monkeypatch) -> None:
     assert run_case(PICTURE, tmp_path)["code"] == "wrong: temporary files are left"
 
 
-def test_voxels_of_another_file_fail() -> None:
+def test_voxels_from_another_file_fail() -> None:
     voxels = np.full((4, 4, 4), SECRET_BYTE, np.uint8)
     place = ((1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0))
     with pytest.raises(Wrong, match="another file"):
@@ -100,7 +100,7 @@ def test_voxels_of_another_file_fail() -> None:
         "itk::ERROR: bad.", "The file scan.zip is bad.", "At <object at 0x7f12ab34cd>.",
     ],
 )  # fmt: skip
-def test_a_message_that_is_not_fit_for_a_visitor_fails(message: str) -> None:
+def test_a_message_unfit_for_a_visitor_fails(message: str) -> None:
     assert message_fault(message, EMPTY)
 
 
@@ -109,7 +109,7 @@ def test_a_plain_sentence_is_fit_for_a_visitor() -> None:
     assert message_fault(sentence, EMPTY) == ""
 
 
-def test_a_case_is_made_smaller_while_it_fails() -> None:
+def test_a_failing_case_is_minimized() -> None:
     files = {"a": b"x" * 40 + b"BAD" + b"y" * 50, "b": b"not needed"}
     found = smaller(files, lambda files: b"BAD" in files["a"], deadline=float("inf"))
     assert set(found) == {"a"}
@@ -117,7 +117,7 @@ def test_a_case_is_made_smaller_while_it_fails() -> None:
     assert len(found["a"]) <= 6
 
 
-def test_a_kept_case_is_the_case(tmp_path: Path) -> None:
+def test_a_kept_case_is_read_back_unchanged(tmp_path: Path) -> None:
     case = make_case("answers", 0, 1)
     path = corpus.keep(case, {"code": "KeyError", "where": "here"}, tmp_path)
     assert corpus.read(path) == case
@@ -133,7 +133,7 @@ def result(result: str, recognized: bool = True, **others: object) -> fuzz.Resul
     return found | {"result": result, "recognized": recognized, "peak_mb": 100} | others
 
 
-def test_figures_count_what_came_of_the_cases() -> None:
+def test_figures_count_the_results_of_the_cases() -> None:
     found = [
         result("read"),
         result("refused", False, code="unreadable", digest="b", seconds=2.0),
@@ -157,7 +157,7 @@ def test_the_table_has_one_row_for_each_kind_and_each_failure() -> None:
     assert "No case failed." in fuzz.fuzz_table({"groups": groups, "failures": []})
 
 
-def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_an_interrupted_run_resumes_where_it_stopped(tmp_path: Path) -> None:
     journal = tmp_path / "run.journal"
     first = fuzz.fuzz({"pictures": 3}, seed=0, workers=1, journal=journal)
     with journal.open("a") as file:
@@ -169,7 +169,7 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
     assert sum(line.startswith('{"seed": 0, "group"') for line in lines) == 5
 
 
-def test_what_took_too_long_is_tried_once_more_alone() -> None:
+def test_cases_that_took_too_long_are_repeated_alone() -> None:
     late = result("failed", code="no answer within 10 s")
     results = {"pictures": {0: late, 1: result("failed", code="KeyError")}}
     assert fuzz.repeat_slow(results, seed=0) == 1

@@ -30,13 +30,13 @@ def zip_bytes(members: Iterable[tuple[str, bytes]], packed: bool = True, **optio
             info.filename, info.compress_type = name, method  # as they are: ZipInfo cuts at NUL
             if options.get("links"):
                 info.create_system, info.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
-            archive.NameToInfo.pop(name, None)  # else doubled names warn
+            archive.NameToInfo.pop(name, None)  # otherwise duplicate names cause a warning
             with archive.open(info, "w", force_zip64=options.get("zip64", False)) as file:
                 file.write(content)
     return buffer.getvalue()
 
 
-def packed_series(**options: bool) -> Members:
+def packed_series() -> Members:
     """The members of a zip file of a valid series."""
     return list(odd_dicom.seeds()[1].items())
 
@@ -110,12 +110,12 @@ def _places(file: bytes, magic: bytes) -> list[int]:
 
 
 def many_entries(count: int) -> bytes:
-    """A zip file of so many empty members."""
+    """A zip file of `count` empty members."""
     return zip_bytes(((str(number), b"") for number in range(count)), packed=False)
 
 
 def bomb(megabytes: int, members: int = 1) -> bytes:
-    """A zip file whose members unpack to so many MB of zeros each."""
+    """A zip file whose members unpack to `megabytes` MB of zeros each."""
     one = zip_bytes([("a.dcm", b"")])
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     content = b"".join(packer.compress(b"\0" * 10**6) for _ in range(megabytes)) + packer.flush()

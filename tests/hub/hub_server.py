@@ -1,4 +1,4 @@
-"""As much of the Hub as BrainAI asks for, on the loopback address, for the real client.
+"""The part of the Hub that BrainAI uses, on the loopback address, for the real client.
 
 It keeps repositories of any kind with their commits on `main` and their tags, takes uploads by the
 LFS protocol (`HF_HUB_DISABLE_XET=1`), and can be told to misbehave.
@@ -65,7 +65,7 @@ class Repository:
 
 @dataclass
 class Hub:
-    """The state of the server, and how it is to misbehave."""
+    """The state of the server, and how it should misbehave."""
 
     url: str = ""
     repositories: dict[str, Repository] = field(default_factory=dict)  # "models/owner/name"
@@ -75,16 +75,16 @@ class Hub:
     uploads: Counter = field(default_factory=Counter)  # how often each object was sent whole
     lock: Lock = field(default_factory=Lock)
 
-    let_through: int = 0  # so many uploads, before
-    cut_uploads: int = 0  # so many break off in the middle
+    let_through: int = 0  # uploads that succeed before others break off
+    cut_uploads: int = 0  # uploads that break off in the middle
     cut_downloads: int = 0
-    lose_commits: int = 0  # so many commits are made without telling so
+    lose_commits: int = 0  # commits that are made but answered with an error
     truncate: str = ""  # this file is sent short, as if it were whole
     status: int = 0  # every answer is this error
     pause: float = 0.0  # seconds before every answer
     hang: bool = False  # files are promised and never come
     answer: bytes = b""  # every answer, in place of the Hub's
-    barrier: Barrier | None = None  # what meets before a commit is looked at
+    barrier: Barrier | None = None  # awaited before a commit is checked
 
     def user(self, token: str, name: str, role: str = "write", orgs: tuple[str, ...] = ()) -> None:
         """Make a token known."""
@@ -103,7 +103,7 @@ class Hub:
         return repository
 
     def spend(self, name: str) -> bool:
-        """Whether it is to misbehave in this way once more."""
+        """Whether it should misbehave in this way once more."""
         with self.lock:
             left = getattr(self, name)
             setattr(self, name, max(0, left - 1))
@@ -271,7 +271,7 @@ class Answer(BaseHTTPRequestHandler):
         return {"transfer": "basic", "objects": objects}
 
     def _is_cut(self) -> bool:
-        """Break an upload off in the middle, where that is to be."""
+        """Break an upload off in the middle, if it is to fail."""
         if self.hub.spend("let_through") or not self.hub.spend("cut_uploads"):
             return False
         self.rfile.read(int(self.headers.get("Content-Length") or 0) // 2)
@@ -351,7 +351,7 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """Whoever stops waiting for an answer is no error of the server."""
+        """A client that stops waiting is not an error of the server."""
 
 
 @contextmanager

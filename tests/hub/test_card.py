@@ -33,7 +33,7 @@ def report() -> dict:
     return json.loads((WEIGHTS / "report.json").read_text())
 
 
-def test_the_front_matter_has_the_hubs_form(info, report) -> None:
+def test_the_front_matter_matches_the_hubs_schema(info, report) -> None:
     card = ModelCard(model_card(info, report))
     front_matter = card.data.to_dict()
     jsonschema.validate(front_matter, SCHEMA)
@@ -41,7 +41,7 @@ def test_the_front_matter_has_the_hubs_form(info, report) -> None:
     assert "base_model" not in front_matter  # of random weights
 
 
-def test_a_run_from_imagenet_weights_or_from_the_hub_names_its_base(info, report) -> None:
+def test_a_run_from_imagenet_weights_or_the_hub_names_its_base_model(info, report) -> None:
     for start, base in (
         ("timm/resnet50.a1_in1k", "timm/resnet50.a1_in1k"),
         ("me/model@v1", "me/model"),
@@ -53,9 +53,9 @@ def test_a_run_from_imagenet_weights_or_from_the_hub_names_its_base(info, report
         assert f"Training started from {start}." in card.text
 
 
-def test_every_figure_of_the_front_matter_is_that_of_the_report(info, report) -> None:
+def test_every_figure_in_the_front_matter_equals_that_of_the_report(info, report) -> None:
     results = ModelCard(model_card(info, report)).data.eval_results
-    # Six figures of all slices and of two sources; fewer where one class or no outline is there.
+    # Six figures of all slices and of two sources; fewer for one class or without outlines.
     assert len(results) == 26
     keys = {metric: key for key, metric in METRICS.items()}
     for result in results:
@@ -66,7 +66,7 @@ def test_every_figure_of_the_front_matter_is_that_of_the_report(info, report) ->
         assert result.dataset_split == "test"
 
 
-def test_every_number_that_people_read_is_one_of_the_report(info, report) -> None:
+def test_every_number_in_the_text_comes_from_the_report(info, report) -> None:
     text = ModelCard(model_card(info, report)).text.split("## Evaluation")[1]
 
     def leaves(value) -> list[float]:
@@ -89,11 +89,11 @@ def test_every_number_that_people_read_is_one_of_the_report(info, report) -> Non
         "Training procedure", "Evaluation on held-out patients", "Calibration", "By site", "Limits",
     ],
 )  # fmt: skip
-def test_it_has_a_section(info, report, title: str) -> None:
+def test_the_card_has_the_section(info, report, title: str) -> None:
     assert f"\n## {title}\n" in model_card(info, report)
 
 
-def test_it_says_how_to_load_it_from_where_it_is(info, report) -> None:
+def test_the_card_says_how_to_load_the_model_from_its_location(info, report) -> None:
     here, there = model_card(info, report), model_card(info, report, repository="me/model")
     assert DISCLAIMER in there
     assert 'Classifier.load("me/model")' in there
@@ -103,9 +103,7 @@ def test_it_says_how_to_load_it_from_where_it_is(info, report) -> None:
     assert "accelerate launch train.py --preset further" in there
 
 
-def test_it_says_what_the_operating_point_gave_on_test_by_the_figures_of_the_report(
-    info, report
-) -> None:
+def test_the_card_states_the_outcome_of_the_operating_point_on_test(info, report) -> None:
     wanted = "best Dice (F1) on validation patients, specificity of at least 97 % in those without "
     wanted += "a tumor"
     assert f"{wanted}; Dice 87 % (77 to 93) on test patients" in model_card(info, report)
@@ -115,7 +113,7 @@ def test_it_says_what_the_operating_point_gave_on_test_by_the_figures_of_the_rep
     assert f"{wanted}; Dice 62 % (50 to 70) on test patients" in model_card(info, other)
 
 
-def test_it_says_what_was_fitted_and_what_was_not(info, report) -> None:
+def test_the_card_says_what_was_fitted_and_what_was_not(info, report) -> None:
     info = replace(info, neighbor_weights=None)
     without_scans = model_card(replace(info, scan_weights=None), report)
     whole = "Fitted on patients of `valid`: probability, threshold, the limits of “Cannot judge”."
@@ -133,7 +131,7 @@ def test_it_says_what_was_fitted_and_what_was_not(info, report) -> None:
     assert "Fitted on patients of `valid`: nothing." in neither
 
 
-def test_whole_scans_stand_beside_slices_where_the_report_has_them(info, report) -> None:
+def test_whole_scans_are_listed_if_the_report_has_them(info, report) -> None:
     assert "Whole scans" not in model_card(info, report | {"scans": {}})
     group = {"n_tumor": 2, "found": 2, "n_tumor_free": 1, "wrongly_called": 0}
     group |= {"tumor": [0.8, 0.9], "tumor_free": [0.1]}
@@ -143,13 +141,13 @@ def test_whole_scans_stand_beside_slices_where_the_report_has_them(info, report)
     )
 
 
-def test_a_note_is_told_of_the_weights_it_was_written_for(info, report) -> None:
+def test_a_note_appears_only_for_the_weights_that_have_one(info, report) -> None:
     assert "was trained apart" in model_card(info, report)
     training = {key: value for key, value in info.training.items() if key != "note"}
     assert "apart" not in model_card(replace(info, training=training), report)
 
 
-def test_the_license_of_a_source_stands_where_it_was_trained_on(info, report) -> None:
+def test_the_license_of_a_source_is_stated_only_if_it_was_trained_on(info, report) -> None:
     assert NON_COMMERCIAL in model_card(info, report)
     other = replace(info, training=info.training | {"sources": ["phantom"]})
     assert NON_COMMERCIAL not in model_card(other, report)
@@ -159,14 +157,14 @@ def test_the_license_of_a_source_stands_where_it_was_trained_on(info, report) ->
     ("sources", "said"),
     [(["brats", "lgg", "pairs"], True), (["lgg", "tumor-free"], False), (["folders"], False)],
 )
-def test_that_nobody_is_healthy_is_said_where_the_sources_tell_it(
+def test_the_lack_of_healthy_people_is_stated_if_the_sources_have_none(
     info, report, sources: list[str], said: bool
 ) -> None:
     other = replace(info, training=info.training | {"sources": sources})
     assert (NO_HEALTHY_PERSON in model_card(other, report)) is said
 
 
-def test_of_sets_of_ones_own_nothing_is_claimed(info, report) -> None:
+def test_nothing_is_claimed_about_data_sets_of_the_user(info, report) -> None:
     other = replace(info, training=info.training | {"sources": ["tumor-free", "pairs"]})
     terms = model_card(other, report).split("## Training data and its terms")[1].split("\n## ")[0]
     people = "FLAIR scans and pictures of people without a tumor"
@@ -190,7 +188,9 @@ def test_of_sets_of_ones_own_nothing_is_claimed(info, report) -> None:
         ),
     ],
 )
-def test_the_limits_say_on_whom_it_was_not_tested(info, report, source: str, words: str) -> None:
+def test_the_limits_say_on_whom_the_model_was_not_tested(
+    info, report, source: str, words: str
+) -> None:
     groups = {name: report["source"]["lgg"] for name in ("lgg", source)}
     other = report | {"source": groups}
     limits = model_card(info, other).split("\n## Limits\n")[1]
@@ -199,7 +199,7 @@ def test_the_limits_say_on_whom_it_was_not_tested(info, report, source: str, wor
     )
 
 
-def test_its_charts_show_no_scan_and_lie_beside_it() -> None:
+def test_charts_show_no_scan_and_lie_beside_the_card() -> None:
     card = (WEIGHTS / "README.md").read_text()
     shown = re.findall(r"!\[[^]]+\]\((.+?)\)", card)
     assert {Path(name).name for name in shown} <= set(CHARTS)

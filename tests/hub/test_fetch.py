@@ -28,19 +28,21 @@ def tiny(hub: Hub, model_folder: Path):
     return hub.hold("me/tiny", model_folder)
 
 
-def test_a_folder_is_itself_and_what_looks_like_none_is_left_to_the_loader(tmp_path: Path) -> None:
+def test_a_path_is_returned_unchanged_even_if_it_does_not_exist(tmp_path: Path) -> None:
     assert fetch_model(tmp_path).folder == tmp_path
     for name in ("weights that are not there", "../weights", "./me/tiny", "/me/tiny"):
         assert fetch_model(name).folder == Path(name)
 
 
-def test_a_name_that_the_hub_does_not_take_is_told(hub: Hub) -> None:
+def test_a_name_that_the_hub_rejects_raises_a_hub_error(hub: Hub) -> None:
     with pytest.raises(HubError, match=r"me/ti--ny was not fetched: the Hub rejects the request"):
         fetch_model("me/ti--ny")
     assert hub.asked == []
 
 
-def test_a_folder_comes_before_a_repository_of_the_same_name(hub, tiny, tmp_path, monkeypatch):
+def test_a_folder_takes_precedence_over_a_repository_of_the_same_name(
+    hub, tiny, tmp_path, monkeypatch
+):
     (tmp_path / "me" / "tiny").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     assert fetch_model("me/tiny").repository is None
@@ -61,14 +63,14 @@ def test_branch_tag_and_commit_give_the_same_answers_as_the_folder(
     assert found.predict(PICTURE).probability == own.predict(PICTURE).probability
 
 
-def test_a_tag_stays_where_it_is_when_the_branch_moves(hub: Hub, tiny) -> None:
+def test_a_tag_keeps_its_commit_when_the_branch_moves(hub: Hub, tiny) -> None:
     tiny.tags["v1"] = first = tiny.head
     second = tiny.commit(tiny.files | {"README.md": b"newer"})
     assert fetch_model("me/tiny@v1").commit == first
     assert fetch_model("me/tiny").commit == second
 
 
-def test_a_commit_in_the_cache_is_taken_without_a_question(hub: Hub, tiny) -> None:
+def test_a_cached_commit_is_used_without_any_request(hub: Hub, tiny) -> None:
     fetch_model(f"me/tiny@{tiny.head}")
     hub.asked.clear()
     found = fetch_model(f"me/tiny@{tiny.head}")
@@ -85,7 +87,7 @@ def test_only_the_files_of_a_model_are_fetched(hub: Hub, tiny) -> None:
 
 
 @pytest.mark.parametrize("offline", [True, False], ids=["HF_HUB_OFFLINE", "a Hub with a fault"])
-def test_without_the_hub_the_cache_answers_and_says_so(hub, tiny, monkeypatch, offline) -> None:
+def test_without_the_hub_the_cache_is_used_with_a_notice(hub, tiny, monkeypatch, offline) -> None:
     fetch_model("me/tiny@main")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
     hub.status = 503
@@ -107,7 +109,7 @@ def no_hub(hub: Hub, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["offline", "fault", "slow", "nobody"])
-def test_without_hub_and_cache_the_fallback_answers_within_three_seconds(
+def test_without_hub_and_cache_the_fallback_is_used_within_three_seconds(
     hub: Hub, model_folder: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     no_hub(hub, monkeypatch, how)
@@ -122,14 +124,14 @@ def test_without_hub_and_cache_the_fallback_answers_within_three_seconds(
 
 
 @pytest.mark.parametrize("how", ["offline", "fault", "nobody"])
-def test_without_hub_cache_and_fallback_there_is_a_sentence(hub, monkeypatch, how) -> None:
+def test_without_hub_cache_and_fallback_a_hub_error_is_raised(hub, monkeypatch, how) -> None:
     no_hub(hub, monkeypatch, how)
     with pytest.raises(HubError, match=r"^me/tiny@v1 was not fetched: .*\.$") as told:
         fetch_model("me/tiny@v1")
     assert told.value.unreachable
 
 
-def test_what_the_hub_says_no_to_has_no_fallback(hub: Hub, tiny, model_folder: Path) -> None:
+def test_a_refusal_by_the_hub_does_not_use_the_fallback(hub: Hub, tiny, model_folder: Path) -> None:
     with pytest.raises(
         HubError, match=r"me/tiny@v9 was not fetched: the repository has no such branch"
     ):
@@ -138,7 +140,7 @@ def test_what_the_hub_says_no_to_has_no_fallback(hub: Hub, tiny, model_folder: P
         fetch_model("me/none", fallback=model_folder)
 
 
-def test_a_private_model_needs_its_token_which_is_never_told(
+def test_a_private_model_needs_a_token_which_is_never_printed(
     hub: Hub, model_folder: Path, monkeypatch: pytest.MonkeyPatch, caplog, capfd
 ) -> None:
     hub.hold("me/secret", model_folder, private=True)
@@ -156,7 +158,7 @@ def test_a_private_model_needs_its_token_which_is_never_told(
     assert not re.search("hf_(wrong|other|right)", heard)
 
 
-def test_a_download_that_breaks_off_goes_on_by_itself(hub: Hub, tiny) -> None:
+def test_an_interrupted_download_resumes_by_itself(hub: Hub, tiny) -> None:
     hub.cut_downloads = 1
     folder = fetch_model("me/tiny").folder
     whole = (folder / "model.safetensors").read_bytes()
@@ -164,7 +166,7 @@ def test_a_download_that_breaks_off_goes_on_by_itself(hub: Hub, tiny) -> None:
 
 
 @pytest.mark.slow
-def test_a_download_that_keeps_breaking_off_leaves_nothing_half(hub: Hub, tiny, tmp_path) -> None:
+def test_a_download_that_keeps_failing_leaves_no_partial_file(hub: Hub, tiny, tmp_path) -> None:
     hub.cut_downloads = 1000
     with pytest.raises(HubError, match=r"connection was lost\. Try again later"):
         fetch_model("me/tiny")
@@ -173,7 +175,7 @@ def test_a_download_that_keeps_breaking_off_leaves_nothing_half(hub: Hub, tiny, 
     assert Classifier.load("me/tiny", device="cpu").weights.notice is None
 
 
-def test_a_file_that_comes_short_is_not_kept(hub: Hub, tiny, tmp_path: Path) -> None:
+def test_a_truncated_file_is_not_kept(hub: Hub, tiny, tmp_path: Path) -> None:
     hub.truncate = "model.safetensors"
     with pytest.raises(HubError, match="Try again later"):
         fetch_model("me/tiny")
@@ -182,7 +184,7 @@ def test_a_file_that_comes_short_is_not_kept(hub: Hub, tiny, tmp_path: Path) -> 
     fetch_model("me/tiny")
 
 
-def test_what_timm_alone_fetched_is_not_taken_for_a_whole_model(
+def test_files_fetched_by_timm_alone_are_not_taken_for_a_complete_model(
     hub: Hub, tiny, model_folder: Path
 ) -> None:
     timm.create_model(f"hf-hub:me/tiny@{tiny.head}", pretrained=True)
@@ -192,7 +194,7 @@ def test_what_timm_alone_fetched_is_not_taken_for_a_whole_model(
     assert found.predict(PICTURE).probability == own.predict(PICTURE).probability
 
 
-def test_part_of_a_model_is_none_where_the_hub_is_away(hub: Hub, tiny) -> None:
+def test_an_incomplete_cached_model_is_not_used_without_the_hub(hub: Hub, tiny) -> None:
     timm.create_model(f"hf-hub:me/tiny@{tiny.head}", pretrained=True)
     hub.status = 503
     with pytest.raises(HubError, match="internal error"):
@@ -207,7 +209,7 @@ def test_a_branch_is_resolved_once(hub: Hub, tiny) -> None:
 
 
 @pytest.mark.slow
-def test_a_download_that_stands_still_is_given_up(hub: Hub, tiny, model_folder, monkeypatch):
+def test_a_stalled_download_is_abandoned(hub: Hub, tiny, model_folder, monkeypatch):
     monkeypatch.setattr(fetch, "PATIENCE", 1.0)
     hub.hang = True
     start = time.monotonic()
@@ -217,7 +219,7 @@ def test_a_download_that_stands_still_is_given_up(hub: Hub, tiny, model_folder, 
 
 
 @pytest.mark.parametrize("answer", [b"<html>log in</html>", b"{}", b"[]"])
-def test_a_network_that_answers_in_the_hubs_place_counts_as_no_hub(
+def test_replies_of_something_other_than_the_hub_count_as_unreachable(
     hub: Hub, model_folder: Path, answer: bytes
 ) -> None:
     hub.answer = answer
@@ -234,7 +236,7 @@ def test_a_network_that_answers_in_the_hubs_place_counts_as_no_hub(
         ("HTTP status server error (502 Bad Gateway)", "could not be reached"),
     ],
 )
-def test_what_an_upload_by_xet_tells_in_words_alone_is_understood(said: str, words: str) -> None:
+def test_errors_that_xet_reports_only_as_text_are_understood(said: str, words: str) -> None:
     assert words in str(hub_error("x", ConnectionError(said)))
     assert "no permission" in str(hub_error("x", PermissionError("token")))
 
@@ -246,7 +248,7 @@ def test_a_damaged_file_in_the_repository_is_refused(hub: Hub, tiny) -> None:
         Classifier.load("me/tiny")
 
 
-def test_files_of_two_models_are_refused(hub: Hub, tiny, model_folder: Path) -> None:
+def test_mixed_files_of_two_models_are_refused(hub: Hub, tiny, model_folder: Path) -> None:
     info = unsealed(tiny.files["brainai.json"])
     changed = json.dumps(sealed(info | {"threshold": 0.1})).encode()
     tiny.commit(tiny.files | {"brainai.json": changed})
@@ -254,7 +256,7 @@ def test_files_of_two_models_are_refused(hub: Hub, tiny, model_folder: Path) -> 
         Classifier.load("me/tiny")
 
 
-def test_another_architecture_and_another_format_are_refused(hub: Hub, tiny) -> None:
+def test_another_architecture_or_format_is_refused(hub: Hub, tiny) -> None:
     info = unsealed(tiny.files["brainai.json"])
     for changed, words in (
         ({"architecture": "resnet18"}, "does not fit the network"),
@@ -270,7 +272,7 @@ def test_another_architecture_and_another_format_are_refused(hub: Hub, tiny) -> 
             Classifier.load("me/tiny")
 
 
-def test_a_missing_part_is_named(hub: Hub, tiny) -> None:
+def test_a_missing_file_is_named(hub: Hub, tiny) -> None:
     tiny.commit({k: v for k, v in tiny.files.items() if k != "decoder.safetensors"})
     with pytest.raises(WeightsError, match=r"has no decoder\.safetensors"):
         Classifier.load("me/tiny")
@@ -285,13 +287,13 @@ def test_a_pickle_is_refused_before_anything_is_fetched(hub: Hub, tiny) -> None:
     assert not [asked for asked in hub.asked if "resolve" in asked]
 
 
-def test_what_is_no_model_is_refused(hub: Hub, tiny) -> None:
+def test_a_repository_without_a_model_is_refused(hub: Hub, tiny) -> None:
     tiny.commit({"README.md": b"a data set"})
     with pytest.raises(WeightsError, match=r"expected config\.json .* found README\.md"):
         fetch_model("me/tiny")
 
 
-def test_a_timm_classifier_of_others_answers_as_it_is(hub: Hub, tmp_path: Path) -> None:
+def test_a_plain_timm_classifier_answers_uncalibrated(hub: Hub, tmp_path: Path) -> None:
     torch.manual_seed(0)
     other = timm.create_model("test_resnet", num_classes=2)
     save_for_hf(other, tmp_path / "timm", safe_serialization=True)

@@ -1,4 +1,4 @@
-"""Training from ImageNet weights where there is no network."""
+"""Training from ImageNet weights without a network connection."""
 
 from pathlib import Path
 
@@ -29,20 +29,20 @@ def same_body(network, weights: Path) -> bool:
     return torch.equal(network.classifier.state_dict()["conv1.0.weight"], stem)
 
 
-def test_they_are_taken_from_a_plain_folder_or_file(weights: Path) -> None:
+def test_weights_are_loaded_from_a_folder_or_a_file(weights: Path) -> None:
     for place in (weights, weights / "model.safetensors"):
         assert same_body(
             build_network("test_resnet", pretrained=True, pretrained_from=place), weights
         )
 
 
-def test_their_place_is_not_written_into_the_model(weights: Path, tmp_path: Path) -> None:
+def test_the_path_of_the_weights_is_not_stored_in_the_model(weights: Path, tmp_path: Path) -> None:
     network = build_network("test_resnet", pretrained=True, pretrained_from=weights)
     write_model(tmp_path / "model", network, ModelInfo(architecture="test_resnet"))
     assert str(tmp_path) not in (tmp_path / "model" / "config.json").read_text()
 
 
-def test_they_are_fetched_once_and_then_taken_from_the_cache(
+def test_weights_are_fetched_once_and_then_loaded_from_the_cache(
     hub: Hub, weights: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert imagenet_id("test_resnet") == NAME
@@ -58,7 +58,7 @@ def test_they_are_fetched_once_and_then_taken_from_the_cache(
         build_network("test_resnet", pretrained=True)
 
 
-def test_what_holds_none_is_refused(tmp_path: Path) -> None:
+def test_a_path_without_weights_is_refused(tmp_path: Path) -> None:
     (tmp_path / "weights.pth").touch()
     for place in (tmp_path, tmp_path / "weights.pth", tmp_path / "nowhere"):
         with pytest.raises(ConfigError, match=r"--pretrained-from .* found neither"):

@@ -50,14 +50,14 @@ def run(finished: Path, tmp_path: Path) -> Path:
 
 
 def refused(call: list[str], capsys) -> str:
-    """What a command line that fails says."""
+    """The last line that a failing command prints."""
     assert main(call) == 2
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert "hf_" not in said
     return said
 
 
-def test_a_run_comes_back_with_equal_answers(hub: Hub, token, run: Path, capsys) -> None:
+def test_a_published_run_gives_the_same_answers(hub: Hub, token, run: Path, capsys) -> None:
     assert main([str(run), "me/model"]) == 0
     repository = hub.repositories["models/me/model"]
     said = capsys.readouterr().out.strip()
@@ -77,7 +77,9 @@ def test_a_run_comes_back_with_equal_answers(hub: Hub, token, run: Path, capsys)
         assert torch.equal(alone(images), own(images))
 
 
-def test_it_is_one_private_commit_with_card_and_charts_and_no_pickle(hub, token, run) -> None:
+def test_a_model_becomes_one_private_commit_with_card_and_charts_and_no_pickle(
+    hub, token, run
+) -> None:
     publish_model(run, Target("me/model"))
     repository = hub.repositories["models/me/model"]
     assert repository.private
@@ -90,7 +92,7 @@ def test_it_is_one_private_commit_with_card_and_charts_and_no_pickle(hub, token,
     assert not [name for name in repository.files if name.endswith((".bin", ".pt"))]
 
 
-def test_public_is_asked_for(hub: Hub, token, run: Path) -> None:
+def test_a_repository_is_public_on_request(hub: Hub, token, run: Path) -> None:
     assert main([str(run / "model"), "lab/model", "--public", "--tag", "v1"]) == 0
     repository = hub.repositories["models/lab/model"]
     assert not repository.private
@@ -98,7 +100,7 @@ def test_public_is_asked_for(hub: Hub, token, run: Path) -> None:
     assert not (run / "model" / "hub.json").exists()
 
 
-def test_again_with_nothing_new_writes_nothing(hub: Hub, token, run: Path) -> None:
+def test_publishing_again_without_changes_writes_nothing(hub: Hub, token, run: Path) -> None:
     first = publish_model(run, Target("me/model"))
     sent = sum(hub.uploads.values())
     assert publish_model(run, Target("me/model")) == first
@@ -106,7 +108,9 @@ def test_again_with_nothing_new_writes_nothing(hub: Hub, token, run: Path) -> No
     assert sum(hub.uploads.values()) == sent
 
 
-def test_old_files_of_a_model_go_and_files_of_others_stay(hub, token, run, model_folder) -> None:
+def test_old_model_files_are_deleted_and_foreign_files_are_kept(
+    hub, token, run, model_folder
+) -> None:
     publish_model(run, Target("me/model"))
     repository = hub.repositories["models/me/model"]
     repository.commit(repository.files | {"LICENSE": b"theirs", "figures/old.png": b"ours"})
@@ -116,13 +120,13 @@ def test_old_files_of_a_model_go_and_files_of_others_stay(hub, token, run, model
     assert not [name for name in repository.files if name.startswith("figures/")]
 
 
-def test_a_card_edited_by_hand_goes_as_it_is(run: Path) -> None:
+def test_a_card_edited_by_hand_is_published_unchanged(run: Path) -> None:
     (run / "model" / "README.md").write_text("mine")
     files, _ = model_files(run / "model", "me/model")
     assert files["README.md"] == b"mine"
 
 
-def test_a_tag_that_is_taken_is_told_before_anything_is_pushed(hub, token, run, capsys) -> None:
+def test_a_taken_tag_is_refused_before_anything_is_pushed(hub, token, run, capsys) -> None:
     assert main([str(run), "me/model", "--tag", "v1"]) == 0
     assert main([str(run), "me/model", "--tag", "v1"]) == 0  # the very same
     repository = hub.repositories["models/me/model"]
@@ -131,7 +135,7 @@ def test_a_tag_that_is_taken_is_told_before_anything_is_pushed(hub, token, run, 
     assert repository.messages[-1] == "a commit"
 
 
-def test_a_release_is_never_claimed_for_other_weights(hub, token, run, capsys) -> None:
+def test_a_release_is_never_moved_to_changed_files(hub, token, run, capsys) -> None:
     assert main([str(run), "me/model", "--tag", "v1"]) == 0
     repository = hub.repositories["models/me/model"]
     first = repository.head
@@ -140,7 +144,7 @@ def test_a_release_is_never_claimed_for_other_weights(hub, token, run, capsys) -
     assert repository.head == first
 
 
-def test_with_only_another_card_the_tag_of_the_weights_stays(hub, token, run) -> None:
+def test_a_new_card_alone_does_not_move_the_tag_of_the_weights(hub, token, run) -> None:
     publish_model(run, Target("me/model"))
     first = hub.repositories["models/me/model"].head
     (run / "model" / "README.md").write_text("---\nlicense: mit\n---\nanother card")
@@ -153,17 +157,17 @@ def test_with_only_another_card_the_tag_of_the_weights_stays(hub, token, run) ->
     assert "tag" not in read_record(run)
 
 
-def test_a_taken_tag_is_told_before_training(hub, token, run, tmp_path) -> None:
+def test_a_taken_tag_is_refused_before_training(hub, token, run, tmp_path) -> None:
     publish_model(run, Target("me/model"), tag="v1")
     begin(run, Target("me/model"), "v1")  # the very run
     with pytest.raises(ConfigError, match="already has a release v1"):
         begin(tmp_path / "another", Target("me/model"), "v1")
 
 
-def test_a_repository_that_another_run_makes_first_is_not_overwritten(
+def test_a_repository_created_meanwhile_by_another_run_is_not_overwritten(
     hub, token, run, model_folder, monkeypatch
 ) -> None:
-    """It comes between the first look and our own making of it."""
+    """It appears between our look-up and our attempt to create it."""
     look, made = publish.look_up, []
 
     def look_and_be_late(target: Target):
@@ -189,7 +193,7 @@ def test_a_report_of_other_weights_is_not_published(hub, token, run, capsys) -> 
     assert hub.asked == []
 
 
-def test_without_token_or_right_nothing_is_pushed(hub, run, monkeypatch, capsys) -> None:
+def test_nothing_is_pushed_without_a_token_that_may_write(hub, run, monkeypatch, capsys) -> None:
     call = [str(run), "me/model"]
     assert "there is no token. Log in with `hf auth login`" in refused(call, capsys)
     monkeypatch.setenv("HF_TOKEN", "hf_unknown")
@@ -203,11 +207,13 @@ def test_without_token_or_right_nothing_is_pushed(hub, run, monkeypatch, capsys)
 
 
 @pytest.mark.parametrize("name", ["model", "me/model/more", "me/mo del", "/", ""])
-def test_what_is_no_name_of_a_repository_is_refused(hub, token, run, capsys, name) -> None:
+def test_an_invalid_repository_name_is_refused(hub, token, run, capsys, name) -> None:
     assert "Expected a repository on the Hub as owner/name" in refused([str(run), name], capsys)
 
 
-def test_what_is_no_model_is_refused(hub, token, tmp_path, model_folder, capsys) -> None:
+def test_a_folder_without_a_complete_model_is_refused(
+    hub, token, tmp_path, model_folder, capsys
+) -> None:
     assert "neither a finished run nor a model" in refused([str(tmp_path), "me/model"], capsys)
     assert "has no report.json" in refused([str(model_folder), "me/model"], capsys)
     assert hub.asked == []
@@ -219,14 +225,14 @@ def test_a_damaged_model_is_not_pushed(hub: Hub, token, run: Path, capsys) -> No
     assert hub.asked == []
 
 
-def test_an_upload_that_breaks_off_goes_on_by_itself(hub: Hub, token, run: Path) -> None:
+def test_an_interrupted_upload_resumes_by_itself(hub: Hub, token, run: Path) -> None:
     hub.cut_uploads = 1
     publish_model(run, Target("me/model"))
     assert "model.safetensors" in hub.repositories["models/me/model"].files
 
 
 @pytest.mark.slow
-def test_an_upload_that_keeps_breaking_off_is_told_and_goes_on_where_it_was(
+def test_an_upload_that_keeps_failing_is_reported_and_can_be_resumed(
     hub: Hub, token, run: Path, capsys
 ) -> None:
     begin(run, Target("me/model"))
@@ -250,12 +256,14 @@ def test_an_upload_that_keeps_breaking_off_is_told_and_goes_on_where_it_was(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("status", [500, 503])
-def test_a_hub_with_a_fault_is_told(hub: Hub, token, run: Path, capsys, status: int) -> None:
+def test_an_internal_error_of_the_hub_is_reported(
+    hub: Hub, token, run: Path, capsys, status: int
+) -> None:
     hub.status = status
     assert f"internal error (HTTP {status})" in refused([str(run), "me/model"], capsys)
 
 
-def test_a_commit_whose_answer_is_lost_is_found(hub: Hub, token, run: Path) -> None:
+def test_a_commit_whose_response_is_lost_is_found(hub: Hub, token, run: Path) -> None:
     hub.lose_commits = 1
     told = publish_model(run, Target("me/model"))
     repository = hub.repositories["models/me/model"]
@@ -263,7 +271,9 @@ def test_a_commit_whose_answer_is_lost_is_found(hub: Hub, token, run: Path) -> N
     assert len(repository.messages) == 2
 
 
-def test_of_two_that_push_at_once_one_is_told(hub: Hub, token, run: Path, tmp_path: Path) -> None:
+def test_one_of_two_concurrent_pushes_is_refused(
+    hub: Hub, token, run: Path, tmp_path: Path
+) -> None:
     other = shutil.copytree(run, tmp_path / "other")
     (other / "model" / "README.md").write_text("---\nlicense: mit\n---\nanother card")
     hub.barrier = Barrier(2)
@@ -286,17 +296,17 @@ def test_of_two_that_push_at_once_one_is_told(hub: Hub, token, run: Path, tmp_pa
     )
 
 
-def test_what_was_pushed_while_a_run_trained_is_not_overwritten(hub, token, run, model_folder):
+def test_a_push_made_during_training_is_not_overwritten(hub, token, run, model_folder):
     target = Target("me/model")
     begin(run, target)
     theirs = hub.hold("me/model", model_folder)
     with pytest.raises(HubError, match=r"somebody else changed .* Then run: python -m brainai"):
         publish_run(run, target, None)
     assert theirs.messages[-1] == "a commit"
-    assert main([str(run), "me/model"]) == 0  # knowing it, one may
+    assert main([str(run), "me/model"]) == 0  # with that knowledge, one may
 
 
-def test_a_run_that_goes_on_remembers_what_was_there_when_it_began(hub, token, run, model_folder):
+def test_a_resumed_run_remembers_the_commit_it_began_with(hub, token, run, model_folder):
     target = Target("me/model")
     first = hub.hold("me/model", model_folder).head
     begin(run, target)
@@ -305,7 +315,7 @@ def test_a_run_that_goes_on_remembers_what_was_there_when_it_began(hub, token, r
     assert read_record(run)["parent"] == first
 
 
-def test_before_training_the_right_to_write_is_checked(hub, run, monkeypatch, capsys) -> None:
+def test_write_permission_is_checked_before_training(hub, run, monkeypatch, capsys) -> None:
     with pytest.raises(HubError, match="there is no token"):
         begin(run, Target("me/model"))
     monkeypatch.setenv("HF_TOKEN", "hf_right")
@@ -319,7 +329,7 @@ def test_before_training_the_right_to_write_is_checked(hub, run, monkeypatch, ca
 
 
 @pytest.mark.slow
-def test_a_hub_that_is_away_when_training_begins_does_not_stop_it(hub, token, run, capsys) -> None:
+def test_an_unreachable_hub_does_not_prevent_training(hub, token, run, capsys) -> None:
     hub.status = 503
     begin(run, Target("me/model"))
     assert "Training begins; the push is tried when it ends" in capsys.readouterr().err
@@ -327,7 +337,9 @@ def test_a_hub_that_is_away_when_training_begins_does_not_stop_it(hub, token, ru
     assert "commit" in publish_run(run, Target("me/model"), None)
 
 
-def test_a_data_set_goes_with_its_license_and_card(hub, token, dataset_folder, tmp_path, capsys):
+def test_a_data_set_is_published_with_its_license_and_card(
+    hub, token, dataset_folder, tmp_path, capsys
+):
     data = shutil.copytree(dataset_folder, tmp_path / "data")
     (data / ".store").mkdir(exist_ok=True)
     (data / ".store" / "cache.npy").write_bytes(b"cache")
@@ -342,7 +354,7 @@ def test_a_data_set_goes_with_its_license_and_card(hub, token, dataset_folder, t
     }  # fmt: skip
     card = DatasetCard(repository.files["README.md"].decode())
     assert card.data.license == "cc-by-4.0"
-    # Every slice is in one split of the Hub's: folders named test0 would else be taken for one.
+    # Every slice is in one split of the Hub: otherwise folders named test0 would be taken for one.
     assert card.data["configs"][0]["data_files"] == [
         {"split": "train", "path": ["metadata.csv", "images/**", "masks/**"]}
     ]
@@ -353,7 +365,9 @@ def test_a_data_set_goes_with_its_license_and_card(hub, token, dataset_folder, t
     assert repository.head == head
 
 
-def test_a_card_of_ones_own_goes_with_the_data_set(hub, token, dataset_folder, tmp_path, capsys):
+def test_a_card_of_the_user_is_published_with_the_data_set(
+    hub, token, dataset_folder, tmp_path, capsys
+):
     data = shutil.copytree(dataset_folder, tmp_path / "data")
     call = ["--dataset", str(data), "me/slices", "--license", "mit"]
     for text, words in (
@@ -367,7 +381,7 @@ def test_a_card_of_ones_own_goes_with_the_data_set(hub, token, dataset_folder, t
     assert hub.repositories["datasets/me/slices"].files["README.md"].endswith(b"mine")
 
 
-def test_slices_that_are_gone_go_from_the_hub_too(hub, token, dataset_folder, tmp_path) -> None:
+def test_deleted_slices_are_deleted_on_the_hub_too(hub, token, dataset_folder, tmp_path) -> None:
     data = shutil.copytree(dataset_folder, tmp_path / "data")
     call = ["--dataset", str(data), "me/slices", "--license", "cc-by-4.0"]
     assert main(call) == 0
@@ -380,7 +394,7 @@ def test_slices_that_are_gone_go_from_the_hub_too(hub, token, dataset_folder, tm
 
 
 @pytest.mark.slow
-def test_the_command_is_told_where_it_is_run(hub: Hub, token, run: Path) -> None:
+def test_the_command_takes_hub_and_token_from_the_environment(hub: Hub, token, run: Path) -> None:
     ours = {"HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_XET": "1", "HF_TOKEN": token}
     done = subprocess.run(
         [sys.executable, "-m", "brainai.hub.publish", str(run), "me/model"],
@@ -395,11 +409,11 @@ def test_the_command_is_told_where_it_is_run(hub: Hub, token, run: Path) -> None
     assert "hf_right" not in done.stdout + done.stderr
 
 
-def test_a_tag_needs_a_model(hub, token, dataset_folder, capsys) -> None:
+def test_a_tag_is_refused_for_a_data_set(hub, token, dataset_folder, capsys) -> None:
     call = ["--dataset", str(dataset_folder), "me/slices", "--license", "mit", "--tag", "v1"]
     assert "--tag is for models" in refused(call, capsys)
 
 
-def test_a_name_is_checked_before_anything_else() -> None:
+def test_a_target_checks_its_name() -> None:
     with pytest.raises(ConfigError, match="found 'nobody'"):
         Target("nobody")

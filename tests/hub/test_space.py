@@ -38,7 +38,9 @@ def written(hub: Hub) -> list[str]:
     return [asked for asked in hub.asked if asked.split()[0] in ("POST", "PUT")]
 
 
-def test_a_space_is_made_with_its_variable_and_the_pinned_commit(hub, token, model, capsys) -> None:
+def test_a_space_is_created_with_its_variable_and_the_pinned_commit(
+    hub, token, model, capsys
+) -> None:
     assert main(CALL) == 0
     space = hub.repositories["spaces/me/space"]
     pinned = f"me/model@{model.head}"
@@ -49,7 +51,7 @@ def test_a_space_is_made_with_its_variable_and_the_pinned_commit(hub, token, mod
     )
 
 
-def test_its_front_matter_is_filled_in(hub: Hub, token, model) -> None:
+def test_the_front_matter_of_the_space_is_filled_in(hub: Hub, token, model) -> None:
     main([*CALL, "--hardware", "zero-a10g"])
     card = SpaceCard(hub.repositories["spaces/me/space"].files["README.md"].decode())
     own = SpaceCard.load(ROOT / "README.md").data
@@ -66,11 +68,11 @@ def test_its_front_matter_is_filled_in(hub: Hub, token, model) -> None:
 
 
 @pytest.mark.parametrize(
-    ("training", "of_those_that_stand_in"),
+    ("training", "for_the_fallback_only"),
     [({"sources": ["brats", "lgg"]}, False), ({"sources": ["brats"]}, True), ({}, True)],
 )
-def test_the_terms_of_lgg_are_told_of_the_weights_that_learned_from_it(
-    hub, token, tmp_path: Path, training: dict, of_those_that_stand_in: bool
+def test_the_terms_of_lgg_are_stated_for_the_weights_trained_on_it(
+    hub, token, tmp_path: Path, training: dict, for_the_fallback_only: bool
 ) -> None:
     info = ModelInfo(architecture="test_resnet", image_size=64, training=training)
     write_model(tmp_path / "model", build_network("test_resnet"), info)
@@ -79,10 +81,10 @@ def test_the_terms_of_lgg_are_told_of_the_weights_that_learned_from_it(
     card = hub.repositories["spaces/me/space"].files["README.md"].decode()
     assert NON_COMMERCIAL in card
     words = f"{NON_COMMERCIAL} This applies to the fallback weights in `weights/`."
-    assert (words in card) is of_those_that_stand_in
+    assert (words in card) is for_the_fallback_only
 
 
-def test_it_holds_app_package_examples_weights_and_nothing_else(hub: Hub, token, model) -> None:
+def test_the_space_holds_only_app_package_examples_and_weights(hub: Hub, token, model) -> None:
     main(CALL)
     files = hub.repositories["spaces/me/space"].files
     assert {"brainai/web/assets/page.css", "brainai/web/assets/snippets/predict.py"} < set(files)
@@ -96,7 +98,7 @@ def test_it_holds_app_package_examples_weights_and_nothing_else(hub: Hub, token,
     assert files["requirements.txt"] == (ROOT / "requirements.txt").read_bytes()
 
 
-def test_a_second_run_with_nothing_new_changes_nothing(hub: Hub, token, model) -> None:
+def test_a_second_run_without_changes_writes_nothing(hub: Hub, token, model) -> None:
     main(CALL)
     space, done = hub.repositories["spaces/me/space"], len(written(hub))
     head = space.head
@@ -104,7 +106,7 @@ def test_a_second_run_with_nothing_new_changes_nothing(hub: Hub, token, model) -
     assert (space.head, len(written(hub))) == (head, done)
 
 
-def test_a_new_release_moves_variable_and_pin(hub: Hub, token, model) -> None:
+def test_a_new_release_updates_variable_and_pin(hub: Hub, token, model) -> None:
     main(CALL)
     newer = model.commit(model.files | {"notes.md": b"newer"})
     assert main(["me/space", "--model", "me/model"]) == 0
@@ -114,7 +116,7 @@ def test_a_new_release_moves_variable_and_pin(hub: Hub, token, model) -> None:
     assert len(space.messages) == 3
 
 
-def test_old_modules_go_and_files_of_others_stay(hub: Hub, token, model) -> None:
+def test_old_modules_are_deleted_and_foreign_files_are_kept(hub: Hub, token, model) -> None:
     main(CALL)
     space = hub.repositories["spaces/me/space"]
     space.commit(space.files | {"brainai/web/old_page.py": b"", "packages.txt": b"theirs"})
@@ -123,7 +125,7 @@ def test_old_modules_go_and_files_of_others_stay(hub: Hub, token, model) -> None
     assert space.files["packages.txt"] == b"theirs"
 
 
-def test_a_dry_run_tells_the_plan_and_changes_nothing(hub: Hub, model, capsys) -> None:
+def test_a_dry_run_prints_the_plan_and_changes_nothing(hub: Hub, model, capsys) -> None:
     assert main([*CALL, "--dry-run"]) == 0
     said = capsys.readouterr().out
     for words in (
@@ -137,7 +139,7 @@ def test_a_dry_run_tells_the_plan_and_changes_nothing(hub: Hub, model, capsys) -
     assert written(hub) == []
 
 
-def test_secrets_are_left_to_the_owner_and_told(hub, token, model_folder, capsys) -> None:
+def test_the_owner_is_told_which_secret_to_set(hub, token, model_folder, capsys) -> None:
     hub.hold("me/secret", model_folder, private=True)
     call = ["me/space", "--model", "me/secret"]
     main([*call, "--dry-run"])
@@ -151,7 +153,7 @@ def test_secrets_are_left_to_the_owner_and_told(hub, token, model_folder, capsys
     assert token not in sent + said.out + said.err
 
 
-def test_without_right_model_or_checkout_there_is_a_sentence(
+def test_a_missing_permission_model_or_checkout_is_reported(
     hub, model, monkeypatch, tmp_path, capsys
 ) -> None:
     def refused(call: list[str]) -> str:
@@ -170,14 +172,14 @@ def test_without_right_model_or_checkout_there_is_a_sentence(
     assert "spaces/me/space" not in hub.repositories
 
 
-def test_a_folder_that_is_not_empty_is_left_as_it_is(hub, model, tmp_path, capsys) -> None:
+def test_an_output_folder_that_is_not_empty_is_refused(hub, model, tmp_path, capsys) -> None:
     (tmp_path / "mine").touch()
     assert main([*CALL, "--out", str(tmp_path)]) == 2
     assert "expected a new or empty folder" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir() if path.name != "cache"] == ["mine"]
 
 
-def test_without_git_hidden_and_compiled_files_stay_private(hub, model, tmp_path, monkeypatch):
+def test_without_git_hidden_and_compiled_files_are_not_published(hub, model, tmp_path, monkeypatch):
     checkout = tmp_path / "checkout"
     shutil.copytree(ROOT / "brainai", checkout / "brainai")
     for name in ("app.py", "requirements.txt", "README.md", "examples", "weights"):
@@ -194,7 +196,7 @@ def test_without_git_hidden_and_compiled_files_stay_private(hub, model, tmp_path
     assert {"app.py", "errors.py", "page.css", "tumor_frontal.png"} < found
 
 
-def test_a_file_that_git_does_not_know_stays_private(hub, token, model, tmp_path, monkeypatch):
+def test_files_unknown_to_git_are_not_published(hub, token, model, tmp_path, monkeypatch):
     checkout = tmp_path / "checkout"
     subprocess.run(["git", "clone", "--quiet", ROOT, checkout], check=True)
     (checkout / "examples" / "mr_smith.nii.gz").touch()
@@ -213,7 +215,7 @@ def space(hub: Hub, model, tmp_path: Path) -> Path:
 
 
 def started(folder: Path, python: str, log: Path, **environment: str) -> str:
-    """What a Space's `/model_info` and page tell once it is up, as one text."""
+    """Start a Space, and give its `/model_info` and the config of its page as one text."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -241,7 +243,7 @@ def started(folder: Path, python: str, log: Path, **environment: str) -> str:
 
 
 @pytest.mark.slow
-def test_the_space_answers_with_the_pinned_weights_then_without_the_hub_from_its_cache(
+def test_the_space_uses_the_pinned_weights_and_then_its_cache(
     hub: Hub, model, space: Path, tmp_path: Path
 ) -> None:
     ours = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home")}
@@ -254,7 +256,7 @@ def test_the_space_answers_with_the_pinned_weights_then_without_the_hub_from_its
 
 
 @pytest.mark.slow
-def test_a_space_whose_hub_is_away_answers_with_its_own_weights_and_says_so(
+def test_a_space_without_the_hub_uses_its_own_weights_with_a_notice(
     hub: Hub, model, space: Path, tmp_path: Path
 ) -> None:
     hub.status = 503
@@ -268,7 +270,7 @@ def test_a_space_whose_hub_is_away_answers_with_its_own_weights_and_says_so(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["me/none", "me/model@v9"])
-def test_an_app_that_is_refused_its_weights_ends_with_one_sentence(
+def test_an_app_whose_weights_are_refused_exits_with_one_sentence(
     hub: Hub, model, tmp_path: Path, name: str
 ) -> None:
     ours = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
@@ -282,7 +284,7 @@ def test_an_app_that_is_refused_its_weights_ends_with_one_sentence(
 
 
 def link_torch(venv: Path) -> None:
-    """Torch and its CUDA libraries stand here already: installed twice, they fill a small disk."""
+    """Link torch and its CUDA libraries: a second installation would fill a small disk."""
     here = Path(torch.__file__).parents[1]
     there = next(venv.glob("lib/python*/site-packages"))
     for pattern in ("torch", "torch-*", "torchgen", "functorch", "triton*", "nvidia*", "cuda*"):

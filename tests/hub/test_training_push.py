@@ -1,4 +1,4 @@
-"""train.py with the Hub: pushed when all is done, refused before anything begins."""
+"""train.py with the Hub: a run is pushed at its end, or refused before it begins."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def train(start: list[str], data: Path, out: Path, *options: str, hub: Hub, **en
 
 
 @pytest.mark.slow
-def test_a_run_is_pushed_when_all_is_done_and_can_be_loaded(hub, token, dataset_folder, tmp_path):
+def test_a_finished_run_is_pushed_and_can_be_loaded(hub, token, dataset_folder, tmp_path):
     out = tmp_path / "run"
     options = ("--push-to-hub", "me/model", "--tag", "v1")
     done = train(ALONE, dataset_folder, out, *options, hub=hub, HF_TOKEN=token)
@@ -49,7 +49,7 @@ def test_a_run_is_pushed_when_all_is_done_and_can_be_loaded(hub, token, dataset_
 @pytest.mark.slow
 @pytest.mark.distributed
 @pytest.mark.parametrize("start", [ALONE, TWO], ids=["one process", "two"])
-def test_without_the_right_to_write_nothing_is_trained(hub, dataset_folder, tmp_path, start):
+def test_nothing_is_trained_without_write_permission(hub, dataset_folder, tmp_path, start):
     out = tmp_path / "run"
     done = train(start, dataset_folder, out, "--push-to-hub", "somebody/model", hub=hub,
                  HF_TOKEN="hf_right")  # fmt: skip
@@ -59,7 +59,7 @@ def test_without_the_right_to_write_nothing_is_trained(hub, dataset_folder, tmp_
 
 
 @pytest.mark.slow
-def test_training_goes_on_from_a_model_of_the_hub(hub, model_folder, dataset_folder, tmp_path):
+def test_training_starts_from_a_model_on_the_hub(hub, model_folder, dataset_folder, tmp_path):
     hub.hold("me/tiny", model_folder)
     out = tmp_path / "run"
     done = train(ALONE, dataset_folder, out, "--init-from", "me/tiny@main", hub=hub)

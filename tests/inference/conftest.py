@@ -12,9 +12,9 @@ from brainai.model.network import Output
 
 
 class PlainNetwork(nn.Module):
-    """Tumor logit = `gain` × mean of the FLAIR channel; the mask is what is brighter than 0.5.
+    """Tumor logit = `gain` × mean of the FLAIR channel; the mask covers pixels brighter than 0.5.
 
-    Each pixel's evidence is so `gain` × its FLAIR value.
+    Each pixel's evidence is thus `gain` × its FLAIR value.
     """
 
     def __init__(self, gain: float, decoder: bool):

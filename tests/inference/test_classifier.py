@@ -20,7 +20,7 @@ from brainai.model.scope import Scope
 
 
 def half_bright(height: int = 64, width: int = 64, level: int = 200) -> np.ndarray:
-    """Black above, one bright band of a quarter of the height at the bottom: uint8."""
+    """Black, with one bright band of a quarter of the height at the bottom: uint8."""
     pixels = np.zeros((height, width), np.uint8)
     pixels[height * 3 // 4 :] = level
     return pixels
@@ -36,7 +36,7 @@ def test_probability_is_the_softmax_of_logits_over_temperature(plain):
 @pytest.mark.parametrize(
     ("threshold", "label"), [(0.5, "Tumor"), (0.25, "Tumor"), (0.51, "No Tumor")]
 )
-def test_label_is_tumor_from_the_threshold_on(plain, threshold, label):
+def test_label_is_tumor_at_or_above_the_threshold(plain, threshold, label):
     classifier, _ = plain(gain=0.0, threshold=threshold)  # logits (0, 0): probability 0.5
     prediction = classifier.predict(half_bright())
     assert (prediction.label, prediction.probability, prediction.threshold) == (
@@ -46,7 +46,7 @@ def test_label_is_tumor_from_the_threshold_on(plain, threshold, label):
     )
 
 
-def test_mask_has_the_size_of_the_picture_and_lies_on_the_bright_part(plain):
+def test_mask_has_the_size_of_the_picture_and_covers_the_bright_part(plain):
     classifier, _ = plain()
     pixels = half_bright(48, 96)
     mask = classifier.predict(pixels).mask
@@ -61,7 +61,7 @@ def test_without_a_decoder_there_is_no_mask(plain):
     assert classifier.predict(half_bright()).mask is None
 
 
-def test_channels_are_flair_t1c_t2_and_flair_stands_in_for_a_missing_one(plain):
+def test_channels_are_flair_t1c_t2_and_flair_replaces_a_missing_one(plain):
     classifier, network = plain()
     flair, t2 = half_bright(), half_bright()[::-1].copy()
     classifier.predict(flair, t2=t2)
@@ -74,14 +74,14 @@ def test_channels_are_flair_t1c_t2_and_flair_stands_in_for_a_missing_one(plain):
     assert images[0, 2, -1].max() == 0
 
 
-def test_input_is_normalized_channel_by_channel(plain):
+def test_input_is_normalized_per_channel(plain):
     classifier, network = plain(mean=(0.5, 0.25, 0.0), std=(0.5, 0.25, 2.0))
     classifier.predict(half_bright())
     assert network.seen[0][0, :, -1, 0].tolist() == [1.0, 3.0, 0.5]
     assert network.seen[0][0, :, 0, 0].tolist() == [-1.0, -1.0, 0.0]
 
 
-def test_path_bytes_image_and_array_give_one_answer(plain, tmp_path):
+def test_path_bytes_image_and_array_give_the_same_answer(plain, tmp_path):
     classifier, _ = plain()
     pixels = half_bright()
     file = tmp_path / "slice.png"
@@ -90,7 +90,7 @@ def test_path_bytes_image_and_array_give_one_answer(plain, tmp_path):
     assert len({p.probability for p in classifier.predict_batch(sources)}) == 1
 
 
-def test_depth_gain_and_offset_do_not_change_the_answer(plain):
+def test_bit_depth_gain_and_offset_do_not_change_the_answer(plain):
     classifier, _ = plain()
     pixels = half_bright()
     variants = [pixels, pixels.astype(np.uint16) * 300, pixels * 0.001 - 7.0]
@@ -98,7 +98,7 @@ def test_depth_gain_and_offset_do_not_change_the_answer(plain):
     assert answers == pytest.approx([answers[0]] * 3, abs=1e-6)
 
 
-def test_batch_keeps_the_order_whatever_its_size(plain):
+def test_a_batch_of_any_size_keeps_the_order(plain):
     classifier, network = plain(gain=3.0)
     slices = [half_bright(64, 64 + 16 * n) for n in range(5)]
     singly = [classifier.predict(pixels).probability for pixels in slices]
@@ -110,7 +110,7 @@ def test_batch_keeps_the_order_whatever_its_size(plain):
     assert [len(images) for images in network.seen] == [2, 2, 1]
 
 
-def test_batch_takes_mappings_and_an_empty_list(plain):
+def test_predict_batch_accepts_mappings_and_an_empty_list(plain):
     classifier, network = plain()
     pixels = half_bright()
     classifier.predict_batch([{"flair": pixels, "t1c": pixels, "t2": None}])
@@ -118,7 +118,7 @@ def test_batch_takes_mappings_and_an_empty_list(plain):
     assert classifier.predict_batch([]) == []
 
 
-def test_a_bad_slice_in_a_batch_is_named_by_its_place(plain):
+def test_a_bad_slice_in_a_batch_is_named_by_its_position(plain):
     classifier, _ = plain()
     with pytest.raises(DataError, match="Slice 2 of 3: The file could not be read"):
         classifier.predict_batch([half_bright(), b"no picture", half_bright()])
@@ -142,13 +142,13 @@ def test_an_unknown_sequence_is_refused(plain):
         classifier.predict_batch([{"flair": half_bright(), "t1": half_bright()}])
 
 
-def test_a_sequence_that_the_model_never_saw_is_refused(plain):
+def test_a_sequence_that_the_model_was_not_trained_on_is_refused(plain):
     classifier, _ = plain(modalities=("flair",))
     with pytest.raises(DataError, match="not trained on T1c"):
         classifier.predict(half_bright(), t1c=half_bright())
 
 
-def test_a_damaged_file_is_refused_in_one_sentence(plain):
+def test_a_damaged_file_raises_a_data_error(plain):
     classifier, _ = plain()
     with pytest.raises(DataError, match="could not be read"):
         classifier.predict(b"")
@@ -176,7 +176,7 @@ def nearly_empty() -> np.ndarray:
         (nearly_empty(), "too little brain in the slice"),
     ],
 )
-def test_a_picture_that_is_no_slice_is_answered_with_a_reason(plain, picture, reason):
+def test_a_picture_that_is_not_a_slice_cannot_be_judged_for_a_stated_reason(plain, picture, reason):
     classifier, network = plain(threshold=0.25)
     prediction = classifier.predict(picture)
     assert (prediction.label, prediction.reason) == ("Cannot judge", reason)
@@ -192,7 +192,7 @@ def test_another_sequence_that_cannot_be_judged_is_named(plain):
     assert classifier.predict(half_bright(), t2=color).reason == "T2: color picture"
 
 
-def test_what_cannot_be_judged_keeps_its_place_in_a_batch(plain):
+def test_pictures_that_cannot_be_judged_keep_their_place_in_a_batch(plain):
     classifier, network = plain(gain=3.0)
     good, other = half_bright(), half_bright(64, 128)
     answers = classifier.predict_batch([animated(), good, nearly_empty(), other], batch_size=3)
@@ -203,13 +203,13 @@ def test_what_cannot_be_judged_keeps_its_place_in_a_batch(plain):
 
 
 class Strict(Scope):
-    """Refuses what is bright in the middle row."""
+    """Refuses pictures that are bright in the middle row."""
 
     def judge(self, flair):
         return ["bright" if plane[0, 16].mean() > 0.5 else None for plane in flair]
 
 
-def test_scope_looks_at_flair_alone_and_its_words_are_the_reason(plain):
+def test_the_scope_judges_flair_alone_and_states_the_reason(plain):
     strict = Classifier(plain()[1], plain()[0].info, scope=Strict())
     below, middle = half_bright(), np.roll(half_bright(), -24, axis=0)
     assert strict.predict(middle).reason == "bright"
@@ -218,7 +218,7 @@ def test_scope_looks_at_flair_alone_and_its_words_are_the_reason(plain):
     assert strict.predict(middle, t1c=below).reason == "bright"
 
 
-def test_load_gives_the_networks_own_scores(model_folder):
+def test_a_loaded_classifier_gives_the_probability_of_its_network(model_folder):
     classifier = Classifier.load(model_folder, device="cpu")
     network, info = load_model(model_folder)
     pixels = np.random.default_rng(0).integers(0, 255, (64, 64)).astype(np.uint8)
@@ -236,7 +236,7 @@ def test_load_gives_the_networks_own_scores(model_folder):
 @pytest.mark.parametrize(
     ("of", "words"), [("these", "; sensitivity 50 % (25 to 75) on test patients"), ("others", "")]
 )
-def test_load_tells_what_the_operating_point_gave_in_a_report_of_these_weights(tmp_path, of, words):
+def test_load_states_the_outcome_on_test_only_from_a_report_of_these_weights(tmp_path, of, words):
     point = "sensitivity of at least 95 % on validation patients"
     info = ModelInfo(architecture="test_resnet", image_size=64, operating_point=point)
     write_model(tmp_path / "m", build_network("test_resnet"), info)
@@ -253,6 +253,6 @@ def test_load_tells_what_the_operating_point_gave_in_a_report_of_these_weights(t
     assert classifier.report == (report if of == "these" else None)
 
 
-def test_load_says_what_is_wrong_with_a_folder(tmp_path):
+def test_load_refuses_a_folder_without_brainai_json(tmp_path):
     with pytest.raises(WeightsError, match=r"no brainai\.json"):
         Classifier.load(tmp_path)

@@ -1,4 +1,4 @@
-"""A cohort from its files to its tables and page; restarts; what one bad scan does."""
+"""A cohort from its files to its tables and page; restarts; the effect of a bad scan."""
 
 import csv
 import gzip
@@ -71,7 +71,7 @@ def rows(out: Path, name: str = "results") -> list[dict[str, str]]:
 
 @pytest.fixture
 def judged(monkeypatch) -> list[int]:
-    """How many slices each scan had that was judged."""
+    """The number of slices of each judged scan."""
     seen = []
     whole = Classifier.predict_scan
 
@@ -130,7 +130,7 @@ def test_a_cohort_gives_masks_tables_and_a_page(model_folder, tmp_path, capsys) 
         assert b"PLANTED" not in content, path
 
 
-def test_the_same_command_again_judges_only_what_is_new(
+def test_repeating_the_command_judges_only_new_scans(
     model_folder, tmp_path, judged, capsys
 ) -> None:
     scans, out = tmp_path / "scans", tmp_path / "out"
@@ -147,13 +147,13 @@ def test_the_same_command_again_judges_only_what_is_new(
     assert main(call) == 0
     assert judged == [4, 6]
     assert [row["scan"] for row in rows(out)] == ["sub-a", "sub-b", "sub-c"]
-    write_scan(damaged, 8)  # copied once more, this time whole
+    write_scan(damaged, 8)  # copied again, this time completely
     assert main(call) == 0
     assert judged == [4, 6, 8]
     assert [row["status"] for row in rows(out)] == ["judged"] * 3
 
 
-def test_what_is_out_of_scope_and_what_fails_are_rows_and_only_the_latter_is_tried_again(
+def test_refused_and_failed_scans_become_rows_and_only_failed_ones_are_retried(
     model_folder, tmp_path, monkeypatch, caplog
 ) -> None:
     scans, out, asked = tmp_path / "scans", tmp_path / "out", []
@@ -177,7 +177,7 @@ def test_what_is_out_of_scope_and_what_fails_are_rows_and_only_the_latter_is_tri
     assert "looks upside down or turned" in (out / "index.html").read_text()
 
 
-def test_answers_of_other_weights_are_not_mixed_in(model_folder, tmp_path, capsys) -> None:
+def test_results_of_other_weights_are_not_mixed_in(model_folder, tmp_path, capsys) -> None:
     scans, out = tmp_path / "scans", tmp_path / "out"
     write_scan(scans / "a_flair.nii.gz")
     Ledger(out).claim("another")
@@ -191,7 +191,7 @@ def record(name: str, status: str = "judged") -> dict:
     return {"scan": name, "files": {"flair": name}, "status": status, "stamps": [None]}
 
 
-def test_a_line_cut_short_by_a_kill_does_not_count(tmp_path) -> None:
+def test_a_line_truncated_by_a_kill_does_not_count(tmp_path) -> None:
     ledger = Ledger(tmp_path)
     with ledger.writer(1, 0) as one, ledger.writer(1, 1) as two:
         one.add(record("a"))
@@ -212,7 +212,7 @@ def test_a_line_cut_short_by_a_kill_does_not_count(tmp_path) -> None:
     assert [found["scan"] for found in ledger.records(scans)] == list("abcd")
 
 
-def test_an_answer_of_other_files_does_not_count(tmp_path) -> None:
+def test_a_result_for_other_files_does_not_count(tmp_path) -> None:
     ledger = Ledger(tmp_path)
     with ledger.writer(1, 0) as writer:
         writer.add(record("a"))
@@ -220,7 +220,7 @@ def test_an_answer_of_other_files_does_not_count(tmp_path) -> None:
     assert ledger.pending(moved) == list(moved.scans)
 
 
-def test_scans_are_read_ahead_and_no_further() -> None:
+def test_scans_are_read_ahead_up_to_the_limit() -> None:
     begun = []
 
     def read(item: int) -> int:
@@ -236,7 +236,7 @@ def test_scans_are_read_ahead_and_no_further() -> None:
     assert sorted(begun) == [0, 1, 2, 3, 4, 5]
 
 
-def test_a_scan_that_cannot_be_read_does_not_end_the_reading() -> None:
+def test_an_unreadable_scan_does_not_stop_the_reading() -> None:
     results = []
     for item, future in read_ahead([1, 0, 2], lambda n: 1 / n, 1):
         results.append((item, type(future.exception()).__name__))
@@ -278,7 +278,7 @@ def is_running(process: int) -> bool:
 @pytest.mark.slow
 @pytest.mark.distributed
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes in /proc")
-def test_two_processes_that_are_killed_go_on_without_losing_or_doubling_a_scan(
+def test_two_killed_processes_resume_without_losing_or_repeating_a_scan(
     model_folder, tmp_path
 ) -> None:
     count = 60
@@ -304,7 +304,7 @@ def test_two_processes_that_are_killed_go_on_without_losing_or_doubling_a_scan(
     done = subprocess.run(call, **options, stdout=subprocess.PIPE)
     assert done.returncode == 0, done.stderr
     assert f"{count} scans, {len(before)} already done" in done.stderr
-    assert done.stdout.count(f"{count} judged") == 1  # one process speaks
+    assert done.stdout.count(f"{count} judged") == 1  # only one process prints
     lines = [
         json.loads(line)["scan"]
         for path in ledger.folder.iterdir()
@@ -321,7 +321,7 @@ def test_two_processes_that_are_killed_go_on_without_losing_or_doubling_a_scan(
 
 @pytest.mark.slow
 @pytest.mark.skipif(VALIDATOR is None, reason="needs bids-validator-deno, a package of PyPI")
-def test_the_bids_validator_passes_the_output(model_folder, tmp_path) -> None:
+def test_the_output_passes_the_bids_validator(model_folder, tmp_path) -> None:
     scans, out = write_bids(tmp_path / "bids", 2), tmp_path / "out"
     assert main(command(scans, out, model_folder)) == 0
     done = subprocess.run([VALIDATOR, str(out), "--json"], capture_output=True, text=True)

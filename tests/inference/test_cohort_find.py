@@ -1,4 +1,4 @@
-"""Which scans a cohort has: names alone, no file is opened."""
+"""Which scans a cohort has, by their names alone: no file is opened."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def found(cohort: Cohort) -> dict[str, dict[str, str]]:
     return {scan.name: dict(scan.files) for scan in cohort.scans}
 
 
-def test_bids_gives_a_scan_for_each_flair_with_t1c_and_t2_of_its_session(tmp_path) -> None:
+def test_each_bids_flair_becomes_a_scan_with_t1c_and_t2_of_its_session(tmp_path) -> None:
     one, two = "sub-01/ses-1/anat/sub-01_ses-1", "sub-02/anat/sub-02"
     touch(
         tmp_path,
@@ -45,7 +45,7 @@ def test_bids_gives_a_scan_for_each_flair_with_t1c_and_t2_of_its_session(tmp_pat
     }
 
 
-def test_bids_pairs_runs_by_their_entities_and_leaves_out_what_is_not_clear(tmp_path) -> None:
+def test_bids_runs_are_paired_by_entities_and_ambiguous_files_are_left_out(tmp_path) -> None:
     start = "sub-01/anat/sub-01"
     touch(
         tmp_path,
@@ -62,12 +62,12 @@ def test_bids_pairs_runs_by_their_entities_and_leaves_out_what_is_not_clear(tmp_
     }
 
 
-def test_a_file_packed_and_unpacked_is_one_scan(tmp_path) -> None:
+def test_compressed_and_uncompressed_copies_of_a_file_are_one_scan(tmp_path) -> None:
     touch(tmp_path, *(f"sub-01/anat/sub-01_FLAIR.nii{end}" for end in ("", ".gz")))
     assert found(find_scans(tmp_path)) == {"sub-01": {"flair": "sub-01/anat/sub-01_FLAIR.nii.gz"}}
 
 
-def test_files_of_a_folder_are_named_for_bids_with_their_other_sequences(tmp_path) -> None:
+def test_files_in_a_folder_get_bids_names_and_their_other_sequences(tmp_path) -> None:
     root = tmp_path / "set"
     a, b, c = "BraTS-7/BraTS-7-", "p_8/p_8_", "x9"
     touch(root, *(f"{a}{end}.nii.gz" for end in ("t2f", "t1c", "t1n", "t2w", "seg")))
@@ -85,12 +85,12 @@ def test_files_of_a_folder_are_named_for_bids_with_their_other_sequences(tmp_pat
     }
 
 
-def test_names_that_bids_cannot_tell_apart_stay_apart(tmp_path) -> None:
+def test_names_that_would_coincide_in_bids_are_kept_distinct(tmp_path) -> None:
     touch(tmp_path, "a-b_flair.nii", "a_b_flair.nii", "c_flair.nii")
     names = [scan.name for scan in find_scans(tmp_path).scans]
     assert len(set(names)) == 3
     assert "sub-c" in names
-    assert "sub-ab" not in names  # neither has it: which one would depend on their order
+    assert "sub-ab" not in names  # neither gets it: which one would depend on their order
 
 
 def test_a_dicom_study_is_a_folder_of_series(tmp_path) -> None:
@@ -110,7 +110,7 @@ def test_a_dicom_study_is_a_folder_of_series(tmp_path) -> None:
     }
 
 
-def test_a_table_names_scans_wherever_they_lie(tmp_path) -> None:
+def test_a_table_can_name_scans_in_any_folder(tmp_path) -> None:
     table = tmp_path / "scans.csv"
     table.write_text(
         "flair,t2,name\n"
@@ -137,13 +137,13 @@ def test_a_table_names_scans_wherever_they_lie(tmp_path) -> None:
         ("flair\n", "found none"),
     ],
 )
-def test_a_table_that_is_none_is_refused_with_what_was_found(tmp_path, content, words) -> None:
+def test_an_invalid_table_is_refused_with_what_was_found(tmp_path, content, words) -> None:
     (tmp_path / "scans.csv").write_text(content)
     with pytest.raises(DataError, match=words):
         find_scans(tmp_path / "scans.csv")
 
 
-def test_places_without_scans_are_refused(tmp_path) -> None:
+def test_paths_without_scans_are_refused(tmp_path) -> None:
     for place in (tmp_path, tmp_path / "nowhere", touch(tmp_path, "a.txt") / "a.txt"):
         with pytest.raises(DataError, match="--scans"):
             find_scans(place)

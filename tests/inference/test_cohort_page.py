@@ -65,7 +65,7 @@ def shown(page) -> list[str]:
 
 
 @pytest.mark.browser
-def test_a_click_on_a_heading_sorts_and_the_page_asks_no_server(tmp_path) -> None:
+def test_a_click_on_a_heading_sorts_and_the_page_contacts_no_server(tmp_path) -> None:
     api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     axe = pytest.importorskip("axe_playwright_python").__path__[0]
     if CHROMIUM is None:

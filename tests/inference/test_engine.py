@@ -1,4 +1,4 @@
-"""The compiled network gives the answers of torch, and is never needed."""
+"""The compiled network gives the same answers as torch, and is always optional."""
 
 import hashlib
 import shutil
@@ -42,7 +42,7 @@ def first_start(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 def filled(first_start: Path, cache: Path) -> Path:
-    """A cache folder of the test's own, as a first start leaves it."""
+    """A cache folder of the test's own, in the state after a first start."""
     shutil.copytree(first_start, cache.parents[1])
     return cache
 
@@ -89,21 +89,21 @@ def assert_alike(one: Classifier, other: Classifier, items: list, tolerance: flo
             assert (compiled.mask != own.mask).mean() < tolerance
 
 
-def test_openvino_answers_as_torch_does(model_folder: Path) -> None:
+def test_openvino_gives_the_same_answers_as_torch(model_folder: Path) -> None:
     own, compiled = (Classifier.load(model_folder, engine=name) for name in ("torch", "openvino"))
     assert is_compiled(compiled) and not is_compiled(own)
     assert_alike(own, compiled, slices(20), 0.005)
 
 
 @pytest.mark.slow
-def test_the_shipped_weights_answer_alike_on_500_slices() -> None:
+def test_the_shipped_weights_agree_in_torch_and_openvino_on_500_slices() -> None:
     """The tolerance that README states: both calculate in bfloat16 where the processor does."""
     own, compiled = (Classifier.load("weights", engine=name) for name in ("torch", "openvino"))
     assert_alike(own, compiled, slices(500, 256), 0.03)
 
 
 @pytest.mark.slow
-def test_the_shipped_weights_in_int8_answer_alike_on_500_slices() -> None:
+def test_the_shipped_weights_agree_in_torch_and_int8_on_500_slices() -> None:
     """On real slices the largest difference was 0.086 (docs/experiments.md, 11)."""
     own, compiled = (Classifier.load("weights", engine=name) for name in ("torch", "int8"))
     assert_alike(own, compiled, slices(500, 256), 0.1)
@@ -142,7 +142,7 @@ def test_int8_is_chosen_only_on_x86_without_fast_bfloat16(
 
 
 @pytest.mark.parametrize("change", ["other weights", "cut bin", "cut xml", "no bin", "no xml"])
-def test_int8_that_does_not_fit_its_folder_is_never_used(
+def test_int8_files_that_do_not_match_their_folder_are_never_used(
     quantized: Path, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     what, kind = change.split()
@@ -157,14 +157,14 @@ def test_int8_that_does_not_fit_its_folder_is_never_used(
         file.write_bytes(file.read_bytes()[:-100])
     else:
         file.unlink()
-    monkeypatch.setattr(engine, "compile_int8", None)  # to call it would be an error
+    monkeypatch.setattr(engine, "compile_int8", None)  # calling it would be an error
     assert is_compiled(Classifier.load(quantized, engine="auto"))
     with pytest.raises(ConfigError, match=r"int8\.xml"):
         Classifier.load(quantized, engine="int8")
 
 
 @pytest.mark.slow
-def test_openvino_reports_nothing_to_anybody(model_folder: Path) -> None:
+def test_openvino_sends_no_telemetry(model_folder: Path) -> None:
     """In a process of its own, because other tests may have imported its telemetry."""
     done = subprocess.run(
         [
@@ -198,7 +198,7 @@ def test_a_model_without_a_decoder_is_compiled_too(tmp_path: Path) -> None:
     assert second.probability == pytest.approx(first.probability, abs=0.005)
 
 
-def test_a_compiled_network_keeps_no_weights_but_those_of_the_head(model_folder: Path) -> None:
+def test_a_compiled_network_keeps_only_the_weights_of_the_head(model_folder: Path) -> None:
     compiled = Classifier.load(model_folder, engine="openvino")._network
     kept = {name for name, value in compiled.state_dict().items() if value.numel()}
     assert kept == {"classifier.fc.weight", "classifier.fc.bias"}
@@ -206,7 +206,7 @@ def test_a_compiled_network_keeps_no_weights_but_those_of_the_head(model_folder:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["test_convnext", "test_efficientnet", "test_vit"])
-def test_heads_of_other_kinds_answer_without_the_released_weights(
+def test_networks_with_other_heads_answer_after_their_weights_are_freed(
     architecture: str, tmp_path: Path
 ) -> None:
     decoder = architecture != "test_vit"
@@ -220,31 +220,29 @@ def test_heads_of_other_kinds_answer_without_the_released_weights(
     assert second.probability == pytest.approx(first.probability, abs=0.005)
 
 
-def test_a_second_start_compiles_nothing_anew(
+def test_a_second_start_converts_nothing_again(
     model_folder: Path, filled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "convert", None)  # to call it would be an error
+    monkeypatch.setattr(engine, "convert", None)  # calling it would be an error
     second = Classifier.load(model_folder, engine="openvino")
     assert is_compiled(second)
     assert [path.name[:12] for path in filled.iterdir()] == [second.info.revision[:12]]
 
 
-def test_a_damaged_cache_is_made_anew(model_folder: Path, filled: Path) -> None:
+def test_a_damaged_cache_is_rebuilt(model_folder: Path, filled: Path) -> None:
     (file,) = filled.glob("*/maps.xml")
     file.write_text(file.read_text()[:400])
     assert is_compiled(Classifier.load(model_folder, engine="openvino"))
     assert len(file.read_text()) > 400
 
 
-def test_a_cache_that_cannot_be_written_to_costs_time_alone(
-    model_folder: Path, cache: Path
-) -> None:
+def test_an_unwritable_cache_does_not_prevent_compilation(model_folder: Path, cache: Path) -> None:
     cache.parent.mkdir(parents=True)
     cache.write_text("a file in the place of the folder")
     assert is_compiled(Classifier.load(model_folder, engine="openvino"))
 
 
-def test_without_openvino_torch_answers_unless_it_is_asked_for(
+def test_without_openvino_torch_is_used_unless_openvino_is_requested(
     model_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "find_spec", lambda name: None)
@@ -258,7 +256,7 @@ def test_without_openvino_torch_answers_unless_it_is_asked_for(
         Classifier.load(model_folder, engine="openvino")
 
 
-def test_where_openvino_gives_other_maps_torch_answers(
+def test_torch_is_used_if_openvino_gives_different_maps(
     model_folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     right = CompiledNet.maps
@@ -271,7 +269,7 @@ def test_where_openvino_gives_other_maps_torch_answers(
         Classifier.load(model_folder, engine="openvino")
 
 
-def test_the_variable_chooses_and_a_wrong_name_is_refused(
+def test_the_environment_variable_selects_the_engine_and_wrong_names_are_refused(
     model_folder: Path, filled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BRAINAI_ENGINE", "openvino")
@@ -283,7 +281,7 @@ def test_the_variable_chooses_and_a_wrong_name_is_refused(
         Classifier.load(model_folder)
 
 
-def test_people_who_ask_at_the_same_time_get_their_own_answers(tmp_path: Path) -> None:
+def test_concurrent_callers_get_their_own_answers(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network: BrainNet = build_network("test_resnet").eval()
     info = ModelInfo("test_resnet", image_size=64)

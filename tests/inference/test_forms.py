@@ -1,4 +1,4 @@
-"""The answers as JSON, and that documentation and schema show this form."""
+"""The answers as JSON, in the form that documentation and schema show."""
 
 import json
 import re
@@ -50,7 +50,7 @@ def scan_answer() -> ScanPrediction:
 
 
 def check(form: dict, definition: str) -> None:
-    """Raises where a form is not as the schema has it."""
+    """Raise if a form does not match the schema."""
     jsonschema.validate(form, {**SCHEMA, "$ref": f"#/$defs/{definition}"})
 
 
@@ -62,7 +62,7 @@ def keys(value: object) -> list[str]:
     return [k for key, inner in value.items() for k in (key, *keys(inner))]
 
 
-def test_form_of_a_slice() -> None:
+def test_the_form_of_a_slice_has_the_documented_values() -> None:
     form = slice_form(ANSWER, INFO, pixel_mm=2.0, mask="mask.png")
     check(form, "predict")
     assert form == {
@@ -81,11 +81,11 @@ def test_form_of_a_slice() -> None:
     }
 
 
-def test_without_the_size_of_a_pixel_there_is_no_area() -> None:
+def test_without_a_pixel_size_there_is_no_area() -> None:
     assert slice_form(ANSWER, INFO)["area_cm2"] is None
 
 
-def test_form_of_a_scan() -> None:
+def test_the_form_of_a_scan_has_the_documented_values() -> None:
     form = scan_form(scan_answer(), INFO, "mask.nii.gz")
     check(form, "predict_scan")
     assert (form["label"], form["probability"]) == ("Tumor", 0.7)
@@ -112,7 +112,9 @@ def test_form_of_a_scan() -> None:
     ("form", "definition"),
     [(slice_form(REFUSED, INFO), "predict"), (scan_form(REFUSED, INFO), "predict_scan")],
 )
-def test_what_cannot_be_judged_has_a_reason_and_no_probability(form: dict, definition: str) -> None:
+def test_an_answer_that_cannot_be_judged_has_a_reason_and_no_probability(
+    form: dict, definition: str
+) -> None:
     check(form, definition)
     assert (form["label"], form["reason"]) == ("Cannot judge", "color picture")
     assert form["probability"] is form["probabilities"] is form["mask"] is None
@@ -120,7 +122,7 @@ def test_what_cannot_be_judged_has_a_reason_and_no_probability(form: dict, defin
 
 
 @pytest.mark.parametrize("answer", [scan_answer(), REFUSED])
-def test_a_scan_is_told_by_the_threshold_that_was_fitted_to_scans(answer) -> None:
+def test_the_form_of_a_scan_states_the_threshold_fitted_to_scans(answer) -> None:
     info = replace(INFO, scan_weights=(1.0, 1.0, 0.0), scan_threshold=0.6)
     form = scan_form(answer, info)
     assert form["threshold"] == 0.6
@@ -128,7 +130,7 @@ def test_a_scan_is_told_by_the_threshold_that_was_fitted_to_scans(answer) -> Non
     assert slice_form(REFUSED, info)["threshold"] == 0.4
 
 
-def test_the_schema_refuses_an_answer_without_a_label_and_one_without_a_reason() -> None:
+def test_the_schema_rejects_an_answer_without_a_label_or_without_a_reason() -> None:
     form = slice_form(ANSWER, INFO)
     del form["label"]
     with pytest.raises(jsonschema.ValidationError):
@@ -138,7 +140,7 @@ def test_the_schema_refuses_an_answer_without_a_label_and_one_without_a_reason()
 
 
 @pytest.mark.parametrize("form", [slice_form(ANSWER, INFO), scan_form(scan_answer(), INFO)])
-def test_forms_are_plain_json_without_a_key_that_gradio_takes_for_a_file(form: dict) -> None:
+def test_forms_are_plain_json_without_keys_that_gradio_treats_as_files(form: dict) -> None:
     assert json.loads(json.dumps(form)) == form
     assert "path" not in keys(form)
 

@@ -17,7 +17,7 @@ EXAMPLES = ROOT / "examples"
 LESION = (slice(113, 134), slice(162, 189))  # well inside the tumor of tumor_temporal.png
 
 
-AROUND = (slice(85, 165), slice(140, 210))  # with all of it, and a sixth of the head
+AROUND = (slice(85, 165), slice(140, 210))  # contains all of it, and a sixth of the head
 
 
 def bright_band(height: int, width: int) -> np.ndarray:
@@ -28,7 +28,7 @@ def bright_band(height: int, width: int) -> np.ndarray:
 
 @pytest.mark.parametrize(("height", "width"), [(48, 96), (96, 48), (64, 64)])
 @pytest.mark.parametrize("turned", [(1, 1), (-1, 1), (1, -1)])
-def test_heat_lies_on_the_picture_as_it_was_given(plain, height, width, turned):
+def test_the_heat_map_is_aligned_with_the_picture_as_given(plain, height, width, turned):
     # Evidence is 16 ln 3 on the bright corner: heat 1/2 there (tests/model/test_cam.py), else 0.
     classifier, _ = plain(gain=16 * math.log(3))
     pixels = bright_band(height, width)[:: turned[0], :: turned[1]]
@@ -41,28 +41,28 @@ def test_heat_lies_on_the_picture_as_it_was_given(plain, height, width, turned):
     assert upright[:, width // 2 :].max() == 0
 
 
-def test_heat_follows_the_temperature_and_evidence_against_tumor_leaves_none(plain):
+def test_heat_follows_the_temperature_and_negative_evidence_gives_none(plain):
     cooled, _ = plain(gain=32 * math.log(3), temperature=2.0)
     assert cooled.predict(bright_band(64, 64)).heatmap.max() == pytest.approx(0.5, abs=1e-3)
     against, _ = plain(gain=-50.0)
     assert against.predict(bright_band(64, 64)).heatmap.max() == 0
 
 
-def test_only_answers_about_slices_pay_for_heat(plain):
+def test_evidence_is_computed_only_on_request(plain):
     classifier, _ = plain()
     planes = np.zeros((2, 3, 32, 32), np.float32)
     assert classifier._judge(planes).evidence is None
     assert classifier._judge(planes, explain=True).evidence.shape == (2, 32, 32)
 
 
-def test_a_head_that_allows_no_exact_map_gives_none():
+def test_a_classifier_head_without_an_exact_map_gives_no_heat_map():
     torch.manual_seed(0)
     network = build_network("test_convnext", decoder=False)
     info = ModelInfo(architecture="test_convnext", image_size=64, decoder=False)
     assert Classifier(network, info).predict(bright_band(64, 64)).heatmap is None
 
 
-def tells_where(classifier: Classifier) -> bool:
+def localizes_the_lesion(classifier: Classifier) -> bool:
     """Whether heat lies on a phantom's lesion, not on its mirror image, and on no other phantom."""
     pixels = decode(EXAMPLES / "tumor_temporal.png")
     given = classifier.predict(pixels).heatmap
@@ -76,8 +76,8 @@ def tells_where(classifier: Classifier) -> bool:
 
 
 @pytest.mark.slow
-def test_the_committed_weights_tell_where():
-    assert tells_where(Classifier.load(ROOT / "weights", device="cpu"))
+def test_the_committed_weights_localize_the_lesion():
+    assert localizes_the_lesion(Classifier.load(ROOT / "weights", device="cpu"))
 
 
 def outlines_the_lesion(classifier: Classifier) -> bool:
@@ -110,12 +110,12 @@ def test_random_weights_outline_no_lesion(seed):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_random_weights_do_not(seed):
+def test_random_weights_do_not_localize_the_lesion(seed):
     torch.manual_seed(seed)
     network = build_network("resnet18", decoder=False)
     classifier = Classifier(network, ModelInfo(architecture="resnet18", image_size=128))
-    assert not tells_where(classifier)
-    # Nor in a loud voice, for or against: it is the place that is missing, not the strength.
+    assert not localizes_the_lesion(classifier)
+    # Nor when amplified or inverted: the location is missing, not the strength.
     for factor in (1000, -1):
         network.classifier.get_classifier().weight.data *= factor
-        assert not tells_where(classifier)
+        assert not localizes_the_lesion(classifier)

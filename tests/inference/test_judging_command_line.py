@@ -29,7 +29,7 @@ def scan(tmp_path: Path) -> str:
     return str(tmp_path / "flair.nii.gz")
 
 
-def test_a_picture_is_answered_in_a_line(model_folder, picture, capsys) -> None:
+def test_a_picture_gets_a_one_line_verdict(model_folder, picture, capsys) -> None:
     assert main(["--flair", picture, "--model", str(model_folder)]) == 0
     verdict, disclaimer = capsys.readouterr().out.strip().splitlines()
     assert verdict.split(":")[0] in ("Tumor", "No Tumor")
@@ -44,7 +44,9 @@ def test_json_of_a_picture_can_be_read_back(model_folder, picture, capsys) -> No
     assert "slices" not in values
 
 
-def test_a_picture_that_cannot_be_judged_is_an_answer_too(model_folder, tmp_path, capsys) -> None:
+def test_a_picture_that_cannot_be_judged_exits_with_status_0(
+    model_folder, tmp_path, capsys
+) -> None:
     color = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
     Image.fromarray(color).save(tmp_path / "color.png")
     call = ["--flair", str(tmp_path / "color.png"), "--model", str(model_folder)]
@@ -56,7 +58,7 @@ def test_a_picture_that_cannot_be_judged_is_an_answer_too(model_folder, tmp_path
     assert values["probability"] is None
 
 
-def test_a_scan_out_of_scope_is_an_answer_too(
+def test_a_scan_out_of_scope_exits_with_status_0_and_writes_nothing(
     model_folder, scan, tmp_path, capsys, monkeypatch
 ) -> None:
     def refuse(*_, **__):
@@ -71,7 +73,7 @@ def test_a_scan_out_of_scope_is_an_answer_too(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_scan_leaves_its_mask_and_table(model_folder, scan, tmp_path, capsys) -> None:
+def test_the_mask_and_table_of_a_scan_are_written(model_folder, scan, tmp_path, capsys) -> None:
     out = tmp_path / "out"
     assert main(["--flair", scan, "--model", str(model_folder), "--out", str(out)]) == 0
     printed = capsys.readouterr().out
@@ -100,7 +102,9 @@ def test_json_of_a_scan_has_its_slices(model_folder, scan, capsys) -> None:
         (["--flair", "slice.png", "--model", "nowhere"], "not a model folder"),
     ],
 )
-def test_refusals_are_one_line_and_status_2(model_folder, capsys, arguments, words) -> None:
+def test_user_errors_print_one_line_and_exit_with_status_2(
+    model_folder, capsys, arguments, words
+) -> None:
     if "--model" not in arguments:
         arguments = [*arguments, "--model", str(model_folder)]
     assert main(arguments) == 2

@@ -1,4 +1,4 @@
-"""The answer for a whole scan: geometry by hand, whatever way the file is stored, and refusals."""
+"""The answer for a whole scan: geometry worked out by hand in any storage order, and refusals."""
 
 import csv
 import gzip
@@ -75,7 +75,7 @@ def test_volume_and_area_of_a_block_are_exact(classifier) -> None:
 
 
 @pytest.mark.parametrize(("rows", "kept"), [(15, False), (16, True)])
-def test_pieces_below_a_tenth_of_the_largest_are_no_part_of_the_mask(plain, rows, kept) -> None:
+def test_pieces_below_a_tenth_of_the_largest_are_removed_from_the_mask(plain, rows, kept) -> None:
     # The largest piece, the block, has 160 voxels.
     classifier, _ = plain(gain=0.0, image_size=64, scan_weights=(0.4, 1.0, 0.0), scan_threshold=0.5)
     voxels = head()
@@ -90,7 +90,7 @@ def test_pieces_below_a_tenth_of_the_largest_are_no_part_of_the_mask(plain, rows
     assert answer.probability == pytest.approx(odds / (1 + odds))
 
 
-def test_voxels_that_touch_at_a_corner_are_two_pieces_and_an_empty_mask_has_none() -> None:
+def test_voxels_that_share_only_an_edge_are_separate_pieces() -> None:
     mask = np.zeros((5, 4, 3), bool)
     mask[:4] = True  # 48 voxels
     mask[3, :, :] = False  # 36 are left
@@ -102,7 +102,7 @@ def test_voxels_that_touch_at_a_corner_are_two_pieces_and_an_empty_mask_has_none
     assert not large_pieces(np.zeros((2, 2, 2), bool)).any()
 
 
-def test_pixels_that_are_no_squares_are_shown_as_they_lie_in_the_head(plain) -> None:
+def test_pixels_that_are_not_square_are_resampled_to_true_proportions(plain) -> None:
     # 64 × 48 voxels of 0.5 × 1 mm are 32 × 48 mm: 64 × 96 square pixels of 0.5 mm.
     classifier, network = plain(image_size=96)
     voxels = np.zeros(SHAPE, np.int16)
@@ -124,7 +124,7 @@ def test_pixels_that_are_no_squares_are_shown_as_they_lie_in_the_head(plain) -> 
     ("axes", "tilt"),
     [("LPS", 0), ("RAS", 0), ("PIR", 0), ("SAL", 0), ("RAS", 0.4), ("PSR", 0.3)],
 )
-def test_a_saved_mask_lies_over_the_file_it_came_from(
+def test_a_saved_mask_has_the_geometry_of_its_scan(
     tmp_path: Path, classifier, axes: str, tilt: float
 ) -> None:
     path = write_nifti(tmp_path / "flair.nii.gz", axes, tilt)
@@ -138,7 +138,7 @@ def test_a_saved_mask_lies_over_the_file_it_came_from(
     assert answer.volume_ml == pytest.approx(1.5, abs=1e-5)
 
 
-def test_a_dicom_series_gets_its_mask_as_a_dicom_seg(tmp_path: Path, classifier) -> None:
+def test_the_mask_of_a_dicom_series_can_be_saved_as_dicom_seg(tmp_path: Path, classifier) -> None:
     pydicom = pytest.importorskip("pydicom")
     pytest.importorskip("highdicom")
     frame = {"t0020_0052": "1.2.3.50"}
@@ -150,7 +150,7 @@ def test_a_dicom_series_gets_its_mask_as_a_dicom_seg(tmp_path: Path, classifier)
     assert found.NumberOfFrames == 7
 
 
-def test_a_dicom_series_gives_the_answer_of_the_same_nifti(tmp_path: Path, plain) -> None:
+def test_a_dicom_series_gives_the_same_answer_as_a_nifti_file(tmp_path: Path, plain) -> None:
     classifier, _ = plain(gain=3.0, image_size=64)
     folder = write_series(tmp_path / "series", head(), origin=(-31, -20, -12))
     series = classifier.predict_scan(folder)
@@ -163,7 +163,7 @@ def test_a_dicom_series_gives_the_answer_of_the_same_nifti(tmp_path: Path, plain
     np.testing.assert_allclose(saved.affine[:3, 3], (31, 20, -12))
 
 
-def test_slices_are_answered_from_the_feet_up_in_batches_of_any_size(plain) -> None:
+def test_slices_are_judged_from_the_feet_up_in_batches_of_any_size(plain) -> None:
     classifier, network = plain(gain=3.0, image_size=64)
     voxels = head((slice(0, 0),) * 3)
     for k in range(1, 8):
@@ -181,7 +181,7 @@ def test_slices_are_answered_from_the_feet_up_in_batches_of_any_size(plain) -> N
     np.testing.assert_allclose(answer.areas_cm2, [0, *(0.2 + 0.3 * np.arange(1, 8))], atol=1e-9)
 
 
-def test_each_step_shows_the_last_slice_that_it_judged(plain) -> None:
+def test_each_step_shows_the_last_judged_slice(plain) -> None:
     classifier, _ = plain(gain=3.0, image_size=64)
     voxels = head((slice(0, 0),) * 3)
     for k in range(1, 8):
@@ -193,7 +193,7 @@ def test_each_step_shows_the_last_slice_that_it_judged(plain) -> None:
         np.testing.assert_array_equal(step.latest.mask, answer.mask[:, :, step.latest.index].T)
 
 
-def test_what_progress_returns_changes_nothing(classifier) -> None:
+def test_the_return_value_of_progress_is_ignored(classifier) -> None:
     asked = classifier.predict_scan(volume(), progress=lambda done, total: False)
     np.testing.assert_array_equal(asked.mask, classifier.predict_scan(volume()).mask)
 
@@ -210,13 +210,13 @@ def test_slices_outside_the_head_are_not_judged(plain) -> None:
 
 
 @pytest.mark.parametrize("offset", [0, -1000, 50])
-def test_head_is_found_whatever_the_background_is_called(offset: int) -> None:
+def test_the_head_is_found_for_any_background_value(offset: int) -> None:
     # Pixels of 1 mm²: a hundredth of the voxels that differ from the background is cm².
     inside = np.count_nonzero(head(), axis=(0, 1))
     np.testing.assert_allclose(head_areas(volume(head() + offset)), inside / 100)
 
 
-def test_head_is_found_where_the_background_lies_within_the_range() -> None:
+def test_the_head_is_found_if_the_background_is_within_the_value_range() -> None:
     voxels = head().astype(np.float32)
     voxels[::2] *= -1  # as in a scan whose brain has mean 0
     inside = np.count_nonzero(head(), axis=(0, 1))
@@ -224,7 +224,7 @@ def test_head_is_found_where_the_background_lies_within_the_range() -> None:
 
 
 @pytest.mark.parametrize(("threshold", "label"), [(0.5, "Tumor"), (0.51, "No Tumor")])
-def test_label_of_a_scan_is_tumor_from_the_threshold_on(plain, threshold, label) -> None:
+def test_label_of_a_scan_is_tumor_at_or_above_the_threshold(plain, threshold, label) -> None:
     classifier, _ = plain(gain=0.0, threshold=threshold)  # every slice has probability 0.5
     answer = classifier.predict_scan(volume())
     assert (answer.label, answer.probability, answer.threshold) == (label, 0.5, threshold)
@@ -232,7 +232,7 @@ def test_label_of_a_scan_is_tumor_from_the_threshold_on(plain, threshold, label)
 
 
 @pytest.mark.parametrize(("threshold", "label"), [(0.7, "Tumor"), (0.72, "No Tumor")])
-def test_a_scan_has_a_verdict_of_its_own_where_one_was_fitted(plain, threshold, label) -> None:
+def test_a_scan_has_its_own_verdict_if_one_was_fitted(plain, threshold, label) -> None:
     # Log-odds 0 everywhere, 1.5 mL outlined: 0.4 · 0 + 1 · ln 2.5 - 0 has odds 2.5, 2.5 / 3.5.
     fitted = {"scan_weights": (0.4, 1.0, 0.0), "scan_threshold": threshold}
     classifier, _ = plain(gain=0.0, image_size=64, threshold=0.6, **fitted)
@@ -244,7 +244,7 @@ def test_a_scan_has_a_verdict_of_its_own_where_one_was_fitted(plain, threshold, 
 
 
 @pytest.mark.parametrize(("threshold", "label"), [(0.73, "Tumor"), (0.74, "No Tumor")])
-def test_slices_of_a_scan_are_judged_with_their_neighbors_where_that_was_fitted(
+def test_slices_of_a_scan_are_judged_with_their_neighbors_if_that_was_fitted(
     plain, threshold, label
 ) -> None:
     # Log-odds 0 everywhere, with neighbors too: 2 · 0 + 1 has the probability 0.731.
@@ -258,7 +258,7 @@ def test_slices_of_a_scan_are_judged_with_their_neighbors_where_that_was_fitted(
     assert (answer.probability, answer.threshold) == (0.5, 0.6)
 
 
-def test_another_grid_is_brought_onto_flairs(plain) -> None:
+def test_a_sequence_on_another_grid_is_resampled_to_flair(plain) -> None:
     classifier, network = plain(image_size=64)
     t2 = np.zeros((32, 24, 8), np.int16)
     t2[4:28, 4:20] = 100
@@ -270,9 +270,9 @@ def test_another_grid_is_brought_onto_flairs(plain) -> None:
     assert (seen[8 + 20 : 8 + 30, 22:40] < 0.5).all()
 
 
-def test_where_another_sequence_does_not_reach_flair_stands_in(plain) -> None:
+def test_flair_replaces_another_sequence_outside_its_extent(plain) -> None:
     classifier, network = plain(image_size=64)
-    higher = volume(head()[::-1], origin=(0.0, 0.0, 20.0))  # by four slices, and mirrored
+    higher = volume(head()[::-1], origin=(0.0, 0.0, 20.0))  # shifted by four slices, and mirrored
     classifier.predict_scan(volume(), t1c=higher, batch_size=8)
     reaches = [not np.array_equal(flair, t1c) for flair, t1c, _ in network.seen[0]]
     assert reaches == [False] * 4 + [True] * 3  # its own slice 0 is empty
@@ -289,7 +289,7 @@ def test_t1c_without_flair_is_refused(classifier) -> None:
         classifier.predict_scan(None, t1c=volume())
 
 
-def test_a_sequence_that_the_model_never_saw_is_refused(plain) -> None:
+def test_a_sequence_that_the_model_was_not_trained_on_is_refused(plain) -> None:
     classifier, _ = plain(modalities=("flair",))
     with pytest.raises(DataError, match="not trained on T1c"):
         classifier.predict_scan(volume(), t1c=volume())
@@ -317,7 +317,7 @@ def test_a_refusal_names_the_sequence_and_not_the_file(tmp_path: Path, classifie
     assert PLANTED[0] not in str(caught.value)
 
 
-def test_the_chosen_series_is_told(tmp_path: Path, classifier) -> None:
+def test_the_chosen_series_is_reported(tmp_path: Path, classifier) -> None:
     write_series(tmp_path / "a", head(), series=2, description="T1")
     write_series(tmp_path / "b", head(), series=5, description="FLAIR")
     notes = classifier.predict_scan(tmp_path).notes
@@ -335,14 +335,14 @@ def test_table_has_one_row_per_slice(tmp_path: Path, classifier) -> None:
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["slices.csv"]
 
 
-def test_height_of_a_tilted_slice_is_that_of_its_middle(classifier) -> None:
+def test_height_of_a_tilted_slice_is_that_of_its_center(classifier) -> None:
     turn = (1.0, 0.0, 0.0, 0.0, 0.8, -0.6, 0.0, 0.6, 0.8)
     heights = classifier.predict_scan(volume(direction=turn)).grid.heights_mm()
     # The middle of slice 0 lies 23.5 mm along y, which rises by 0.6; slices rise by 5 × 0.8.
     np.testing.assert_allclose(heights, 14.1 + 4.0 * np.arange(8))
 
 
-def test_without_a_decoder_there_is_no_extent(tmp_path: Path, plain) -> None:
+def test_without_a_decoder_there_is_no_mask_volume_or_area(tmp_path: Path, plain) -> None:
     classifier, _ = plain(decoder=False)
     answer = classifier.predict_scan(volume())
     assert (answer.mask, answer.volume_ml, answer.areas_cm2) == (None, None, None)
@@ -351,7 +351,7 @@ def test_without_a_decoder_there_is_no_extent(tmp_path: Path, plain) -> None:
         answer.save_mask(tmp_path / "mask.nii.gz")
 
 
-def test_no_text_of_a_header_reaches_what_is_written(tmp_path: Path, classifier) -> None:
+def test_no_header_text_reaches_the_output(tmp_path: Path, classifier) -> None:
     sources = (
         write_series(tmp_path / "series", head()),
         write_nifti(tmp_path / "flair.nii.gz", "RAS"),
@@ -365,7 +365,7 @@ def test_no_text_of_a_header_reaches_what_is_written(tmp_path: Path, classifier)
         assert not any(word.encode() in written for word in PLANTED)
 
 
-def test_a_mask_that_breaks_off_leaves_the_old_one_and_nothing_else(
+def test_a_failed_mask_write_keeps_the_old_file_and_leaves_nothing_else(
     tmp_path: Path, classifier
 ) -> None:
     (tmp_path / "mask.nii.gz").write_bytes(b"old")
@@ -378,7 +378,7 @@ def test_a_mask_that_breaks_off_leaves_the_old_one_and_nothing_else(
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"mask.nii.gz": b"old"}
 
 
-def test_places_that_cannot_hold_a_file_are_refused(tmp_path: Path, classifier) -> None:
+def test_unwritable_paths_and_unknown_suffixes_are_refused(tmp_path: Path, classifier) -> None:
     answer: ScanPrediction = classifier.predict_scan(volume())
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DataError, match="path that the mask can be written to"):
@@ -390,7 +390,7 @@ def test_places_that_cannot_hold_a_file_are_refused(tmp_path: Path, classifier) 
 
 
 class Refuses(Scope):
-    """Calls a scan T2 where it is shown so many slices."""
+    """Calls a scan T2 if it is shown exactly `count` slices."""
 
     def __init__(self, count: int):
         super().__init__()
@@ -401,7 +401,7 @@ class Refuses(Scope):
 
 
 @pytest.mark.parametrize(("slices", "shown"), [(8, 7), (30, 16)])
-def test_a_scan_is_refused_by_at_most_16_of_the_slices_that_show_a_head(
+def test_the_scope_checks_at_most_16_slices_that_show_a_head(
     plain, slices: int, shown: int
 ) -> None:
     open_to_all, network = plain(image_size=64)
@@ -423,7 +423,9 @@ def test_a_scan_is_refused_by_at_most_16_of_the_slices_that_show_a_head(
         ((1.0, 1.0, 0.1), (8, 8, 1001), "at most 1000 axial slices, found 1001"),
     ],
 )
-def test_a_scan_that_a_header_blows_up_is_refused_before_it_is_drawn(plain, spacing, shape, words):
+def test_a_scan_with_extreme_header_geometry_is_refused_before_the_network_runs(
+    plain, spacing, shape, words
+):
     classifier, network = plain()
     with pytest.raises(DataError, match=words):
         classifier.predict_scan(volume(np.zeros(shape, np.int8), spacing))

@@ -1,4 +1,4 @@
-"""From scores to a probability, worked by hand."""
+"""From scores to a probability, worked out by hand."""
 
 import math
 
@@ -13,7 +13,7 @@ from brainai.model.network import Output, build_network
 
 
 class Says(nn.Module):
-    """A network that says the same of every slice, whatever it shows."""
+    """A network that gives the same output for every slice."""
 
     def __init__(self, output: Output):
         super().__init__()
@@ -34,12 +34,12 @@ def test_the_mask_score_of_a_tiny_slice_is_its_highest_pixel() -> None:
     assert score_masks(torch.tensor([[[-3.0, 1.0], [0.5, -2.0]]])).tolist() == [1.0]
 
 
-def test_class_and_mask_count_by_their_weights() -> None:
+def test_class_and_mask_scores_are_combined_by_their_weights() -> None:
     scores = combine(torch.tensor([2.0]), torch.tensor([-4.0]), (0.5, 0.25, 1.0))
     assert scores.tolist() == [1.0]  # 1 - 1 + 1
 
 
-def test_without_a_decoder_the_class_counts_alone() -> None:
+def test_without_a_decoder_only_the_class_score_counts() -> None:
     assert combine(torch.tensor([2.0]), None, (0.5, 0.25, 1.0)).tolist() == [2.0]
 
 
@@ -74,7 +74,7 @@ def test_masks_are_probabilities_and_heat_follows_the_temperature() -> None:
     np.testing.assert_allclose(found.heatmaps(2.0), [[[0.0, expected]]], rtol=1e-6)
 
 
-def test_explaining_changes_no_answer() -> None:
+def test_explaining_does_not_change_the_answer() -> None:
     torch.manual_seed(0)
     network = build_network("test_resnet").eval()
     info, images = ModelInfo(image_size=64), torch.rand(2, 3, 64, 64)

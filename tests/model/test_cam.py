@@ -1,4 +1,4 @@
-"""The heat map's arithmetic, and where the places of a ResNet's last map lie."""
+"""The arithmetic of the heat map, and the positions in a ResNet's last feature map."""
 
 import math
 
@@ -11,7 +11,7 @@ from brainai.model.network import BrainNet, build_network
 
 
 class TwoChannels(nn.Module):
-    """Pooling and one linear layer: scores (a, 3b + 1) for what the pooling makes of a channel."""
+    """Pooling and one linear layer: scores (a, 3b + 1) for pooled channels a and b."""
 
     def __init__(self, pool: nn.Module) -> None:
         super().__init__()
@@ -30,18 +30,18 @@ class TwoChannels(nn.Module):
 FEATURES = torch.tensor([[[[4.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 8.0]]]])  # means 1 and 2
 
 
-def test_evidence_is_tumor_minus_no_tumor_and_its_mean_the_decision() -> None:
+def test_evidence_is_tumor_minus_no_tumor_and_its_mean_is_the_decision() -> None:
     classifier = TwoChannels(nn.AdaptiveAvgPool2d(1))
     evidence = class_evidence(classifier, FEATURES)
     assert evidence.tolist() == [[[-3.0, 1.0], [1.0, 25.0]]]  # their mean is 6
     assert classifier.forward_head(FEATURES).tolist() == [[1.0, 7.0]]  # 7 - 1
 
 
-def test_another_pooling_has_no_map() -> None:
+def test_another_pooling_gives_no_map() -> None:
     assert class_evidence(TwoChannels(nn.AdaptiveMaxPool2d(1)), FEATURES) is None
 
 
-def test_half_precision_changes_nothing_but_rounding() -> None:
+def test_half_precision_features_give_float32_evidence() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         evidence = class_evidence(TwoChannels(nn.AdaptiveAvgPool2d(1)), FEATURES.bfloat16())
     assert evidence.dtype == torch.float32
@@ -51,7 +51,7 @@ def test_half_precision_changes_nothing_but_rounding() -> None:
 @pytest.mark.parametrize(
     ("architecture", "exact"), [("test_resnet", True), ("test_convnext", False)]
 )
-def test_a_norm_before_the_linear_layer_leaves_no_exact_map(architecture, exact) -> None:
+def test_a_norm_before_the_linear_layer_prevents_an_exact_map(architecture, exact) -> None:
     torch.manual_seed(0)
     network = build_network(architecture, decoder=False).eval()
     images = torch.randn(2, 3, 96, 64)
@@ -63,14 +63,14 @@ def test_a_norm_before_the_linear_layer_leaves_no_exact_map(architecture, exact)
         assert evidence.shape == (2, 96, 64)
 
 
-def test_places_lie_on_multiples_of_the_stride_and_fade_beyond_the_last() -> None:
+def test_features_are_placed_at_multiples_of_the_stride_and_fade_at_the_end() -> None:
     pixels = place(torch.tensor([[[0.0, 0.0, 0.0], [0.0, 0.0, 8.0]]]), 4, (8, 12))[0]
     assert pixels.shape == (8, 12)
     assert pixels[4].tolist() == [0, 0, 0, 0, 0, 2, 4, 6, 8, 6, 4, 2]
     assert pixels[:, 8].tolist() == [0, 2, 4, 6, 8, 6, 4, 2]
 
 
-def test_heat_is_what_a_spot_alone_would_bring() -> None:
+def test_heat_is_the_effect_that_a_single_spot_would_have() -> None:
     # 16 ln 3 on a sixteenth of the picture are log-odds of ln 3: a probability of 3/4, heat 1/2.
     evidence = torch.tensor([-50.0, 0.0, 16 * math.log(3), 1e4])
     assert heat(evidence).tolist() == pytest.approx([0, 0, 0.5, 1])
@@ -90,7 +90,7 @@ def see_through(network: BrainNet) -> None:
 
 
 @pytest.mark.parametrize(("row", "column"), [(0, 0), (32, 96), (96, 64)])
-def test_a_resnets_evidence_lies_on_the_pixel_it_came_from(row: int, column: int) -> None:
+def test_the_evidence_of_a_resnet_lies_on_the_pixel_it_came_from(row: int, column: int) -> None:
     network = build_network("resnet18", decoder=False).eval()
     see_through(network)
     image = torch.zeros(1, 3, 128, 160)

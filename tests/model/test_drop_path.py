@@ -1,4 +1,4 @@
-"""Skipped blocks: the same for a slice wherever it is met."""
+"""Skipped blocks: the same for a slice in any batch."""
 
 import pytest
 import torch
@@ -27,7 +27,7 @@ def answers(network: BrainNet, images: torch.Tensor, draws: torch.Tensor) -> tor
         return network(images).logits
 
 
-def test_a_slice_skips_the_same_blocks_in_whatever_batch_it_is(network) -> None:
+def test_a_slice_skips_the_same_blocks_in_any_batch(network) -> None:
     images = torch.rand(4, 3, 32, 32)
     draws = torch.rand(4, len(paths(network)))
     together = answers(network, images, draws)
@@ -35,7 +35,7 @@ def test_a_slice_skips_the_same_blocks_in_whatever_batch_it_is(network) -> None:
     assert torch.allclose(together, apart, atol=1e-5)
 
 
-def test_other_draws_skip_other_blocks(network) -> None:
+def test_different_draws_skip_different_blocks(network) -> None:
     images = torch.rand(1, 3, 32, 32)
     last = len(paths(network)) - 1
     kept = torch.full((1, last + 1), 0.999)
@@ -45,13 +45,13 @@ def test_other_draws_skip_other_blocks(network) -> None:
     assert difference.abs().max() > 1e-3
 
 
-def test_what_is_kept_is_enlarged_by_as_much_as_is_skipped() -> None:
+def test_kept_branches_are_scaled_up_to_compensate_for_skipped_ones() -> None:
     path = TablePath(0.2).train()
     path.draws = torch.tensor([0.1, 0.2, 0.9])  # below 0.2 a slice skips
     assert path(torch.full((3, 1, 1, 1), 4.0)).flatten().tolist() == pytest.approx([0, 5, 5])
 
 
-def test_a_trained_network_skips_nothing() -> None:
+def test_nothing_is_skipped_in_evaluation_mode() -> None:
     path = TablePath(0.9).eval()
     assert path(torch.tensor([4.0])).item() == 4
 

@@ -1,4 +1,4 @@
-"""The model folder: what is written is what answers."""
+"""The model folder: what is written is what is loaded."""
 
 import hashlib
 import json
@@ -30,13 +30,13 @@ def test_timm_alone_gives_the_same_scores(model_folder: Path) -> None:
     assert alone.pretrained_cfg["mean"] == list(info.mean)
 
 
-def test_tensors_are_kept_in_half_precision_and_answer_in_float32(tmp_path: Path) -> None:
+def test_tensors_are_stored_in_half_precision_and_loaded_in_float32(tmp_path: Path) -> None:
     network = build_network("test_resnet").to(memory_format=torch.channels_last)
     write_model(tmp_path / "m", network, ModelInfo(architecture="test_resnet"))
     assert load_file(tmp_path / "m" / "model.safetensors")["fc.weight"].dtype == torch.float16
     loaded, _ = load_model(tmp_path / "m")
     assert {p.dtype for p in loaded.parameters()} == {torch.float32}
-    assert next(network.parameters()).dtype == torch.float32  # the trained one is left as it was
+    assert next(network.parameters()).dtype == torch.float32  # the trained one is unchanged
 
 
 def test_no_pickle_is_written(model_folder: Path) -> None:
@@ -51,8 +51,8 @@ def test_writing_again_replaces_the_whole_folder(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
 
 
-OTHER = {  # what a value is changed to where its type alone does not tell
-    "architecture": "resnet18",  # its weights have other shapes, which is told first
+OTHER = {  # replacements for values that `changed` cannot derive from the type
+    "architecture": "resnet18",  # its weights have other shapes, which is reported first
     "sensitive_threshold": 0.05,
     "youden_threshold": 0.25,
     "scan_weights": [0.6, 1.3, -3.8],
@@ -62,7 +62,7 @@ OTHER = {  # what a value is changed to where its type alone does not tell
     "training": {"command": "by hand"},
 }
 REFUSED = r"brainai\.json and the weights are not from the same model"
-TOLD = {  # what else is told of a changed value
+TOLD = {  # other errors for a changed value
     "architecture": "does not fit the network that brainai.json describes",
     "config_hash": r"config\.json is damaged",
 }
@@ -80,7 +80,7 @@ def changed(name: str, value: object) -> object:
 
 
 def write_values(folder: Path, values: dict) -> None:
-    """brainai.json with other values, its checksum made right again."""
+    """brainai.json with other values, and with a matching checksum."""
     (folder / "brainai.json").write_text(json.dumps(sealed(values)))
 
 
@@ -94,7 +94,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", [f.name for f in fields(ModelInfo) if f.name != "format_version"])
-def test_every_value_of_brainai_json_is_sealed(whole: Path, tmp_path: Path, name: str) -> None:
+def test_a_change_of_any_value_in_brainai_json_is_detected(
+    whole: Path, tmp_path: Path, name: str
+) -> None:
     folder = shutil.copytree(whole, tmp_path / "m")
     values = unsealed((folder / "brainai.json").read_bytes())
     other = changed(name, values[name])
@@ -104,7 +106,7 @@ def test_every_value_of_brainai_json_is_sealed(whole: Path, tmp_path: Path, name
         load_model(folder)
 
 
-def test_a_value_that_is_taken_away_is_missed(whole: Path, tmp_path: Path) -> None:
+def test_a_removed_value_is_detected(whole: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(whole, tmp_path / "m")
     values = unsealed((folder / "brainai.json").read_bytes())
     del values["score_weights"]
@@ -114,12 +116,12 @@ def test_a_value_that_is_taken_away_is_missed(whole: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("hashed", [True, False])
-def test_config_json_is_sealed(whole: Path, tmp_path: Path, hashed: bool) -> None:
+def test_a_change_of_config_json_is_detected(whole: Path, tmp_path: Path, hashed: bool) -> None:
     folder = shutil.copytree(whole, tmp_path / "m")
     config = json.loads((folder / "config.json").read_text())
     config["label_names"] = config["label_names"][::-1]
     (folder / "config.json").write_text(json.dumps(config))
-    if hashed:  # made right again
+    if hashed:  # with a matching hash
         digest = hashlib.sha256((folder / "config.json").read_bytes()).hexdigest()
         values = unsealed((folder / "brainai.json").read_bytes())
         write_values(folder, values | {"config_hash": digest})
@@ -127,8 +129,8 @@ def test_config_json_is_sealed(whole: Path, tmp_path: Path, hashed: bool) -> Non
         load_model(folder)
 
 
-def test_a_value_of_a_later_version_is_sealed_and_left_alone(whole: Path, tmp_path: Path) -> None:
-    """A field that this version does not know, in a folder of its own format."""
+def test_an_unknown_value_is_sealed_and_otherwise_ignored(whole: Path, tmp_path: Path) -> None:
+    """A field that this version does not know, in a folder of this version's format."""
     folder = shutil.copytree(whole, tmp_path / "m")
     values = unsealed((folder / "brainai.json").read_bytes()) | {"color": "gray"}
     write_values(folder, values)
@@ -138,7 +140,7 @@ def test_a_value_of_a_later_version_is_sealed_and_left_alone(whole: Path, tmp_pa
     assert load_model(folder)[1].image_size == 64
 
 
-def test_the_revision_names_the_weights(tmp_path: Path) -> None:
+def test_different_weights_have_different_revisions(tmp_path: Path) -> None:
     for name in ("a", "b"):
         network = build_network("test_resnet")
         write_model(tmp_path / name, network, ModelInfo(architecture="test_resnet"))
@@ -151,14 +153,14 @@ def test_a_folder_without_brainai_json_is_refused(tmp_path: Path) -> None:
         load_model(tmp_path)
 
 
-def test_a_missing_part_is_named(model_folder: Path, tmp_path: Path) -> None:
+def test_a_missing_file_is_named(model_folder: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(model_folder, tmp_path / "m")
     (folder / "decoder.safetensors").unlink()
     with pytest.raises(WeightsError, match=r"has no decoder\.safetensors"):
         load_model(folder)
 
 
-def test_a_cut_off_file_is_called_damaged(model_folder: Path, tmp_path: Path) -> None:
+def test_a_truncated_file_is_called_damaged(model_folder: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(model_folder, tmp_path / "m")
     whole = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(whole[: len(whole) // 2])
@@ -188,7 +190,7 @@ def test_another_format_is_refused(
         load_model(folder)
 
 
-def test_a_network_to_train_further_may_skip_blocks_and_answers_the_same(
+def test_loading_with_drop_path_does_not_change_the_answers(
     model_folder: Path,
 ) -> None:
     plain, _ = load_model(model_folder)
@@ -200,7 +202,7 @@ def test_a_network_to_train_further_may_skip_blocks_and_answers_the_same(
         assert torch.equal(plain(images).logits, skipping(images).logits)
 
 
-def test_scans_have_a_point_of_their_own_only_where_one_was_fitted_to_them() -> None:
+def test_scans_have_their_own_operating_point_only_if_one_was_fitted() -> None:
     info = ModelInfo(threshold=0.3, operating_point="best Dice")
     assert info.threshold_of_scans == 0.3
     assert info.operating_point_of_scans == "that of slices: best Dice"

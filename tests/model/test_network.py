@@ -52,7 +52,7 @@ def test_a_frozen_body_keeps_weights_and_batch_norm_while_the_head_trains() -> N
     assert any(k.startswith("decoder.") and "running_mean" in k for k in changed)
 
 
-def test_unfreezing_lets_batch_norm_move_again() -> None:
+def test_unfreezing_updates_batch_norm_again() -> None:
     network = build_network("test_resnet")
     set_trainable(network, "head")
     set_trainable(network, "all")
@@ -62,7 +62,7 @@ def test_unfreezing_lets_batch_norm_move_again() -> None:
     assert not torch.equal(before, network.classifier.bn1.running_mean)
 
 
-def test_rates_are_spread_geometrically_from_head_to_stem() -> None:
+def test_learning_rates_are_spread_geometrically_from_head_to_stem() -> None:
     groups = parameter_groups(build_network("resnet18"), lr=1e-3, spread=100, weight_decay=0.05)
     rates = {group["name"]: group["lr"] for group in groups}
     assert rates == {
@@ -72,7 +72,7 @@ def test_rates_are_spread_geometrically_from_head_to_stem() -> None:
     }
 
 
-def test_every_parameter_stands_in_one_group_and_norms_do_not_decay() -> None:
+def test_every_parameter_is_in_one_group_and_norms_do_not_decay() -> None:
     network = build_network("test_resnet")
     groups = parameter_groups(network, lr=1e-3, spread=10, weight_decay=0.05)
     assert sum(len(g["params"]) for g in groups) == len(list(network.parameters()))
@@ -81,18 +81,18 @@ def test_every_parameter_stands_in_one_group_and_norms_do_not_decay() -> None:
         assert group["weight_decay"] == (0.0 if flat else 0.05)
 
 
-def test_an_unknown_architecture_is_told_in_one_sentence() -> None:
+def test_an_unknown_architecture_raises_a_one_sentence_error() -> None:
     with pytest.raises(ConfigError, match="found 'resnet51'"):
         build_network("resnet51")
 
 
-def test_unreachable_imagenet_weights_name_the_remedies() -> None:
+def test_the_error_for_unreachable_imagenet_weights_names_the_remedies() -> None:
     with pytest.raises(ConfigError, match=r"--no-pretrained.*--init-from"):
         build_network("resnet18", pretrained=True)
 
 
 @pytest.mark.parametrize("family", HEADS)
-def test_every_family_has_an_early_body_a_late_body_and_a_head(family: str) -> None:
+def test_every_family_has_an_early_encoder_a_late_encoder_and_a_head(family: str) -> None:
     names = group_names(build_network(family))
     order = [name for name in names if name.startswith("classifier.")]
     late = [names[name] == "late encoder" for name in order]
@@ -117,7 +117,7 @@ def test_every_family_gives_the_classifiers_own_scores_and_a_mask(family: str) -
 
 
 @pytest.mark.parametrize("family", ["test_resnet", "test_efficientnet", "regnety_002"])
-def test_batch_norm_of_several_gpus_changes_no_answer_and_no_name(family: str) -> None:
+def test_shared_batch_norm_changes_neither_answers_nor_names(family: str) -> None:
     torch.manual_seed(0)
     network = build_network(family).eval()
     images = torch.rand(2, 3, 64, 64)
@@ -140,7 +140,7 @@ def test_batch_norm_of_several_gpus_changes_no_answer_and_no_name(family: str) -
         pytest.param("vgg11", "[1, 2, 4", marks=pytest.mark.slow),  # 130 million weights
     ],
 )
-def test_feature_maps_that_no_decoder_joins_are_refused_in_a_sentence(name, strides) -> None:
+def test_feature_maps_that_the_decoder_cannot_join_are_refused(name, strides) -> None:
     with pytest.raises(ConfigError, match=name) as refused:
         build_network(name)
     assert strides in str(refused.value)
@@ -148,7 +148,7 @@ def test_feature_maps_that_no_decoder_joins_are_refused_in_a_sentence(name, stri
     assert build_network(name, decoder=False)(torch.zeros(1, 3, 160, 160)).logits.shape == (1, 2)
 
 
-def test_a_network_for_one_picture_size_is_refused_in_a_sentence() -> None:
+def test_a_picture_size_that_the_network_does_not_accept_is_refused() -> None:
     network = build_network("vit_tiny_patch16_224", decoder=False)
     check_picture_size(network, 224)
     with pytest.raises(
@@ -157,12 +157,12 @@ def test_a_network_for_one_picture_size_is_refused_in_a_sentence() -> None:
         check_picture_size(network, 64)
 
 
-def test_a_network_without_stages_to_part_is_refused_in_a_sentence() -> None:
+def test_a_network_without_defined_stages_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"poolformer_s12 does not define its stem"):
         build_network("poolformer_s12", decoder=False)
 
 
-def test_a_network_that_skips_no_blocks_says_so() -> None:
+def test_drop_path_is_refused_for_a_network_without_stochastic_depth() -> None:
     with pytest.raises(
         ConfigError, match=r"densenet121 does not support stochastic depth: expected --drop-path 0"
     ):

@@ -1,4 +1,4 @@
-"""Classifiers of others, as timm writes them."""
+"""Third-party classifiers, as timm writes them."""
 
 import json
 import shutil
@@ -22,7 +22,7 @@ def write(folder: Path, *, classes: int = 2, names: tuple[str, ...] | None = Non
     return folder
 
 
-def test_its_scores_are_timms_own_and_its_preprocessing_is_kept(tmp_path: Path) -> None:
+def test_scores_equal_those_of_timm_and_the_preprocessing_is_kept(tmp_path: Path) -> None:
     folder = write(tmp_path / "theirs")
     network, info = load_model(folder)
     alone = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
@@ -37,7 +37,7 @@ def test_its_scores_are_timms_own_and_its_preprocessing_is_kept(tmp_path: Path) 
     assert info.score_weights == (1.0, 0.0, 0.0)
 
 
-def test_the_revision_covers_its_config_and_not_where_it_lies(tmp_path: Path) -> None:
+def test_the_revision_depends_on_the_config_and_not_on_the_path(tmp_path: Path) -> None:
     first = write(tmp_path / "theirs")
     _, info = load_model(first)
     assert load_model(shutil.copytree(first, tmp_path / "mine"))[1].revision == info.revision
@@ -46,12 +46,12 @@ def test_the_revision_covers_its_config_and_not_where_it_lies(tmp_path: Path) ->
     (first / "config.json").write_text(json.dumps(config))
     _, other = load_model(first)
     assert other.mean == (0.25, 0.25, 0.25)
-    config["license"] = "other"  # of no value that was read
+    config["license"] = "other"  # a field that is not read
     (first / "config.json").write_text(json.dumps(config))
     assert len({load_model(first)[1].revision, other.revision, info.revision}) == 3
 
 
-def test_other_than_two_classes_are_refused(tmp_path: Path) -> None:
+def test_a_number_of_classes_other_than_two_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"expected two classes.*found 4 classes"):
         load_model(write(tmp_path / "theirs", classes=4))
 
@@ -65,7 +65,9 @@ def test_tumor_as_the_first_class_is_refused(tmp_path: Path, names: tuple[str, s
 
 
 @pytest.mark.parametrize("names", [("no tumor", "tumor"), ("no", "yes"), ("notumor", "glioma")])
-def test_other_names_are_taken_in_their_order(tmp_path: Path, names: tuple[str, str]) -> None:
+def test_other_class_names_are_accepted_in_their_order(
+    tmp_path: Path, names: tuple[str, str]
+) -> None:
     load_model(write(tmp_path / "theirs", names=names))
 
 
@@ -79,7 +81,7 @@ def test_a_pickle_is_never_loaded(tmp_path: Path) -> None:
         load_model(folder)
 
 
-def test_what_is_left_of_a_folder_of_ours_is_none_of_others(
+def test_an_incomplete_brainai_folder_is_not_taken_for_a_timm_model(
     model_folder: Path, tmp_path: Path
 ) -> None:
     folder = shutil.copytree(model_folder, tmp_path / "m")
@@ -89,7 +91,7 @@ def test_what_is_left_of_a_folder_of_ours_is_none_of_others(
 
 
 @pytest.mark.parametrize("broken", ["config.json", "model.safetensors"])
-def test_a_damaged_file_is_one_sentence(tmp_path: Path, broken: str) -> None:
+def test_a_damaged_file_raises_a_one_sentence_error(tmp_path: Path, broken: str) -> None:
     folder = write(tmp_path / "theirs")
     content = (folder / broken).read_bytes()
     (folder / broken).write_bytes(content[: len(content) // 2])
@@ -97,7 +99,7 @@ def test_a_damaged_file_is_one_sentence(tmp_path: Path, broken: str) -> None:
         load_model(folder)
 
 
-def test_an_unknown_architecture_is_one_sentence(tmp_path: Path) -> None:
+def test_an_unknown_architecture_raises_a_one_sentence_error(tmp_path: Path) -> None:
     folder = write(tmp_path / "theirs")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"architecture": "net9000"}))

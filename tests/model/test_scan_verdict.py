@@ -1,4 +1,4 @@
-"""The verdict on a whole scan, worked by hand."""
+"""The verdict on a whole scan, worked out by hand."""
 
 import math
 
@@ -17,7 +17,7 @@ NAN = np.nan
 
 
 def of_odds(*odds: float) -> np.ndarray:
-    """Probabilities whose log-odds are logarithms of these; NaN stays."""
+    """The probabilities with these odds; NaN stays NaN."""
     return np.array([value / (1 + value) for value in odds])
 
 
@@ -35,7 +35,7 @@ def of_odds(*odds: float) -> np.ndarray:
         ([0.6, 0.7, 0.8], 1.0, 0.6),  # thinner than the support: all of it
     ],
 )
-def test_without_a_fit_neighboring_slices_hold_the_probability_of_a_scan(
+def test_without_a_fit_adjacent_slices_must_share_the_probability_of_a_scan(
     slices, step, expected
 ) -> None:
     assert judge_slices(np.array(slices), None, step, None) == pytest.approx(expected)
@@ -52,18 +52,20 @@ def test_without_a_fit_neighboring_slices_hold_the_probability_of_a_scan(
         ([2, 3], 1.0, 6, 2),  # thinner than the support: all of it
     ],
 )
-def test_the_peak_is_the_highest_mean_log_odds_of_neighbors(odds, step, product, length) -> None:
+def test_the_peak_is_the_highest_mean_log_odds_of_adjacent_slices(
+    odds, step, product, length
+) -> None:
     found = scan_features(of_odds(*odds), None, step)
     assert found.peak == pytest.approx(math.log(product) / length)
     assert found.outlined == 0.0
 
 
-def test_a_certain_slice_counts_as_999_in_a_thousand() -> None:
+def test_certain_slices_are_clipped_to_a_probability_of_0_999() -> None:
     found = scan_features(np.array([1.0, 0.5, 0.0]), None, 5.0)
     assert found.peak == pytest.approx(math.log(999) / 2)
 
 
-def test_what_is_outlined_counts_where_the_peak_is_up_to_the_first_gap() -> None:
+def test_the_outline_counts_around_the_peak_up_to_the_first_gap() -> None:
     # The peak lies on slices 3 and 4; 2 and 5 touch it, 0 and 7 lie across a gap.
     areas = np.array([9.0, 0.0, 1.0, 2.0, 3.0, 2.0, 0.0, 9.0])
     odds = of_odds(1, 1, 1, 8, 8, 1, 1, 6)
@@ -71,12 +73,12 @@ def test_what_is_outlined_counts_where_the_peak_is_up_to_the_first_gap() -> None
     assert scan_features(odds, areas, 4.0).outlined == pytest.approx(math.log(4.2))
 
 
-def test_a_peak_without_an_outline_takes_none_from_afar() -> None:
+def test_a_peak_without_an_outline_ignores_distant_outlines() -> None:
     areas = np.array([0.0, 0.0, 0.0, 5.0])
     assert scan_features(of_odds(8, 8, 1, 1), areas, 5.0).outlined == 0.0
 
 
-def test_the_weights_are_of_peak_outline_and_constant() -> None:
+def test_the_weights_apply_to_peak_outline_and_constant() -> None:
     odds, areas = of_odds(4, 4, 1), np.array([4.0, 2.0, 0.0])  # 6 cm² over 5 mm are 3 mL
     # 0.5 ln 4 + 2 ln 4 - 5 ln 2 = 0: (0.5 + 2) · 2 ln 2 = 5 ln 2.
     weights = (0.5, 2.0, -5 * math.log(2))
@@ -85,7 +87,7 @@ def test_the_weights_are_of_peak_outline_and_constant() -> None:
 
 
 @pytest.mark.parametrize("weights", [None, (1.0, 1.0, 0.0)])
-def test_a_scan_of_which_nothing_was_judged_has_no_verdict(weights) -> None:
+def test_a_scan_without_judged_slices_has_no_verdict(weights) -> None:
     with pytest.raises(ValueError, match="no slice was judged"):
         judge_slices(np.array([NAN, NAN]), None, 5.0, weights)
 
@@ -104,22 +106,22 @@ NEXT = math.exp(-0.5)  # weight of a neighbor at 6 mm, one standard deviation
         ([E2], 1.0, [2]),
     ],
 )
-def test_neighbors_count_by_their_distance(odds, step, expected) -> None:
+def test_neighbors_are_weighted_by_their_distance(odds, step, expected) -> None:
     np.testing.assert_allclose(neighbor_log_odds(of_odds(*odds), step), expected, atol=1e-9)
 
 
-def test_a_certain_neighbor_counts_log_odds_of_three() -> None:
+def test_certain_slices_are_clipped_to_log_odds_of_3_among_neighbors() -> None:
     found = neighbor_log_odds(np.array([0.5, 1.0, 0.5, 0.0]), 600.0)
     np.testing.assert_allclose(found, [0, 3, 0, -3], atol=1e-9)
 
 
-def test_a_probability_among_neighbors_comes_from_factor_and_constant() -> None:
+def test_the_probability_with_neighbors_applies_factor_and_constant() -> None:
     found = judge_together(of_odds(1, NAN, E2), 600.0, (2.0, -1.0))
     # Log-odds 2 · 0 - 1 and 2 · 2 - 1.
     np.testing.assert_allclose(found, [1 / (1 + math.e), NAN, 1 / (1 + math.exp(-3))])
 
 
-def test_a_false_alarm_of_one_slice_is_taken_back_and_a_gap_in_a_tumor_is_closed() -> None:
+def test_neighbors_overrule_a_false_alarm_in_one_slice_and_close_a_gap_in_a_tumor() -> None:
     weights, step = (2.0, 0.0), 3.0
     alarm = judge_together(np.array([0.1, 0.1, 0.1, 0.9, 0.1, 0.1, 0.1]), step, weights)
     gap = judge_together(np.array([0.9, 0.9, 0.9, 0.1, 0.9, 0.9, 0.9]), step, weights)

@@ -1,4 +1,4 @@
-"""What may be judged at all, worked by hand on two features."""
+"""What may be judged at all, worked out by hand on two features."""
 
 import math
 from pathlib import Path
@@ -55,7 +55,7 @@ def picture(upper: float, lower: float) -> Tensor:
     return gray
 
 
-def test_log_odds_and_distance(upright: Scope) -> None:
+def test_measure_gives_log_odds_and_whitened_distance(upright: Scope) -> None:
     log_odds, distance = upright.measure(picture(2.5, 5.0))
     assert log_odds.tolist() == [[11.5, -2.5, 11.5, 11.5]]
     # Whitened: (2.5 - 1) · 2 = 3 and 5 - 1 = 4; the root of (9 + 16) / 2.
@@ -66,12 +66,12 @@ def test_log_odds_and_distance(upright: Scope) -> None:
     ("upper", "lower", "reason"),
     [
         (2.0, 1.0, None),  # log-odds 1 against "turned", distance root of 2
-        (1.4, 1.0, WORDS[2]),  # log-odds 0.4, half are asked for
+        (1.4, 1.0, WORDS[2]),  # log-odds 0.4, where 0.5 is required
         (6.0, 1.0, WORDS[0]),  # most like FLAIR, but 7 away
         (-9.5, -20.0, WORDS[1]),  # the first of three that are likelier by 0.5
     ],
 )
-def test_a_slice_is_refused_for_what_it_looks_like(upright, upper, lower, reason) -> None:
+def test_a_slice_is_refused_with_the_kind_that_it_resembles(upright, upper, lower, reason) -> None:
     assert upright.judge(picture(upper, lower)) == [reason]
 
 
@@ -79,7 +79,7 @@ def scan(*halves: tuple[float, float]) -> Tensor:
     return torch.cat([picture(*pair) for pair in halves])
 
 
-def test_a_slice_of_a_scan_says_no_more_than_4_either_way(upright: Scope) -> None:
+def test_the_evidence_of_a_slice_in_a_scan_is_clipped_to_4(upright: Scope) -> None:
     # Log-odds 1 against "turned", half above its margin; 9 less than 3 away: at most 4.
     whole, kinds = upright.evidence(scan((2.0, 1.0)))
     assert float(whole) == pytest.approx(0.5)
@@ -90,7 +90,7 @@ def test_a_slice_of_a_scan_says_no_more_than_4_either_way(upright: Scope) -> Non
     assert kinds.tolist() == pytest.approx([4, (0.5 - 4 + 4) / 3, 4, 4])
 
 
-def test_a_scan_is_refused_by_all_its_slices_together_never_by_its_ends(upright: Scope) -> None:
+def test_a_scan_is_refused_by_all_its_slices_together_and_not_by_its_ends(upright: Scope) -> None:
     good, strange = (3.0, 1.0), (1.0, 20.0)  # 1.5 to spare, and 4 too few
     assert upright.judge_scan(scan(*[good] * 12, *[strange] * 4)) is None  # (18 - 16) / 16
     assert upright.judge_scan(scan(*[good] * 10, *[strange] * 6)) == WORDS[2]  # (15 - 24) / 16
@@ -100,7 +100,9 @@ def test_a_scan_is_refused_by_all_its_slices_together_never_by_its_ends(upright:
     assert upright.judge_scan(scan((6.0, 1.0))) == WORDS[0]
 
 
-def test_near_empty_slices_of_a_scan_say_nothing_unless_they_are_most(upright: Scope) -> None:
+def test_near_empty_slices_of_a_scan_are_ignored_unless_they_are_the_majority(
+    upright: Scope,
+) -> None:
     dark, good = torch.zeros(1, 1, 64, 64), picture(3.0, 1.0)
     upright.scan_limit = torch.tensor(1.0)  # a dark slice has -0.5 to spare
     assert refusal_of_scan(torch.cat([dark, good, good]), upright) is None
@@ -118,7 +120,7 @@ def test_a_scan_is_judged_by_16_of_its_slices_that_show_a_head() -> None:
     assert scan_slices(planes[:3]).shape == (3, 1, 64, 64)
 
 
-def test_little_is_seen_where_under_4_of_1000_pixels_are_brighter_than_the_background() -> None:
+def test_a_slice_shows_little_if_under_4_in_1000_pixels_exceed_the_background() -> None:
     flair = torch.zeros(2, 1, 50, 50)  # 2,500 pixels
     flair[0, 0, 20, :9] = 1.0
     flair[1, 0, 20, :10] = 1.0
@@ -132,7 +134,7 @@ def ring(inside: float = 0.4) -> Tensor:
     return torch.where(radius < 22, inside, torch.where(radius < 26, 1.0, 0.0))[None, None]
 
 
-def test_noise_all_over_the_picture_is_little_and_a_brain_with_noise_around_it_is_not() -> None:
+def test_a_picture_of_pure_noise_shows_little_but_a_brain_in_noise_does_not() -> None:
     noise = 0.5 + 0.1 * torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
     cut = noise.clone()
     cut[:, :, :30] = 0.0  # half of it beyond the border of the scan
@@ -140,7 +142,7 @@ def test_noise_all_over_the_picture_is_little_and_a_brain_with_noise_around_it_i
     assert shows_little(torch.cat([ring(), ring() + 0.2 * noise])).tolist() == [False, False]
 
 
-def test_a_head_that_fills_the_picture_is_no_even_field() -> None:
+def test_a_head_that_fills_the_picture_is_not_taken_for_an_even_field() -> None:
     assert shows_little(ring()[:, :, 8:56, 8:56]).tolist() == [False]
 
 
@@ -152,7 +154,7 @@ def test_an_unfitted_scope_refuses_nothing() -> None:
     assert refusals(torch.cat([ring(), ring(0.9), ring(0.1)]), Scope().eval()) == [None] * 3
 
 
-def test_a_scope_takes_pictures_of_any_size_and_is_small() -> None:
+def test_a_scope_accepts_pictures_of_any_size_and_is_small() -> None:
     scope = Scope().eval()
     logits, features = scope(torch.rand(2, 1, 256, 256))
     assert logits.shape == (2, len(KINDS))
@@ -163,14 +165,14 @@ def test_a_scope_takes_pictures_of_any_size_and_is_small() -> None:
     assert sum(p.numel() for p in scope.parameters()) < 600_000
 
 
-def test_a_scope_survives_the_model_folder_and_belongs_to_the_revision(tmp_path: Path) -> None:
+def test_a_scope_is_stored_in_the_model_folder_and_changes_the_revision(tmp_path: Path) -> None:
     network, info = build_network("test_resnet"), ModelInfo(architecture="test_resnet")
     torch.manual_seed(0)
     scope, stricter = Scope().eval(), Scope()
     scope.reach = torch.tensor(2.25)
     stricter.load_state_dict(scope.state_dict())
     stricter.reach = torch.tensor(2.0)
-    # As it is trained, which safetensors would not take.
+    # The memory format used in training, which safetensors would not accept.
     write_model(tmp_path / "with", network, info, scope.to(memory_format=torch.channels_last))
     write_model(tmp_path / "stricter", network, info, stricter)
     write_model(tmp_path / "without", network, info)
@@ -189,7 +191,7 @@ def test_a_scope_with_a_missing_tensor_is_refused(tmp_path: Path) -> None:
         load_scope(tmp_path / "m")
 
 
-def test_another_threshold_is_another_revision(tmp_path: Path) -> None:
+def test_another_threshold_changes_the_revision(tmp_path: Path) -> None:
     network = build_network("test_resnet")
     for threshold in (0.5, 0.25):
         info = ModelInfo(architecture="test_resnet", threshold=threshold)
@@ -197,7 +199,7 @@ def test_another_threshold_is_another_revision(tmp_path: Path) -> None:
     assert len({load_model(folder)[1].revision for folder in tmp_path.iterdir()}) == 2
 
 
-def test_a_foreign_scope_is_told_in_one_sentence(tmp_path: Path) -> None:
+def test_a_foreign_or_damaged_scope_is_refused(tmp_path: Path) -> None:
     network, info = build_network("test_resnet"), ModelInfo(architecture="test_resnet")
     write_model(tmp_path / "m", network, info, Scope())
     (tmp_path / "m" / "decoder.safetensors").rename(tmp_path / "m" / "scope.safetensors")

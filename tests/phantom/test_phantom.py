@@ -1,4 +1,4 @@
-"""Phantoms: physics worked by hand, files, and what the command line says."""
+"""Phantoms: physics worked out by hand, files, and the output of the command line."""
 
 import subprocess
 import sys
@@ -30,15 +30,15 @@ from brainai.phantom.template import _tissue_maps
 EXAMPLES_FOLDER = Path(__file__).parents[2] / "examples"
 
 
-def test_spin_echo_has_the_signal_worked_by_hand() -> None:
+def test_spin_echo_has_the_signal_worked_out_by_hand() -> None:
     # 1 - 1/e = 0.6321, times 1/e = 0.3679, times a density of 0.5
     assert spin_echo(0.5, 1000, 100, tr=1000, te=100) == pytest.approx(0.11627, abs=1e-5)
 
 
-def test_inversion_recovery_nulls_what_has_the_right_t1() -> None:
+def test_inversion_recovery_nulls_the_matching_t1() -> None:
     null = 1000 * np.log(2)
     assert inversion_recovery(1.0, 1000, 100, tr=1e6, te=10, ti=null) == pytest.approx(0, abs=1e-9)
-    # a magnitude: what has not yet recovered shows bright, 1 - 2 = -1 at TI = 0
+    # a magnitude: tissue that has not yet recovered is bright, 1 - 2 = -1 at TI = 0
     assert inversion_recovery(1.0, 1000, 1e9, tr=1e6, te=10, ti=0) == pytest.approx(1)
 
 
@@ -47,7 +47,7 @@ def test_gradient_echo_of_90_degrees_is_a_saturation_recovery() -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_contrast_is_that_of_the_sequences_whatever_the_protocol(seed: int) -> None:
+def test_every_protocol_gives_the_typical_contrast_of_its_sequences(seed: int) -> None:
     rng = np.random.default_rng(seed)
     signals = tissue_signals(draw_protocol(rng), rng)
     flair, t1c, t2 = ({n: signals[m][i] for n, i in INDEX.items()} for m in ("flair", "t1c", "t2"))
@@ -58,7 +58,7 @@ def test_contrast_is_that_of_the_sequences_whatever_the_protocol(seed: int) -> N
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_t1_takes_up_no_contrast_agent_and_proton_density_lies_near_gray(seed: int) -> None:
+def test_t1_shows_no_enhancement_and_proton_density_has_little_contrast(seed: int) -> None:
     rng = np.random.default_rng(seed)
     signals = tissue_signals(draw_protocol(rng), rng)
     t1, pd = ({name: signals[m][i] for name, i in INDEX.items()} for m in ("t1", "pd"))
@@ -89,7 +89,7 @@ def test_noise_in_air_has_the_mean_of_a_rician() -> None:
     assert noise.mean() == pytest.approx(2 * np.sqrt(np.pi / 2), rel=0.01)  # Rayleigh
 
 
-def test_grain_leaves_the_size_of_the_noise_as_it_is() -> None:
+def test_grain_does_not_change_the_size_of_the_noise() -> None:
     rng = np.random.default_rng(0)
     noise = receive(np.full((400, 400), 1000.0), sigma=2.0, grain=0.4, rng=rng)
     assert noise.std() == pytest.approx(2, rel=0.05)
@@ -102,14 +102,14 @@ def test_splines_sum_to_one_and_reproduce_straight_lines() -> None:
     assert basis @ (-10 + 10 * np.arange(8)) == pytest.approx(positions)
 
 
-def test_field_is_read_between_its_points() -> None:
+def test_a_field_is_interpolated_between_its_points() -> None:
     field = Field(np.arange(8, dtype=np.float32).reshape(2, 2, 2), np.array([10.0, 0, 0]), 2.0)
     points = np.array([[11.0, 10], [0, 2], [0, 100]])
     assert field.at(points) == pytest.approx([2, 3])  # halfway 0 to 4; beyond: the border's 3
     assert field.at(points, outside=-1.0) == pytest.approx([2, -1])
 
 
-def test_front_travels_at_the_speed_of_the_tissue() -> None:
+def test_the_front_travels_at_the_speed_of_the_tissue() -> None:
     cost = np.ones((9, 9, 9), np.float32)
     cost[6:] = 5
     start = np.full(cost.shape, NEVER)
@@ -120,7 +120,7 @@ def test_front_travels_at_the_speed_of_the_tissue() -> None:
     assert time[7, 4, 4] == pytest.approx(2 + 6 + 10)  # 2 mm at 1, 2 mm at 3, 2 mm at 5
 
 
-def test_a_plaque_is_as_long_and_as_wide_as_it_says() -> None:
+def test_a_plaque_has_the_given_length_and_width() -> None:
     one = Plaques(np.zeros((1, 3)), np.array([[0.0, 1, 0]]), np.array([2.0]), np.array([2.0]))
     points = np.array([[0, 1.3, 2.7, 0, 0], [0, 0, 0, 3.3, 4.7], [0] * 5], np.float32)
     assert (one.at(points) > 0.5).tolist() == [True, True, False, True, False]
@@ -146,7 +146,7 @@ def test_without_nilearn_the_message_names_the_remedy(monkeypatch: pytest.Monkey
         _tissue_maps()
 
 
-def test_command_line_says_in_one_line_what_is_not_installed(tmp_path: Path) -> None:
+def test_the_command_line_names_a_missing_package_in_one_line(tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['scipy'] = None\n"
         "from brainai.phantom.__main__ import main\n"
@@ -157,7 +157,7 @@ def test_command_line_says_in_one_line_what_is_not_installed(tmp_path: Path) -> 
     assert run.stderr.count("\n") == 1 and "pip install -r requirements-dev.txt" in run.stderr
 
 
-def test_command_line_says_in_one_line_what_is_wrong(
+def test_the_command_line_reports_an_error_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status = main(["--out", str(tmp_path / "out"), "--count", "1", "--spacing", "1", "1", "0"])

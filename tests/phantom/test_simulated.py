@@ -63,7 +63,9 @@ def test_tumor_lies_where_it_was_placed_in_lps(with_lesion: Phantom) -> None:
     assert 9 < z < 14  # above the middle, below the vertex
 
 
-def test_tumor_looks_like_one(with_lesion: Phantom, without_lesion: Phantom) -> None:
+def test_the_tumor_has_bright_edema_and_an_enhancing_rim(
+    with_lesion: Phantom, without_lesion: Phantom
+) -> None:
     flair, t1c = with_lesion.volumes["flair"], with_lesion.volumes["t1c"]
     edema, rim = with_lesion.mask == 2, with_lesion.mask == 4
     brain = without_lesion.volumes["t1c"] > 0
@@ -71,7 +73,9 @@ def test_tumor_looks_like_one(with_lesion: Phantom, without_lesion: Phantom) -> 
     assert t1c[rim].mean() > 1.2 * without_lesion.volumes["t1c"][brain].mean()
 
 
-def test_plaques_are_bright_many_small_and_no_tumor(without_lesion: Phantom) -> None:
+def test_plaques_are_bright_many_and_small_and_not_in_the_tumor_mask(
+    without_lesion: Phantom,
+) -> None:
     plaques = simulate(3, lesion=False, plaques=True, spacing_mm=(3.0, 3.0, 3.0))
     plain = simulate(3, lesion=False, spacing_mm=(3.0, 3.0, 3.0))
     assert not plaques.mask.any()
@@ -99,7 +103,9 @@ def test_most_plaques_point_away_from_the_ventricles(with_lesion: Phantom, seed:
     assert np.median(away[at_wall]) > 0.6
 
 
-def test_stripped_brain_lies_in_exact_zeros(with_lesion: Phantom, with_skull: Phantom) -> None:
+def test_a_stripped_brain_is_surrounded_by_exact_zeros(
+    with_lesion: Phantom, with_skull: Phantom
+) -> None:
     flair, whole = with_lesion.volumes["flair"], with_skull.volumes["flair"]
     assert (flair == 0).mean() > 0.5
     assert not flair[0].any() and not flair[:, -1].any()
@@ -118,16 +124,14 @@ def test_scalp_surrounds_the_brain(without_lesion: Phantom, with_skull: Phantom)
         assert head_ends[0] < brain_ends[0] and head_ends[1] > brain_ends[1]
 
 
-def test_a_small_tumor_of_which_the_first_draw_leaves_nothing_is_in_the_study(with_lesion) -> None:
+def test_a_small_tumor_that_vanishes_in_the_first_draw_is_drawn_again(with_lesion) -> None:
     seed = int(np.random.SeedSequence([2026, 4]).generate_state(1)[0])  # its tumor starts at 52 mm
     study = simulate(seed, spacing_mm=(2.0, 2.0, 4.0), range_mm=(40.0, 64.0))
     assert np.count_nonzero(study.mask) * 16 > 500  # mm³
     assert (study.volumes["flair"][study.mask > 0] > 0).all()  # within the brain
 
 
-def test_studies_have_the_names_of_brats_and_lie_in_lps(
-    tmp_path: Path, with_lesion: Phantom
-) -> None:
+def test_studies_have_brats_names_and_lps_orientation(tmp_path: Path, with_lesion: Phantom) -> None:
     (tmp_path / ".phantom_0000.partial").mkdir()
     (tmp_path / ".phantom_0000.partial" / "broken_off.nii.gz").write_bytes(b"")
     folder = write_study(tmp_path / "phantom_0000", with_lesion)

@@ -1,7 +1,7 @@
-"""train.py with group norms in the place of batch norms, up to the model folder.
+"""train.py with group norms in place of batch norms, up to the model folder.
 
-A group norm looks at one slice alone, so that several processes should compute what one does, but
-for rounding. Its scales start at 1: every residual branch counts, and with it which are skipped.
+A group norm looks at one slice alone, so several processes should compute the same as one, up to
+rounding. Its scales start at 1: every residual branch counts, and so does which ones are skipped.
 """
 
 from torch import nn

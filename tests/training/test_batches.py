@@ -20,29 +20,29 @@ from brainai.training.batches import (
 )
 
 
-def test_two_processes_share_the_very_batches_of_one() -> None:
+def test_two_processes_split_the_same_batches_as_one() -> None:
     rows = np.arange(100, 123)
     one = train_batches(rows, 4, seed=3)
     first = train_batches(rows, 4, seed=3, rank=0, world=2)
     second = train_batches(rows, 4, seed=3, rank=1, world=2)
-    assert len(one) == len(first) == len(second) == 5  # 23 // 4: the last, broken one is left out
+    assert len(one) == len(first) == len(second) == 5  # 23 // 4: an incomplete one is left out
     for whole, left, right in zip(one, first, second, strict=True):
         assert whole.tolist() == [*left, *right]
 
 
-def test_an_epoch_meets_a_slice_at_most_once() -> None:
+def test_an_epoch_contains_each_slice_at_most_once() -> None:
     met = np.concatenate(train_batches(range(23), 4, seed=0))
     assert len(set(met)) == len(met) == 20
 
 
-def test_epochs_and_stages_have_orders_of_their_own() -> None:
+def test_each_epoch_and_stage_has_its_own_order() -> None:
     seeds = {epoch_seed(0, stage, epoch) for stage in range(4) for epoch in range(4)}
     assert len(seeds) == 16
     first, second = (train_batches(range(50), 50, seed)[0].tolist() for seed in (1, 2))
     assert first != second
 
 
-def test_a_split_of_odd_size_is_predicted_once_in_all_processes_together() -> None:
+def test_a_split_of_odd_size_is_covered_once_across_processes() -> None:
     rows = list(range(30, 41))  # 11
     parts = [batch for rank in (0, 1) for batch in split_batches(rows, 3, rank, 2)]
     assert sorted(int(row) for part in parts for row in part) == rows
@@ -62,7 +62,7 @@ class Slice:
     split: str = "train"
 
 
-def test_no_case_gives_an_epoch_more_than_its_share_and_all_have_their_turn() -> None:
+def test_an_epoch_takes_a_share_of_each_case_and_every_slice_gets_its_turn() -> None:
     records = [Slice(i, case_id="thin") for i in range(10)]
     records += [Slice(i, case_id="thick") for i in range(3)]
     records += [Slice(i, case_id="other", split="test") for i in range(3)]
@@ -74,7 +74,7 @@ def test_no_case_gives_an_epoch_more_than_its_share_and_all_have_their_turn() ->
     assert epoch_rows(records, 0, seed=1).tolist() == list(range(13))
 
 
-def test_donors_lie_at_the_same_level_of_the_same_source_and_sequences() -> None:
+def test_donors_come_from_the_same_level_source_and_sequences() -> None:
     kinds = (("lgg", ("flair",)), ("brats", ("flair",)), ("brats", ("flair", "t1c", "t2")))
     records = [
         Slice(index, source, modalities=sequences)
@@ -91,7 +91,7 @@ def test_donors_lie_at_the_same_level_of_the_same_source_and_sequences() -> None
     assert len(set(donors.tolist())) > 50
 
 
-def test_the_chance_sets_how_many_slices_have_a_donor_and_only_known_masks_take_part() -> None:
+def test_the_chance_sets_the_share_of_slices_with_known_masks_that_get_a_donor() -> None:
     records = [Slice(0, has_mask=index % 2 == 0) for index in range(1000)]
     random = torch.rand(1000, 2, generator=torch.Generator().manual_seed(0))
     donors = draw_donors(records, range(500), random, chance=0.4)
@@ -101,7 +101,7 @@ def test_the_chance_sets_how_many_slices_have_a_donor_and_only_known_masks_take_
     assert max(recipients.max(), donors.max()) < 500
 
 
-def test_people_without_a_tumor_get_donors_of_every_source_and_are_donors_to_no_other() -> None:
+def test_tumor_free_slices_get_donors_from_other_sources_but_are_donors_to_none() -> None:
     kinds = (("lgg", ("flair",)), ("tumor-free", ("flair",)), ("brats", ("flair", "t1c", "t2")))
     records = [
         Slice(index, source, modalities=sequences)
@@ -121,7 +121,7 @@ def test_people_without_a_tumor_get_donors_of_every_source_and_are_donors_to_no_
     }
 
 
-def test_slices_easily_judged_wrongly_weigh_more() -> None:
+def test_slices_that_are_easily_misjudged_weigh_more() -> None:
     records = [
         Slice(0, tumor_pixels=0),
         Slice(0, "tumor-free"),
@@ -139,7 +139,7 @@ def test_without_masks_there_are_no_donors() -> None:
 
 
 @pytest.mark.slow
-def test_workers_started_afresh_read_the_same_batches_and_map_the_store_anew(
+def test_spawned_workers_read_the_same_batches_from_their_own_memory_map(
     dataset_folder: Path,
 ) -> None:
     store = open_store(dataset_folder, 64, progress=False)
@@ -148,7 +148,7 @@ def test_workers_started_afresh_read_the_same_batches_and_map_the_store_anew(
     batches = [np.array([7, 3, 5]), np.array([0]), np.array([90, 91])]
     here = list(open_loader(store, batches, on_gpu=False, donors=donors))
     loader = open_loader(store, batches, on_gpu=True, donors=donors)
-    loader.pin_memory = False  # there need be no GPU for it
+    loader.pin_memory = False  # so that no GPU is needed
     loader.multiprocessing_context = "spawn"
     loader.num_workers = 1  # each takes seconds to start
     assert [batch["row"].tolist() for batch in here] == [[7, 3, 5], [0], [90, 91]]
@@ -161,7 +161,7 @@ def test_workers_started_afresh_read_the_same_batches_and_map_the_store_anew(
     assert len(pickle.dumps(loader.dataset)) < store.planes.nbytes / 10
 
 
-def test_chance_and_level_choose_the_donor() -> None:
+def test_chance_and_level_determine_the_donor() -> None:
     """Ten slices of a stack: the second column of a table moves the donor by at most a tenth."""
     records = [Slice(index, slice_count=10) for index in range(10)]
     random = torch.zeros(10, 2)
@@ -173,7 +173,7 @@ def test_chance_and_level_choose_the_donor() -> None:
     assert donors.dtype == torch.int64
 
 
-def test_the_same_seed_gives_the_same_rows_and_others_others() -> None:
+def test_the_rows_of_an_epoch_depend_on_the_seed() -> None:
     records = [Slice(i, case_id="thin") for i in range(40)]
     one, same, other = (epoch_rows(records, 5, seed).tolist() for seed in (1, 1, 2))
     assert one == same != other

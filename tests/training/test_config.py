@@ -10,7 +10,7 @@ from brainai.training.config import PRESETS, Stage, TrainConfig, parse_config
 from brainai.training.start import check_start, origin, pinned
 
 
-def test_every_preset_grows_its_pictures_and_parses() -> None:
+def test_every_preset_parses_and_its_picture_sizes_never_shrink() -> None:
     for preset in PRESETS:
         config = parse_config(["--preset", preset, "--data", "d", "--out", "o"])
         sizes = [stage.image_size for stage in config.stages]
@@ -51,11 +51,11 @@ def test_help_names_every_field(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ["--preset", "smoke"],
         ["--preset=smoke"],
-        ["--preset", "scratch", "--preset=smoke"],  # the last one holds, as for every option
+        ["--preset", "scratch", "--preset=smoke"],  # the last one counts, as for every option
         ["--preset=scratch", "--preset", "smoke"],
     ],
 )
-def test_a_preset_is_given_in_either_way_and_anywhere(preset: list[str]) -> None:
+def test_a_preset_can_be_given_in_either_form_and_at_any_position(preset: list[str]) -> None:
     others = ["--data", "d", "--out", "o", "--stages.1.lr", "0.5", "--no-decoder"]
     for arguments in ([*preset, *others], [*others, *preset]):
         config = parse_config(arguments)
@@ -65,12 +65,12 @@ def test_a_preset_is_given_in_either_way_and_anywhere(preset: list[str]) -> None
 
 
 @pytest.mark.parametrize("preset", [["--preset", "quick"], ["--preset=quick"]])
-def test_an_unknown_preset_names_the_known_ones(preset: list[str]) -> None:
+def test_the_error_for_an_unknown_preset_lists_the_known_ones(preset: list[str]) -> None:
     with pytest.raises(ConfigError, match=r"default, scratch, further, smoke, found 'quick'"):
         parse_config(["--preset", "smoke", *preset])
 
 
-def test_a_preset_without_a_name_and_a_shortened_option_are_refused() -> None:
+def test_a_preset_without_a_name_or_an_abbreviated_option_is_refused() -> None:
     with pytest.raises(ConfigError, match="found ''"):
         parse_config(["--data", "d", "--out", "o", "--preset"])
     with pytest.raises(ConfigError, match="found ''"):
@@ -80,7 +80,7 @@ def test_a_preset_without_a_name_and_a_shortened_option_are_refused() -> None:
     assert ended.value.code == 2
 
 
-def test_all_problems_of_a_configuration_are_told_at_once() -> None:
+def test_all_problems_of_a_configuration_are_reported_together() -> None:
     stages = (Stage(100, epochs=1, lr=1e-3), Stage(64, epochs=0, lr=1e-3))
     with pytest.raises(ConfigError) as error:
         TrainConfig(data="d", out="o", stages=stages, warm_up=2)
@@ -89,7 +89,7 @@ def test_all_problems_of_a_configuration_are_told_at_once() -> None:
     assert "--warm-up" in str(error.value)
 
 
-def test_the_recipe_holds_no_place_on_a_machine() -> None:
+def test_the_recipe_contains_no_paths() -> None:
     config = parse_config(["--preset", "smoke", "--data", "/somewhere/d", "--out", "/elsewhere/o"])
     assert "where" not in str(config.recipe())
 
@@ -102,19 +102,21 @@ def test_the_recipe_holds_no_place_on_a_machine() -> None:
         ({"mean": (0.5, 0.5, 0.5)}, "0.5"),
     ],
 )
-def test_another_network_to_start_from_is_refused_before_training(other: dict, word: str) -> None:
+def test_an_incompatible_starting_network_is_refused_before_training(
+    other: dict, word: str
+) -> None:
     config = parse_config(["--preset", "scratch", "--data", "d", "--out", "o", "--init-from", "m"])
     check_start(config, ModelInfo())
     with pytest.raises(ConfigError, match=f"m: expected .*, found .*{word}"):
         check_start(config, ModelInfo(**other))
 
 
-def test_fewer_than_no_updates_of_the_scope_are_refused() -> None:
+def test_a_negative_number_of_scope_steps_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"--scope-steps: expected 0 \(none\) or more, found -1"):
         parse_config(["--data", "d", "--out", "o", "--scope-steps", "-1"])
 
 
-def test_weights_tell_what_they_started_from(model_folder) -> None:
+def test_weights_record_what_they_started_from(model_folder) -> None:
     def start(*options: str) -> str:
         config = parse_config(["--preset", "smoke", "--data", "d", "--out", "o", *options])
         return origin(config, [])["started_from"]
@@ -126,7 +128,7 @@ def test_weights_tell_what_they_started_from(model_folder) -> None:
     assert start("--init-from", str(model_folder)) == f"the weights {info.revision} of {info.name}"
 
 
-def test_weights_tell_their_command_without_places_and_without_resume() -> None:
+def test_weights_record_their_command_without_paths_and_without_resume() -> None:
     config = parse_config(["--preset", "smoke", "--data", "d", "--out", "o"])
     told = origin(
         config, ["brainai", "train", "--data", "/a/machine/data", "--resume", "--seed=3"]
@@ -134,7 +136,7 @@ def test_weights_tell_their_command_without_places_and_without_resume() -> None:
     assert told == "brainai train --data data --seed=3"
 
 
-def test_a_run_that_starts_from_a_folder_or_from_nothing_keeps_its_start(model_folder) -> None:
+def test_a_run_that_starts_from_a_folder_or_from_scratch_is_not_pinned(model_folder) -> None:
     for options in ([], ["--init-from", str(model_folder)]):
         config = parse_config(["--preset", "smoke", "--data", "d", "--out", "o", *options])
         assert pinned(config) == config
@@ -155,7 +157,7 @@ def test_a_run_that_starts_from_a_folder_or_from_nothing_keeps_its_start(model_f
         ({"lr_spread": 0.9}, False),
     ],
 )
-def test_a_stage_at_its_limits(stage: dict, good: bool) -> None:
+def test_the_options_of_a_stage_are_checked_at_their_limits(stage: dict, good: bool) -> None:
     stages = (Stage(**{"image_size": 64, "epochs": 1, "lr": 1e-3} | stage),)
     if good:
         assert TrainConfig(data="d", out="o", stages=stages).image_size == stages[0].image_size
@@ -174,7 +176,7 @@ def test_a_stage_at_its_limits(stage: dict, good: bool) -> None:
         ("scope_steps", [0, 1], [-1]),
     ],
 )
-def test_a_field_at_its_limits(name: str, good: list, bad: list) -> None:
+def test_the_options_of_a_run_are_checked_at_their_limits(name: str, good: list, bad: list) -> None:
     stages = (Stage(64, epochs=1, lr=1e-3),)
     for value in good:
         TrainConfig(data="d", out="o", stages=stages, **{name: value})

@@ -32,7 +32,7 @@ from brainai.training.distributed import in_main_process, main_process_first
 
 @pytest.fixture(autouse=True)
 def own_state() -> Iterator[None]:
-    """Accelerate keeps its state for the life of a process, as if no second test came."""
+    """Reset the state that Accelerate keeps for the life of a process."""
     yield
     AcceleratorState._reset_state(reset_partial_state=True)
 
@@ -50,14 +50,16 @@ def config(dataset_folder: Path, tmp_path: Path) -> TrainConfig:
     return config
 
 
-def test_the_last_checkpoint_is_used_where_it_is_whole(config: TrainConfig) -> None:
+def test_the_last_checkpoint_is_used_if_it_is_intact(config: TrainConfig) -> None:
     told = []
     progress, saved = load_checkpoint(config, told.append)
     assert (progress.epoch, saved["network"]["weight"].item(), told) == (2, 2.0, [])
 
 
 @every_damage
-def test_a_damaged_checkpoint_gives_way_to_the_one_before(config: TrainConfig, how: str) -> None:
+def test_a_damaged_checkpoint_is_replaced_by_the_previous_one(
+    config: TrainConfig, how: str
+) -> None:
     told = []
     damage(config.out / "checkpoints" / "last.pt", how)
     progress, saved = load_checkpoint(config, told.append)
@@ -75,7 +77,7 @@ def test_two_damaged_checkpoints_are_refused(config: TrainConfig, how: str) -> N
 
 
 @every_damage
-def test_damaged_best_weights_are_told_before_hours_of_training(
+def test_damaged_best_weights_are_refused_before_hours_of_training(
     config: TrainConfig, how: str
 ) -> None:
     damage(config.out / "checkpoints" / "best.safetensors", how)
@@ -107,7 +109,7 @@ def test_a_checkpoint_runs_no_code(config: TrainConfig, tmp_path: Path) -> None:
     folder = config.out / "checkpoints"
     torch.save({"progress": Planted()}, folder / "last.pt")
     seal(folder / "last.pt")
-    assert load_checkpoint(config, lambda _: None)[0].epoch == 1  # of previous.pt
+    assert load_checkpoint(config, lambda _: None)[0].epoch == 1  # from previous.pt
     assert not (tmp_path / "ran").exists()
 
 
@@ -138,7 +140,7 @@ WRITERS: dict[str, Callable] = {
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_a_full_disk_leaves_what_was_there(config: TrainConfig, name: str) -> None:
+def test_a_full_disk_leaves_the_existing_files(config: TrainConfig, name: str) -> None:
     WRITERS[name](config)
     before = listing(config.out)
     with small_files(2000), pytest.raises(StorageError, match=f"{name} cannot be written"):
@@ -178,13 +180,13 @@ def test_train_py_ends_with_one_line_on_a_full_disk(
     assert not list(tmp_path.rglob("*.partial"))
 
 
-def test_a_run_without_a_checkpoint_begins_anew(config: TrainConfig) -> None:
+def test_a_run_without_a_checkpoint_starts_over(config: TrainConfig) -> None:
     for name in ("last.pt", "previous.pt"):
         (config.out / "checkpoints" / name).unlink()
     assert load_checkpoint(config) is None
 
 
-def test_a_run_of_another_recipe_is_not_gone_on_with(config: TrainConfig) -> None:
+def test_a_run_of_another_recipe_is_not_resumed(config: TrainConfig) -> None:
     with pytest.raises(ConfigError, match=r"was trained with another clip_norm, seed: resume"):
         load_checkpoint(replace(config, seed=5, clip_norm=2.0))
 
@@ -198,7 +200,7 @@ def test_only_stages_that_have_begun_must_be_the_same(config: TrainConfig) -> No
         load_checkpoint(replace(config, stages=(first, replace(second, epochs=9), third)))
 
 
-def test_an_epoch_that_is_repeated_takes_its_place_in_the_log(config: TrainConfig) -> None:
+def test_a_repeated_epoch_replaces_itself_and_later_epochs_in_the_log(config: TrainConfig) -> None:
     log_epoch(config.out, {"stage": 2, "epoch": 0, "auroc": 0.6})
     log_epoch(config.out, {"stage": 1, "epoch": 1, "auroc": 0.7})
     assert [(e["stage"], e["epoch"], e["auroc"]) for e in read_history(config.out)] == [
@@ -207,7 +209,7 @@ def test_an_epoch_that_is_repeated_takes_its_place_in_the_log(config: TrainConfi
     ]
 
 
-def test_best_weights_are_those_that_were_saved(config: TrainConfig) -> None:
+def test_best_weights_are_loaded_as_they_were_saved(config: TrainConfig) -> None:
     saved, other = build_network("test_resnet"), build_network("test_resnet")
     save_best(config.out, saved)
     load_best(config.out, other)
@@ -221,7 +223,7 @@ def test_the_configuration_is_written_as_json(config: TrainConfig) -> None:
 
 
 @pytest.mark.parametrize("file", [None, "here"])
-def test_what_a_disk_refuses_is_told_whether_the_file_is_known_or_not(file: str | None) -> None:
+def test_a_disk_error_is_reported_whether_the_file_is_known_or_not(file: str | None) -> None:
     def write() -> None:
         raise OSError(errno.ENOSPC, "No space left on device", file)
 
@@ -229,5 +231,5 @@ def test_what_a_disk_refuses_is_told_whether_the_file_is_known_or_not(file: str 
         in_main_process(Accelerator(cpu=True), write)
 
 
-def test_what_the_main_process_finds_is_given_back() -> None:
+def test_the_result_of_the_main_process_is_returned() -> None:
     assert main_process_first(Accelerator(cpu=True), lambda a, b: a + b, 1, 2) == 3

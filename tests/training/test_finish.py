@@ -1,4 +1,4 @@
-"""Weights that are there, finished anew with data of one's own."""
+"""Existing weights, fitted and evaluated again with other data."""
 
 import json
 from dataclasses import replace
@@ -36,7 +36,7 @@ def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No figures, which take most of the time."""
+    """Skip the figures, which take most of the time."""
     monkeypatch.setattr("brainai.evaluation.report._draw", lambda *_: [])
 
 
@@ -54,7 +54,9 @@ def out(
     return folder
 
 
-def test_only_what_is_fitted_on_valid_is_new(out: Path, model_folder: Path, dataset_folder) -> None:
+def test_only_the_values_fitted_on_valid_change(
+    out: Path, model_folder: Path, dataset_folder
+) -> None:
     before, old = load_model(model_folder)
     after, new = load_model(out / "model")
     for name, value in after.classifier.state_dict().items():
@@ -67,7 +69,7 @@ def test_only_what_is_fitted_on_valid_is_new(out: Path, model_folder: Path, data
     assert load_scope(out / "model") is not None
 
 
-def test_report_and_card_are_of_what_was_written(out: Path) -> None:
+def test_report_and_card_describe_the_written_model(out: Path) -> None:
     report = json.loads((out / "report.json").read_text())
     info = read_model_info(out / "model")
     assert report["about"]["model_revision"] == info.revision
@@ -78,10 +80,10 @@ def test_report_and_card_are_of_what_was_written(out: Path) -> None:
     assert (out / "model" / "README.md").read_text() == model_card(info, report, charts)
     assert {path.name for path in (out / "model" / "figures").iterdir()} == set(charts)
     assert "roc_pr.png" in charts
-    assert (out / "figures" / "top_losses.png").exists()  # shows scans, and stays here
+    assert (out / "figures" / "top_losses.png").exists()  # shows scans, and is not published
 
 
-def test_the_models_own_scope_stays_where_none_is_trained(
+def test_the_scope_of_the_model_is_kept_if_none_is_trained(
     out, dataset_folder, tmp_path, undrawn
 ) -> None:
     call = ["--model", str(out / "model"), "--data", str(dataset_folder), "--out", str(tmp_path)]
@@ -92,7 +94,9 @@ def test_the_models_own_scope_stays_where_none_is_trained(
             assert torch.equal(value, own.state_dict()[name]), name
 
 
-def test_an_empty_split_is_told_before_anything_is_fitted(model_folder, tmp_path, capsys) -> None:
+def test_an_empty_split_is_refused_before_anything_is_fitted(
+    model_folder, tmp_path, capsys
+) -> None:
     data = write_dataset(tmp_path / "data")
     records = [record for record in read_records(data) if record.split != "test"]
     write_records(data / "metadata.csv", records)
@@ -102,7 +106,7 @@ def test_an_empty_split_is_told_before_anything_is_fitted(model_folder, tmp_path
     assert not (tmp_path / "out").exists()
 
 
-def test_where_valid_has_one_class_no_page_says_that_something_was_fitted(
+def test_nothing_claims_to_be_fitted_if_valid_has_one_class(
     model_folder, tmp_path, undrawn
 ) -> None:
     data = write_dataset(tmp_path / "data")
@@ -127,20 +131,22 @@ def test_where_valid_has_one_class_no_page_says_that_something_was_fitted(
     assert notices(info, classifier.weights)[0].endswith("are not calibrated.")
 
 
-def test_without_updates_there_is_no_scope(model_folder, dataset_folder, tmp_path, undrawn) -> None:
+def test_without_scope_steps_there_is_no_scope(
+    model_folder, dataset_folder, tmp_path, undrawn
+) -> None:
     call = ["--model", str(model_folder), "--data", str(dataset_folder), "--out", str(tmp_path)]
     assert main([*call, "--scope-steps", "0"]) == 0
     assert load_scope(tmp_path / "model") is None
 
 
-def test_what_a_user_can_mend_is_one_line_and_status_2(model_folder, tmp_path, capsys) -> None:
+def test_user_errors_print_one_line_and_exit_with_status_2(model_folder, tmp_path, capsys) -> None:
     call = ["--model", str(model_folder), "--data", "nowhere", "--out", str(tmp_path / "out")]
     assert main(call) == 2
     assert "nowhere is not a dataset folder" in capsys.readouterr().err.splitlines()[-1]
     assert not (tmp_path / "out").exists()
 
 
-def test_all_figures_are_of_the_patients_of_test(out: Path, dataset_folder: Path) -> None:
+def test_all_figures_come_from_the_patients_of_test(out: Path, dataset_folder: Path) -> None:
     report = json.loads((out / "report.json").read_text())
     assert report["about"]["split"] == "test"
     assert (report["n_patients"], report["n_slices"]) == (2, 16)
@@ -155,7 +161,7 @@ def test_all_figures_are_of_the_patients_of_test(out: Path, dataset_folder: Path
     assert report["average_precision"] == average_precision(scores.label, scores.probability)
 
 
-def test_what_is_fitted_is_the_network_as_it_will_be_stored(
+def test_the_network_is_rounded_as_it_will_be_stored_before_fitting(
     dataset_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """float32 to half and back: 33.01 becomes 33, since halves lie 1/32 apart there."""

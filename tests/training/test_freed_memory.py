@@ -27,7 +27,7 @@ print(returned, faults())
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc alone has the settings")
 @pytest.mark.slow
-def test_blocks_that_are_freed_are_used_again_without_asking_the_system() -> None:
+def test_freed_blocks_are_reused_without_page_faults() -> None:
     """Five blocks of 64 MB are 81,920 pages of 4 kB, each of which costs a page fault when it is
     new. The first rounds still find their places in the heap."""
     returned, kept = map(int, subprocess.check_output([sys.executable, "-c", FAULTS]).split())

@@ -32,7 +32,7 @@ STILL = 1e-30  # a rate at which no weight moves
 
 @pytest.fixture(autouse=True)
 def own_state() -> Iterator[None]:
-    """Accelerate keeps its state for the life of a process, as if no second test came."""
+    """Reset the state that Accelerate keeps for the life of a process."""
     yield
     AcceleratorState._reset_state(reset_partial_state=True)
 
@@ -83,7 +83,7 @@ def alike(one: dict, other: dict) -> bool:
     return all(torch.equal(value, other[name]) for name, value in one.items())
 
 
-def test_the_mask_counts_by_its_weight(make_config: Callable) -> None:
+def test_the_mask_loss_counts_by_its_weight(make_config: Callable) -> None:
     class_alone, once, three_times = (
         fit(make_config(lr=STILL, mask_weight=weight))[0]["train_loss"] for weight in (0, 1, 3)
     )
@@ -91,13 +91,13 @@ def test_the_mask_counts_by_its_weight(make_config: Callable) -> None:
     assert three_times - class_alone == pytest.approx(3 * (once - class_alone), rel=1e-4)
 
 
-def test_the_rate_rises_for_the_part_of_a_stage_that_warms_up(make_config: Callable) -> None:
+def test_the_learning_rate_rises_during_the_warm_up_of_a_stage(make_config: Callable) -> None:
     # Two epochs are 6 updates. The rate rises from lr / 25 up to update 6 * 0.5 - 1 = 2, then
     # falls along half a cosine over the 3 updates left: 0.75 of it remain after the first.
     assert fit(make_config(epochs=2, warm_up=0.5))[0]["lr"] == pytest.approx(3e-3 * 0.75, rel=1e-3)
 
 
-def test_a_gradient_is_cut_to_the_largest_norm(make_config: Callable) -> None:
+def test_gradients_are_clipped_to_the_maximum_norm(make_config: Callable) -> None:
     # AdamW adds 1e-8 to the size of a gradient: one of 1e-12 moves a weight by 1e-4 of the rate.
     before = new_network().decoder.mask.bias.item()
     moved = {}
@@ -111,7 +111,7 @@ def test_a_gradient_is_cut_to_the_largest_norm(make_config: Callable) -> None:
 
 @pytest.fixture(scope="module")
 def contrary(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The toy data set, but in `train` a disc is no tumor, and whatever has none is."""
+    """The toy data set with inverted labels in `train`: slices without a disc have a tumor."""
     data = write_dataset(tmp_path_factory.mktemp("contrary"))
     records = [
         replace(r, label=1 - r.label, mask_file_name="", tumor_pixels=r.label - 1)
@@ -127,7 +127,7 @@ def contrary(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_best_weights_are_those_of_the_best_epoch_not_the_last(
     make_config: Callable, contrary: Path, spoilt: bool
 ) -> None:
-    """One stage learns what is true, one the contrary, in this order or the other."""
+    """One stage learns the true labels, one the inverted ones, in either order."""
     config = make_config(epochs=3, lr=1e-2, slices_per_case=4)
     config = replace(config, stages=config.stages * 2)
     both = (config, replace(config, data=contrary))
@@ -143,7 +143,7 @@ def test_best_weights_are_those_of_the_best_epoch_not_the_last(
     assert alike(best, after_first if spoilt else last)
 
 
-def test_a_stage_that_was_cut_off_goes_on_as_if_it_was_not(make_config: Callable) -> None:
+def test_an_interrupted_stage_resumes_as_if_it_was_not_interrupted(make_config: Callable) -> None:
     config = make_config(epochs=3, average=0.5, augmentation=Augmentation())
     (config.out / "checkpoints").mkdir(parents=True)
     fit_stage(new_accelerator(), new_network(), config, Progress())
@@ -159,7 +159,7 @@ def test_a_stage_that_was_cut_off_goes_on_as_if_it_was_not(make_config: Callable
         assert one | {"images_per_second": 0} == other | {"images_per_second": 0}
 
 
-def test_the_average_follows_the_statistics_of_batch_norm_too(make_config: Callable) -> None:
+def test_the_average_includes_the_statistics_of_batch_norm(make_config: Callable) -> None:
     network = new_network()
     fitting = open_stage(new_accelerator(), network, make_config(average=0.5), 0)
     own, averaged = (
@@ -179,7 +179,7 @@ def first_batch(config: TrainConfig) -> tuple[torch.Tensor, ...]:
     return next(augmented_batches(accelerator, fitting, config, Progress()))
 
 
-def test_a_slice_counts_in_the_loss_as_its_weight_says(make_config: Callable) -> None:
+def test_a_slice_counts_in_the_loss_by_its_weight(make_config: Callable) -> None:
     config = make_config()
     accelerator = new_accelerator()
 
@@ -196,13 +196,15 @@ def test_a_slice_counts_in_the_loss_as_its_weight_says(make_config: Callable) ->
     assert loss(3 * first) == pytest.approx(3 * loss(first), rel=1e-4)
 
 
-def test_hard_slices_weigh_as_the_recipe_says(make_config: Callable) -> None:
+def test_hard_slices_have_the_weight_of_the_recipe(make_config: Callable) -> None:
     assert set(first_batch(make_config())[4].tolist()) == {1.0}
     assert max(first_batch(make_config(hard_weight=5.0))[4].tolist()) == 5.0
 
 
 @pytest.mark.parametrize("change", sorted(set(asdict(Augmentation())) - {"drop"}))
-def test_every_change_of_the_recipe_reaches_the_network(make_config: Callable, change: str) -> None:
+def test_every_augmentation_of_the_recipe_reaches_the_network(
+    make_config: Callable, change: str
+) -> None:
     plain = first_batch(make_config())
     how = replace(UNCHANGED, **{change: 0.9})
     changed = first_batch(make_config(augmentation=how))
@@ -211,7 +213,7 @@ def test_every_change_of_the_recipe_reaches_the_network(make_config: Callable, c
     assert torch.allclose(changed[2], plain[2], atol=1e-3) == (change not in moves)
 
 
-def test_every_epoch_changes_its_slices_anew(make_config: Callable) -> None:
+def test_every_epoch_augments_its_slices_differently(make_config: Callable) -> None:
     config = make_config(augmentation=replace(UNCHANGED, gain=0.5))
     accelerator = new_accelerator()
     fitting = open_stage(accelerator, new_network(), config, 0)
@@ -224,7 +226,7 @@ def test_every_epoch_changes_its_slices_anew(make_config: Callable) -> None:
     assert not torch.allclose(*bright, atol=1e-3)
 
 
-def test_the_rate_suggested_is_where_the_loss_falls_fastest() -> None:
+def test_the_suggested_rate_is_where_the_loss_falls_fastest() -> None:
     rates = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0]
     # Slopes between neighbors of a rate, over two decades: -0.5, -1.4, -1.1; the rise is left out.
     assert steepest(rates, [2.0, 1.9, 1.5, 0.5, 0.4, 9.0]) == 1e-3
@@ -240,7 +242,7 @@ def test_two_updates_of_falling_loss_are_enough_to_suggest_a_rate() -> None:
     assert steepest([1e-3, 1e-2, 1e-1], [2.0, 1.9, 1.0]) == 1e-1
 
 
-def test_the_rate_finder_writes_what_it_tried_and_suggests(make_config: Callable) -> None:
+def test_the_rate_finder_writes_its_curve_and_its_suggestion(make_config: Callable) -> None:
     config = make_config()
     config.out.mkdir()
     found = find_learning_rate(new_accelerator(), new_network(), config, updates=25)

@@ -1,4 +1,4 @@
-"""Losses worked by hand."""
+"""Losses worked out by hand."""
 
 import math
 
@@ -9,7 +9,7 @@ from brainai.model.network import Output
 from brainai.training.losses import mask_loss, slice_losses
 
 
-def test_an_undecided_mask_costs_ln2_and_its_dice() -> None:
+def test_an_undecided_mask_costs_ln_2_plus_its_dice_loss() -> None:
     logits = torch.zeros(1, 1, 2, 2)  # probability one half everywhere
     masks = torch.tensor([[[[1.0, 0.0], [0.0, 0.0]]]])
     # overlap 0.5, extent 2 + 1, smoothed by a thousandth of 4 pixels:
@@ -17,7 +17,7 @@ def test_an_undecided_mask_costs_ln2_and_its_dice() -> None:
     assert mask_loss(logits, masks).item() == pytest.approx(math.log(2) + 2 / 3.004)
 
 
-def test_a_false_outline_costs_dice_where_there_is_no_tumor() -> None:
+def test_a_false_outline_costs_dice_loss_if_there_is_no_tumor() -> None:
     no_tumor = torch.zeros(1, 1, 2, 2)
     # overlap 0, extent 2: Dice loss 1 - 0.004 / 2.004 = 2 / 2.004
     undecided = mask_loss(torch.zeros(1, 1, 2, 2), no_tumor).item()
@@ -25,7 +25,7 @@ def test_a_false_outline_costs_dice_where_there_is_no_tumor() -> None:
     assert mask_loss(torch.full((1, 1, 2, 2), -20.0), no_tumor).item() == pytest.approx(0, abs=1e-5)
 
 
-def test_an_unknown_mask_trains_the_class_alone() -> None:
+def test_a_slice_with_an_unknown_mask_trains_only_the_class() -> None:
     output = Output(torch.zeros(2, 2), torch.zeros(2, 1, 2, 2))
     losses = slice_losses(
         output, torch.tensor([1, 1]), torch.ones(2, 1, 2, 2), torch.tensor([True, False]), 1.0

@@ -31,7 +31,7 @@ def test_large_sources_give_75_slices_and_small_ones_all() -> None:
     assert chosen[:75].max() > 150  # not only the first patients
 
 
-def test_a_loss_is_what_a_figure_fell_by() -> None:
+def test_a_loss_is_the_drop_of_a_figure() -> None:
     after = {"all": {"auroc": 0.88, "dice": 0.81}, "lgg": {"auroc": 0.95, "dice": 0.4}}
     found = losses(VALID, after)
     assert found["all"] == pytest.approx({"auroc": 0.02, "dice": -0.01})

@@ -1,4 +1,4 @@
-"""Training of what may be judged at all, on small dataset folders."""
+"""Training of the scope, which decides what may be judged at all, on small dataset folders."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -40,14 +40,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_dataset(tmp_path_factory.mktemp("toy"))
 
 
-def test_every_kind_that_the_data_gives_is_collected(folder: Path) -> None:
+def test_every_kind_that_the_data_contain_is_collected(folder: Path) -> None:
     pools = collect(open_store(folder, SIZE, progress=False), 20, np.random.default_rng(0))
     assert set(pools) == {
         FLAIR,
         SEQUENCE,
         TURNED,
         NO_SLICE,
-    }  # no other sequence, and 8 slices are no stack
+    }  # no other sequence, and 8 slices are not a stack
     assert len(pools[FLAIR][0]) == 48  # 6 patients with 8 slices, of train alone
     assert len(pools[TURNED][0]) == len(pools[SEQUENCE][0]) == 20  # these are recolored
     for planes, weights in pools.values():
@@ -55,7 +55,7 @@ def test_every_kind_that_the_data_gives_is_collected(folder: Path) -> None:
         assert planes.shape == (len(weights), 1, SIZE, SIZE)
 
 
-def test_other_sequences_and_cuts_are_taken_where_there_are_any(tmp_path: Path) -> None:
+def test_other_sequences_and_cuts_are_collected_if_the_data_have_them(tmp_path: Path) -> None:
     folder = write_dataset(tmp_path)
     records = [
         replace(r, modalities=("flair", "t1c"), case_id=f"{r.split} case")
@@ -75,11 +75,11 @@ def test_other_sequences_and_cuts_are_taken_where_there_are_any(tmp_path: Path) 
     planes, weights = pools[SEQUENCE]
     assert len(planes) == 48 + 10  # T1c, and recolored ones
     assert planes[:48, 0, 0, 0].min() > 200  # its own picture: the corner is bright
-    assert weights[:48].sum() == pytest.approx(1)  # of one source, as much as the other ten
+    assert weights[:48].sum() == pytest.approx(1)  # one source, as much as the recolored ten
     assert weights[48:].sum() == pytest.approx(1)
 
 
-def test_patients_are_drawn_alike_within_a_source_and_sources_alike(tmp_path: Path) -> None:
+def test_sources_and_the_patients_within_them_are_drawn_equally_often(tmp_path: Path) -> None:
     folder = write_dataset(tmp_path)
     records = [
         replace(r, source="other") if r.patient_id == "train0" else r for r in read_records(folder)
@@ -108,7 +108,7 @@ def test_slices_with_tumor_are_drawn_twice_as_often_and_large_ones_three_times(
     assert weights[3] == pytest.approx(2 * weights[0])
 
 
-def test_files_from_elsewhere_count_alike_but_for_a_scan_and_those_kept_out(
+def test_decoy_pictures_count_equally_and_a_scan_counts_as_ten_of_them(
     folder: Path, tmp_path: Path
 ) -> None:
     random = np.random.default_rng(0)
@@ -130,7 +130,7 @@ def test_files_from_elsewhere_count_alike_but_for_a_scan_and_those_kept_out(
     assert weights.min() == pytest.approx(1 / (pictures + 10))
 
 
-def test_a_picture_from_elsewhere_may_be_of_any_kind_but_flair() -> None:
+def test_a_decoy_may_be_of_any_kind_but_flair() -> None:
     half = torch.tensor([[0.0, 0, -99, -99, -99]])  # FLAIR or another sequence, one as likely
     assert float(_loss(half, torch.tensor([ELSEWHERE]))) == pytest.approx(np.log(2))
     spread = torch.tensor([[-99.0, 5, 5, -99, -99]])
@@ -162,7 +162,7 @@ def pictures(first: list[int], second: list[int]) -> torch.Tensor:
     return planes
 
 
-def test_the_distance_of_training_slices_is_about_1_whatever_their_spread() -> None:
+def test_the_distance_of_training_slices_is_about_1_for_any_spread() -> None:
     random, scope = np.random.default_rng(0), TwoNumbers()
     planes = pictures(
         random.integers(100, 111, 500).tolist(), random.integers(0, 200, 500).tolist()
@@ -183,7 +183,7 @@ def slices(source: str, count: int, label: int = 0) -> list[SliceRecord]:
     )] * count  # fmt: skip
 
 
-def test_limits_keep_199_of_200_of_every_source_but_of_one_too_small_to_tell() -> None:
+def test_limits_keep_199_of_200_slices_of_every_source_that_is_large_enough() -> None:
     a, b, few = torch.linspace(50, 200, 201), torch.full((201,), 10.0), torch.zeros(9)
     values = torch.cat([a, b, few]).double()
     records = slices("a", 201) + slices("b", 201) + slices("few", 9)
@@ -194,8 +194,8 @@ def test_limits_keep_199_of_200_of_every_source_but_of_one_too_small_to_tell() -
     assert float(reach) == pytest.approx(199.25)
 
 
-def test_slices_with_tumor_are_kept_997_of_1000_by_all_limits_together() -> None:
-    """1,000 slices with tumor; each of the five measures alone is lowest for others of them."""
+def test_all_limits_together_keep_997_of_1000_slices_with_tumor() -> None:
+    """1,000 slices with tumor; each of the five measures is lowest for different slices."""
     log_odds, distance = torch.full((1000, 4), 50.0).double(), torch.ones(1000).double()
     for kind in range(4):  # 10 slices of each kind lie low, at 0, 1, … 9
         log_odds[10 * kind : 10 * kind + 10, kind] = torch.arange(10).double()
@@ -203,13 +203,13 @@ def test_slices_with_tumor_are_kept_997_of_1000_by_all_limits_together() -> None
     margins, reach = find_limits(log_odds, distance, slices("a", 1000, label=1))
     lost = (log_odds < margins).any(dim=1) | (distance > reach)
     assert int(lost.sum()) <= 3
-    # Slices without tumor alone: each limit lets go of 5 of 1,000, together 25.
+    # Only slices without tumor: each limit gives up 5 of 1,000, together 25.
     margins, reach = find_limits(log_odds, distance, slices("a", 1000))
     lost = (log_odds < margins).any(dim=1) | (distance > reach)
     assert int(lost.sum()) == 25
 
 
-def test_the_limit_of_a_scan_lies_halfway_between_those_to_keep_and_the_next_to_refuse() -> None:
+def test_the_scan_limit_lies_halfway_between_scans_to_keep_and_to_refuse() -> None:
     assert find_scan_limit([3.0, 2.0], [-3.0, 1.0, 2.5]) == pytest.approx(1.5)
     assert find_scan_limit([-0.5, 2.0], [-1.5]) == pytest.approx(-1.0)
     assert find_scan_limit([3.0], []) == 0
@@ -217,7 +217,7 @@ def test_the_limit_of_a_scan_lies_halfway_between_those_to_keep_and_the_next_to_
     assert find_scan_limit([], [1.0]) == 0
 
 
-def test_a_data_set_without_a_head_is_told(tmp_path: Path) -> None:
+def test_a_data_set_without_a_head_is_refused(tmp_path: Path) -> None:
     folder = write_dataset(tmp_path)
     for record in read_records(folder):
         if record.split == "valid":
@@ -228,7 +228,7 @@ def test_a_data_set_without_a_head_is_told(tmp_path: Path) -> None:
         set_limits(Scope(), folder)
 
 
-def test_a_device_that_is_not_there_is_refused_before_the_data_are_read(tmp_path: Path) -> None:
+def test_a_missing_device_is_refused_before_the_data_are_read(tmp_path: Path) -> None:
     with pytest.raises(
         ConfigError, match="a device that torch can use on this machine, found 'cuda:99'"
     ):
@@ -236,7 +236,7 @@ def test_a_device_that_is_not_there_is_refused_before_the_data_are_read(tmp_path
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_gpu_trains_a_scope_like_that_of_the_cpu(folder: Path) -> None:
+def test_a_scope_trained_on_a_gpu_matches_one_trained_on_the_cpu(folder: Path) -> None:
     one, other = (train_scope(folder, 5, device=name, progress=False) for name in ("cpu", "cuda"))
     assert other.center.device.type == "cpu"
     for name, value in one.body.state_dict().items():
@@ -244,7 +244,7 @@ def test_a_gpu_trains_a_scope_like_that_of_the_cpu(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_trained_scope_keeps_slices_and_refuses_pictures_it_never_saw(folder: Path) -> None:
+def test_a_trained_scope_keeps_slices_and_refuses_unseen_pictures(folder: Path) -> None:
     scope = train_scope(folder, 100, device="cpu", progress=False)
     store = open_store(folder, SIZE, progress=False)
     rows = [n for n, record in enumerate(store.records) if record.split == "test"]
@@ -256,7 +256,7 @@ def test_a_trained_scope_keeps_slices_and_refuses_pictures_it_never_saw(folder: 
     assert all(refusals(torch.cat([noise, stripes]), scope))
 
 
-def test_a_batch_holds_each_kind_by_its_share_and_draws_by_weight() -> None:
+def test_a_batch_contains_each_kind_by_its_share_and_draws_by_weight() -> None:
     """Without other sequences and cuts the rest shares 128: 0.44, 0.15 and 0.09 of 0.68."""
     pools = {
         kind: (torch.full((2, 1, SIZE, SIZE), 40 * (kind + 1), dtype=torch.uint8), weights)
@@ -280,7 +280,7 @@ def test_a_batch_holds_each_kind_by_its_share_and_draws_by_weight() -> None:
     assert not torch.equal(images, _batch(pools, np.random.default_rng(1), torch.device("cpu"))[0])
 
 
-def test_two_updates_change_every_layer_of_a_scope_and_follow_from_the_seed(folder: Path) -> None:
+def test_two_updates_of_a_scope_are_determined_by_the_seed(folder: Path) -> None:
     one, same, other = (
         train_scope(folder, 2, seed, progress=False).state_dict() for seed in (0, 0, 1)
     )

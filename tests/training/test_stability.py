@@ -10,7 +10,7 @@ from brainai.data.dataset import read_records, write_records
 from brainai.training.stability import leave_one_out, main, rows_of
 
 
-def test_each_number_is_fitted_without_each_patient() -> None:
+def test_each_value_is_fitted_without_each_patient() -> None:
     values, patients = np.array([1.0, 2.0, 3.0, 10.0]), ["a", "a", "b", "c"]
     found = leave_one_out(lambda chosen: {"mean": values[chosen].mean()}, patients)
     # Without a: 13/2. Without b: 13/3. Without c: 6/3.
@@ -31,7 +31,7 @@ def test_a_source_that_holds_all_of_a_class_is_not_left_out(dataset_folder) -> N
     assert row == "| mean | 3 | 2 to 3.67 | 1.5 to 3.67 |"
 
 
-def test_the_table_names_every_number(model_folder, dataset_folder, capsys) -> None:
+def test_the_table_lists_every_fitted_value(model_folder, dataset_folder, capsys) -> None:
     assert main(["--model", str(model_folder), "--data", str(dataset_folder)]) == 0
     rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines()]
     assert rows[0][0] == "| fitted to 3 patients of `valid`"
@@ -45,7 +45,7 @@ def test_the_table_names_every_number(model_folder, dataset_folder, capsys) -> N
         assert of_sources == "n/a |"  # there is one alone
 
 
-def test_too_few_patients_are_one_sentence(model_folder, tmp_path, capsys) -> None:
+def test_too_few_patients_give_a_one_sentence_error(model_folder, tmp_path, capsys) -> None:
     data = write_dataset(tmp_path)
     records = [r for r in read_records(data) if r.case_id not in ("valid0", "valid1")]
     write_records(data / "metadata.csv", records)

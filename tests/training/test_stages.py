@@ -20,7 +20,7 @@ from brainai.training.stages import fit_stage, network_to_keep, open_stage
 
 @pytest.fixture(autouse=True)
 def own_state() -> Iterator[None]:
-    """Accelerate keeps its state for the life of a process, as if no second test came."""
+    """Reset the state that Accelerate keeps for the life of a process."""
     yield
     AcceleratorState._reset_state(reset_partial_state=True)
 
@@ -36,7 +36,7 @@ def config(dataset_folder: Path, tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_every_stage_runs_in_the_precision_asked_for(config) -> None:
+def test_every_stage_runs_in_the_requested_precision(config) -> None:
     accelerator = Accelerator(cpu=True, mixed_precision="bf16")
     network = build_network("test_resnet")
     stage, found = Progress(), []
@@ -47,7 +47,7 @@ def test_every_stage_runs_in_the_precision_asked_for(config) -> None:
         found.clear()
 
 
-def test_the_average_answers_and_follows_the_weights_by_its_decay(config) -> None:
+def test_the_average_is_kept_and_follows_the_weights_by_its_decay(config) -> None:
     accelerator = Accelerator(cpu=True, mixed_precision="no")
     network = build_network("test_resnet")
     fitting = open_stage(accelerator, network, config, 1)
@@ -58,21 +58,21 @@ def test_the_average_answers_and_follows_the_weights_by_its_decay(config) -> Non
     assert averaged.item() == pytest.approx(4.0)
 
 
-def test_without_an_average_the_network_itself_answers(config) -> None:
+def test_without_an_average_the_network_itself_is_kept(config) -> None:
     accelerator = Accelerator(cpu=True, mixed_precision="no")
     network = build_network("test_resnet")
     plain = type(config)(**{**vars(config), "average": 0.0})
     assert network_to_keep(network, open_stage(accelerator, network, plain, 1)) is network
 
 
-def test_an_epoch_of_some_slices_of_each_case_has_that_many_updates(config) -> None:
+def test_slices_per_case_determine_the_updates_of_an_epoch(config) -> None:
     accelerator = Accelerator(cpu=True, mixed_precision="no")
     some = type(config)(**{**vars(config), "slices_per_case": 6})
     fitting = open_stage(accelerator, build_network("test_resnet"), some, 1)
     assert fitting.updates == 2  # 6 patients of 8 slices: 36 in batches of 16
 
 
-def test_too_few_slices_of_each_case_for_one_batch_are_refused(config) -> None:
+def test_too_few_slices_per_case_for_one_batch_are_refused(config) -> None:
     accelerator = Accelerator(cpu=True, mixed_precision="no")
     few = type(config)(**{**vars(config), "slices_per_case": 2})
     with pytest.raises(
@@ -91,7 +91,7 @@ def test_an_epoch_of_just_one_batch_is_enough(config) -> None:
 
 
 @pytest.mark.parametrize("split", ["valid", "test"])
-def test_a_split_without_patients_is_told_before_training(config, tmp_path, split: str) -> None:
+def test_a_split_without_patients_is_refused_before_training(config, tmp_path, split: str) -> None:
     data = write_dataset(tmp_path / "data")
     records = [record for record in read_records(data) if record.split != split]
     write_records(data / "metadata.csv", records)

@@ -1,4 +1,4 @@
-"""The endpoints asked, with Python's client and over HTTP; answers checked against the schema."""
+"""Ask the endpoints with the Python client and over HTTP, and check answers against the schema."""
 
 import json
 import urllib.request
@@ -25,7 +25,7 @@ def checked(answer: dict, definition: str) -> dict:
 
 
 def refusal(client: Client, flair: Path, code: str, **others: Path) -> str:
-    """The sentence of an error, which has this code and tells nothing of the server."""
+    """The message of an error, which has this code and reveals nothing about the server."""
     with pytest.raises(AppError) as caught:
         ask(client, flair, **others)
     assert caught.value.title == code
@@ -39,7 +39,7 @@ def harmless(sentence: str, folder: Path) -> str:
 
 
 def run_over_http(url: str, name: str) -> dict:
-    """The answer of an endpoint that waits for nothing, as docs/api.md describes it."""
+    """The answer of an endpoint without a queue, as docs/api.md describes it."""
     request = urllib.request.Request(
         f"{url}gradio_api/run/{name}", b'{"data": []}', {"Content-Type": "application/json"}
     )

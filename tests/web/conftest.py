@@ -1,4 +1,4 @@
-"""The running app, once for all tests of the web, pictures to send it, and Chromium to visit it."""
+"""The running app, shared by all web tests, pictures to send it, and Chromium to visit it."""
 
 import os
 import re
@@ -21,7 +21,7 @@ from brainai.web.jobs import Jobs
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ARGUMENTS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-SCREENSHOTS = os.environ.get("BRAINAI_SCREENSHOTS")  # a folder: what the tests see is kept there
+SCREENSHOTS = os.environ.get("BRAINAI_SCREENSHOTS")  # a folder for screenshots
 
 
 class Running(NamedTuple):
@@ -89,8 +89,8 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def visit(browser, running, request) -> Iterator[Callable]:
-    """Opens a page for a new visitor, on a tab; checks at the end that no one else was asked
-    anything, and keeps a picture of what was seen last where one is wanted."""
+    """Opens a page for a new visitor, on a tab; checks at the end that no other host was contacted,
+    and saves a screenshot of the last state if one is wanted."""
     contexts, foreign = [], []
 
     def open_page(tab: str = "Slice", url: str = running.url, **options: Any):

@@ -56,7 +56,7 @@ class Reply(NamedTuple):
 
 
 def ask(url: str, method: str, path: str, body: Any = None, headers: dict | None = None) -> Reply:
-    """One request; a body that is no bytes goes as JSON."""
+    """One request; a body other than bytes is sent as JSON."""
     if body is not None and not isinstance(body, bytes):
         body, headers = json.dumps(body).encode(), {**JSON, **(headers or {})}
     place = urlsplit(url)
@@ -75,7 +75,7 @@ def ask(url: str, method: str, path: str, body: Any = None, headers: dict | None
 
 
 def ask_raw(url: str, head: str) -> int:
-    """The status of a request whose head is sent as it stands; 0 where there was no answer."""
+    """The status of a request whose head is sent verbatim; 0 if there was no answer."""
     place = urlsplit(url)
     with socket.create_connection((place.hostname, place.port), timeout=30) as connection:
         connection.sendall(head.replace("\n", "\r\n").encode())
@@ -91,7 +91,7 @@ def upload(url: str, content: bytes, name: str = "a.png", headers: dict | None =
 
 
 def statuses(url: str, functions: int) -> Iterator[tuple[str, int]]:
-    """What some hundred hostile requests are answered with."""
+    """The statuses of several hundred hostile requests."""
     for path, method in itertools.product(CLOSED, ("GET", "POST", "PUT")):
         yield path, ask(url, method, path).status
     for name, body in bodies():

@@ -1,4 +1,4 @@
-"""A page served, and asked."""
+"""Serve a page, and connect to it."""
 
 import os
 import ssl
@@ -13,8 +13,8 @@ from gradio_client import Client
 from brainai.web.interface import launch
 
 # Processes that run tests look for free ports at the same time. If one takes the port that another
-# has just found, Gradio tries the same app on one port after the other, 5 seconds each: a run of
-# the tests once hung so, probably because MCP starts only once in an app.
+# has just found, Gradio tries the same app on one port after the other, 5 seconds each: a test
+# run once hung that way, probably because MCP starts only once in an app.
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 http_server.INITIAL_PORT_VALUE += 200 * WORKER
 

@@ -1,4 +1,4 @@
-"""app.py: which weights it takes, and what it says when there are none."""
+"""app.py: which weights it uses, and its error if there are none."""
 
 import importlib.util
 from pathlib import Path
@@ -23,24 +23,24 @@ def app(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
-def test_weights_are_named_by_option(app, model_folder):
+def test_weights_are_selected_by_option(app, model_folder):
     assert app.main(["--weights", str(model_folder)]) == 0
     assert isinstance(app.pages[0], gr.Blocks)
 
 
-def test_weights_are_named_by_environment_when_main_runs(app, model_folder, monkeypatch):
+def test_weights_are_selected_by_the_environment_when_main_runs(app, model_folder, monkeypatch):
     monkeypatch.setenv("BRAINAI_WEIGHTS", str(model_folder))
     assert app.main([]) == 0
     assert len(app.pages) == 1
 
 
-def test_missing_weights_end_in_one_line_and_status_2(app, tmp_path, capsys):
+def test_missing_weights_print_one_line_and_exit_with_status_2(app, tmp_path, capsys):
     assert app.main(["--weights", str(tmp_path / "none")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert not app.pages
 
 
-def test_on_zero_gpu_each_job_asks_for_a_turn_as_short_as_it_is(app, model_folder, monkeypatch):
+def test_on_zero_gpu_each_job_requests_its_own_duration(app, model_folder, monkeypatch):
     asked = {}
 
     class Spaces:
@@ -53,5 +53,5 @@ def test_on_zero_gpu_each_job_asks_for_a_turn_as_short_as_it_is(app, model_folde
     assert asked == {"predict": 10, "follow_scan": 60, "many": 60}
 
 
-def test_the_space_entry_stays_short():
+def test_the_entry_point_of_the_space_stays_short():
     assert len((ROOT / "app.py").read_text().splitlines()) <= 60

@@ -8,12 +8,12 @@ from brainai.errors import DataError
 from brainai.web import bodies
 
 
-def test_every_path_that_a_request_names_is_found():
+def test_every_path_in_a_request_is_found():
     value = {"data": [{"path": "a"}, [{"path": "b", "meta": {"path": "c"}}, {"path": 5}], "d"]}
     assert sorted(bodies.paths(value)) == ["a", "b", "c"]
 
 
-def test_what_is_nested_as_deep_as_allowed_is_taken_and_no_deeper():
+def test_bodies_are_accepted_up_to_the_maximum_depth():
     def nested(depth: int) -> bytes:
         return b'{"data": ' + b"[" * depth + b"]" * depth + b"}"
 
@@ -31,7 +31,7 @@ def test_what_is_nested_as_deep_as_allowed_is_taken_and_no_deeper():
         (b'{"\\u0000": 1}', False),
     ],
 )
-def test_whole_characters_are_taken_and_halves_and_nul_are_not(text, taken):
+def test_lone_surrogates_and_nul_are_refused(text, taken):
     if taken:
         assert bodies.parse(text)
     else:
@@ -46,7 +46,7 @@ def function(name: str = "f", fn=len, inputs: int = 0, **others) -> SimpleNamesp
 
 
 @pytest.mark.parametrize("index", [2, -1, 10**30, "0", 0.0, True, [], {}, 1])
-def test_a_function_is_found_by_its_number_and_by_nothing_else(index):
+def test_a_function_is_found_by_its_name_or_by_a_valid_number(index):
     functions = {0: function("a"), 1: function("js only", fn=None)}
     assert bodies.find_function(functions, None, 0).api_name == "a"
     assert bodies.find_function(functions, "a", None).api_name == "a"
@@ -55,7 +55,7 @@ def test_a_function_is_found_by_its_number_and_by_nothing_else(index):
     assert caught.value.code == "no_endpoint"
 
 
-def test_inputs_are_counted_and_programs_may_leave_out_those_of_the_page():
+def test_inputs_are_counted_and_programs_may_omit_those_of_the_page():
     bodies.check_inputs(function(inputs=2), [1, 2, 3])
     bodies.check_inputs(function(inputs=2), [1, 2], simple=True)
     for data, simple in (([1, 2], False), ([1], True), ({}, True), (None, True)):
@@ -63,7 +63,7 @@ def test_inputs_are_counted_and_programs_may_leave_out_those_of_the_page():
             bodies.check_inputs(function(inputs=2), data, simple)
 
 
-def test_names_are_those_of_the_function():
+def test_inputs_must_have_the_names_of_the_function():
     def judge(flair, t1c=None):
         return flair, t1c
 
@@ -74,7 +74,7 @@ def test_names_are_those_of_the_function():
             bodies.check_names(function(fn=judge), named)
 
 
-def test_a_request_names_no_more_files_than_an_endpoint_takes():
+def test_a_request_with_too_many_files_is_refused():
     file = {"path": "a", "meta": {"_type": "gradio.FileData"}}
     bodies.check_file_count({"data": [[file] * 15_000]})
     with pytest.raises(DataError, match="at most 15000 files") as caught:

@@ -1,4 +1,4 @@
-"""What a program may not do, and what others may not learn of it, asked of the running app."""
+"""What clients may not do and may not learn about others, tested on the running app."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ from toy_heads import head
 
 
 @pytest.mark.parametrize("meta", [{"meta": {"_type": "gradio.FileData"}}, {}, None])
-def test_a_file_of_the_server_is_no_upload(running, meta):
+def test_a_file_of_the_server_is_not_accepted_as_an_upload(running, meta):
     """Asked over HTTP: the Python client would send its own file of that name."""
     file = str(running.examples.slices[0])
     upload = file if meta is None else {"path": file, **meta}
@@ -30,7 +30,9 @@ def test_a_file_of_the_server_is_no_upload(running, meta):
 
 @pytest.mark.parametrize("meta", [{"meta": {"_type": "gradio.FileData"}}, {}])
 @pytest.mark.parametrize("part", ["", "series"])
-def test_the_folder_of_all_uploads_is_no_upload(running, uploads, tmp_path, meta, part):
+def test_the_folder_of_all_uploads_is_not_accepted_as_an_upload(
+    running, uploads, tmp_path, meta, part
+):
     """A scan may be a folder on disk: another visitor's files must not be read as one."""
     voxels = np.stack([head(0, 64, 64).T] * 6, axis=2).astype(np.int16)
     write_series(uploads / "series", voxels, spacing=(2.0, 2.0, 5.0))
@@ -44,7 +46,7 @@ def test_the_folder_of_all_uploads_is_no_upload(running, uploads, tmp_path, meta
         shutil.rmtree(uploads / "series")
 
 
-def test_an_address_is_not_fetched_but_refused_each_time(client):
+def test_a_url_is_never_fetched_but_refused_every_time(client):
     for _ in range(2):
         with pytest.raises(AppError, match="found a URL: send the file itself") as caught:
             client.predict(handle_file("https://example.org/slice.png"), api_name="/predict")
@@ -54,33 +56,33 @@ def test_an_address_is_not_fetched_but_refused_each_time(client):
 @pytest.mark.parametrize(
     "bare", ["slice.png", "https://example.org/slice.png", "data:image/png;base64,iVBORw0KGgo="]
 )
-def test_a_bare_path_or_address_is_told_of_handle_file(client, bare):
+def test_the_error_for_a_bare_path_or_url_mentions_handle_file(client, bare):
     with pytest.raises(AppError, match=r'in Python with handle_file\("slice\.png"\)') as caught:
         client.predict(bare, api_name="/predict")
     assert caught.value.title == "no_upload"
 
 
-def test_none_passes_by_the_queue(running):
+def test_predict_cannot_bypass_the_queue(running):
     with pytest.raises(urllib.error.HTTPError) as caught:
         run_over_http(running.url, "predict")
     assert caught.value.code == 404
 
 
 @pytest.mark.parametrize("data", [5, [5], ["slice.png"], [None], {"path": 5}])
-def test_what_is_no_file_at_all_is_refused_as_the_callers_mistake(running, data):
+def test_input_that_is_not_a_file_is_refused_as_a_client_error(running, data):
     for name, sent in (("predict_batch", [data, False]), ("predict_scan", [data, None, None])):
         reply = call_over_http(running.url, sent, name)
         assert '"internal"' not in reply
         assert "no_upload" in reply or "missing_flair" in reply
 
 
-def test_one_file_that_is_no_list_is_a_batch_of_one(client, save):
+def test_a_single_file_is_a_batch_of_one(client, save):
     reply = client.predict(handle_file(str(save("a.png", head(1)))), api_name="/predict_batch")
     assert [answer["file"] for answer in checked(reply, "predict_batch")["answers"]] == ["a.png"]
 
 
 @pytest.mark.slow
-def test_sixteen_clients_at_once_all_get_their_own_answers(running, save):
+def test_sixteen_concurrent_clients_get_their_own_answers(running, save):
     files = [save(f"{seed}.png", head(seed)) for seed in range(16)]
     visitors = [connect(running.url) for _ in files]
     with ThreadPoolExecutor(16) as pool:
@@ -89,7 +91,7 @@ def test_sixteen_clients_at_once_all_get_their_own_answers(running, save):
         assert answer["probability"] == round(running.classifier.predict(file).probability, 6)
 
 
-def test_two_visitors_at_once_get_their_own_answers(running, save):
+def test_two_concurrent_visitors_get_their_own_answers(running, save):
     files = [save(f"{seed}.png", head(seed)) for seed in range(6)]
     expected = [round(running.classifier.predict(file).probability, 6) for file in files]
     assert len(set(expected)) == 6
@@ -105,7 +107,7 @@ def test_two_visitors_at_once_get_their_own_answers(running, save):
     assert second == expected[::-1]
 
 
-def test_these_endpoints_are_offered_with_these_parameters(client):
+def test_the_endpoints_have_the_expected_parameters(client):
     endpoints = client.view_api(return_format="dict")["named_endpoints"]
     found = {
         name: [(p["parameter_name"], p["parameter_has_default"]) for p in endpoint["parameters"]]
@@ -121,7 +123,7 @@ def test_these_endpoints_are_offered_with_these_parameters(client):
     }
 
 
-def test_nothing_is_kept_or_told(running):
+def test_analytics_error_details_and_run_history_are_off(running):
     with urllib.request.urlopen(f"{running.url}config") as reply:
         config = json.load(reply)
     assert not config.get("analytics_enabled")

@@ -1,5 +1,5 @@
-"""The running app, asked with the Python client: right answers, plain sentences, nothing of the
-server."""
+"""The running app, asked with the Python client: correct answers, plain error messages, and nothing
+about the server."""
 
 import io
 import json
@@ -40,7 +40,7 @@ def transparent(pixels: np.ndarray) -> Image.Image:
     return Image.fromarray(np.stack([pixels, pixels, pixels, opaque], axis=2))
 
 
-def test_answer_is_the_classifiers_own_in_the_documented_form(client, running, save):
+def test_the_answer_is_that_of_the_classifier_in_the_documented_form(client, running, save):
     file = save("slice.png", GRAY)
     answer = ask(client, file, pixel_mm=0.5)
     expected = slice_form(
@@ -49,7 +49,7 @@ def test_answer_is_the_classifiers_own_in_the_documented_form(client, running, s
     assert answer == expected
 
 
-def test_the_mask_is_a_file_as_large_as_the_slice(client, running, save):
+def test_the_mask_is_a_file_of_the_size_of_the_slice(client, running, save):
     file = save("slice.png", GRAY)
     with Image.open(ask(client, file)["mask"]) as mask:
         assert mask.mode == "1"
@@ -78,7 +78,7 @@ def test_other_sequences_are_used(client, running, save):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_every_depth_and_mode_gets_the_answer_of_the_plain_slice(
+def test_every_bit_depth_and_mode_gets_the_answer_of_the_plain_slice(
     client, save, tmp_path, name, image
 ):
     plain = ask(client, save("plain.png", GRAY))
@@ -122,7 +122,7 @@ def png(pixels: np.ndarray) -> bytes:
     ],
     ids=lambda value: value if isinstance(value, str) and "." in value else "",
 )
-def test_what_cannot_be_read_gets_one_plain_sentence(client, tmp_path, name, content, code, words):
+def test_an_unreadable_file_gets_a_one_sentence_error(client, tmp_path, name, content, code, words):
     (tmp_path / name).write_bytes(content)
     assert words in refusal(client, tmp_path / name, code)
 
@@ -136,7 +136,9 @@ def test_what_cannot_be_read_gets_one_plain_sentence(client, tmp_path, name, con
     ],
     ids=lambda value: value if isinstance(value, str) and "." in value else "",
 )
-def test_what_is_no_slice_is_answered_with_the_reason(client, tmp_path, name, content, reason):
+def test_a_picture_that_is_not_a_slice_cannot_be_judged_for_a_stated_reason(
+    client, tmp_path, name, content, reason
+):
     (tmp_path / name).write_bytes(content)
     answer = ask(client, tmp_path / name)
     assert (answer["label"], answer["probability"]) == ("Cannot judge", None)
@@ -149,15 +151,13 @@ def test_sequences_of_different_sizes_are_refused(client, save):
     assert sentence.startswith("FLAIR is 80×96 pixels and T1c 96×96")
 
 
-def test_a_pixel_of_no_possible_size_is_refused(client, save):
+def test_an_impossible_pixel_size_is_refused(client, save):
     with pytest.raises(AppError, match="Expected pixels of 0") as caught:
         ask(client, save("f.png", GRAY), pixel_mm=300)
     assert caught.value.title == "bad_pixel_size"
 
 
-def test_a_scan_is_answered_slice_by_slice_with_a_mask_in_its_own_geometry(
-    client, running, tmp_path
-):
+def test_a_scan_gets_an_answer_for_each_slice_and_a_mask_in_its_geometry(client, running, tmp_path):
     file = scan_file(tmp_path / "flair.nii.gz")
     answer = checked(
         client.predict(handle_file(str(file)), api_name="/predict_scan"), "predict_scan"
@@ -170,7 +170,7 @@ def test_a_scan_is_answered_slice_by_slice_with_a_mask_in_its_own_geometry(
 
 
 @pytest.mark.parametrize("bundle", ["files", "zip"])
-def test_a_dicom_series_comes_as_its_files_or_as_a_zip_file(client, running, tmp_path, bundle):
+def test_a_dicom_series_can_be_sent_as_files_or_as_a_zip_file(client, running, tmp_path, bundle):
     voxels = np.stack([head(0, 64, 64).T] * 6, axis=2).astype(np.int16)
     folder = write_series(tmp_path / "series", voxels, spacing=(2.0, 2.0, 5.0))
     files = sorted(folder.iterdir())
@@ -182,7 +182,7 @@ def test_a_dicom_series_comes_as_its_files_or_as_a_zip_file(client, running, tmp
     assert answer["probability"] == round(running.classifier.predict_scan(folder).probability, 6)
 
 
-def test_a_scan_that_is_none_gets_one_plain_sentence(client, tmp_path):
+def test_an_invalid_scan_gets_a_one_sentence_error(client, tmp_path):
     (tmp_path / "Mueller^Anna.nii.gz").write_bytes(b"no scan")
     with pytest.raises(AppError) as caught:
         client.predict(handle_file(str(tmp_path / "Mueller^Anna.nii.gz")), api_name="/predict_scan")
@@ -203,7 +203,7 @@ def test_a_scan_out_of_scope_is_answered_with_the_reason(running, tmp_path):
     assert answer["reason"] == "looks like T1 or T2, not like FLAIR"
 
 
-def test_many_slices_are_answered_in_order_and_a_bad_one_ends_nothing(
+def test_many_slices_are_answered_in_order_and_a_bad_one_does_not_stop_them(
     client, running, save, tmp_path
 ):
     (tmp_path / "bad.png").write_bytes(b"no picture")
@@ -219,7 +219,7 @@ def test_many_slices_are_answered_in_order_and_a_bad_one_ends_nothing(
     assert "could not be read as a picture" in bad["error"]["message"]
 
 
-def test_many_slices_come_with_masks_where_they_are_asked_for(client, save):
+def test_many_slices_are_returned_with_masks_on_request(client, save):
     sent = [handle_file(str(save("a.png", head(1))))]
     reply = checked(client.predict(sent, masks=True, api_name="/predict_batch"), "predict_batch")
     with Image.open(reply["answers"][0]["mask"]) as mask:
@@ -233,7 +233,7 @@ def test_too_many_slices_are_refused(client, save):
     assert caught.value.title == "too_many_files"
 
 
-def test_the_model_tells_what_it_takes_and_how_good_it_is(running):
+def test_model_info_states_the_limits_and_figures_of_the_model(running):
     report = json.loads((ROOT / "weights" / "report.json").read_text())
     page = build_page(Jobs.of(running.classifier), running.classifier.info, report=report)
     with served(page) as url:
@@ -244,15 +244,15 @@ def test_the_model_tells_what_it_takes_and_how_good_it_is(running):
     assert answer["figures"]["lgg"] == report["source"]["lgg"]["figures"]
 
 
-def test_without_a_report_nothing_is_claimed(client):
+def test_without_a_report_model_info_has_no_figures(client):
     assert checked(client.predict(api_name="/model_info"), "model_info")["figures"] is None
 
 
-def test_health_is_told(client):
+def test_health_reports_ok(client):
     assert checked(client.predict(api_name="/health"), "health")["status"] == "ok"
 
 
-def test_a_full_queue_is_told_and_health_is_told_all_the_same(running, save):
+def test_a_full_queue_is_reported_and_health_still_answers(running, save):
     busy, go_on = threading.Event(), threading.Event()
 
     def wait(**_):
@@ -281,7 +281,7 @@ def test_a_full_queue_is_told_and_health_is_told_all_the_same(running, save):
         assert first.result(timeout=60)["label"] in ("Tumor", "No Tumor")
 
 
-def test_an_error_of_ours_is_told_in_general_words_and_logged_without_its_message(
+def test_an_internal_error_is_reported_in_general_and_logged_without_its_message(
     running, save, caplog
 ):
     patient = "Mueller^Anna"

@@ -26,13 +26,13 @@ def test_picture_has_the_full_resolution_of_the_slice_within_bounds(side, shown)
     assert shown_size(side, side) == (shown, shown)
 
 
-def test_slice_is_drawn_in_its_whole_gray_range():
+def test_slice_is_drawn_in_its_full_gray_range():
     picture = draw_slice(head())
     assert picture.mode == "L"
     assert picture.getextrema() == (0, 255)
 
 
-def test_outline_runs_round_the_mask_and_neither_inside_nor_outside():
+def test_outline_follows_the_border_of_the_mask():
     mask = np.zeros((64, 64), bool)
     mask[16:48, 16:48] = True  # on the page, ten times larger: 160 to 480
     pixels = np.asarray(draw_outline(mask))
@@ -43,7 +43,7 @@ def test_outline_runs_round_the_mask_and_neither_inside_nor_outside():
     assert not pixels[:140, :, 3].any()
 
 
-def test_heat_lies_where_it_is_and_slice_shows_through():
+def test_heat_is_drawn_in_its_place_and_lets_the_slice_show_through():
     heatmap = np.zeros((64, 32), np.float32)
     heatmap[:16, 24:] = 1.0  # the upper right corner
     opacity = np.asarray(draw_heat(heatmap))[..., 3]
@@ -52,7 +52,7 @@ def test_heat_lies_where_it_is_and_slice_shows_through():
     assert opacity[180:].max() == opacity[:, :220].max() == 0
 
 
-def test_weaker_heat_is_clearer_and_darker():
+def test_weaker_heat_is_more_transparent_and_darker():
     colors = heat_colors(np.array([0.0, 0.25, 0.5, 1.0], np.float32)).astype(int)
     assert colors[:, 3].tolist() == [0, 96, 191, 191]
     assert (np.diff(colors[:, :3].sum(axis=1)) > 0).all()

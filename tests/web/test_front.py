@@ -16,7 +16,7 @@ SENTENCES = {
 
 
 def events(url: str, session: str) -> list[dict]:
-    """What the queue tells a session, until it has nothing left to tell."""
+    """The events that the queue sends to a session, up to the last one."""
     address = f"{url}gradio_api/queue/data?session_hash={session}"
     with urllib.request.urlopen(address, timeout=60) as reply:
         lines = reply.read().decode().splitlines()
@@ -28,7 +28,7 @@ def number_of(client, name: str) -> int:
 
 
 @pytest.mark.parametrize("path", CLOSED)
-def test_what_the_app_does_not_need_is_closed(running, path):
+def test_addresses_that_the_app_does_not_need_are_closed(running, path):
     reply = ask(running.url, "GET", path)
     assert reply.status in (404, 405)
     assert reply.code in SENTENCES
@@ -38,7 +38,7 @@ def test_what_the_app_does_not_need_is_closed(running, path):
 @pytest.mark.parametrize(
     "path", ["/", "/config", "/gradio_api/info", "/gradio_api/openapi.json", "/theme.css"]
 )
-def test_what_page_and_clients_read_is_open(running, path):
+def test_addresses_that_page_and_clients_read_are_open(running, path):
     assert ask(running.url, "GET", path).status == 200
     assert ask(running.url, "PUT", path).code == "wrong_method"
 
@@ -64,9 +64,7 @@ def test_what_page_and_clients_read_is_open(running, path):
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_what_gradio_would_stumble_over_gets_a_sentence_and_a_code(
-    running, path, body, status, code
-):
+def test_malformed_requests_get_an_error_message_and_a_code(running, path, body, status, code):
     reply = ask(running.url, "POST", f"/gradio_api/{path}", body)
     assert (reply.status, reply.code) == (status, code)
     told = json.loads(reply.text)
@@ -87,7 +85,7 @@ def test_a_session_hash_that_can_be_guessed_is_refused(running, client, session)
 @pytest.mark.parametrize(
     "session", ["k3j9d8", "k3j9d8s7f6a", "3f2b8c1e-7d4a-4c1b-9e0f-1a2b3c4d5e6f"]
 )
-def test_the_session_hashes_of_gradios_clients_are_taken(running, client, session):
+def test_the_session_hashes_of_gradios_clients_are_accepted(running, client, session):
     """JavaScript's come from Math.random(), which gives fewer than 8 characters once in 180,000
     times and fewer than 6 never in 20 million; Python's are UUIDs."""
     body = {"data": [], "fn_index": number_of(client, "health"), "session_hash": session}
@@ -100,9 +98,7 @@ def test_the_session_hashes_of_gradios_clients_are_taken(running, client, sessio
     ids=lambda value: value[:20],
 )
 @pytest.mark.parametrize("name", ["predict", "predict_scan", "predict_batch"])
-def test_a_foreign_path_ends_as_one_sentence_at_every_endpoint(
-    running, client, uploads, path, name
-):
+def test_a_foreign_path_is_refused_at_every_endpoint(running, client, uploads, path, name):
     path = str(uploads) if path == "uploads" else path
     foreign = file(path, orig_name="a.png")
     sent = {"predict": [foreign, *[None] * 3], "predict_scan": [foreign, None, None]}
@@ -116,7 +112,7 @@ def test_a_foreign_path_ends_as_one_sentence_at_every_endpoint(
     assert PLANTED not in json.dumps(told[0]["output"])
 
 
-def test_a_foreign_path_ends_as_one_sentence_in_every_event_of_the_page(running, client):
+def test_a_foreign_path_is_refused_in_every_event_of_the_page(running, client):
     for number, dependency in enumerate(client.config["dependencies"]):
         if not (dependency["inputs"] and dependency["backend_fn"]) or dependency["cancels"]:
             continue
@@ -154,7 +150,7 @@ def test_a_language_model_cannot_name_a_file_of_the_server(running):
         {"Forwarded": "host=evil.example;proto=https"},
     ],
 )
-def test_nobody_tells_the_app_its_own_address(running, headers):
+def test_forwarded_headers_do_not_change_the_address_of_the_app(running, headers):
     for path in ("/config", "/", "/gradio_api/info", "/gradio_api/openapi.json"):
         text = ask(running.url, "GET", path, headers=headers).text
         assert "evil.example" not in text
@@ -162,7 +158,7 @@ def test_nobody_tells_the_app_its_own_address(running, headers):
 
 
 @pytest.mark.parametrize("host", ["[", "a b", "http://a", "a:b:c"])
-def test_a_host_that_is_none_is_refused(running, host):
+def test_an_invalid_host_is_refused(running, host):
     head = f"GET /config HTTP/1.1\nHost: {host}\nOrigin: http://a\nConnection: close\n\n"
     assert ask_raw(running.url, head) == 400
 
@@ -172,7 +168,7 @@ def test_refusals_can_be_read_from_other_sites(running):
     assert reply.headers["access-control-allow-origin"] == "http://localhost:1234"
 
 
-def test_an_upload_shows_nothing_of_the_server_but_the_folder_of_uploads(running, uploads):
+def test_an_upload_reveals_only_the_folder_of_uploads(running, uploads):
     reply = upload(running.url, b"content", f"{PLANTED}.png")
     (path,) = json.loads(reply.text)
     place, name = path.rsplit("/", 1)
@@ -181,7 +177,7 @@ def test_an_upload_shows_nothing_of_the_server_but_the_folder_of_uploads(running
     assert ask(running.url, "GET", f"/gradio_api/file={path}").text == "content"
 
 
-def test_two_uploads_of_one_content_have_different_addresses(running):
+def test_two_uploads_of_the_same_content_have_different_addresses(running):
     first, second = (json.loads(upload(running.url, b"same").text)[0] for _ in range(2))
     assert first != second
 
@@ -198,7 +194,7 @@ def test_two_uploads_of_one_content_have_different_addresses(running):
         ),
     ],
 )
-def test_an_upload_that_is_none_leaves_nothing(running, uploads, body, kind):
+def test_an_invalid_upload_leaves_no_file(running, uploads, body, kind):
     before = set(uploads.iterdir())
     reply = ask(running.url, "POST", "/gradio_api/upload", body, {"Content-Type": kind})
     assert (reply.status, reply.code) == (400, "bad_request")

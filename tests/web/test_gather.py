@@ -16,7 +16,7 @@ from brainai.web.jobs import TOGETHER, Jobs
 
 
 class Slow:
-    """Judges by giving back what it is given; a pass begins when it is let go."""
+    """Returns its input as the answers; every pass waits until `go` is set."""
 
     def __init__(self) -> None:
         self.passes: list[int] = []
@@ -35,7 +35,7 @@ def until(condition) -> None:
     assert condition()
 
 
-def test_those_who_come_while_one_is_judged_share_the_next_passes() -> None:
+def test_requests_that_arrive_during_a_pass_share_the_next_ones() -> None:
     judge = Slow()
     gatherer = Gatherer(judge, most=4)
     with ThreadPoolExecutor(10) as pool:
@@ -48,7 +48,7 @@ def test_those_who_come_while_one_is_judged_share_the_next_passes() -> None:
     assert judge.passes == [1, 4, 4, 1]
 
 
-def test_one_who_is_alone_is_judged_at_once() -> None:
+def test_a_single_request_is_judged_at_once() -> None:
     judge = Slow()
     judge.go.set()
     gatherer = Gatherer(judge, most=4)
@@ -56,7 +56,7 @@ def test_one_who_is_alone_is_judged_at_once() -> None:
     assert judge.passes == [1, 1, 1]
 
 
-def test_an_error_reaches_the_one_whose_slice_it_is() -> None:
+def test_an_error_reaches_the_request_with_the_bad_slice() -> None:
     def judge(slices: Sequence[dict]) -> list:
         return [DataError("bad") if one["flair"] < 0 else one["flair"] for one in slices]
 
@@ -66,7 +66,7 @@ def test_an_error_reaches_the_one_whose_slice_it_is() -> None:
         gatherer(flair=-1)
 
 
-def test_a_pass_that_fails_leaves_nobody_waiting() -> None:
+def test_a_failed_pass_leaves_no_request_waiting() -> None:
     def judge(slices: Sequence[dict]) -> list:
         raise MemoryError
 
@@ -76,7 +76,7 @@ def test_a_pass_that_fails_leaves_nobody_waiting() -> None:
             gatherer(flair=1)
 
 
-def test_the_answers_of_a_crowd_are_those_of_each_alone(model_folder) -> None:
+def test_answers_in_shared_passes_equal_those_of_each_slice_alone(model_folder) -> None:
     classifier = Classifier.load(model_folder, device="cpu")
     jobs = Jobs.gathered(classifier)
     slices = [np.asarray(head(seed)) for seed in range(2 * TOGETHER)]

@@ -19,8 +19,7 @@ def jobs(model_folder) -> Jobs:
 
 
 def lend(duration: int):
-    """As `spaces.GPU` does: what goes in and out is pickled, and of errors only the kind comes
-    out."""
+    """Like `spaces.GPU`: input and output are pickled, and errors lose their details."""
 
     def send(value):
         return pickle.loads(pickle.dumps(value))
@@ -51,19 +50,19 @@ def placed(jobs, request) -> Jobs:
     return jobs if request.param == "here" else jobs.on_gpu(lend)
 
 
-def test_a_slice_is_answered_alike_wherever_it_is_judged(jobs, placed, save):
+def test_a_slice_gets_the_same_answer_here_and_on_a_lent_gpu(jobs, placed, save):
     file = str(save("slice.png", head(1)))
     assert placed.slice(flair=file).probability == jobs.slice(flair=file).probability
 
 
-def test_an_error_keeps_its_sentence_and_code(placed, tmp_path):
+def test_an_error_keeps_its_message_and_code(placed, tmp_path):
     (tmp_path / "bad.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match="could not be read as a picture") as caught:
         placed.slice(flair=str(tmp_path / "bad.png"))
     assert caught.value.code == "unreadable"
 
 
-def test_a_scan_tells_its_progress_and_then_the_answer(placed, tmp_path):
+def test_a_scan_yields_its_progress_and_then_the_answer(placed, tmp_path):
     *progress, found = placed.scan(flair=scan_file(tmp_path / "flair.nii.gz"))
     assert [(step.done, step.total) for step in progress] == [(4, 10), (8, 10), (10, 10)]
     assert all(isinstance(step, ScanProgress) for step in progress)
@@ -81,7 +80,7 @@ def test_a_scan_out_of_scope_keeps_its_reason(jobs):
     assert caught.value.reason == "looks like T1"
 
 
-def test_of_many_files_each_has_its_answer(placed, save, tmp_path):
+def test_each_of_many_files_has_its_own_answer(placed, save, tmp_path):
     (tmp_path / "bad.png").write_bytes(b"no picture")
     color = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
     refused = DataError("Too large.", "too_large")
@@ -92,7 +91,7 @@ def test_of_many_files_each_has_its_answer(placed, save, tmp_path):
     assert colored.reason == "color picture"
 
 
-def test_an_unforeseen_error_ends_nothing_and_tells_nothing(model_folder, save):
+def test_an_unexpected_error_becomes_an_answer_without_details(model_folder, save):
     classifier = Classifier.load(model_folder, device="cpu")
 
     def fail(*_):

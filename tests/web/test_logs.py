@@ -1,4 +1,4 @@
-"""What libraries write into the log, and what becomes of it."""
+"""What libraries write into the log, and what is left of it."""
 
 import io
 import logging
@@ -14,7 +14,7 @@ PATIENT = "Mueller^Anna"
 
 @pytest.fixture
 def written():
-    """All that reaches the log, in a process whose log is bounded."""
+    """All text that reaches the log, in a process that logs locations only."""
     log, root = io.StringIO(), logging.getLogger()
     handler = logging.StreamHandler(log)
     root.addHandler(handler)
@@ -29,7 +29,7 @@ def fail(message: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*FOREIGN, "asyncio", "mcp.server", "python_multipart.multipart"])
-def test_messages_of_libraries_are_left_out_and_their_place_is_kept(written, name):
+def test_messages_of_libraries_are_removed_and_their_location_is_kept(written, name):
     try:
         fail(PATIENT)
     except ValueError:
@@ -41,17 +41,17 @@ def test_messages_of_libraries_are_left_out_and_their_place_is_kept(written, nam
     assert "Mueller" not in written.getvalue()
 
 
-def test_our_own_messages_stay(written):
+def test_our_own_messages_are_kept(written):
     logging.getLogger("brainai.web.faults").error("%s at %s", "ValueError", "a place")
     assert "ValueError at a place" in written.getvalue()
 
 
-def test_warnings_quote_nothing(written, capsys):
+def test_warnings_reveal_no_message(written, capsys):
     warnings.warn(f"of {PATIENT}", stacklevel=1)
     assert "Mueller" not in written.getvalue() + capsys.readouterr().err
 
 
-def test_what_gradio_prints_of_an_error_is_its_place(written, capsys):
+def test_gradio_prints_only_the_location_of_an_error(written, capsys):
     for module in (queueing, routes):
         try:
             fail(PATIENT)
@@ -61,7 +61,7 @@ def test_what_gradio_prints_of_an_error_is_its_place(written, capsys):
     assert "Mueller" not in written.getvalue() + capsys.readouterr().err
 
 
-def test_a_record_is_changed_once():
+def test_a_record_is_changed_only_once():
     record = logging.LogRecord("uvicorn.error", logging.ERROR, "a.py", 7, PATIENT, (), None)
     assert without_message(record)
     assert without_message(record)

@@ -20,7 +20,7 @@ INFO = ModelInfo(threshold=0.4, revision="r1")
 
 
 def answers(files):
-    """One of each kind: tumor, none, cannot judge, an error; then again."""
+    """Answers of each kind in turn: tumor, no tumor, cannot judge, an error."""
     kinds = [
         Prediction("Tumor", 0.9, 0.4, None, None),
         Prediction("No Tumor", 0.05, 0.4, None, None),
@@ -56,7 +56,7 @@ def four(save):
 
 
 @pytest.mark.browser
-def test_each_file_has_a_row_and_a_bad_one_its_reason(visit, known, four):
+def test_each_file_has_a_row_which_states_the_reason_if_it_is_bad(visit, known, four):
     page = visit("Many slices", url=known)
     page.set_input_files(FILES, four)
     page.get_by_role("heading", name="2 of 4 files judged").wait_for()
@@ -72,7 +72,7 @@ def test_each_file_has_a_row_and_a_bad_one_its_reason(visit, known, four):
 
 
 @pytest.mark.browser
-def test_a_click_on_a_heading_sorts_and_a_second_one_turns_it_round(visit, known, four):
+def test_a_click_on_a_heading_sorts_and_a_second_one_reverses_the_order(visit, known, four):
     page = visit("Many slices", url=known)
     page.set_input_files(FILES, four)
     page.get_by_role("heading", name="2 of 4 files judged").wait_for()
@@ -87,7 +87,7 @@ def test_a_click_on_a_heading_sorts_and_a_second_one_turns_it_round(visit, known
 
 
 @pytest.mark.browser
-def test_the_table_can_be_kept(visit, known, four, tmp_path):
+def test_the_table_can_be_downloaded(visit, known, four, tmp_path):
     page = visit("Many slices", url=known)
     page.set_input_files(FILES, four)
     with page.expect_download() as caught:
@@ -100,7 +100,9 @@ def test_the_table_can_be_kept(visit, known, four, tmp_path):
 
 
 @pytest.mark.browser
-def test_the_table_fills_and_stays_sorted_while_it_works(visit, running, four, monkeypatch):
+def test_the_table_fills_and_stays_sorted_while_slices_are_judged(
+    visit, running, four, monkeypatch
+):
     monkeypatch.setattr("brainai.web.many_page.EVERY_SECONDS", 0)
     go_on = threading.Event()
 
@@ -125,7 +127,7 @@ def test_the_table_fills_and_stays_sorted_while_it_works(visit, running, four, m
 
 
 @pytest.mark.browser
-def test_real_files_are_answered_as_one_by_one_and_a_damaged_one_ends_nothing(
+def test_real_files_are_answered_and_a_damaged_one_does_not_stop_them(
     visit, running, save, tmp_path
 ):
     (tmp_path / "bad <b>.png").write_bytes(b"no picture")
@@ -141,7 +143,7 @@ def test_real_files_are_answered_as_one_by_one_and_a_damaged_one_ends_nothing(
 
 
 @pytest.mark.browser
-def test_a_folder_is_taken_as_a_whole(visit, known, four):
+def test_a_folder_can_be_uploaded_as_a_whole(visit, known, four):
     page = visit("Many slices", url=known)
     with page.expect_file_chooser() as chooser:
         page.get_by_role("button", name="Choose a folder").click()

@@ -31,7 +31,7 @@ def ask(url: str, tool: str | None = None, **arguments: Any) -> Any:
         return pool.submit(lambda: asyncio.run(talk())).result()
 
 
-def test_each_endpoint_is_a_tool_that_says_what_it_is_for(running):
+def test_each_endpoint_is_a_tool_with_a_description(running):
     tools = ask(running.url)
     assert set(tools) == {"predict", "predict_scan", "predict_batch", "model_info", "health"}
     assert "Research and teaching only" in tools["predict"].description
@@ -39,7 +39,7 @@ def test_each_endpoint_is_a_tool_that_says_what_it_is_for(running):
     assert "the FLAIR slice" in flair["description"]
 
 
-def test_a_slice_is_answered_as_by_the_endpoint(running, client, uploads, save, monkeypatch):
+def test_a_tool_gives_the_same_answer_as_its_endpoint(running, client, uploads, save, monkeypatch):
     monkeypatch.setattr("gradio.mcp.DEFAULT_TEMP_DIR", str(uploads))  # read before the tests set it
     file = save("slice.png", head(1))
     answer = ask(running.url, "predict", flair=data_uri(file.read_bytes(), "image/png"))[0].text

@@ -1,4 +1,4 @@
-"""Memory goes back once nobody asks any more."""
+"""Memory is returned to the system once there are no more requests."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from brainai.web import memory
 
 
-def test_memory_is_given_back_once_after_a_crowd_and_not_in_it(monkeypatch):
+def test_memory_is_returned_once_after_a_crowd_and_not_during_it(monkeypatch):
     trims, looks, state = [], [], {"asked": 0, "idle": True}
     monkeypatch.setattr(memory, "EVERY_SECONDS", 0.001)
     monkeypatch.setattr(memory, "trim", lambda: trims.append(dict(state)))
@@ -34,7 +34,7 @@ def test_memory_is_given_back_once_after_a_crowd_and_not_in_it(monkeypatch):
     assert trims == [{"asked": 5, "idle": True}]
 
 
-def test_where_there_is_no_glibc_nothing_happens(monkeypatch):
+def test_without_glibc_nothing_happens(monkeypatch):
     def missing(_: str) -> None:
         raise OSError
 

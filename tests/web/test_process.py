@@ -1,4 +1,4 @@
-"""`python app.py` as a process of its own: no network, and a log that tells nothing of anybody."""
+"""`python app.py` as a process of its own: no network, and a log that reveals nothing."""
 
 import os
 import re
@@ -52,7 +52,7 @@ def process(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    # The app's own settings have to keep it quiet, not those of the tests.
+    # The app's own settings must keep it quiet, not those of the tests.
     ours = {k: v for k, v in os.environ.items() if not k.startswith(("GRADIO_", "HF_HUB_"))}
     ours |= {"PYTHONPATH": str(folder), "ASKED": str(folder / "asked"), "TMPDIR": str(folder)}
     ours |= {"GRADIO_SERVER_PORT": str(port), "PYTHONUNBUFFERED": "1", "HF_TOKEN": TOKEN}
@@ -84,7 +84,7 @@ def wait_for(url: str, app: subprocess.Popen) -> None:
     raise AssertionError("the app did not start")
 
 
-def test_nothing_of_a_picture_its_name_or_its_header_is_logged(process, tmp_path):
+def test_neither_pictures_nor_their_names_or_headers_are_logged(process, tmp_path):
     client = connect(process.url)
     picture = tmp_path / f"{NAME}.png"
     Image.fromarray(head(1)).save(picture)
@@ -108,18 +108,18 @@ def test_nothing_of_a_picture_its_name_or_its_header_is_logged(process, tmp_path
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="shown by /proc")
-def test_neither_it_nor_its_children_have_the_token_after_the_start(process):
-    """A file of the server that leaked would have shown it: /proc/self/environ."""
+def test_neither_the_app_nor_its_children_have_the_token_after_the_start(process):
+    """A leaked file of the server, /proc/self/environ, would have shown it."""
     assert connect(process.url).predict(api_name="/health")["status"] == "ok"
     tree = Path(f"/proc/{process.app.pid}/task/{process.app.pid}/children").read_text().split()
-    assert tree  # of those who read files
+    assert tree  # the processes that read files
     for pid in (process.app.pid, *tree):
         environment = Path(f"/proc/{pid}/environ").read_bytes()
         assert b"PATH=" in environment
         assert TOKEN.encode() not in environment
 
 
-def test_hostile_requests_get_no_error_of_the_server_and_leave_nothing_in_the_log(process):
+def test_hostile_requests_cause_no_server_error_and_leave_nothing_in_the_log(process):
     functions = len(connect(process.url).config["dependencies"])
     before = len(process.log.read_text())
     found = list(hostile.statuses(process.url, functions))
@@ -131,12 +131,12 @@ def test_hostile_requests_get_no_error_of_the_server_and_leave_nothing_in_the_lo
     assert connect(process.url).predict(api_name="/health")["status"] == "ok"
 
 
-def test_it_asks_no_other_machine_for_anything(process):
+def test_the_app_contacts_no_other_machine(process):
     assert connect(process.url).predict(api_name="/health")["status"] == "ok"
     assert not process.asked.exists(), process.asked.read_text()
 
 
-def test_when_it_is_told_to_end_nothing_stays(process, tmp_path):
+def test_termination_deletes_every_upload(process, tmp_path):
     Image.fromarray(head(2)).save(tmp_path / "last.png")
     answer = handle_file(str(tmp_path / "last.png"))
     connect(process.url).predict(answer, api_name="/predict")

@@ -1,4 +1,4 @@
-"""Whose word is taken for who asks."""
+"""Which proxies are trusted to name the visitor."""
 
 import json
 import os
@@ -27,7 +27,7 @@ TOLD = {
 }
 
 
-def test_who_is_not_trusted_is_the_visitor_and_says_nothing():
+def test_an_untrusted_peer_is_the_visitor_and_its_headers_are_dropped():
     asked = original_request(request("10.0.0.5", **TOLD), Proxies(""))
     assert (asked["client"], asked["scheme"]) == (("10.0.0.5", 5), "http")
     assert asked["headers"] == [(b"host", b"app:7860")]
@@ -52,7 +52,7 @@ def test_a_trusted_proxy_names_the_visitor_the_host_and_the_scheme():
         (PRIVATE, "10.16.4.2", "9.9.9.9, 203.0.113.7, 10.1.1.1", "203.0.113.7"),
     ],
 )
-def test_the_last_address_that_is_no_trusted_proxy_is_the_visitor(allowed, peer, chain, visitor):
+def test_the_last_address_that_is_not_a_trusted_proxy_is_the_visitor(allowed, peer, chain, visitor):
     assert Proxies(allowed).visitor(peer, chain) == visitor
 
 
@@ -69,7 +69,7 @@ def test_a_household_counts_as_one_visitor(address, counted):
     assert visitor_key(address) == counted
 
 
-def test_on_a_space_its_private_network_is_trusted_and_elsewhere_nobody(monkeypatch):
+def test_the_private_network_is_trusted_on_a_space_and_nobody_elsewhere(monkeypatch):
     monkeypatch.delenv("FORWARDED_ALLOW_IPS", raising=False)
     monkeypatch.delenv("SPACE_ID", raising=False)
     monkeypatch.delenv("SYSTEM", raising=False)
@@ -89,15 +89,13 @@ def test_uvicorn_trusts_nobody_while_the_server_runs(monkeypatch):
 
 
 @pytest.mark.parametrize("allowed", ["not an address", "10.0.0.0/99"])
-def test_a_setting_that_names_no_address_is_told_at_the_start(monkeypatch, allowed):
+def test_an_invalid_address_in_the_setting_is_refused_at_the_start(monkeypatch, allowed):
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", allowed)
     with pytest.raises(Exception, match="FORWARDED_ALLOW_IPS"):
         Proxies.of_environment()
 
 
-def test_behind_a_trusted_proxy_that_strips_its_prefix_addresses_are_the_outer_ones(
-    running, monkeypatch
-):
+def test_addresses_are_the_outer_ones_behind_a_proxy_that_strips_its_prefix(running, monkeypatch):
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "127.0.0.1")
     monkeypatch.setenv("GRADIO_ROOT_PATH", "/brainai")
     headers = {"X-Forwarded-Host": "clinic.example", "X-Forwarded-Proto": "https"}

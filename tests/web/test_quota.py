@@ -1,4 +1,4 @@
-"""What uploads may take together: numbers worked by hand, and uploads to the running app."""
+"""The limits on all uploads together: numbers worked out by hand, and the running app."""
 
 import json
 import socket
@@ -33,7 +33,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def ledger(clock) -> Ledger:
-    """100 bytes and 4 files for each of all, 250 bytes and 100 files for all."""
+    """Limits of 100 bytes and 4 files for each visitor, 250 bytes and 100 files for all."""
     ledger = Ledger(Amount(100, 4), Amount(250, 100), free_bytes=lambda: 10**9, clock=clock)
     ledger.used = set()
     ledger.in_use = lambda: ledger.used
@@ -46,7 +46,7 @@ def keep(ledger: Ledger, visitor: str, name: str, size: int, files: int = 1) -> 
     return gone
 
 
-def test_bytes_and_files_are_counted_while_they_come_and_given_back(ledger):
+def test_bytes_and_files_are_counted_as_they_arrive_and_released(ledger):
     ledger.take("a", Amount(60, 1))
     ledger.take("a", Amount(30, 1))
     ledger.take("b", Amount(5, 1))
@@ -55,13 +55,13 @@ def test_bytes_and_files_are_counted_while_they_come_and_given_back(ledger):
     assert (ledger.held("a"), ledger.held()) == (Amount(), Amount(5, 1))
 
 
-def test_what_is_stored_counts_and_not_what_was_sent_around_it(ledger):
+def test_stored_bytes_count_and_not_the_request_around_them(ledger):
     ledger.take("a", Amount(60, 2))
     ledger.keep("a", "one", Amount(60, 2), Amount(50, 1))
     assert ledger.held("a") == Amount(50, 1)
 
 
-def test_uploads_at_once_count_together_and_a_refused_one_changes_nothing(ledger):
+def test_concurrent_uploads_count_together_and_a_refused_one_changes_nothing(ledger):
     ledger.take("a", Amount(60, 1))
     with pytest.raises(DataError, match="at most 0 MB and 4 files at once") as caught:
         ledger.take("a", Amount(41, 1))
@@ -70,13 +70,13 @@ def test_uploads_at_once_count_together_and_a_refused_one_changes_nothing(ledger
     assert ledger.take("a", Amount(40, 1)) == []
 
 
-def test_files_are_limited_as_bytes_are(ledger):
+def test_files_are_limited_as_well_as_bytes(ledger):
     ledger.take("a", Amount(1, 4))
     with pytest.raises(DataError, match="at most"):
         ledger.take("a", Amount(1, 1))
 
 
-def test_the_visitors_own_oldest_goes_first_and_no_more_than_needed(ledger):
+def test_the_visitors_oldest_uploads_are_deleted_first_as_far_as_needed(ledger):
     for visitor, name in (("b", "b1"), ("a", "a1"), ("a", "a2"), ("a", "a3")):
         keep(ledger, visitor, name, 30)
     ledger.name(["b1", "a1", "a2", "a3"])
@@ -84,7 +84,7 @@ def test_the_visitors_own_oldest_goes_first_and_no_more_than_needed(ledger):
     assert ledger.held("a") == Amount(95, 3)
 
 
-def test_one_that_was_named_again_is_no_longer_the_oldest(ledger):
+def test_an_upload_that_is_used_again_is_no_longer_the_oldest(ledger):
     for name in ("a1", "a2", "a3"):
         keep(ledger, "a", name, 30)
     ledger.name(["a1", "a2", "a3"])
@@ -92,7 +92,7 @@ def test_one_that_was_named_again_is_no_longer_the_oldest(ledger):
     assert ledger.take("a", Amount(30, 1)) == ["a2"]
 
 
-def test_what_a_request_needs_does_not_go(ledger):
+def test_an_upload_that_a_request_needs_is_not_deleted(ledger):
     keep(ledger, "a", "a1", 60)
     keep(ledger, "a", "a2", 40)
     ledger.name(["a1", "a2"])
@@ -102,7 +102,7 @@ def test_what_a_request_needs_does_not_go(ledger):
         ledger.take("a", Amount(30, 1))
 
 
-def test_what_came_just_now_does_not_go_before_a_request_could_name_it(ledger, clock):
+def test_a_new_upload_is_not_deleted_before_a_request_could_use_it(ledger, clock):
     keep(ledger, "a", "a1", 60)
     with pytest.raises(DataError):
         ledger.take("a", Amount(60, 1))
@@ -110,7 +110,7 @@ def test_what_came_just_now_does_not_go_before_a_request_could_name_it(ledger, c
     assert ledger.take("a", Amount(60, 1)) == ["a1"]
 
 
-def test_all_together_have_a_limit_and_then_the_oldest_of_anybody_goes(ledger, clock):
+def test_beyond_the_limit_for_all_the_oldest_upload_of_anybody_is_deleted(ledger, clock):
     for name in ("a", "b", "c"):
         keep(ledger, name, f"{name}1", 80)
     with pytest.raises(DataError, match="no room for more files") as caught:
@@ -122,7 +122,7 @@ def test_all_together_have_a_limit_and_then_the_oldest_of_anybody_goes(ledger, c
     assert ledger.held() == Amount(195, 4)
 
 
-def test_the_files_of_others_do_not_go_for_one_who_has_too_much_already(ledger, clock):
+def test_files_of_others_are_not_deleted_for_a_visitor_at_the_limit(ledger, clock):
     keep(ledger, "b", "b1", 90)
     clock.now = 60.0
     ledger.take("a", Amount(100, 1))
@@ -142,7 +142,7 @@ def test_half_of_the_disk_stays_free(ledger):
         ledger.take("b", Amount(1, 1))
 
 
-def test_files_that_were_deleted_give_back_and_unknown_ones_count_for_the_server(ledger, clock):
+def test_deleted_files_are_released_and_unknown_ones_count_for_the_server(ledger, clock):
     keep(ledger, "a", "gone", 30)
     keep(ledger, "a", "there", 20)
     clock.now = 10.0
@@ -200,7 +200,7 @@ def test_nothing_beyond_the_limit_reaches_the_disk(bounded, own_uploads):
     assert ledger.held("127.0.0.1") == Amount()
 
 
-def test_visitors_have_their_own_limit_and_all_together_have_one(bounded):
+def test_there_is_a_limit_for_each_visitor_and_one_for_all(bounded):
     url, _ = bounded
     send = partial(upload, url, b"0" * 1_500_000)
     assert send(headers=by("203.0.113.1")).status == 200
@@ -221,7 +221,7 @@ def test_small_files_are_limited_by_their_number(bounded, own_uploads):
     assert ledger.held() == Amount()
 
 
-def test_an_upload_that_is_broken_off_gives_back_what_it_held(bounded, own_uploads):
+def test_an_aborted_upload_releases_what_it_held(bounded, own_uploads):
     url, ledger = bounded
     place = urlsplit(url)
     head = (
@@ -274,7 +274,7 @@ def test_a_file_that_waits_for_its_answer_is_not_deleted_for_another(
 
 
 @pytest.mark.browser
-def test_the_page_shows_the_sentence_to_who_sent_too_much(bounded, visit, tmp_path):
+def test_the_page_shows_the_error_to_a_visitor_who_sent_too_much(bounded, visit, tmp_path):
     url, _ = bounded
     (tmp_path / "large.nii.gz").write_bytes(b"0" * 3 * 2**20)
     page = visit("Scan", url=url)

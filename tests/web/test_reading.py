@@ -1,4 +1,4 @@
-"""What visitors sent is read once, within limits, and judged."""
+"""Files that visitors send are read once, within limits, and judged."""
 
 import io
 
@@ -28,7 +28,7 @@ def classifier(model_folder) -> Classifier:
     return Classifier.load(model_folder, device="cpu")
 
 
-def test_a_slice_is_read_as_it_was_stored(save):
+def test_a_slice_is_read_as_stored(save):
     pixels = (head() * 250.0).astype(np.uint16)
     found = read_slice(str(save("a.png", pixels)))
     assert found.size == pixels.shape
@@ -36,7 +36,7 @@ def test_a_slice_is_read_as_it_was_stored(save):
     np.testing.assert_array_equal(found.pixels, pixels)
 
 
-def test_a_dicom_file_is_a_slice_and_its_header_is_asked_where_flair_is_expected(tmp_path):
+def test_a_dicom_file_is_read_and_its_header_checked_if_flair_is_expected(tmp_path):
     file = str(one_file(tmp_path / "IM0001", named("AX", echo="9")))
     assert read_slice(file).pixels.shape == (40, 36)
     assert copy_for_browser(file).startswith(b"\x89PNG")
@@ -44,7 +44,7 @@ def test_a_dicom_file_is_a_slice_and_its_header_is_asked_where_flair_is_expected
         read_slice(file, expect_flair=True)
 
 
-def test_a_large_slice_is_reduced_and_knows_its_size(save, monkeypatch):
+def test_a_large_slice_is_reduced_and_keeps_its_original_size(save, monkeypatch):
     monkeypatch.setattr(reading, "MAX_PIXELS_KEPT", 40 * 50)
     pixels = np.kron(np.arange(40 * 50).reshape(40, 50), np.ones((2, 2)))
     found = read_slice(str(save("a.tif", pixels.astype(np.float32))))
@@ -54,7 +54,7 @@ def test_a_large_slice_is_reduced_and_knows_its_size(save, monkeypatch):
     assert found.pixel_mm(None) is None
 
 
-def test_a_reduced_slice_has_the_area_and_the_answer_of_the_whole(save, classifier, monkeypatch):
+def test_a_reduced_slice_has_the_area_and_the_answer_of_the_original(save, classifier, monkeypatch):
     large = np.kron(head(), np.ones((2, 2), np.uint8))
     file = str(save("a.png", large))
     whole, _ = judge_slice(Jobs.of(classifier), classifier.info, {"flair": file})
@@ -112,11 +112,11 @@ def test_many_large_slices_are_never_in_memory_together(save, classifier, monkey
 @pytest.mark.parametrize(
     ("name", "shown"), [("a.png", True), ("a.jpg", True), ("a.gif", True), ("a.tif", False)]
 )
-def test_a_copy_is_made_where_no_browser_shows_the_file(save, name, shown):
+def test_a_copy_is_made_if_browsers_cannot_show_the_file(save, name, shown):
     assert (copy_for_browser(str(save(name, head()))) is None) is shown
 
 
-def test_sixteen_bit_is_not_left_to_the_browser(save):
+def test_a_copy_is_made_of_a_16_bit_picture(save):
     assert copy_for_browser(str(save("a.png", head().astype(np.uint16)))) is not None
 
 
@@ -126,7 +126,7 @@ def test_a_damaged_file_has_no_copy(tmp_path):
         copy_for_browser(str(tmp_path / "b.png"))
 
 
-def test_the_copy_is_judged_as_the_file_is(save):
+def test_the_copy_is_judged_like_the_file(save):
     pixels = head().astype(np.float32) * 12.5 - 300
     content = copy_for_browser(str(save("a.tif", pixels)))
     copy = np.asarray(Image.open(io.BytesIO(content)))

@@ -51,7 +51,7 @@ def test_the_example_scan_is_answered_in_words_and_numbers(visit, known):
     assert "not a medical device" in card
 
 
-def test_the_slider_moves_through_the_slices_and_asks_the_server_nothing(visit, known):
+def test_the_slider_moves_through_the_slices_without_server_requests(visit, known):
     page = visit("Scan", url=known)
     judge_example(page)
     asked = []
@@ -80,7 +80,7 @@ def test_the_slider_moves_through_the_slices_and_asks_the_server_nothing(visit, 
 
 
 @pytest.mark.parametrize(("share", "number"), [(0.01, 1), (0.54, 7), (0.99, 12)])
-def test_a_click_on_the_plot_leads_to_the_slice(visit, known, share, number):
+def test_a_click_on_the_plot_selects_the_slice(visit, known, share, number):
     page = visit("Scan", url=known)
     judge_example(page)
     plot = page.get_by_role("img", name="Probability of tumor in each of 12 slices")
@@ -97,7 +97,7 @@ def saved(page, name: str, path):
     return path
 
 
-def test_mask_and_table_can_be_kept(visit, known, running, tmp_path):
+def test_mask_and_table_can_be_downloaded(visit, known, running, tmp_path):
     page = visit("Scan", url=known)
     judge_example(page)
     expected = known_answer(read_scan(running.examples.scan))
@@ -111,7 +111,7 @@ def test_mask_and_table_can_be_kept(visit, known, running, tmp_path):
     assert float(rows[6]["area_cm2"]) == 2.56
 
 
-def test_the_report_is_one_page_of_its_own_and_prints_on_one_sheet(visit, known, tmp_path):
+def test_the_report_is_self_contained_and_prints_on_one_sheet(visit, known, tmp_path):
     page = visit("Scan", url=known)
     judge_example(page)
     file = saved(page, "Report to print", tmp_path / "report.html")
@@ -133,7 +133,7 @@ def test_the_report_is_one_page_of_its_own_and_prints_on_one_sheet(visit, known,
 
 
 @pytest.mark.parametrize("name", ["flair.nii.gz", "flair.mha", "series.zip"])
-def test_every_kind_of_file_is_answered_as_in_python(visit, running, tmp_path, name):
+def test_every_kind_of_file_gets_the_same_answer_as_in_python(visit, running, tmp_path, name):
     file = scan_file(tmp_path / "flair.nii.gz")
     if name == "flair.mha":
         sitk = pytest.importorskip("SimpleITK")
@@ -153,7 +153,9 @@ def series(folder):
     return write_series(folder / "series", voxels, spacing=(2.0, 2.0, 5.0))
 
 
-def test_the_files_of_a_dicom_series_come_together_and_no_header_is_shown(visit, tmp_path, capfd):
+def test_the_files_of_a_dicom_series_are_read_together_and_no_header_is_shown(
+    visit, tmp_path, capfd
+):
     page = visit("Scan")
     page.set_input_files(FILES, sorted(series(tmp_path).iterdir()))
     page.wait_for_selector(ANSWERED)
@@ -165,7 +167,7 @@ def test_the_files_of_a_dicom_series_come_together_and_no_header_is_shown(visit,
         assert planted not in printed
 
 
-def test_a_dicom_folder_is_taken_as_a_whole(visit, tmp_path):
+def test_a_dicom_folder_can_be_uploaded_as_a_whole(visit, tmp_path):
     page = visit("Scan")
     with page.expect_file_chooser() as chooser:
         page.get_by_role("button", name="Choose a DICOM folder").click()
@@ -173,7 +175,7 @@ def test_a_dicom_folder_is_taken_as_a_whole(visit, tmp_path):
     page.wait_for_selector(ANSWERED)
 
 
-def test_a_file_that_is_no_scan_gets_a_sentence(visit, tmp_path):
+def test_a_file_that_is_not_a_scan_gets_an_error_message(visit, tmp_path):
     (tmp_path / "flair.nii").write_bytes(b"no scan")
     page = visit("Scan")
     page.set_input_files(FILES, tmp_path / "flair.nii")
@@ -182,7 +184,7 @@ def test_a_file_that_is_no_scan_gets_a_sentence(visit, tmp_path):
     assert str(tmp_path) not in page.content()
 
 
-def test_a_scan_out_of_scope_is_told_why(visit, running):
+def test_a_scan_out_of_scope_is_refused_with_the_reason(visit, running):
     def refuse(**_):
         raise OutOfScope("FLAIR: …", "looks like T1 or T2, not like FLAIR")
         yield
@@ -195,9 +197,7 @@ def test_a_scan_out_of_scope_is_told_why(visit, running):
     assert "looks like T1 or T2, not like FLAIR. Upload an axial FLAIR scan" in card
 
 
-def test_the_example_takes_the_place_of_a_scan_of_ones_own_and_the_answer_follows(
-    visit, known, tmp_path
-):
+def test_the_example_replaces_an_uploaded_scan(visit, known, tmp_path):
     page = visit("Scan", url=known)
     page.set_input_files(FILES, scan_file(tmp_path / "mine.nii.gz"))
     page.wait_for_selector(ANSWERED)
@@ -207,7 +207,7 @@ def test_the_example_takes_the_place_of_a_scan_of_ones_own_and_the_answer_follow
     assert page.locator("#scan-file").get_by_text("mine").count() == 0
 
 
-def test_another_sequence_is_judged_with_a_folder_and_without_it_again(visit, known, tmp_path):
+def test_the_scan_is_judged_again_when_another_sequence_is_added_or_removed(visit, known, tmp_path):
     page = visit("Scan", url=known)
     judge_example(page)
     page.get_by_text("From FLAIR ·").wait_for()
@@ -218,7 +218,7 @@ def test_another_sequence_is_judged_with_a_folder_and_without_it_again(visit, kn
     page.get_by_text("From FLAIR ·").wait_for()
 
 
-def test_a_scan_taken_away_while_it_is_judged_is_not_judged_further(visit, running):
+def test_a_scan_removed_while_it_is_judged_is_not_judged_further(visit, running):
     go_on, ended, answered = threading.Event(), threading.Event(), []
 
     def slow(flair, **_):
@@ -262,7 +262,7 @@ def test_two_visitors_see_only_their_own_scan(visit, running, tmp_path):
     assert sources[0] != sources[1]
 
 
-def test_progress_is_told_while_it_works(visit, running):
+def test_progress_is_shown_while_the_scan_is_judged(visit, running):
     go_on = threading.Event()
 
     def slow(flair, **_):
@@ -283,7 +283,7 @@ def test_progress_is_told_while_it_works(visit, running):
         page.wait_for_selector(ANSWERED)
 
 
-def test_a_phone_shows_the_scan_without_scrolling_sideways(visit, known):
+def test_a_phone_shows_the_scan_without_horizontal_scrolling(visit, known):
     page = visit("Scan", url=known, **PHONE)
     judge_example(page)
     assert page.evaluate("document.documentElement.scrollWidth") == 390

@@ -49,7 +49,7 @@ def block(shape: tuple[int, int, int], spacing: tuple[float, float, float]) -> V
     return Volume(voxels, spacing, (0.0, 0.0, 0.0), tuple(np.eye(3).flat))
 
 
-def test_slices_are_drawn_front_up_and_the_patients_right_on_the_left():
+def test_slices_are_drawn_with_the_front_up_and_the_right_side_on_the_left():
     picture = np.asarray(draw_slices(block((40, 40, 3), (1.0, 1.0, 5.0)))[1])
     assert picture.shape == (40, 40)
     assert picture[12, 12] == 255 > picture[12, 28] > 0 == picture[2, 2]
@@ -59,12 +59,12 @@ def test_slices_have_square_pixels_and_are_never_enlarged():
     assert draw_slices(block((40, 20, 2), (1.0, 2.0, 5.0)))[0].size == (40, 40)
 
 
-def test_large_scans_are_drawn_smaller_as_a_whole():
+def test_large_scans_are_drawn_smaller():
     pictures = draw_slices(block((500, 400, 2), (0.5, 0.5, 5.0)))
     assert [picture.size for picture in pictures] == [(384, 307)] * 2
 
 
-def test_one_gray_window_holds_for_the_whole_scan():
+def test_the_whole_scan_has_one_gray_window():
     volume = block((40, 40, 4), (1.0, 1.0, 5.0))
     volume.voxels[:, :, 0] //= 10
     faint, bright = draw_slices(volume)[:2]
@@ -99,7 +99,7 @@ def test_plot_has_a_bar_for_each_judged_slice_above_or_below_the_threshold(found
     assert "mark" not in plot(found)
 
 
-def test_slices_are_told_apart_by_their_own_threshold_and_not_by_the_scans(found):
+def test_slices_are_classified_by_their_own_threshold_and_not_by_the_scans(found):
     found = replace(found, threshold=0.7, slice_threshold=0.35)  # 0.4 is called tumor as well
     assert len(re.findall('class="over"', plot(found))) == 4
     assert 'y1="0.6500"' in plot(found)
@@ -107,7 +107,7 @@ def test_slices_are_told_apart_by_their_own_threshold_and_not_by_the_scans(found
     assert facts(found)["Slices labeled “Tumor”"] == "4 of 10 judged"
 
 
-def test_each_slice_has_its_words(found):
+def test_each_slice_has_a_description(found):
     words = slice_words(found)
     assert (
         words[0] == "Slice 1 of 12 (at 0.0 mm): not judged because it shows too little of the head"
@@ -116,7 +116,7 @@ def test_each_slice_has_its_words(found):
     assert words[6] == "Slice 7 of 12 (at 30.0 mm): Tumor, 97.0 %, outlined 2.6 cm²"
 
 
-def test_files_are_within_the_page(found, volume, tmp_path):
+def test_files_are_embedded_in_the_page(found, volume, tmp_path):
     html = scan_view(found, draw_slices(volume), lambda borders: f"<p>{len(borders)}</p>")
     files = dict(re.findall(r'download="([\w.]+)" href="data:[\w/]+;base64,([^"]+)"', html))
     assert set(files) == {"mask.nii.gz", "slices.csv", "report.html"}
@@ -125,7 +125,7 @@ def test_files_are_within_the_page(found, volume, tmp_path):
     assert base64.b64decode(files["report.html"]) == b"<p>12</p>"
 
 
-def test_the_page_moves_through_the_words_and_pictures_of_all_slices(found, volume):
+def test_the_page_contains_descriptions_and_pictures_of_all_slices(found, volume):
     html = scan_view(found, draw_slices(volume), lambda borders: "")
     slices = json.loads(unescape(re.search(r"<template>(.+)</template>", html)[1]))
     assert [one["words"] for one in slices] == slice_words(found)
@@ -139,7 +139,7 @@ def report(found, volume, info, sequences) -> str:
     return scan_report(found, info, slices, sequences, outlines(found, slices))
 
 
-def test_report_tells_verdict_model_and_disclaimer_and_escapes_what_a_file_says(found, volume):
+def test_report_states_verdict_model_and_disclaimer_and_escapes_text_from_files(found, volume):
     html = report(found, volume, ModelInfo(revision="r1"), ["flair", "t2"])
     assert "The network sees a tumor in this scan" in html
     assert "From FLAIR + T2 · brainai-resnet50 · revision r1" in html
@@ -156,6 +156,6 @@ def test_report_shows_the_slices_with_tumor_and_their_outline(found, volume):
     assert (colors[..., 0] - colors[..., 2]).max() > 150  # amber
 
 
-def test_report_without_tumor_shows_slices_from_all_over_the_scan(found):
+def test_report_without_tumor_shows_slices_spread_over_the_scan(found):
     object.__setattr__(found, "areas_cm2", np.zeros(12))
     assert shown_slices(found, 4) == [1, 4, 7, 10]

@@ -1,4 +1,4 @@
-"""The page as a whole, in Chromium: the way in, every tab, accessibility, phone and dark."""
+"""The page as a whole, in Chromium: the start, every tab, accessibility, phone and dark mode."""
 
 import json
 import threading
@@ -34,7 +34,7 @@ def site(running):
         yield url
 
 
-def test_the_first_tab_says_what_it_is_and_shows_an_answered_slice(visit, site):
+def test_the_first_tab_explains_the_app_and_shows_an_answered_slice(visit, site):
     page = visit("Start", url=site)
     page.get_by_role("heading", name="Is there a tumor in this brain MRI?").wait_for()
     text = page.locator("#start").inner_text()
@@ -65,7 +65,7 @@ def test_the_other_buttons_lead_to_their_tabs(visit, site, button, tab):
     page.get_by_role("tab", name=tab, selected=True).wait_for()
 
 
-def test_a_visitor_sees_the_place_in_the_queue_and_a_sentence_where_it_is_full(
+def test_a_visitor_sees_the_place_in_the_queue_or_an_error_if_it_is_full(
     visit, running, monkeypatch
 ):
     monkeypatch.setitem(SLICE_TURN, "concurrency_limit", 2)
@@ -104,14 +104,14 @@ def test_about_shows_every_figure_with_its_interval(visit, site):
     page.get_by_role("heading", name="Training data").wait_for()
 
 
-def test_the_tab_for_programs_names_its_own_address(visit, site):
+def test_the_api_tab_shows_the_address_of_the_page(visit, site):
     page = visit("API", url=site)
     page.get_by_text(f'Client("{site.rstrip("/")}"').first.wait_for()
     assert page.locator("#api pre").count() == 3
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_nothing_on_any_tab_is_a_serious_barrier(visit, site, save, look):
+def test_no_tab_has_a_serious_accessibility_violation(visit, site, save, look):
     """axe-core, https://github.com/dequelabs/axe-core: all its rules, on every tab and state."""
     axe = pytest.importorskip("axe_playwright_python").__path__[0]
     script = next(Path(axe).rglob("axe.min.js")).read_text()
@@ -120,7 +120,7 @@ def test_nothing_on_any_tab_is_a_serious_barrier(visit, site, save, look):
     found = {}
 
     def examine(state: str) -> None:
-        page.wait_for_timeout(400)  # until colors have changed over
+        page.wait_for_timeout(400)  # until the colors have changed
         page.evaluate(script)
         found[state] = [
             (violation["id"], node["html"][:120])
@@ -159,7 +159,7 @@ def test_nothing_on_any_tab_is_a_serious_barrier(visit, site, save, look):
     assert {state: nodes for state, nodes in found.items() if nodes} == {}
 
 
-def test_dark_and_light_follow_the_visitor(visit, site):
+def test_the_color_scheme_follows_the_visitors_preference(visit, site):
     shades = []
     for look in ("light", "dark"):
         page = visit("Start", url=site, **LOOKS[look])
@@ -168,13 +168,13 @@ def test_dark_and_light_follow_the_visitor(visit, site):
     assert shades[0] > 600 > 200 > shades[1]
 
 
-def test_gradios_own_page_for_programs_is_one_click_away(visit, site):
+def test_gradios_own_api_page_is_one_click_away(visit, site):
     page = visit("Start", url=site, **PHONE)
     page.get_by_text("Use via API", exact=False).last.click()
     page.get_by_text("predict_scan").locator("visible=true").first.wait_for()
 
 
-def test_page_works_without_examples_and_without_a_report(visit, running):
+def test_the_page_works_without_examples_and_without_a_report(visit, running):
     with served(build_page(Jobs.of(running.classifier), running.classifier.info)) as url:
         page = visit("Slice", url=url)
         page.wait_for_selector("#answer .card.waiting")

@@ -29,7 +29,7 @@ def pick(page, number: int) -> None:
     page.locator("#examples").get_by_role("button").nth(number).click()
 
 
-def test_a_click_on_an_example_is_answered_and_says_what_it_is(visit, running):
+def test_a_click_on_an_example_shows_the_answer_and_the_disclaimer(visit, running):
     page = visit()
     page.get_by_role("button", name="With tumor: 11").click()
     page.wait_for_selector(ANSWERED)
@@ -85,7 +85,7 @@ def test_a_tiff_is_answered_and_shown(visit, save):
     )
 
 
-def test_a_color_picture_cannot_be_judged_and_is_told_why(visit, save):
+def test_a_color_picture_cannot_be_judged_and_the_reason_is_shown(visit, save):
     page = visit()
     page.set_input_files(INPUT, save("mine.png", head(3)))
     page.wait_for_selector(ANSWERED)
@@ -100,7 +100,7 @@ def test_a_color_picture_cannot_be_judged_and_is_told_why(visit, save):
     assert page.locator(ANSWERED).count() == 0
 
 
-def test_a_damaged_file_gets_a_sentence_and_no_answer(visit, save, tmp_path):
+def test_a_damaged_file_gets_an_error_message_and_no_answer(visit, save, tmp_path):
     page = visit()
     page.set_input_files(INPUT, save("mine.png", head(3)))
     page.wait_for_selector(ANSWERED)
@@ -114,7 +114,7 @@ def test_a_damaged_file_gets_a_sentence_and_no_answer(visit, save, tmp_path):
     assert str(tmp_path) not in page.content()
 
 
-def test_a_new_patient_starts_without_the_other_sequences(visit, save):
+def test_picking_an_example_clears_the_other_sequences(visit, save):
     page = visit()
     page.set_input_files(INPUT, save("flair.png", head(3)))
     page.wait_for_selector(ANSWERED)
@@ -125,14 +125,14 @@ def test_a_new_patient_starts_without_the_other_sequences(visit, save):
     page.get_by_text("From FLAIR ·").wait_for()
 
 
-def test_the_size_of_a_pixel_gives_the_area(visit, running, save):
+def test_the_pixel_size_gives_the_area(visit, running, save):
     jobs = Jobs.of(running.classifier)._replace(slice=known_slice)
     with served(build_page(jobs, running.classifier.info)) as url:
         page = visit(url=url)
         page.set_input_files(INPUT, save("flair.png", head(3)))
         page.get_by_text("Outlined: 100.0 % of the picture.").wait_for()
         page.get_by_role("button", name="Add T1c, T2 or the pixel size").click()
-        page.wait_for_timeout(400)  # Gradio fills an opened accordion, and its fields, anew
+        page.wait_for_timeout(400)  # Gradio renders an opened accordion and its fields again
         page.get_by_label("Pixel size in mm").fill("0.5")
         page.keyboard.press("Enter")
         page.get_by_text(
@@ -141,7 +141,7 @@ def test_the_size_of_a_pixel_gives_the_area(visit, running, save):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_scrolls_only_up_and_down_and_is_led_to_the_answer(visit, scheme):
+def test_a_phone_scrolls_only_vertically_and_moves_to_the_answer(visit, scheme):
     page = visit(**PHONE, color_scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     pick(page, 0)
@@ -167,7 +167,7 @@ def test_two_visitors_see_only_their_own_picture(visit, running, save):
     assert shown[0] != shown[1]
 
 
-def test_a_file_of_another_visitor_is_at_no_address_that_can_be_guessed(visit, running, save):
+def test_the_address_of_an_uploaded_file_cannot_be_guessed(visit, running, save):
     page = visit()
     page.set_input_files(INPUT, save("mine.png", head(9)))
     page.wait_for_selector(ANSWERED)
@@ -176,12 +176,12 @@ def test_a_file_of_another_visitor_is_at_no_address_that_can_be_guessed(visit, r
 
 
 def seen(page) -> list[str]:
-    """What is to be seen over the slice."""
+    """The layers that are visible over the slice."""
     kinds = ("outline", "heat")
     return [kind for kind in kinds if page.locator(f"#answer img.{kind}:visible").count()]
 
 
-def test_outline_and_heat_map_are_switched_in_the_browser_and_the_choice_stays(visit, running):
+def test_outline_and_heat_map_are_switched_in_the_browser_and_the_choice_is_kept(visit, running):
     answers = []
 
     def count(**files):
@@ -222,7 +222,7 @@ def saved(page, name: str, path) -> Image.Image:
     return Image.open(path)
 
 
-def test_what_is_seen_can_be_saved_and_the_mask_in_the_size_of_the_slice(visit, running, tmp_path):
+def test_the_view_and_the_mask_of_the_slice_can_be_saved(visit, running, tmp_path):
     jobs = Jobs.of(running.classifier)._replace(slice=known_slice)
     with served(build_page(jobs, running.classifier.info, running.examples)) as url:
         page = visit(url=url)
@@ -241,7 +241,7 @@ def test_what_is_seen_can_be_saved_and_the_mask_in_the_size_of_the_slice(visit, 
 
 @contextmanager
 def slow_page(running) -> Iterator[tuple[str, threading.Event]]:
-    """A page whose answer for `head(3)` waits until it is let go, and the event that lets it."""
+    """A page whose answer for `head(3)` waits for an event, and that event."""
     go_on = threading.Event()
 
     def judge(flair, **others):
@@ -255,7 +255,7 @@ def slow_page(running) -> Iterator[tuple[str, threading.Event]]:
         go_on.set()
 
 
-def test_the_last_picture_is_judged_whatever_overtakes_what(visit, running, save):
+def test_the_answer_shown_is_always_that_of_the_last_picture(visit, running, save):
     with slow_page(running) as (url, go_on):
         page = visit(url=url)
         page.set_input_files(INPUT, save("slow.png", head(3)))
@@ -272,7 +272,7 @@ def test_the_last_picture_is_judged_whatever_overtakes_what(visit, running, save
         assert shown.endswith(running.examples.slices[1].name)
 
 
-def test_a_picture_taken_away_during_its_answer_leaves_none(visit, running, save):
+def test_a_picture_removed_while_it_is_judged_leaves_no_answer(visit, running, save):
     with slow_page(running) as (url, go_on):
         page = visit(url=url)
         page.set_input_files(INPUT, save("slow.png", head(3)))

@@ -1,4 +1,4 @@
-"""The programs that the page and docs/api.md offer for copying: each is run as it stands."""
+"""The programs that the page and docs/api.md offer for copying: each is run verbatim."""
 
 import os
 import shutil
@@ -42,7 +42,7 @@ def run(folder: Path, title: str, url: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("title", SNIPPETS)
-def test_each_snippet_prints_the_answer_and_for_a_bad_file_code_and_sentence(
+def test_each_snippet_prints_the_answer_or_the_code_and_message_of_an_error(
     running, tmp_path, title, request
 ):
     if title == "JavaScript":
@@ -65,12 +65,12 @@ def test_the_documentation_shows_the_snippets_of_the_page():
         assert f"\n{snippet(file)}```\n" in page
 
 
-def test_the_page_shows_them():
+def test_the_page_shows_the_snippets():
     for file in SNIPPETS.values():
         assert snippet(file) in api_text()
 
 
-def test_a_snippet_asks_the_address_it_is_given():
+def test_a_snippet_uses_the_given_address():
     for file in SNIPPETS.values():
         text = snippet(file, "https://owner-space.hf.space/")
         assert "https://owner-space.hf.space" in text

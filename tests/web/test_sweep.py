@@ -1,4 +1,4 @@
-"""Nothing that was sent stays."""
+"""Nothing that visitors send is kept."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ from brainai.web.limits import EVERY_SECONDS, STAY_SECONDS
 from brainai.web.sweep import claim_folder, sweep
 
 
-def test_old_files_and_folders_go_and_new_ones_stay(tmp_path, monkeypatch):
+def test_old_files_and_folders_are_deleted_and_new_ones_are_kept(tmp_path, monkeypatch):
     (tmp_path / "old" / "empty").mkdir(parents=True)
     (tmp_path / "old" / "file").write_text("of a visitor")
     (tmp_path / "old" / "link").symlink_to("/nowhere")
@@ -31,7 +31,7 @@ def test_old_files_and_folders_go_and_new_ones_stay(tmp_path, monkeypatch):
     assert tmp_path.exists()
 
 
-def test_what_a_request_needs_stays_however_old_it_is(tmp_path):
+def test_files_that_a_request_needs_are_kept_however_old_they_are(tmp_path):
     for name in ("needed", "other"):
         (tmp_path / name / "inner").mkdir(parents=True)
         (tmp_path / name / "inner" / "file").write_text("of a visitor")
@@ -39,18 +39,18 @@ def test_what_a_request_needs_stays_however_old_it_is(tmp_path):
     assert [file.relative_to(tmp_path).parts[0] for file in tmp_path.rglob("file")] == ["needed"]
 
 
-def test_a_file_that_looks_old_but_came_just_now_stays(tmp_path):
+def test_a_new_file_with_an_old_date_is_kept(tmp_path):
     (tmp_path / "copy").write_text("of an old file")
     os.utime(tmp_path / "copy", (0, 0))
     sweep(tmp_path, 60)
     assert (tmp_path / "copy").exists()
 
 
-def test_files_stay_for_less_than_an_hour():
+def test_files_are_kept_for_less_than_an_hour():
     assert EVERY_SECONDS + STAY_SECONDS < 3600
 
 
-def test_a_folder_is_claimed_once_and_is_closed_to_others(monkeypatch):
+def test_the_folder_of_uploads_is_claimed_once_and_is_private(monkeypatch):
     monkeypatch.delenv("GRADIO_TEMP_DIR")
     claim_folder()
     folder = Path(os.environ["GRADIO_TEMP_DIR"])
@@ -61,7 +61,7 @@ def test_a_folder_is_claimed_once_and_is_closed_to_others(monkeypatch):
 
 
 @pytest.mark.slow
-def test_uploads_masks_and_what_was_broken_off_are_deleted_while_it_runs(
+def test_uploads_masks_and_partial_files_are_deleted_while_the_app_runs(
     running, save, tmp_path, monkeypatch
 ):
     uploads = tmp_path / "uploads"

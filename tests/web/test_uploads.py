@@ -1,4 +1,4 @@
-"""Which files are taken, and how files are given."""
+"""Which uploads are accepted, and how files are offered for download."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ def sent(folder: Path, name: str, size: int = 10) -> dict:
     return {"path": str(folder / name), "orig_name": name}
 
 
-def test_a_folder_is_no_upload(uploads):
+def test_a_folder_is_not_accepted_as_an_upload(uploads):
     (uploads / "another visitor").mkdir(exist_ok=True)
     for folder in (uploads, uploads / "another visitor"):
         with pytest.raises(DataError, match="found a folder") as caught:
@@ -23,7 +23,7 @@ def test_a_folder_is_no_upload(uploads):
 
 
 @pytest.mark.parametrize("name", ["outside.png", "uploads/../outside.png", "/etc/hostname"])
-def test_only_files_in_the_folder_of_uploads_are_uploads(uploads, name):
+def test_files_outside_the_folder_of_uploads_are_refused(uploads, name):
     with pytest.raises(DataError, match="Expected an uploaded file") as caught:
         uploaded({"path": str(uploads.parent / name)})
     assert caught.value.code == "no_upload"
@@ -39,7 +39,7 @@ def test_only_files_in_the_folder_of_uploads_are_uploads(uploads, name):
         (5, "something else"),
     ],
 )
-def test_what_stands_for_a_file_is_named_with_the_way_to_send_one(uploads, upload, found):
+def test_the_error_for_a_path_or_url_says_how_to_send_a_file(uploads, upload, found):
     with pytest.raises(DataError) as caught:
         uploaded(upload)
     assert str(caught.value) == (
@@ -49,22 +49,22 @@ def test_what_stands_for_a_file_is_named_with_the_way_to_send_one(uploads, uploa
 
 
 @pytest.mark.parametrize("upload", [5, {"path": 5}, {"path": ["a"]}, ["a"], True])
-def test_what_is_no_upload_at_all_is_refused(uploads, upload):
+def test_a_malformed_upload_is_refused(uploads, upload):
     with pytest.raises(DataError, match="Expected an uploaded file"):
         uploaded(upload)
 
 
-def test_no_upload_is_no_file(uploads):
+def test_no_upload_gives_none(uploads):
     assert uploaded(None) is None
     assert uploaded({"path": None}) is None
 
 
-def test_an_upload_that_was_deleted_is_asked_for_again(uploads):
+def test_the_error_for_a_deleted_upload_asks_for_it_again(uploads):
     with pytest.raises(DataError, match="send it again"):
         uploaded({"path": str(uploads / "gone.png")})
 
 
-def test_a_file_is_taken_up_to_the_limit_and_no_further(uploads):
+def test_a_file_is_accepted_up_to_the_size_limit(uploads):
     upload = sent(uploads, "some.png", size=2**20)
     assert uploaded(upload, limit=2**20) == upload["path"]
     with pytest.raises(DataError, match="send one of at most 0 MB") as caught:
@@ -80,19 +80,19 @@ def test_one_bad_file_among_many_keeps_its_place(uploads):
     assert files[1].code == files[3].code == "no_upload"
 
 
-def test_too_many_files_are_refused_together(uploads):
+def test_too_many_files_are_refused(uploads):
     with pytest.raises(DataError, match="Expected at most 200 files at once, found 201"):
         uploaded_slices([{}] * 201)
 
 
 @pytest.mark.parametrize("nothing", [None, []])
-def test_no_file_is_said_to_be_missing(uploads, nothing):
+def test_a_missing_file_is_reported(uploads, nothing):
     with pytest.raises(DataError) as caught:
         uploaded_slices(nothing)
     assert caught.value.code == "missing_flair"
 
 
-def test_a_scan_of_one_file_is_that_file_and_one_of_many_a_folder_while_it_is_read(uploads):
+def test_a_scan_is_its_only_file_or_a_temporary_folder_of_its_files(uploads):
     one, other = sent(uploads, "a.dcm"), sent(uploads, "b.dcm", size=20)
     with scan_file(None) as file:
         assert file is None
@@ -104,14 +104,14 @@ def test_a_scan_of_one_file_is_that_file_and_one_of_many_a_folder_while_it_is_re
     assert not folder.exists()
 
 
-def test_files_of_a_series_may_have_one_name(uploads):
+def test_files_of_a_series_may_have_the_same_name(uploads):
     (uploads / "1").mkdir()
     (uploads / "2").mkdir()
     with scan_file([sent(uploads / "1", "IM1"), sent(uploads / "2", "IM1")]) as folder:
         assert len(list(folder.iterdir())) == 2
 
 
-def test_a_header_and_its_data_file_keep_their_names_and_are_no_links(uploads):
+def test_a_header_and_its_data_file_keep_their_names_and_are_not_links(uploads):
     (uploads / "beside").mkdir()
     with scan_file([sent(uploads, "a.mhd"), sent(uploads / "beside", "a.raw")]) as folder:
         assert sorted(file.name for file in folder.iterdir()) == ["a.mhd", "a.raw"]
@@ -133,7 +133,7 @@ def test_a_pixel_size_may_be_text(size):
 @pytest.mark.parametrize(
     "size", [0.01, -1.0, 11.0, float("nan"), "1 mm", "nan", "1e400", True, [0.9], 10**400]
 )
-def test_a_pixel_of_no_possible_size_is_refused(size):
+def test_an_impossible_pixel_size_is_refused(size):
     with pytest.raises(DataError, match="Expected pixels of 0") as caught:
         pixel_size(size)
     assert caught.value.code == "bad_pixel_size"
@@ -144,11 +144,11 @@ def test_a_pixel_of_no_possible_size_is_refused(size):
     [(True, True), ("true", True), (" True ", True), (1, True), ("1", True),
      (False, False), ("false", False), ("0", False), (0, False), ("", False), (None, False)],
 )  # fmt: skip
-def test_a_switch_may_be_text(value, on):
+def test_a_flag_may_be_text(value, on):
     assert flag(value, "masks") is on
 
 
-def test_a_switch_that_is_neither_on_nor_off_is_refused_and_not_quoted():
+def test_an_invalid_flag_is_refused_and_not_quoted():
     with pytest.raises(DataError, match="Expected true or false for masks, found something else"):
         flag("Anna", "masks")
 
@@ -158,7 +158,7 @@ def test_a_refused_pixel_size_is_not_quoted():
         pixel_size("/home/somebody/scan.png")
 
 
-def test_a_file_that_is_given_has_an_address_of_its_own_each_time(uploads):
+def test_each_offered_file_has_its_own_address(uploads):
     files = [offer("mask.png", b"the same") for _ in range(2)]
     assert files[0]["path"] != files[1]["path"]
     assert Path(files[0]["path"]).read_bytes() == b"the same"

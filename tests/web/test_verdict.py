@@ -37,7 +37,7 @@ def test_percent_never_claims_certainty(probability, words):
     assert percent(probability) == words
 
 
-def test_tumor_is_said_in_words_with_both_probabilities_and_the_slice():
+def test_the_card_for_tumor_shows_both_probabilities_and_the_slice():
     html = card("Tumor", 0.75)
     assert "The network sees a tumor on this slice" in html
     assert "75.0 %" in html
@@ -47,11 +47,11 @@ def test_tumor_is_said_in_words_with_both_probabilities_and_the_slice():
     assert "<figure>the slice</figure>" in html
 
 
-def test_no_tumor_is_said_in_words():
+def test_the_card_for_no_tumor_says_so():
     assert "sees no tumor" in card("No Tumor", 0.1)
 
 
-def test_card_names_what_the_answer_came_from():
+def test_the_card_names_the_sequences_and_the_model():
     html = card("Tumor", 0.75)
     assert "From FLAIR + T2" in html
     assert "0123456789ab" in html
@@ -78,7 +78,7 @@ def test_card_names_what_the_answer_came_from():
         ),
     ],
 )
-def test_a_scan_is_told_by_its_own_threshold_where_it_has_one(tmp_path, fitted, words):
+def test_the_scan_card_states_the_threshold_of_scans_if_there_is_one(tmp_path, fitted, words):
     info = replace(INFO, **fitted)
     answer = known_answer(read_scan(scan_file(tmp_path / "flair.nii.gz")))
     answer = replace(answer, threshold=info.threshold_of_scans)
@@ -88,7 +88,7 @@ def test_a_scan_is_told_by_its_own_threshold_where_it_has_one(tmp_path, fitted, 
     assert f'style="left:{100 * info.threshold_of_scans:.2f}%"' in html
 
 
-def test_what_cannot_be_judged_is_told_with_its_reason_and_what_to_bring():
+def test_the_card_for_cannot_judge_states_the_reason_and_what_to_upload():
     html = out_of_scope_card("file holds 4 frames")
     assert "This cannot be judged" in html
     assert "file holds 4 frames" in html
@@ -108,7 +108,7 @@ def test_every_card_carries_the_disclaimer(html):
     assert DISCLAIMER in html
 
 
-def test_words_of_a_file_cannot_become_html():
+def test_text_from_a_file_cannot_become_html():
     assert "<img" not in refusal_card("There is no file <img src=x>.")
 
 

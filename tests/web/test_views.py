@@ -1,4 +1,4 @@
-"""The slice on the card: what lies over it, what there is to choose, and the words for it."""
+"""The slice on the card: its layers, the choice between them, and their descriptions."""
 
 import base64
 import io
@@ -32,7 +32,7 @@ def views(html: str) -> list[str]:
     return re.findall(r'type="radio" name="view" value="(\w+)"', html)
 
 
-def test_layers_are_of_one_size_and_only_the_slice_is_solid():
+def test_layers_have_the_same_size_and_only_the_slice_is_opaque():
     found = layers(slice_figure(SLICE, MASK, HEAT))
     assert {kind: picture.size for kind, picture in found.items()} == {
         "slice": (320, 640),
@@ -56,14 +56,14 @@ def test_layers_are_of_one_size_and_only_the_slice_is_solid():
         (None, None, []),
     ],
 )
-def test_only_what_there_is_can_be_chosen_and_the_first_is(mask, heatmap, offered):
+def test_only_existing_layers_can_be_chosen_and_the_first_is_selected(mask, heatmap, offered):
     html = slice_figure(SLICE, mask, heatmap)
     assert views(html) == offered
     assert html.count("checked") == bool(offered)
     assert ("<legend>Show over the slice</legend>" in html) == bool(offered)
 
 
-def test_each_is_said_to_be_for_its_own_purpose():
+def test_the_purposes_of_outline_and_heat_map_are_stated():
     html = unescape(slice_figure(SLICE, MASK, HEAT))
     assert "Outlined: 4.0 % of the picture. This is an estimate of the tumor's extent" in html
     assert "The heat map explains the decision" in html
@@ -71,7 +71,7 @@ def test_each_is_said_to_be_for_its_own_purpose():
     assert "no evidence" in html
 
 
-def test_a_network_without_a_heat_map_says_so():
+def test_the_lack_of_a_heat_map_is_stated():
     html = slice_figure(SLICE, MASK)
     assert "There is no heat map" in html
     assert "legend heat" not in html
@@ -91,20 +91,20 @@ def test_the_page_outlines_only_what_it_calls_tumor(uploads, label, outlined):
 @pytest.mark.parametrize(
     ("pixels", "sentence"), [(0, "could not outline"), (1, "under 0.1 %"), (50, "5.0 %")]
 )
-def test_area_sentence(pixels, sentence):
+def test_the_area_sentence_states_the_share_of_the_picture(pixels, sentence):
     mask = np.zeros(1000 if pixels == 50 else 2000, bool)
     mask[:pixels] = True
     assert sentence in area_sentence(mask)
 
 
 @pytest.mark.parametrize(("area", "words"), [(12.34, "12.3 cm², 5.0 %"), (0.01, "under 0.1 cm²,")])
-def test_the_area_is_told_where_the_size_of_a_pixel_is_known(area, words):
+def test_the_area_is_stated_if_the_pixel_size_is_known(area, words):
     mask = np.zeros(1000, bool)
     mask[:50] = True
     assert f"Outlined: {words}" in area_sentence(mask, area)
 
 
-def test_the_mask_that_is_saved_has_the_size_of_the_slice():
+def test_the_saved_mask_has_the_size_of_the_slice():
     html = slice_figure(SLICE, MASK, HEAT)
     data = re.search(r'download="mask.png" href="data:image/png;base64,([^"]+)"', html)[1]
     saved = Image.open(io.BytesIO(base64.b64decode(data)))

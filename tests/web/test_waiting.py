@@ -1,4 +1,4 @@
-"""Who is taken into the queue: waits worked by hand, and a full queue as each client sees it."""
+"""Who is admitted to the queue: waits worked out by hand, and a full queue for each client."""
 
 import json
 import threading
@@ -24,13 +24,13 @@ def test_a_free_place_means_no_wait():
     assert seconds_to_wait(Line(2, [9.0], [])) == 0
 
 
-def test_the_wait_is_all_work_before_shared_by_the_places():
+def test_the_wait_is_all_earlier_work_divided_by_the_places():
     """Two places with 1 s and 3 s to go, and three that wait for 2 s each: 10 s, two at a time."""
     assert seconds_to_wait(Line(2, [1.0, 3.0], [2.0, 2.0, 2.0])) == 5
     assert seconds_to_wait(Line(1, [20.0], [])) == 20
 
 
-def test_one_more_is_taken_up_to_the_limit_and_told_when_to_come_back_beyond_it():
+def test_a_request_beyond_the_limit_is_told_when_to_come_back():
     check_patience(Line(1, [10.0], [10.0, 10.0]), Patience(30, 99, 1))
     with pytest.raises(Busy) as caught:  # 44.5 s, of which 14.5 too many
         check_patience(Line(1, [10.0], [10.0, 10.0, 14.5]), Patience(30, 99, 1))
@@ -38,13 +38,13 @@ def test_one_more_is_taken_up_to_the_limit_and_told_when_to_come_back_beyond_it(
     assert str(caught.value) == "Too many requests are waiting: try again in 15 seconds."
 
 
-def test_a_hundred_fast_ones_may_wait_where_three_slow_ones_may_not():
+def test_a_hundred_fast_requests_may_wait_but_three_slow_ones_may_not():
     check_patience(Line(2, [0.2, 0.2], [0.2] * 100), Patience(30, 200, 1))
     with pytest.raises(Busy):
         check_patience(Line(2, [20, 20], [20] * 3), Patience(30, 200, 1))
 
 
-def test_however_fast_they_are_no_more_wait_than_memory_has_room_for():
+def test_the_number_of_waiting_requests_is_limited_however_fast_they_are():
     check_patience(Line(1, [0.1], [0.1] * 4), Patience(30, 5, 1))
     with pytest.raises(Busy) as caught:
         check_patience(Line(1, [0.1], [0.1] * 5), Patience(30, 5, 1))
@@ -62,14 +62,13 @@ def test_the_latest_times_count_most():
 
 
 class Held:
-    """An app whose slices take until they are let go, and of which one may wait."""
+    """An app whose slices take until `go_on` is set, and in which only one may wait."""
 
-    def __init__(self, url: str, busy: threading.Event, go_on: threading.Event):
-        self.url, self.busy, self.go_on = url, busy, go_on
-        self.filled = False
+    def __init__(self, url: str, go_on: threading.Event):
+        self.url, self.go_on = url, go_on
 
     def fill(self, save) -> None:
-        """Eight in work, and one that waits."""
+        """Eight in progress, and one that waits."""
         (path,) = json.loads(upload(self.url, save("a.png", head()).read_bytes()).text)
         body = {"data": [file(path), None, None, None]}
         for _ in range(9):
@@ -83,21 +82,20 @@ class Held:
 @pytest.fixture
 def held(running, monkeypatch):
     monkeypatch.setitem(waiting.PATIENCE, "slice", Patience(99, 1, 32.0))
-    busy, go_on = threading.Event(), threading.Event()
+    go_on = threading.Event()
 
     def wait(**_):
-        busy.set()
         go_on.wait(60)
         return running.classifier.predict(running.examples.slices[0])
 
     jobs = Jobs.of(running.classifier)._replace(slice=wait)
     page = build_page(jobs, running.classifier.info, running.examples)
     with served(page) as url:
-        yield Held(url, busy, go_on)
+        yield Held(url, go_on)
         go_on.set()
 
 
-def test_over_http_a_full_queue_is_status_503_with_a_code_and_when_to_come_back(held, save):
+def test_over_http_a_full_queue_gives_status_503_with_code_and_retry_after(held, save):
     held.fill(save)
     for path, body in (
         ("call/predict", held.body),
@@ -110,7 +108,7 @@ def test_over_http_a_full_queue_is_status_503_with_a_code_and_when_to_come_back(
         assert json.loads(reply.text) == {"error": sentence, "title": "busy"}
 
 
-def test_the_python_client_gets_code_and_sentence_of_a_full_queue(held, save):
+def test_the_python_client_gets_the_code_and_message_of_a_full_queue(held, save):
     held.fill(save)
     with pytest.raises(AppError, match="try again in 4 seconds") as caught:
         connect(held.url).predict(handle_file(str(save("b.png", head()))), api_name="/predict")
@@ -127,7 +125,7 @@ def test_scans_health_and_the_model_do_not_wait_for_slices(held, save, tmp_path)
     assert client.predict(api_name="/model_info")["threshold"]
 
 
-def test_who_was_taken_is_answered_and_there_is_room_again(held, running, save):
+def test_admitted_requests_are_answered_and_then_there_is_room_again(held, running, save):
     held.fill(save)
     held.go_on.set()
     client, deadline = connect(held.url), time.monotonic() + 60
@@ -142,7 +140,7 @@ def test_who_was_taken_is_answered_and_there_is_room_again(held, running, save):
 
 
 @pytest.mark.browser
-def test_the_page_says_on_the_card_when_to_come_back(held, visit, save):
+def test_the_page_shows_on_the_card_when_to_try_again(held, visit, save):
     held.fill(save)
     page = visit("Slice", url=held.url)
     page.locator("#examples").get_by_role("button").first.click()

@@ -1,4 +1,4 @@
-"""Which weights answer, as the page and `/model_info` tell it."""
+"""Which weights are in use, as the page and `/model_info` state it."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,12 +18,12 @@ OURS = ModelInfo(revision="0123456789ab", calibration_hash="c", scope=True, trai
 PULLED = Fetched(Path("/server/cache"), "me/model", "v1", "a" * 40)
 
 
-def test_weights_that_are_as_asked_for_need_no_notice() -> None:
+def test_weights_as_requested_need_no_notice() -> None:
     assert notices(OURS, PULLED) == []
     assert "notice" not in title([])
 
 
-def test_weights_without_calibration_or_scope_say_so_first() -> None:
+def test_a_lack_of_calibration_or_scope_is_noticed() -> None:
     told = notices(replace(OURS, calibration_hash="", scope=False), PULLED)
     assert told[0] == "The probabilities of these weights are not calibrated."
     assert "refuse few pictures" in told[1]
@@ -42,7 +42,7 @@ def test_the_page_names_the_operating_point() -> None:
     assert shown == "45.0 %, judged together with their neighbors"
 
 
-def test_a_notice_is_text_and_never_markup() -> None:
+def test_a_notice_is_escaped() -> None:
     assert "<b>" not in title(["<b>"])
 
 
@@ -60,7 +60,7 @@ def test_names_in_the_model_folder_and_on_the_hub_cannot_become_html() -> None:
     assert "How good &lt;b&gt;m&lt;/b&gt; is" in shown
 
 
-def test_of_a_classifier_of_others_nothing_is_claimed() -> None:
+def test_nothing_is_claimed_about_a_third_party_classifier() -> None:
     ours, theirs = about(OURS, None, PULLED), about(replace(OURS, training={}), None, PULLED)
     assert "in the training data had a glioma" in ours
     assert "in the training data had a glioma" not in theirs
@@ -68,7 +68,7 @@ def test_of_a_classifier_of_others_nothing_is_claimed() -> None:
     assert "does not replace a doctor" in theirs
 
 
-def test_model_info_tells_where_the_weights_come_from() -> None:
+def test_model_info_states_where_the_weights_come_from() -> None:
     told = info_form(replace(OURS, scope=False), None, replace(PULLED, notice="Older ones."))
     assert told["weights"] == {
         "repository": "me/model", "revision": "v1", "commit": "a" * 40, "notice": "Older ones."
@@ -79,7 +79,7 @@ def test_model_info_tells_where_the_weights_come_from() -> None:
 
 
 @pytest.mark.browser
-def test_the_notice_stands_above_the_tabs(model_folder, browser) -> None:
+def test_the_notice_is_shown_above_the_tabs(model_folder, browser) -> None:
     classifier = Classifier.load(model_folder, device="cpu")
     weights = Fetched(model_folder, "me/model", "v1", notice="Others answer.")
     page = build_page(Jobs.of(classifier), classifier.info, weights=weights)

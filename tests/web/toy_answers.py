@@ -1,4 +1,4 @@
-"""Answers known in advance, for tests of what the page shows of them."""
+"""Answers known in advance, for tests of how the page shows them."""
 
 from collections.abc import Iterator
 
