@@ -237,7 +237,8 @@ def _failure_rows(failures: list[dict[str, Any]]) -> Iterator[str]:
     for failure in failures:
         case = f"case {failure['index']}" if failure["fails_again"] else "not reproduced"
         case, kind = failure["kept"] or case, f"{failure['group']}: {failure['kind']}"
-        yield f"| {failure['code']} {failure['where']} | {failure['count']:,} | {kind} | {case} |"
+        name = f"{failure['code']} {failure['where']}".strip()
+        yield f"| {name} | {failure['count']:,} | {kind} | {case} |"
 
 
 if __name__ == "__main__":

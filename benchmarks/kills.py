@@ -158,7 +158,7 @@ def full_rows(data: Path, work: Path, whole: Path) -> Iterator[dict]:
 
 def kill_table(results: dict) -> str:
     """Return the rows as Markdown tables: kills, then damaged files."""
-    rows = ["| moment | phase | unfinished files | after --resume | seconds |", "|" + "---|" * 5]
+    rows = ["| moment | phase | unfinished files | after `--resume` | seconds |", "|" + "---|" * 5]
     for row in results["kills"]:
         files = ", ".join(f"`{name}`" for name in row["unfinished_after"]) or "none"
         outcome = f"“{row['says']}” After resuming: " if "says" in row else ""
@@ -167,14 +167,16 @@ def kill_table(results: dict) -> str:
         rows.append(
             f"| {row['moment']} | {row['phase']} | {files} | {outcome} | {row['seconds']} |"
         )
-    rows += ["", "| file with a changed byte | read by | outcome |", "|---|---|---|"]
+    rows += ["", "The next table shows what happens if one byte of a file is changed:", ""]
+    rows += ["| file with a changed byte | read by | outcome |", "|---|---|---|"]
     rows += [f"| `{row['file']}` | {row['by']} | {row['outcome']} |" for row in results["flips"]]
     equal = sum(row["equal"] for row in results["kills"])
     title = (
         f"After an interruption, {equal} of {len(results['kills'])} runs ended with the same "
-        "result, bit for bit, as the run without an interruption."
+        "result, bit for bit, as the run without an interruption. The table shows the moment of "
+        "each interruption, the files that were unfinished, and the outcome. The command was"
     )
-    return "\n".join([title, f"Command: `{results['command']}`", "", *rows])
+    return "\n".join([title, "", f"`{results['command']}`", "", *rows])
 
 
 def prepare(work: Path) -> tuple[Path, list[str]]:

@@ -39,5 +39,5 @@ def write_section(name: str, command: str, tables: Sequence[str]) -> None:
     begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(begin)
     after = rest.partition(end)[2]
-    text = "\n\n".join([f"`{command}`, on {machine()}.", *tables])
+    text = "\n\n".join([f"`{command}` ran on this machine: {machine()}.", *tables])
     PAGE.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")

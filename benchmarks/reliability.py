@@ -37,25 +37,27 @@ promised. `python -m benchmarks.reliability` writes this page from the results i
 
 Every case runs in a child process that is limited to 2 GB and 10 seconds. A case passes if it is
 read, or refused with one of BrainAI's own errors. A crash, a timeout, more memory or any other
-exception is a failure.
+exception is a failure. The tables show the outcomes for each kind of case, and the failures. The
+command was
 
-Command: `{fuzz_command}`
+`{fuzz_command}`
 
 {fuzz_table}
 
-## A crowd
+## Many visitors at once
 
 For {minutes:g} minutes, {clients} simultaneous visitors send slices, scans, damaged files and
 batches of slices, or disconnect midway. Every few seconds, a process that reads files
-is killed. Each answer is compared with the model's answer to the same file without a crowd.
+is killed. Each answer is compared with the model's answer to the same file without other visitors.
+The table shows how often each request had each outcome. The command was
 
-Command: `{soak_command}`
+`{soak_command}`
 
 {soak_table}
 
 ![Memory, descriptors, threads and uploaded files during the test](reliability/soak.png)
 
-The crowd arrives after 10 seconds, and leaves before the last {settle:g} seconds.
+The visitors arrive after 10 seconds, and leave before the last {settle:g} seconds.
 
 ## Interrupted training
 
@@ -65,7 +67,7 @@ The crowd arrives after 10 seconds, and leaves before the last {settle:g} second
 
 def soak_table(soak: dict[str, Any]) -> str:
     """Return the outcomes of the soak test as Markdown."""
-    rows = ["| request | outcome | times |", "|---|---|---|"]
+    rows = ["| request | outcome | count |", "|---|---|---|"]
     for name, times in soak["outcomes"].items():
         kind, outcome = name.split(": ", 1)
         rows.append(f"| {REQUESTS[kind]} | {_outcome_text(outcome)} | {times:,} |")
@@ -76,13 +78,13 @@ def soak_table(soak: dict[str, Any]) -> str:
         after_restart.append(f"{REQUESTS[kind]}, {_outcome_text(outcome)} ({times})")
     rows += [
         "",
-        f"- {soak['answers_per_second']} answers per second; "
-        f"{soak['wrong_count']} wrong or unexpected ones.",
+        f"- The app gave {soak['answers_per_second']} answers per second; "
+        f"{soak['wrong_count']} answers were wrong or unexpected.",
         f"- {soak['readers_killed']} processes were killed during the test; "
         f"{soak['visitors_stuck']} visitors never got an answer.",
-        f"- Memory of the app and its children: {quiet:,} MB before, {peak:,} MB at most, "
-        f"{after:,} MB after.",
-        f"- Log: {soak['log_lines']} lines, {soak['log_tracebacks']} tracebacks.",
+        f"- The app and its child processes used {quiet:,} MB of memory before the test, at most "
+        f"{peak:,} MB during it, and {after:,} MB after it.",
+        f"- The log has {soak['log_lines']} lines and {soak['log_tracebacks']} tracebacks.",
         "- Then the app was killed and restarted while half of the visitors sent requests. After "
         f"that, the outcomes were: {'; '.join(after_restart)}.",
     ]
