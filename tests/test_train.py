@@ -42,6 +42,7 @@ SHORT = [
     "--stages.1.epochs", "2", "--stages.2.epochs", "1", "--stages.2.image-size", "32",
     "--average", "0.8", "--drop-path", "0.1",
 ]  # fmt: skip
+NO_SCOPE = [*SHORT, "--scope-steps", "0"]  # half the time, where nothing is about the scope
 
 
 def command(data: Path, out: Path, *options: str) -> list[str]:
@@ -134,7 +135,8 @@ def test_the_smoke_preset_learns_and_writes_a_complete_run(
 @pytest.mark.slow
 def test_shuffled_labels_teach_nothing_about_other_patients(tmp_path: Path) -> None:
     data = write_dataset(tmp_path / "data", shuffled=True)
-    done = run(command(data, tmp_path / "run", "--preset", "smoke", "--cpu", "--no-decoder"))
+    options = ("--preset", "smoke", "--cpu", "--no-decoder", "--scope-steps", "0")
+    done = run(command(data, tmp_path / "run", *options))
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "run" / "report.json").read_text())
     assert 0.2 < report["all"]["figures"]["auroc"]["value"] < 0.8
@@ -147,7 +149,7 @@ def test_a_killed_run_resumes_bit_for_bit(
 ) -> None:
     out = tmp_path / "run"
     process = subprocess.Popen(
-        command(dataset_folder, out, *SHORT),
+        command(dataset_folder, out, *NO_SCOPE),
         cwd=ROOT,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
@@ -157,7 +159,7 @@ def test_a_killed_run_resumes_bit_for_bit(
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (out / "model").exists()
-    done = run(command(dataset_folder, out, *SHORT, "--resume"))
+    done = run(command(dataset_folder, out, *NO_SCOPE, "--resume"))
     assert done.returncode == 0, done.stderr
     for name in ("model/model.safetensors", "checkpoints/best.safetensors"):
         expected, found = load_file(whole_run / name), load_file(out / name)
@@ -172,7 +174,7 @@ def start_run(
     start: list[str], data: Path, out: Path, *options: str, script: str = "train.py"
 ) -> None:
     """A short run to its end, with one process or two."""
-    call = [*start, script, *command(data, out, *SHORT, *options)[2:]]
+    call = [*start, script, *command(data, out, *NO_SCOPE, *options)[2:]]
     done = run(call, GLOO_SOCKET_IFNAME="lo", PYTHONPATH=str(ROOT))
     assert done.returncode == 0, done.stderr
 
@@ -278,7 +280,7 @@ def test_when_one_process_is_killed_the_other_ends_and_the_run_resumes(
     meeting |= {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
     first, second = (
         subprocess.Popen(
-            command(dataset_folder, out, *SHORT),
+            command(dataset_folder, out, *NO_SCOPE),
             cwd=ROOT,
             env=os.environ | meeting | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
             stdout=subprocess.DEVNULL,
@@ -294,7 +296,7 @@ def test_when_one_process_is_killed_the_other_ends_and_the_run_resumes(
     assert first.returncode == 2
     assert said.splitlines()[-1].startswith("train.py: Another process of this training has ended")
     assert "Traceback" not in said
-    done = run(command(dataset_folder, out, *SHORT, "--resume"))
+    done = run(command(dataset_folder, out, *NO_SCOPE, "--resume"))
     assert done.returncode == 0, done.stderr
     assert len(history(out)) == 4
 
@@ -349,7 +351,7 @@ def test_a_stage_that_has_not_begun_may_be_changed_on_resuming(
 def test_training_starts_from_a_model_folder(
     dataset_folder: Path, whole_run: Path, tmp_path: Path
 ) -> None:
-    options = (*SHORT, "--init-from", str(whole_run / "model"))
+    options = (*NO_SCOPE, "--init-from", str(whole_run / "model"))
     done = run(command(dataset_folder, tmp_path / "run", *options))
     assert done.returncode == 0, done.stderr
     assert history(tmp_path / "run")[0]["train_loss"] < history(whole_run)[0]["train_loss"]
@@ -357,7 +359,7 @@ def test_training_starts_from_a_model_folder(
 
 @pytest.mark.slow
 def test_the_rate_finder_draws_its_curve(dataset_folder: Path, tmp_path: Path) -> None:
-    done = run(command(dataset_folder, tmp_path / "run", *SHORT, "--find-lr"))
+    done = run(command(dataset_folder, tmp_path / "run", *NO_SCOPE, "--find-lr"))
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "run" / "lr_finder.json").read_text())
     assert found["lr"][0] == pytest.approx(1e-6)
@@ -369,7 +371,7 @@ def test_the_rate_finder_draws_its_curve(dataset_folder: Path, tmp_path: Path) -
 def test_a_compiled_network_saves_weights_under_their_usual_names(
     dataset_folder: Path, whole_run: Path, tmp_path: Path
 ) -> None:
-    call = command(dataset_folder, tmp_path / "run", *SHORT)
+    call = command(dataset_folder, tmp_path / "run", *NO_SCOPE)
     done = run(call, ACCELERATE_DYNAMO_BACKEND="EAGER")  # as of `accelerate launch`
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "model" / "report.json").is_file()
