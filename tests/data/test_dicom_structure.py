@@ -99,6 +99,7 @@ def test_a_too_deeply_nested_series_is_refused_and_the_process_survives(tmp_path
     assert read_scan(folder).voxels.shape == brain().shape
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals differ there")
 def test_a_crash_in_gdcm_becomes_a_one_sentence_error(tmp_path):
     """The depth check is skipped, as if it had a gap: the child dies, not the caller."""

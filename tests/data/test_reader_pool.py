@@ -81,6 +81,7 @@ def test_errors_keep_their_type_message_and_code(pool, tmp_path):
     assert caught.value.reason == "empty picture"
 
 
+@pytest.mark.slow
 def test_a_file_that_takes_too_long_is_refused_and_the_next_is_read(pool, tmp_path, slice_file):
     file = slow(tmp_path / "slow.png")
     read(pool, slice_file)  # the child's start does not count
@@ -92,6 +93,7 @@ def test_a_file_that_takes_too_long_is_refused_and_the_next_is_read(pool, tmp_pa
     read(pool, slice_file)
 
 
+@pytest.mark.slow
 def test_elapsed_time_is_limited_even_while_the_processor_is_idle(pool, tmp_path):
     os.mkfifo(tmp_path / "never.png")  # opening it waits for a writer
     with pytest.raises(DataError, match="takes too long"):
@@ -105,6 +107,7 @@ def test_a_file_that_needs_too_much_memory_is_refused(pool, tmp_path, slice_file
     read(pool, slice_file)
 
 
+@pytest.mark.slow
 def test_a_child_that_used_much_memory_is_replaced(pool, slice_file, monkeypatch):
     read(pool, slice_file)
     before = children(pool)
@@ -119,6 +122,7 @@ def test_an_idle_child_killed_from_outside_is_replaced_silently(pool, slice_file
     np.testing.assert_array_equal(read(pool, slice_file), np.arange(2000).reshape(40, 50))
 
 
+@pytest.mark.slow
 def test_any_number_of_idle_children_may_be_killed(slice_file):
     pool = ReaderPool(4)
     pool._idle += [reader_pool.Child() for _ in range(4)]
@@ -130,6 +134,7 @@ def test_any_number_of_idle_children_may_be_killed(slice_file):
     pool.close()
 
 
+@pytest.mark.slow
 def test_the_task_of_a_child_killed_at_work_is_repeated(pool, tmp_path):
     file = slow(tmp_path / "slow.png", 400_000)  # for about a second
     read_in_child = []

@@ -109,6 +109,7 @@ def test_undamaged_pictures_of_each_kind_are_read(kind: str, runner_for) -> None
     assert found["read"] + found["refused"] == len(seeds), found
 
 
+@pytest.mark.slow
 def test_undamaged_scans_of_each_kind_are_read(runner_for) -> None:
     readers = runner_for("readers")
     whole = [Case("dicom", files, {"flair": "series"}) for files in odd_dicom.seeds()]

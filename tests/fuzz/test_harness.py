@@ -39,6 +39,7 @@ def test_a_case_number_gives_the_same_case_in_every_process(group: str) -> None:
     assert make_case(group, 3, 5).digest != make_case(group, 4, 5).digest
 
 
+@pytest.mark.slow
 def test_a_case_that_takes_too_long_is_stopped_and_the_next_one_runs(slow: Case) -> None:
     with Runner("readers", seconds=0.1) as runner:
         assert runner.run(PICTURE)["result"] == "read"
@@ -157,6 +158,7 @@ def test_the_table_has_one_row_for_each_kind_and_each_failure() -> None:
     assert "No case failed." in fuzz.fuzz_table({"groups": groups, "failures": []})
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_resumes_where_it_stopped(tmp_path: Path) -> None:
     journal = tmp_path / "run.journal"
     first = fuzz.fuzz({"pictures": 3}, seed=0, workers=1, journal=journal)

@@ -108,6 +108,7 @@ def no_hub(hub: Hub, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
         monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["offline", "fault", "slow", "nobody"])
 def test_without_hub_and_cache_the_fallback_is_used_within_three_seconds(
     hub: Hub, model_folder: Path, monkeypatch: pytest.MonkeyPatch, how: str

@@ -57,6 +57,7 @@ def refused(call: list[str], capsys) -> str:
     return said
 
 
+@pytest.mark.slow
 def test_a_published_run_gives_the_same_answers(hub: Hub, token, run: Path, capsys) -> None:
     assert main([str(run), "me/model"]) == 0
     repository = hub.repositories["models/me/model"]
@@ -225,6 +226,7 @@ def test_a_damaged_model_is_not_pushed(hub: Hub, token, run: Path, capsys) -> No
     assert hub.asked == []
 
 
+@pytest.mark.slow
 def test_an_interrupted_upload_resumes_by_itself(hub: Hub, token, run: Path) -> None:
     hub.cut_uploads = 1
     publish_model(run, Target("me/model"))
@@ -337,6 +339,7 @@ def test_an_unreachable_hub_does_not_prevent_training(hub, token, run, capsys) -
     assert "commit" in publish_run(run, Target("me/model"), None)
 
 
+@pytest.mark.slow
 def test_a_data_set_is_published_with_its_license_and_card(
     hub, token, dataset_folder, tmp_path, capsys
 ):
@@ -365,6 +368,7 @@ def test_a_data_set_is_published_with_its_license_and_card(
     assert repository.head == head
 
 
+@pytest.mark.slow
 def test_a_card_of_the_user_is_published_with_the_data_set(
     hub, token, dataset_folder, tmp_path, capsys
 ):
@@ -381,6 +385,7 @@ def test_a_card_of_the_user_is_published_with_the_data_set(
     assert hub.repositories["datasets/me/slices"].files["README.md"].endswith(b"mine")
 
 
+@pytest.mark.slow
 def test_deleted_slices_are_deleted_on_the_hub_too(hub, token, dataset_folder, tmp_path) -> None:
     data = shutil.copytree(dataset_folder, tmp_path / "data")
     call = ["--dataset", str(data), "me/slices", "--license", "cc-by-4.0"]

@@ -107,6 +107,7 @@ def test_a_second_run_without_changes_writes_nothing(hub: Hub, token, model) -> 
     assert (space.head, len(written(hub))) == (head, done)
 
 
+@pytest.mark.slow
 def test_a_new_release_updates_variable_and_pin(hub: Hub, token, model) -> None:
     main(CALL)
     newer = model.commit(model.files | {"notes.md": b"newer"})
@@ -117,6 +118,7 @@ def test_a_new_release_updates_variable_and_pin(hub: Hub, token, model) -> None:
     assert len(space.messages) == 3
 
 
+@pytest.mark.slow
 def test_old_modules_are_deleted_and_foreign_files_are_kept(hub: Hub, token, model) -> None:
     main(CALL)
     space = hub.repositories["spaces/me/space"]
@@ -140,6 +142,7 @@ def test_a_dry_run_prints_the_plan_and_changes_nothing(hub: Hub, model, capsys) 
     assert written(hub) == []
 
 
+@pytest.mark.slow
 def test_the_owner_is_told_which_secret_to_set(hub, token, model_folder, capsys) -> None:
     hub.hold("me/secret", model_folder, private=True)
     call = ["me/space", "--model", "me/secret"]
@@ -197,6 +200,7 @@ def test_without_git_hidden_and_compiled_files_are_not_published(hub, model, tmp
     assert {"app.py", "errors.py", "page.css", "tumor_frontal.png"} < found
 
 
+@pytest.mark.slow
 def test_files_unknown_to_git_are_not_published(hub, token, model, tmp_path, monkeypatch):
     checkout = tmp_path / "checkout"
     subprocess.run(["git", "clone", "--quiet", ROOT, checkout], check=True)

@@ -89,6 +89,7 @@ def assert_alike(one: Classifier, other: Classifier, items: list, tolerance: flo
             assert (compiled.mask != own.mask).mean() < tolerance
 
 
+@pytest.mark.slow
 def test_openvino_gives_the_same_answers_as_torch(model_folder: Path) -> None:
     own, compiled = (Classifier.load(model_folder, engine=name) for name in ("torch", "openvino"))
     assert is_compiled(compiled) and not is_compiled(own)
@@ -141,6 +142,7 @@ def test_int8_is_chosen_only_on_x86_without_fast_bfloat16(
     assert len(calls) == used + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["other weights", "cut bin", "cut xml", "no bin", "no xml"])
 def test_int8_files_that_do_not_match_their_folder_are_never_used(
     quantized: Path, monkeypatch: pytest.MonkeyPatch, change: str
@@ -186,6 +188,7 @@ def test_openvino_sends_no_telemetry(model_folder: Path) -> None:
     assert done.stdout.splitlines() == [f"{stub} {stub}", "[]"]
 
 
+@pytest.mark.slow
 def test_a_model_without_a_decoder_is_compiled_too(tmp_path: Path) -> None:
     network = build_network("test_resnet", decoder=False)
     info = ModelInfo(architecture="test_resnet", image_size=64, decoder=False)
@@ -281,6 +284,7 @@ def test_the_environment_variable_selects_the_engine_and_wrong_names_are_refused
         Classifier.load(model_folder)
 
 
+@pytest.mark.slow
 def test_concurrent_callers_get_their_own_answers(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network: BrainNet = build_network("test_resnet").eval()

@@ -99,6 +99,7 @@ def test_the_committed_weights_outline_the_lesion():
     assert outlines_the_lesion(Classifier.load(ROOT / "weights", device="cpu"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_random_weights_outline_no_lesion(seed):
     torch.manual_seed(seed)
@@ -109,6 +110,7 @@ def test_random_weights_outline_no_lesion(seed):
     assert not outlines_the_lesion(classifier)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_random_weights_do_not_localize_the_lesion(seed):
     torch.manual_seed(seed)

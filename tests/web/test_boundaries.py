@@ -91,6 +91,7 @@ def test_sixteen_concurrent_clients_get_their_own_answers(running, save):
         assert answer["probability"] == round(running.classifier.predict(file).probability, 6)
 
 
+@pytest.mark.slow
 def test_two_concurrent_visitors_get_their_own_answers(running, save):
     files = [save(f"{seed}.png", head(seed)) for seed in range(6)]
     expected = [round(running.classifier.predict(file).probability, 6) for file in files]

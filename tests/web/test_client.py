@@ -190,6 +190,7 @@ def test_an_invalid_scan_gets_a_one_sentence_error(client, tmp_path):
     assert "Anna" not in harmless(str(caught.value.message), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_scan_out_of_scope_is_answered_with_the_reason(running, tmp_path):
     def refuse(**_):
         raise OutOfScope("FLAIR: …", "looks like T1 or T2, not like FLAIR")
@@ -226,6 +227,7 @@ def test_many_slices_are_returned_with_masks_on_request(client, save):
         assert mask.size == (80, 96)
 
 
+@pytest.mark.slow
 def test_too_many_slices_are_refused(client, save):
     sent = [handle_file(str(save("a.png", head(1))))] * 201
     with pytest.raises(AppError, match="Expected at most 200 files at once") as caught:
@@ -233,6 +235,7 @@ def test_too_many_slices_are_refused(client, save):
     assert caught.value.title == "too_many_files"
 
 
+@pytest.mark.slow
 def test_model_info_states_the_limits_and_figures_of_the_model(running):
     report = json.loads((ROOT / "weights" / "report.json").read_text())
     page = build_page(Jobs.of(running.classifier), running.classifier.info, report=report)
@@ -252,6 +255,7 @@ def test_health_reports_ok(client):
     assert checked(client.predict(api_name="/health"), "health")["status"] == "ok"
 
 
+@pytest.mark.slow
 def test_a_full_queue_is_reported_and_health_still_answers(running, save):
     busy, go_on = threading.Event(), threading.Event()
 
@@ -281,6 +285,7 @@ def test_a_full_queue_is_reported_and_health_still_answers(running, save):
         assert first.result(timeout=60)["label"] in ("Tumor", "No Tumor")
 
 
+@pytest.mark.slow
 def test_an_internal_error_is_reported_in_general_and_logged_without_its_message(
     running, save, caplog
 ):
