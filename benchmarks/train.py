@@ -17,6 +17,7 @@ from itertools import count, islice
 from pathlib import Path
 
 import torch
+from accelerate import Accelerator
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -35,13 +36,19 @@ def endless_batches(accelerator, fitting: Fitting, config: TrainConfig) -> Itera
         yield from augmented_batches(accelerator, fitting, config, Progress(0, epoch))
 
 
-def measure(data: Path, size: int, seconds: float) -> tuple[float, float]:
-    """Return images per second of the loop and of the bare step."""
+def open_training(data: Path, size: int) -> tuple[Accelerator, Fitting, TrainConfig]:
+    """Prepare a stage of the recipe at a picture size, with random weights."""
     stage = Stage(size, epochs=1000, lr=1e-4, batch_size=BATCH_SIZES.get(size, 16))
     config = TrainConfig(data=data, out=Path("unused"), stages=(stage,), pretrained=False)
     accelerator = open_accelerator(config)
     fitting = open_stage(accelerator, open_network(config, accelerator), config, 0)
     fitting.network.train()
+    return accelerator, fitting, config
+
+
+def measure(data: Path, size: int, seconds: float) -> tuple[float, float]:
+    """Return images per second of the loop and of the bare step."""
+    accelerator, fitting, config = open_training(data, size)
     batches = endless_batches(accelerator, fitting, config)
     held = next(batches)
 
@@ -71,7 +78,7 @@ def measure(data: Path, size: int, seconds: float) -> tuple[float, float]:
                 torch.cuda.synchronize()
             spent[turn] += time.perf_counter() - started
         turns += 1
-    images = turns * TURN * stage.batch_size
+    images = turns * TURN * config.stages[0].batch_size
     accelerator.free_memory(fitting.network, fitting.optimizer)
     return images / spent[loop], images / spent[bare]
 
