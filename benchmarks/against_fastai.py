@@ -37,8 +37,9 @@ def own_rate(data: Path, size: int, seconds: float) -> float:
         train_step(accelerator, fitting, config, *batch)
     images, started = 0, time.perf_counter()
     while (spent := time.perf_counter() - started) < seconds:
-        train_step(accelerator, fitting, config, *next(batches))
-        images += BATCH_SIZES[size]
+        batch = next(batches)
+        train_step(accelerator, fitting, config, *batch)
+        images += len(batch[0])
     accelerator.free_memory(fitting.network, fitting.optimizer)
     return images / spent
 
@@ -61,7 +62,9 @@ def main() -> int:
     parser.add_argument(
         "--learners", nargs="+", choices=LEARNERS, default=list(LEARNERS), help="those of fastai"
     )
-    parser.add_argument("--sizes", type=int, nargs="+", default=sorted(BATCH_SIZES))
+    parser.add_argument(
+        "--sizes", type=int, nargs="+", choices=BATCH_SIZES, default=list(BATCH_SIZES)
+    )
     parser.add_argument("--seconds", type=float, default=40, help="for each measurement")
     parser.add_argument("--write", action="store_true", help="write into docs/benchmarks.md")
     given = parser.parse_args()
