@@ -246,7 +246,7 @@ class Classifier:
             return
         answers = self._judge(np.stack([planes for planes, _, _ in slices]), explain=True)
         probabilities = answers.probabilities.tolist()
-        masks, heatmaps = answers.masks(), answers.heatmaps(self.info.temperature)
+        masks, heatmaps = answers.masks(), answers.heatmaps(self.info.score_weights[0])
         for index, (_, height, width) in enumerate(slices):
             mask, heatmap = (
                 None if maps is None else restore(maps[index], height, width)

@@ -35,13 +35,13 @@ class Answer(NamedTuple):
         """Return the probability of each pixel, `[N, S, S]` float32; None without a decoder."""
         return None if self.mask_logits is None else self.mask_logits.sigmoid().cpu().numpy()
 
-    def heatmaps(self, temperature: float) -> np.ndarray | None:
+    def heatmaps(self, weight: float) -> np.ndarray | None:
         """Return `cam.heat`, `[N, S, S]` float32 in [0, 1]; None without evidence.
 
         Args:
-            temperature: the temperature of the model, as for its probability.
+            weight: factor of the class score, the first of `ModelInfo.score_weights`.
         """
-        return None if self.evidence is None else heat(self.evidence, temperature).cpu().numpy()
+        return None if self.evidence is None else heat(self.evidence, weight).cpu().numpy()
 
 
 @torch.inference_mode()
@@ -63,7 +63,7 @@ def answer(network: BrainNet, info: ModelInfo, images: Tensor, *, explain: bool 
     class_scores, mask_scores, masks = read_output(output)
     scores = combine(class_scores, mask_scores, info.score_weights)
     return Answer(
-        torch.sigmoid(scores / info.temperature),
+        torch.sigmoid(scores),
         class_scores,
         mask_scores,
         masks,
@@ -89,7 +89,7 @@ def score_masks(mask_logits: Tensor) -> Tensor:
 def combine(
     class_scores: Tensor, mask_scores: Tensor | None, weights: tuple[float, float, float]
 ) -> Tensor:
-    """Combine class and mask scores to log-odds of tumor before the temperature, `[N]`.
+    """Combine class and mask scores to log-odds of tumor, `[N]`.
 
     A small lesion changes the mask score more than the class score, a mean over all places.
 

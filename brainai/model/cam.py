@@ -59,7 +59,7 @@ def place(evidence: Tensor, stride: int, size: tuple[int, int]) -> Tensor:
     return pixels[:, 0, : size[0], : size[1]]
 
 
-def heat(evidence: Tensor, temperature: float = 1.0) -> Tensor:
+def heat(evidence: Tensor, weight: float = 1.0) -> Tensor:
     """Turn evidence in log-odds into heat in [0, 1], on the same scale for all places and slices.
 
     If a spot of a sixteenth of the picture had the evidence of this place, it would alone move a
@@ -67,6 +67,6 @@ def heat(evidence: Tensor, temperature: float = 1.0) -> Tensor:
     scale of its own, a slice without evidence would glow like a slice with a tumor.
 
     Args:
-        temperature: the temperature of the model, as for its probability.
+        weight: factor of the class score in the log-odds of the probability.
     """
-    return (evidence * (SPOT / (2 * temperature))).tanh().clamp_min(0)
+    return (evidence * (SPOT * weight / 2)).tanh().clamp_min(0)

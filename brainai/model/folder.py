@@ -65,7 +65,6 @@ class ModelInfo:
     modalities: tuple[str, ...] = MODALITIES
     decoder: bool = True
     score_weights: tuple[float, float, float] = (1.0, 0.0, 0.0)  # see `answer.combine`
-    temperature: float = 1.0  # divides the log-odds; 1 because the score weights calibrate
     threshold: float = 0.5  # the label is "Tumor" from this probability on
     operating_point: str = "probability of one half; nothing was fitted"
     # what the threshold was chosen for; `point_with_outcome` adds the result on `test`

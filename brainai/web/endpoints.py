@@ -37,7 +37,6 @@ INFO_KEYS = (  # of `ModelInfo`
     "image_size",
     "label_names",
     "modalities",
-    "temperature",
     "threshold",
     "sensitive_threshold",
     "youden_threshold",

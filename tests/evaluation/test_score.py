@@ -70,14 +70,6 @@ def test_batch_size_changes_nothing(dataset):
     )
 
 
-def test_temperature_softens_the_probability():
-    planes = torch.zeros(1, 2, 32, 32, dtype=torch.uint8)
-    planes[0, 0, 8:16, 8:16] = 255
-    info = ModelInfo(image_size=32, mean=INFO.mean, std=INFO.std, temperature=2.0)
-    found = score_batch(BrightNet(), info, planes, channels=[0, 0, 0])
-    assert found.probabilities.item() == pytest.approx(sigmoid(1.5))
-
-
 def test_the_uncalibrated_probability_is_kept_beside_the_calibrated_one(dataset):
     info = ModelInfo(image_size=32, mean=INFO.mean, std=INFO.std, score_weights=(0.5, 0.0, 1.0))
     scores = score_split(BrightNet(), info, dataset, "test", device="cpu", progress=False)

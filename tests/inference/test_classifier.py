@@ -26,10 +26,10 @@ def half_bright(height: int = 64, width: int = 64, level: int = 200) -> np.ndarr
     return pixels
 
 
-def test_probability_is_the_softmax_of_logits_over_temperature(plain):
+def test_probability_is_the_softmax_of_the_weighted_logits(plain):
     # The windowed slice has mean 1/4, so the tumor logit is 4 ln 81 / 4 = ln 81;
-    # divided by the temperature 2 it is ln 9, and softmax(0, ln 9) = 9/10.
-    classifier, _ = plain(gain=4 * math.log(81), temperature=2.0)
+    # with a weight of 0.5 it is ln 9, and softmax(0, ln 9) = 9/10.
+    classifier, _ = plain(gain=4 * math.log(81), score_weights=(0.5, 0.0, 0.0))
     assert classifier.predict(half_bright()).probability == pytest.approx(0.9, abs=1e-5)
 
 

@@ -41,8 +41,8 @@ def test_the_heat_map_is_aligned_with_the_picture_as_given(plain, height, width,
     assert upright[:, width // 2 :].max() == 0
 
 
-def test_heat_follows_the_temperature_and_negative_evidence_gives_none(plain):
-    cooled, _ = plain(gain=32 * math.log(3), temperature=2.0)
+def test_heat_follows_the_weight_of_the_class_and_negative_evidence_gives_none(plain):
+    cooled, _ = plain(gain=32 * math.log(3), score_weights=(0.5, 0.0, 0.0))
     assert cooled.predict(bright_band(64, 64)).heatmap.max() == pytest.approx(0.5, abs=1e-3)
     against, _ = plain(gain=-50.0)
     assert against.predict(bright_band(64, 64)).heatmap.max() == 0

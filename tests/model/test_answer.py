@@ -46,9 +46,9 @@ def test_without_a_decoder_only_the_class_score_counts() -> None:
 def test_a_lesion_that_only_the_mask_sees_moves_the_probability() -> None:
     seen = torch.full((1, 1, 32, 32), 3.0)
     network = Says(Output(torch.tensor([[1.0, 0.0]]), seen))  # the class says no: log-odds -1
-    info = ModelInfo(image_size=32, score_weights=(1.0, 1.0, 0.0), temperature=2.0)
+    info = ModelInfo(image_size=32, score_weights=(0.5, 0.5, 0.0))
     found = answer(network, info, torch.zeros(1, 1, 32, 32))
-    # (-1 + 3) / 2 = 1
+    # (-1 + 3) * 0.5 = 1
     assert found.probabilities.tolist() == pytest.approx([1 / (1 + math.exp(-1))])
     alone = answer(network, ModelInfo(image_size=32), torch.zeros(1, 1, 32, 32))
     assert alone.probabilities.tolist() == pytest.approx([1 / (1 + math.exp(1))])
@@ -63,15 +63,15 @@ def test_without_a_decoder_there_is_no_mask_and_no_mask_score() -> None:
     assert found.probabilities.tolist() == [0.5]
 
 
-def test_masks_are_probabilities_and_heat_follows_the_temperature() -> None:
+def test_masks_are_probabilities_and_heat_follows_the_weight_of_the_class() -> None:
     logits = torch.tensor([[[0.0, math.log(3)]]])
     evidence = torch.tensor([[[-5.0, 16 * math.log(3)]]])  # heat 1/2, see test_cam.py
     found = Answer(torch.zeros(1), torch.zeros(1), None, logits, evidence)
     np.testing.assert_allclose(found.masks(), [[[0.5, 0.75]]], rtol=1e-6)
     np.testing.assert_allclose(found.heatmaps(1.0), [[[0.0, 0.5]]], rtol=1e-6)
-    # A temperature of 2 halves the evidence: tanh(ln 3 / 4) = (√3 - 1) / (√3 + 1)
+    # A weight of 0.5 halves the evidence: tanh(ln 3 / 4) = (√3 - 1) / (√3 + 1)
     expected = (math.sqrt(3) - 1) / (math.sqrt(3) + 1)
-    np.testing.assert_allclose(found.heatmaps(2.0), [[[0.0, expected]]], rtol=1e-6)
+    np.testing.assert_allclose(found.heatmaps(0.5), [[[0.0, expected]]], rtol=1e-6)
 
 
 def test_explaining_does_not_change_the_answer() -> None:

@@ -74,7 +74,7 @@ def test_heat_is_the_effect_that_a_single_spot_would_have() -> None:
     # 16 ln 3 on a sixteenth of the picture are log-odds of ln 3: a probability of 3/4, heat 1/2.
     evidence = torch.tensor([-50.0, 0.0, 16 * math.log(3), 1e4])
     assert heat(evidence).tolist() == pytest.approx([0, 0, 0.5, 1])
-    assert heat(2 * evidence, temperature=2.0).tolist() == pytest.approx([0, 0, 0.5, 1])
+    assert heat(2 * evidence, weight=0.5).tolist() == pytest.approx([0, 0, 0.5, 1])
 
 
 def see_through(network: BrainNet) -> None:
