@@ -16,7 +16,13 @@ from brainai.evaluation.phantoms import score_phantoms
 from brainai.evaluation.report import build_report, other_points, write_report
 from brainai.evaluation.report_file import read_report
 from brainai.evaluation.scope_rates import measure_scope
-from brainai.evaluation.score import describe, score_split, slice_loader
+from brainai.evaluation.score import (
+    choose_device,
+    describe,
+    score_split,
+    seen_channels,
+    slice_loader,
+)
 from brainai.evaluation.text import scope_lines, shown_command, table
 from brainai.evaluation.whole_scans import measure_scans
 from brainai.model.fetch import fetch_model
@@ -41,6 +47,9 @@ def evaluate(options: Evaluate, command: str) -> dict:
     Returns:
         The content of report.json; with `--scope-only`, its key `scope` alone.
     """
+    modalities = tuple(options.modalities.lower().split("+"))
+    seen_channels(modalities)  # wrong options are reported before anything is computed
+    choose_device(options.device)
     weights = fetch_model(options.model)
     weights.tell()
     network, info = load_model(weights.folder)
@@ -57,7 +66,6 @@ def evaluate(options: Evaluate, command: str) -> dict:
     if options.scope_only:
         print("\n".join(scope_lines(scope_rates)))
         return {"scope": scope_rates}
-    modalities = tuple(options.modalities.lower().split("+"))
     scores = score_split(
         network,
         info,

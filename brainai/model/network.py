@@ -186,15 +186,20 @@ def build_network(
             f"{drop_path}."
         ) from error
     except (RuntimeError, SafetensorError) as error:
-        if pretrained_from is not None:
+        if "Unknown model" in str(error):
             raise ConfigError(
-                f"--pretrained-from {pretrained_from}: expected weights of {architecture}, found "
-                "those of another architecture or a damaged file."
+                f"Expected a timm architecture such as resnet50, found {architecture!r}."
             ) from error
-        if "Unknown model" not in str(error):
+        if "No pretrained weights exist" in str(error):
+            raise ConfigError(
+                f"timm has no ImageNet weights of {architecture}. Continue with --no-pretrained "
+                "(from scratch), or choose another --architecture."
+            ) from error
+        if pretrained_from is None:
             raise
         raise ConfigError(
-            f"Expected a timm architecture such as resnet50, found {architecture!r}."
+            f"--pretrained-from {pretrained_from}: expected weights of {architecture}, found "
+            "those of another architecture or a damaged file."
         ) from error
     except OSError as error:  # every failure of the Hub's client is one
         raise ConfigError(

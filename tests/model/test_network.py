@@ -81,6 +81,11 @@ def test_every_parameter_is_in_one_group_and_norms_do_not_decay() -> None:
         assert group["weight_decay"] == (0.0 if flat else 0.05)
 
 
+def test_an_architecture_without_imagenet_weights_raises_a_one_sentence_error() -> None:
+    with pytest.raises(ConfigError, match="no ImageNet weights of efficientnet_b6"):
+        build_network("efficientnet_b6", pretrained=True)
+
+
 def test_an_unknown_architecture_raises_a_one_sentence_error() -> None:
     with pytest.raises(ConfigError, match="found 'resnet51'"):
         build_network("resnet51")
