@@ -396,6 +396,34 @@ def test_a_data_set_without_test_patients_is_refused_before_training(
     assert not (tmp_path / "run" / "metrics.jsonl").exists()
 
 
+def test_a_run_is_not_overwritten_without_resume(
+    dataset_folder: Path, tmp_path: Path, refused: Callable[..., str]
+) -> None:
+    checkpoint = tmp_path / "run" / "checkpoints" / "previous.pt"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_bytes(b"hours of work")
+    assert "add --resume to go on" in refused(dataset_folder, tmp_path / "run", *SHORT)
+    assert checkpoint.read_bytes() == b"hours of work"
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--log-with", "wandb"], "pip install wandb"),
+        (["--scope-steps", "5", "--decoys", "nowhere"], "nowhere: expected pictures or scans"),
+    ],
+)
+def test_what_would_fail_after_training_is_refused_before_it(
+    dataset_folder: Path,
+    tmp_path: Path,
+    refused: Callable[..., str],
+    options: list[str],
+    reason: str,
+) -> None:
+    assert reason in refused(dataset_folder, tmp_path / "run", *SHORT, *options)
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
 def test_the_error_for_unreachable_imagenet_weights_names_the_remedy(
     dataset_folder: Path, tmp_path: Path, monkeypatch, refused: Callable[..., str]
 ) -> None:

@@ -48,10 +48,8 @@ def read_decoys(folder: str | Path, size: int) -> Iterator[Decoys]:
         DataError: the folder holds no such file that can be read.
     """
     keep_quiet()
-    folder = Path(folder)
-    paths = [path for path in sorted(folder.rglob("*")) if _is_scan(path) or _is_picture(path)]
     failed, found = 0, False
-    for path in paths:
+    for path in find_decoys(folder):
         try:
             planes = _slices(path, size)
         except DataError:
@@ -65,10 +63,20 @@ def read_decoys(folder: str | Path, size: int) -> Iterator[Decoys]:
             file=sys.stderr,
         )
     if not found:
-        raise DataError(
-            f"{folder}: expected pictures or scans other than axial FLAIR slices, found none. "
-            "Name a folder that holds PNG, JPEG, TIFF, NIfTI or MetaImage files."
-        )
+        raise _none(folder)
+
+
+def find_decoys(folder: str | Path) -> list[Path]:
+    """Return the pictures and scans under a folder, by their names, in the order of their names.
+
+    Raises:
+        DataError: the folder holds no such file.
+    """
+    paths = sorted(Path(folder).rglob("*"))
+    named = [path for path in paths if _is_scan(path) or _is_picture(path)]
+    if not named:
+        raise _none(folder)
+    return named
 
 
 def is_kept_out(name: str) -> bool:
@@ -87,6 +95,13 @@ def axial_slices(volume: Volume, size: int) -> np.ndarray:
     """
     planes = (volume.voxels[:, :, k].T for k in range(volume.voxels.shape[2]))
     return _levels([stretch(p, *volume.square_size) for p in planes if p.min() < p.max()], size)
+
+
+def _none(folder: str | Path) -> DataError:
+    return DataError(
+        f"{folder}: expected pictures or scans other than axial FLAIR slices, found none. "
+        "Name a folder that holds PNG, JPEG, TIFF, NIfTI or MetaImage files."
+    )
 
 
 def _slices(path: Path, size: int) -> np.ndarray:

@@ -30,12 +30,20 @@ OPERATING_POINT = "best Dice (F1) on validation patients"
 SPARING = f"specificity of at least {100 * SPECIFICITY:.0f} % in those without a tumor"
 
 
-def calibrate(network: BrainNet, info: ModelInfo, dataset_folder: str | Path) -> ModelInfo:
+def calibrate(
+    network: BrainNet,
+    info: ModelInfo,
+    dataset_folder: str | Path,
+    *,
+    device: str | torch.device | None = None,
+) -> ModelInfo:
     """Fit the numbers that turn the network's scores into labels, outlines and scan verdicts.
 
     The mask bias is changed within the network, because training leaves masks too small or too
     large.
 
+    Args:
+        device: device to compute on; None takes the GPU if there is one.
     Returns:
         Info with score weights, thresholds, the scan verdict (None unless `valid` holds scans with
         and without a tumor), the numbers for slices of scans, and the hash of the data set. If
@@ -43,7 +51,7 @@ def calibrate(network: BrainNet, info: ModelInfo, dataset_folder: str | Path) ->
     Raises:
         DataError: there is no data set, or `valid` is empty.
     """
-    valid = score_valid(network, info, dataset_folder)
+    valid = score_valid(network, info, dataset_folder, device=device)
     if not valid.has_both_classes:
         return info
     fitted = fit(valid)
@@ -51,7 +59,7 @@ def calibrate(network: BrainNet, info: ModelInfo, dataset_folder: str | Path) ->
         with torch.no_grad():
             network.decoder.mask.bias += fitted.mask_shift
         network.half().float()  # rounded, because the weights are stored in float16
-        valid = score_valid(network, info, dataset_folder)
+        valid = score_valid(network, info, dataset_folder, device=device)
         fitted = fit(valid, shift=0.0)
     records = read_records(dataset_folder)
     fitted_records = [records[row] for row in calibration_rows(records)]
@@ -59,7 +67,6 @@ def calibrate(network: BrainNet, info: ModelInfo, dataset_folder: str | Path) ->
     return replace(
         info,
         score_weights=fitted.score_weights,
-        temperature=1.0,  # the score weights already calibrate the probability
         threshold=fitted.thresholds.operating,
         sensitive_threshold=fitted.thresholds.sensitive,
         youden_threshold=fitted.thresholds.youden,
@@ -96,17 +103,23 @@ def fit_scans(
 
 
 def score_valid(
-    network: BrainNet, info: ModelInfo, dataset_folder: str | Path, batch_size: int = 16
+    network: BrainNet,
+    info: ModelInfo,
+    dataset_folder: str | Path,
+    batch_size: int = 16,
+    device: str | torch.device | None = None,
 ) -> ValidScores:
     """Return the scores, from FLAIR alone, of the slices of `valid` that are used for calibration.
 
+    Args:
+        device: device to compute on; None takes the GPU if there is one.
     Raises:
         DataError: there is no data set, or `valid` is empty.
     """
     store = open_store(dataset_folder, info.image_size)
     split_rows(store, "valid", dataset_folder)
     rows = calibration_rows(store.records)
-    device = choose_device(None)
+    device = choose_device(device)
     network = network.to(device, memory_format=torch.channels_last).eval()
     classes, masks, counts = [], [], []
     for start in range(0, len(rows), batch_size):

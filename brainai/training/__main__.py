@@ -17,14 +17,16 @@ from typing import NoReturn
 
 import torch
 from accelerate import Accelerator
+from accelerate.tracking import get_available_trackers
 from accelerate.utils import get_cpu_distributed_information, set_seed
 from joblib import cpu_count
 
 from brainai.command_line import run_command
 from brainai.data.dataset import read_dataset_info, source_names
+from brainai.data.elsewhere import find_decoys
 from brainai.data.files import storage_error
 from brainai.data.lock import hold
-from brainai.errors import BrainAIError, StorageError
+from brainai.errors import BrainAIError, ConfigError, StorageError
 from brainai.hub.publish import begin, publish_run
 from brainai.hub.upload import Target
 from brainai.model.answer import has_fast_bfloat16
@@ -33,6 +35,7 @@ from brainai.model.folder import ModelInfo, load_model
 from brainai.model.network import BrainNet, build_network, check_picture_size
 from brainai.training.checkpoints import (
     Progress,
+    check_unused,
     git_revision,
     load_best,
     load_checkpoint,
@@ -65,8 +68,16 @@ def open_accelerator(config: TrainConfig) -> Accelerator:
     With `mixed_precision="auto"`, a CPU uses bfloat16 only if it computes it fast.
 
     Raises:
-        ConfigError: the processes do not see each other, or cannot divide a batch evenly.
+        ConfigError: a tracker is not installed, or the processes do not see each other or cannot
+            divide a batch evenly.
     """
+    available = {tracker.value for tracker in get_available_trackers()}
+    missing = sorted(set(config.log_with) - available)
+    if missing:  # Accelerate would leave them out without a word
+        names = " ".join(missing)
+        raise ConfigError(
+            f"--log-with {names}: expected installed trackers. Run pip install {names}."
+        )
     cpu = config.cpu or not torch.cuda.is_available()
     precision = config.mixed_precision
     if precision == "auto":
@@ -152,6 +163,7 @@ def conclude(config: TrainConfig, network: BrainNet, words: Sequence[str]) -> No
     steps = config.scope_steps
     provenance = origin(config, words)
     info = ModelInfo(
+        name=f"brainai-{config.architecture}",
         architecture=config.architecture,
         image_size=config.image_size,
         decoder=config.decoder,
@@ -165,6 +177,7 @@ def conclude(config: TrainConfig, network: BrainNet, words: Sequence[str]) -> No
         config.data,
         config.out,
         train_scope(config.data, steps, folders=config.decoys, device=device) if steps else None,
+        device=device,
         command=provenance["command"],
         history=read_history(config.out),
     )
@@ -181,9 +194,14 @@ def run_training(config: TrainConfig, words: Sequence[str], locks: ExitStack) ->
     """
     accelerator = open_accelerator(config)
     in_main_process(accelerator, lambda: locks.enter_context(hold(config.out, busy(config.out))))
+    if not config.resume and not config.find_lr:
+        in_main_process(accelerator, check_unused, config.out)
     if config.push_to_hub is not None and not config.find_lr:
         in_main_process(accelerator, begin, config.out, Target(config.push_to_hub), config.tag)
     config = main_process_first(accelerator, pinned, config)
+    if config.scope_steps and not config.find_lr:
+        for folder in config.decoys:
+            in_main_process(accelerator, find_decoys, folder)
     network = open_network(config, accelerator)
     if config.find_lr:
         accelerator.print(f"--find-lr: {find_learning_rate(accelerator, network, config):.1e}")

@@ -73,6 +73,19 @@ def save_checkpoint(config: TrainConfig, progress: Progress, state: dict) -> Non
         writer.close()
 
 
+def check_unused(run: Path) -> None:
+    """Check that a new run would not overwrite the checkpoints of another.
+
+    Raises:
+        ConfigError: the run folder holds checkpoints.
+    """
+    if any((run / "checkpoints" / name).exists() for name in (LAST, PREVIOUS)):
+        raise ConfigError(
+            f"{run} already holds a run: add --resume to go on from its last checkpoint, or choose "
+            "another --out."
+        )
+
+
 def load_checkpoint(
     config: TrainConfig, warn: Callable[[str], None] = print
 ) -> tuple[Progress, dict] | None:

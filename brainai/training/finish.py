@@ -43,6 +43,7 @@ def finish(
     scope: Scope | None,
     *,
     command: str,
+    device: str | None = None,
     history: list[dict] | None = None,
 ) -> Path:
     """Calibrate on `valid`, write `out`/model, and report on `test` with the weights written.
@@ -50,6 +51,7 @@ def finish(
     Args:
         scope: the scope network with its limits fitted; None leaves it out.
         command: command line for the report.
+        device: device to compute on; None takes the GPU if there is one.
         history: one dict per epoch, for the learning curves.
     Returns:
         The model folder.
@@ -58,12 +60,14 @@ def finish(
         StorageError: the disk is full, or the folder cannot be written to.
     """
     network = network.half().float()  # the weights are stored in float16
-    info = calibrate(network, info, data)
+    given, info = info, calibrate(network, info, data, device=device)
+    if info is given:
+        print("valid has slices of one label only: score weights and thresholds were not fitted.")
     folder = out / "model"
     with write_folder(folder) as unfinished:  # renamed only when report and card are complete
         write_model(unfinished, network, info, scope)
         published, info = load_model(unfinished)
-        scores = score_split(published, info, data, "test")
+        scores = score_split(published, info, data, "test", device=device)
         report = write_report(
             out,
             scores,

@@ -5,7 +5,7 @@ scanners (`brainai.data.elsewhere`) are out of scope. The limits are set so that
 of real patients in `valid` are in scope (`brainai.training.scope_limits`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from brainai.data.augmentation import Augmentation
 from brainai.data.dataset import MODALITIES
 from brainai.data.elsewhere import read_decoys
 from brainai.data.store import Store, open_store
+from brainai.errors import DataError
 from brainai.evaluation.score import choose_device
 from brainai.model.answer import has_fast_bfloat16
 from brainai.model.scope import KINDS, SIZE, Scope
@@ -87,7 +88,7 @@ def collect(
     store: Store,
     count: int,
     random: np.random.Generator,
-    folders: Iterable[str | Path] = (),
+    folders: Sequence[str | Path] = (),
 ) -> dict[int, tuple[Tensor, Tensor]]:
     """Collect the training pictures of every kind, with their sampling weights.
 
@@ -99,6 +100,8 @@ def collect(
         folders: folders of decoys, see `read_decoys`.
     Returns:
         For each kind, pictures `[n, 1, S, S]` uint8 and weights `[n]`.
+    Raises:
+        DataError: the folders hold no decoys, or none that may be used for training.
     """
     rows = np.array(rows_in_scope(store, "train"))
     if len(rows) > MAX_SLICES:
@@ -139,6 +142,12 @@ def collect(
     elsewhere = [_read(folder) for folder in folders]
     if elsewhere:
         pools[ELSEWHERE] = tuple(map(torch.cat, zip(*elsewhere, strict=True)))
+        if not len(pools[ELSEWHERE][0]):
+            raise DataError(
+                f"{', '.join(map(str, folders))}: expected decoys to train with, found none: one "
+                "in four files is kept out of training, and pictures with little of a head are "
+                "left out. Add more pictures or scans."
+            )
     return pools
 
 

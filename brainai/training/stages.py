@@ -85,11 +85,13 @@ def open_stage(
             network, multi_avg_fn=get_ema_multi_avg_fn(config.average), use_buffers=True
         )
     wrapped, optimizer = accelerator.prepare(network, AdamW(groups, fused=True))
+    total = stage.epochs * updates
     schedule = OneCycleLR(
         optimizer.optimizer,
         max_lr=[group["lr"] for group in groups],  # a single number would give all groups one rate
-        total_steps=stage.epochs * updates,
-        pct_start=config.warm_up,
+        total_steps=total,
+        # With a warm-up of exactly one update, OneCycleLR divides by zero.
+        pct_start=config.warm_up if config.warm_up * total != 1 else 1.5 / total,
     )
     return Fitting(stage, store, wrapped, optimizer, schedule, updates, ema)
 

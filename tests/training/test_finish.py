@@ -9,7 +9,7 @@ import torch
 from toy import write_dataset
 
 from brainai.data.dataset import read_dataset_info, read_records, write_records
-from brainai.errors import DataError
+from brainai.errors import ConfigError, DataError
 from brainai.evaluation.calibration import OPERATING_POINT
 from brainai.evaluation.metrics import average_precision
 from brainai.evaluation.score import score_split
@@ -107,13 +107,14 @@ def test_an_empty_split_is_refused_before_anything_is_fitted(
 
 
 def test_nothing_claims_to_be_fitted_if_valid_has_one_class(
-    model_folder, tmp_path, undrawn
+    model_folder, tmp_path, undrawn, capsys
 ) -> None:
     data = write_dataset(tmp_path / "data")
     records = [replace(r, label=1) if r.split == "valid" else r for r in read_records(data)]
     write_records(data / "metadata.csv", records)
     call = ["--model", str(model_folder), "--data", str(data), "--out", str(tmp_path / "out")]
     assert main([*call, "--scope-steps", "0"]) == 0
+    assert "score weights and thresholds were not fitted" in capsys.readouterr().out
     model = tmp_path / "out" / "model"
     classifier = Classifier.load(model, device="cpu")
     info = classifier.info
@@ -129,6 +130,12 @@ def test_nothing_claims_to_be_fitted_if_valid_has_one_class(
     assert (told["calibration"], told["operating_point"]) == ("not fitted", info.operating_point)
     assert weights_facts(info, classifier.weights)["Calibration"] == "not fitted"
     assert notices(info, classifier.weights)[0].endswith("are not calibrated.")
+
+
+def test_calibration_uses_the_given_device(model_folder, dataset_folder, tmp_path) -> None:
+    network, info = load_model(model_folder)
+    with pytest.raises(ConfigError, match="found 'ipu'"):
+        finish(network, info, dataset_folder, tmp_path, None, command="", device="ipu")
 
 
 def test_without_scope_steps_there_is_no_scope(
@@ -169,7 +176,7 @@ def test_the_network_is_rounded_as_it_will_be_stored_before_fitting(
     network.decoder.mask.bias.data.fill_(33.01)
     found = []
 
-    def stop(network: BrainNet, *_: object) -> None:
+    def stop(network: BrainNet, *_: object, **options) -> None:
         found.append(network.decoder.mask.bias.item())
         raise DataError("stopped")
 

@@ -130,6 +130,15 @@ def test_decoy_pictures_count_equally_and_a_scan_counts_as_ten_of_them(
     assert weights.min() == pytest.approx(1 / (pictures + 10))
 
 
+def test_decoys_that_are_all_kept_out_of_training_are_refused(folder: Path, tmp_path: Path) -> None:
+    names = (f"{number}.png" for number in range(100))
+    kept_out = tmp_path / next(name for name in names if is_kept_out(name))
+    Image.fromarray(np.full((64, 64), 100, np.uint8) + np.eye(64, dtype=np.uint8)).save(kept_out)
+    store = open_store(folder, SIZE, progress=False)
+    with pytest.raises(DataError, match="expected decoys to train with, found none"):
+        collect(store, 5, np.random.default_rng(0), [tmp_path])
+
+
 def test_a_decoy_may_be_of_any_kind_but_flair() -> None:
     half = torch.tensor([[0.0, 0, -99, -99, -99]])  # FLAIR or another sequence, one as likely
     assert float(_loss(half, torch.tensor([ELSEWHERE]))) == pytest.approx(np.log(2))

@@ -90,6 +90,20 @@ def test_an_epoch_of_just_one_batch_is_enough(config) -> None:
         open_stage(accelerator, build_network("test_resnet"), more, 0)
 
 
+@pytest.mark.parametrize("updates", range(1, 7))
+def test_a_stage_may_have_any_number_of_updates(config, updates: int) -> None:
+    accelerator = Accelerator(cpu=True, mixed_precision="no")
+    short = replace(config.stages[1], batch_size=48, epochs=updates)  # one update an epoch
+    network = build_network("test_resnet")
+    fitting = open_stage(accelerator, network, replace(config, stages=(short,)), 0)
+    rates = []
+    for _ in range(updates):
+        rates.append(fitting.optimizer.param_groups[-1]["lr"])
+        fitting.optimizer.step()
+        fitting.schedule.step()
+    assert all(0 < rate <= short.lr * 1.0001 for rate in rates)
+
+
 @pytest.mark.parametrize("split", ["valid", "test"])
 def test_a_split_without_patients_is_refused_before_training(config, tmp_path, split: str) -> None:
     data = write_dataset(tmp_path / "data")
