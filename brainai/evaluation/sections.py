@@ -112,7 +112,8 @@ def scan_section(report: dict) -> str:
         "## Whole scans\n\n" + "\n".join(rows) + "\n\n"
         "A scan is labeled “Tumor” if its probability is at least "
         f"{report['scans']['threshold']:.3f}. “Lowest” and “highest” are probabilities of these "
-        "scans, which are computed from the slices evaluated above."
+        "scans, which are computed from the slices evaluated above. Scans that would be refused as "
+        "out of scope are counted here as if they were judged."
     )
 
 
