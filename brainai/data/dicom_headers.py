@@ -18,7 +18,7 @@ import SimpleITK as sitk
 
 from brainai.data.dicom_sequence import Header, Kind, kind_of
 from brainai.data.dicom_structure import MAX_DEPTH, Structure, examine
-from brainai.data.headers import MAX_ORIGIN_MM
+from brainai.data.headers import MAX_ORIGIN_MM, unopened
 from brainai.errors import DataError
 
 SAME_AXES = 0.01  # direction cosines within one stack differ only by rounding
@@ -99,7 +99,8 @@ def read_headers(paths: Iterable[Path], called: str) -> Headers:
     """Read the headers of the files that hold pictures. Copies count once.
 
     Raises:
-        DataError: an MR picture cannot be read, or a file is unsafe to open with GDCM.
+        DataError: an MR picture cannot be read, a file cannot be opened, or it is unsafe to open
+            with GDCM.
     """
     reader = sitk.ImageFileReader()
     reader.SetImageIO("GDCMImageIO")
@@ -153,12 +154,15 @@ def _examined(path: Path, called: str) -> Structure:
     """Return the structure of a file.
 
     Raises:
-        DataError: the file is unsafe to open with GDCM.
+        DataError: the file cannot be opened, or it is unsafe to open with GDCM.
     """
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        content = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) if size else b""
-        structure = examine(content)
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            content = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) if size else b""
+    except OSError as error:
+        raise unopened(called, error) from error
+    structure = examine(content)
     if structure.is_too_deep:
         raise DataError(
             f"{called}: expected DICOM files as a scanner writes them, found sequences that are "

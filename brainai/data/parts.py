@@ -102,7 +102,7 @@ def write_case(case: Case, out: Path, min_tumor_pixels: int) -> Part:
         part = _write_slices(case, aside, min_tumor_pixels)
         _put_in_place(aside, out, part)
     except OSError as error:
-        raise storage_error(error, aside) from error
+        raise storage_error(error, Path(error.filename or aside)) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return part

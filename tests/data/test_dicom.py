@@ -9,6 +9,7 @@ import SimpleITK as sitk
 from dicom_files import PLANTED, write_dicom, write_series
 from scans import SHAPE, brain, write_scan
 
+from brainai.data.dicom import read_series
 from brainai.data.scans import read_scan
 from brainai.data.volumes import read_volume
 from brainai.errors import DataError, OutOfScope
@@ -235,6 +236,13 @@ def test_pictures_without_a_position_are_refused(tmp_path: Path) -> None:
 def test_a_folder_without_dicom_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing")
     refusal(tmp_path, "no DICOM file")
+
+
+def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
+    files = sorted(write_series(tmp_path / "series", brain()).iterdir())
+    with pytest.raises(DataError, match=r"^FLAIR: .*can be read.*No such file") as caught:
+        read_series([*files, tmp_path / "gone.dcm"], "FLAIR")
+    assert "gone" not in str(caught.value)
 
 
 def test_reading_does_not_change_the_locale(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Cases that cannot be read are reported together, or left out."""
 
+import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 from preparation import command, everything
 from scans import labels, write_brats, write_lgg, write_scan
 
+from brainai.data.cases import Case
 from brainai.data.dataset import read_records
 from brainai.data.prepare import main
 
@@ -44,6 +47,17 @@ def test_skip_bad_leaves_bad_cases_out(
     assert main(command(raw, out, "--skip-bad")) == 0
     assert "3 cases are bad:" in capsys.readouterr().err
     assert {record.case_id for record in read_records(out)} == {"TCGA_CS_4942_19970222"}
+
+
+def test_an_error_of_the_disk_names_the_file_that_cannot_be_read(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def read(case: Case) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(raw / "scan.dcm"))
+
+    monkeypatch.setattr("brainai.data.parts.read_study", read)
+    assert main(command(raw, tmp_path / "out", "--skip-bad")) == 2
+    assert f"{raw / 'scan.dcm'} cannot be written or read" in capsys.readouterr().err
 
 
 def test_a_repaired_case_joins_a_finished_data_set(raw: Path, tmp_path: Path) -> None:
