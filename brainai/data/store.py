@@ -10,12 +10,13 @@ C is 1 if all slices have FLAIR alone, else 3 (FLAIR, T1c, T2). The last plane i
 own pages, so a data set larger than the memory can be used like a small one.
 
 A store ends with a checksum. A store that is truncated, damaged or of another shape is made again.
+A complete store replaces those of the same size that were made before the data set changed.
 """
 
 import hashlib
 import sys
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -99,6 +100,7 @@ def open_store(folder: str | Path, size: int, *, progress: bool = True) -> Store
                     file=sys.stderr,
                 )
             _build(folder, records, shape, path, progress)
+            _delete_outdated(path, size)
     finally:
         lock.release()
     return _mapped(records, path)
@@ -162,6 +164,18 @@ def _build(
         for planes in tqdm(slices, title, len(records), disable=not progress):
             writer.write(planes.tobytes())
         writer.close()
+
+
+def _delete_outdated(path: Path, size: int) -> None:
+    """Delete the stores of this size next to `path` that hold another content of the data set.
+
+    On Linux, a process that has mapped a deleted store can still read it, and so can the workers
+    that it forks. On Windows, a mapped store cannot be deleted and stays.
+    """
+    for other in path.parent.glob("[0-9a-f]" * 16 + f"-{size}.npy"):
+        if other != path:
+            with suppress(OSError):  # another process uses the file or has deleted it
+                other.unlink()
 
 
 def _read_slice(folder: Path, record: SliceRecord, *, size: int, channels: int) -> np.ndarray:

@@ -64,13 +64,50 @@ def test_three_sequences_get_separate_planes_and_a_gray_slice_fills_all(tmp_path
     assert np.array_equal(store.planes[1, 0], store.planes[1, 2])
 
 
-def test_changed_content_gets_a_new_store(tmp_path: Path) -> None:
-    folder = write_dataset(tmp_path / "data")
-    open_store(folder, 32, progress=False)
+def change_content(folder: Path) -> None:
+    """Change the content hash of a data set, as if it had been prepared from other scans."""
     info = unsealed((folder / "dataset.json").read_bytes())
     (folder / "dataset.json").write_text(json.dumps(sealed(info | {"content_hash": "f" * 64})))
+
+
+def test_the_store_of_changed_content_replaces_only_the_old_one_of_its_size(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path / "data")
+    for size in (32, 132):
+        open_store(folder, size, progress=False)
+    (folder / ".store" / "notes-32.npy").touch()
+    change_content(folder)
     open_store(folder, 32, progress=False)
-    assert len(list((folder / ".store").glob("*.npy"))) == 2
+    assert {path.name for path in (folder / ".store").glob("*.npy")} == {
+        f"{'f' * 16}-32.npy", f"{'0' * 16}-132.npy", "notes-32.npy"
+    }  # fmt: skip
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot delete a file that is mapped")
+def test_a_store_in_use_can_be_read_after_it_was_replaced(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path / "data")
+    store = open_store(folder, 32, progress=False)
+    change_content(folder)
+    new = open_store(folder, 32, progress=False)
+    assert not Path(store.planes.filename).exists()
+    assert np.array_equal(store.read(range(96)), new.read(range(96)))
+
+
+def test_an_old_store_that_cannot_be_deleted_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_dataset(tmp_path / "data")
+    old = Path(open_store(folder, 32, progress=False).planes.filename)
+    change_content(folder)
+    delete = Path.unlink
+
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        if path == old:
+            raise PermissionError(errno.EACCES, "in use", str(path))
+        delete(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    assert len(open_store(folder, 32, progress=False).planes) == 96
+    assert old.exists()
 
 
 def test_a_damaged_picture_is_named_and_leaves_no_store(tmp_path: Path) -> None:
