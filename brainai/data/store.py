@@ -15,7 +15,9 @@ A complete store replaces those of the same size that were made before the data 
 
 import hashlib
 import sys
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -154,16 +156,38 @@ def _build(
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     workers = min(cpu_count(), len(records) // CHUNK)
     with write_whole(path) as file, ExitStack() as stack:
-        slices = map(read, records)
+        slices: Iterator[np.ndarray] = map(read, records)
         if workers > 1:
             pool = stack.enter_context(open_pool(workers, MEMORY))
-            slices = pool.map(read, records, chunksize=CHUNK)
+            slices = _in_processes(pool, read, records, most=3 * workers)
         writer = SealedWriter(file)
         np.lib.format.write_array_header_1_0(writer, header)
         title = f"decode at {shape[-1]} px"
         for planes in tqdm(slices, title, len(records), disable=not progress):
             writer.write(planes.tobytes())
         writer.close()
+
+
+def _in_processes(
+    pool: Executor, read: Callable[[SliceRecord], np.ndarray], records: list[SliceRecord], most: int
+) -> Iterator[np.ndarray]:
+    """Yield the slices in the order of `records`, decoded by the workers of a pool.
+
+    At most `most` chunks are decoded ahead, so they do not fill the memory if the disk is slow.
+    """
+    ahead: deque[Future[list[np.ndarray]]] = deque()
+    for start in range(0, len(records), CHUNK):
+        if len(ahead) == most:
+            yield from ahead.popleft().result()
+        ahead.append(pool.submit(_read_chunk, read, records[start : start + CHUNK]))
+    while ahead:
+        yield from ahead.popleft().result()
+
+
+def _read_chunk(
+    read: Callable[[SliceRecord], np.ndarray], records: list[SliceRecord]
+) -> list[np.ndarray]:
+    return [read(record) for record in records]
 
 
 def _delete_outdated(path: Path, size: int) -> None:

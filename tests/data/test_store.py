@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ from PIL import Image
 from toy import write_dataset
 
 from brainai.data.dataset import read_records, write_records
-from brainai.data.seals import sealed, unsealed
+from brainai.data.pools import Pool
+from brainai.data.seals import SealedWriter, sealed, unsealed
 from brainai.data.store import open_store
 from brainai.errors import DataError, StorageError
 
@@ -36,6 +38,29 @@ def test_two_workers_decode_to_the_same_bytes_as_one(tmp_path: Path, monkeypatch
     monkeypatch.setattr("brainai.data.store.CHUNK", 10)
     monkeypatch.setattr("brainai.data.store.cpu_count", lambda: 2)
     assert np.array_equal(open_store(folder, 32, progress=False).planes, one)
+
+
+def test_few_chunks_are_decoded_ahead_of_a_slow_disk(tmp_path: Path, monkeypatch) -> None:
+    folder = write_dataset(tmp_path / "data")  # 96 slices, so 24 chunks
+    monkeypatch.setattr("brainai.data.store.CHUNK", 4)
+    monkeypatch.setattr("brainai.data.store.cpu_count", lambda: 2)
+    submitted, written, ahead = [], [], []
+    submit, write = Pool.submit, SealedWriter.write
+
+    def count_submitted(pool: Pool, *call, **named) -> Future:
+        submitted.append(call)
+        return submit(pool, *call, **named)
+
+    def count_written(writer: SealedWriter, data: bytes) -> int:
+        written.append(data)
+        ahead.append(len(submitted) - (len(written) - 1) / 4)  # the first bytes are the header
+        return write(writer, data)
+
+    monkeypatch.setattr(Pool, "submit", count_submitted)
+    monkeypatch.setattr(SealedWriter, "write", count_written)
+    open_store(folder, 32, progress=False)
+    assert len(submitted) == 24
+    assert max(ahead) <= 6  # three for each worker
 
 
 def test_planes_are_memory_mapped_and_read_in_the_requested_order(dataset_folder: Path) -> None:
