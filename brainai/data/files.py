@@ -64,11 +64,15 @@ def write_text(path: Path, text: str) -> None:
 def write_folder(folder: Path) -> Iterator[Path]:
     """Yield an empty folder to fill, which replaces `folder` if the block succeeds.
 
+    If it fails, `folder` stays as it was. After a kill, the former folder may be under its hidden
+    name; the next call puts it back first.
+
     Raises:
         StorageError: the disk is full, or the parent folder cannot be written to.
     """
     partial, old = (folder.with_name(f".{folder.name}.{end}") for end in ("partial", "old"))
     try:
+        _put_back(old, folder)
         for left_behind in (partial, old):
             shutil.rmtree(left_behind, ignore_errors=True)
         partial.mkdir(parents=True)
@@ -83,7 +87,15 @@ def write_folder(folder: Path) -> Iterator[Path]:
     except OSError as error:
         raise storage_error(error, folder) from error
     finally:
+        with suppress(OSError):
+            _put_back(old, folder)
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _put_back(old: Path, folder: Path) -> None:
+    """Rename the former folder back if a new one did not take its place."""
+    if old.exists() and not folder.exists():
+        os.replace(old, folder)
 
 
 def storage_error(error: Exception, path: Path | None) -> StorageError:

@@ -74,6 +74,35 @@ def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
+def test_a_folder_that_a_kill_left_under_its_hidden_name_survives_a_failed_write(
+    tmp_path: Path,
+) -> None:
+    for left, content in ((".model.old", "old"), (".model.partial", "new")):
+        (tmp_path / left).mkdir()
+        (tmp_path / left / "a").write_text(content)
+    with pytest.raises(KeyError), write_folder(tmp_path / "model"):
+        raise KeyError
+    assert listing(tmp_path) == {"model/a": b"old"}
+
+
+def test_the_old_folder_is_put_back_if_the_new_one_cannot_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, rename = tmp_path / "model", os.replace
+    folder.mkdir()
+    (folder / "a").write_text("old")
+
+    def fail_for_partial(source: Path, target: Path) -> None:
+        if source.name == ".model.partial":
+            raise PermissionError(errno.EACCES, "in use", str(source))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", fail_for_partial)
+    with pytest.raises(StorageError, match="model cannot be written"), write_folder(folder):
+        pass
+    assert listing(tmp_path) == {"model/a": b"old"}
+
+
 @pytest.mark.parametrize(
     ("error", "advice"),
     [
