@@ -11,13 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from brainai.data.file_names import as_text
+from brainai.data.file_names import PICTURE_SUFFIXES, SCAN_SUFFIXES, as_text
 from brainai.data.images import decode, prepare_slice, stretch
-from brainai.data.packed import SCAN_SUFFIXES
 from brainai.data.volumes import Volume, keep_quiet, read_volume
 from brainai.errors import DataError
 
-PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 KEPT_OUT = 4  # one of this many files is not used for training but for measuring
 
 
@@ -100,7 +98,7 @@ def axial_slices(volume: Volume, size: int) -> np.ndarray:
 def _none(folder: str | Path) -> DataError:
     return DataError(
         f"{folder}: expected pictures or scans other than axial FLAIR slices, found none. "
-        "Name a folder that holds PNG, JPEG, TIFF, NIfTI or MetaImage files."
+        "Name a folder that holds PNG, JPEG, TIFF, BMP, WebP, NIfTI or MetaImage files."
     )
 
 
@@ -120,4 +118,4 @@ def _is_scan(path: Path) -> bool:
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in PICTURES
+    return path.suffix.lower() in PICTURE_SUFFIXES

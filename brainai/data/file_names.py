@@ -1,12 +1,22 @@
-"""Handle file names that are not UTF-8, such as "Müller" in Latin-1 on older Linux disks.
+"""Tell by the name of a file what it holds, and handle names that are not UTF-8.
 
-Python represents such a byte by a surrogate, which text files and C++ libraries do not accept.
+A name such as "Müller" in Latin-1, from an older Linux disk, is not UTF-8. Python represents such a
+byte by a surrogate, which text files and C++ libraries do not accept.
 """
 
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+NIFTI_SUFFIXES = (".nii", ".nii.gz")
+NIFTI_PAIRS = ((".hdr", ".img"), (".hdr.gz", ".img.gz"))  # header and voxels in two files
+PAIR_SUFFIXES = tuple(suffix for pair in NIFTI_PAIRS for suffix in pair)
+SCAN_SUFFIXES = (*NIFTI_SUFFIXES, ".mha", ".mhd")
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+# Digits may follow or precede "t2f", as in 01t2f and t2f2. With a letter it is another word.
+SAYS_FLAIR = re.compile(r"flair|(?<![a-z])t2f(?![a-z])", re.IGNORECASE)
 
 
 def as_text(name: str) -> str:

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-NIFTI_SUFFIXES = (".nii", ".nii.gz")
+from brainai.data.file_names import NIFTI_SUFFIXES
+
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 MOST = 0.5  # the share of files from which a kind counts as what a folder mostly holds
 

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import nibabel
 import numpy as np
 
+from brainai.data.file_names import NIFTI_PAIRS
 from brainai.data.headers import check_size, damaged, unclear, unopened
 from brainai.data.kinds import GZIP, HEAD_BYTES, NIFTI, no_scan
 from brainai.data.voxels import Stored, read_voxels
@@ -20,7 +21,6 @@ from brainai.errors import DataError
 
 HEADERS = {348: nibabel.Nifti1Header, 540: nibabel.Nifti2Header}  # by header size in bytes
 SINGLE_FILE, PAIR = (b"n+1", b"n+2"), (b"ni1", b"ni2")
-PAIR_SUFFIXES = ((".hdr", ".img"), (".hdr.gz", ".img.gz"))
 MAX_PACKED = 2  # some programs compress a file that is compressed already
 MAX_EXTENSION_BYTES = 2**24  # of the text that AFNI and others store before the voxels
 TEXT_FIELDS = ("data_type", "db_name", "descrip", "aux_file", "intent_name")
@@ -74,7 +74,7 @@ def read_nifti_volumes(path: Path, called: str, count: int) -> list[Stored]:
 def _pair(path: Path, called: str) -> tuple[Path, Path | None]:
     """Return the paths of header and voxels; the second is None if they share a file."""
     name = path.name.lower()
-    for suffixes in PAIR_SUFFIXES:
+    for suffixes in NIFTI_PAIRS:
         if name.endswith(suffixes):
             stem = path.name[: -len(suffixes[0])].lower()
             files = {other.name.lower(): other for other in path.parent.iterdir()}

@@ -6,10 +6,9 @@ import zipfile
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from brainai.data.file_names import PAIR_SUFFIXES, SCAN_SUFFIXES
 from brainai.errors import DataError
 
-SCAN_SUFFIXES = (".nii", ".nii.gz", ".mha", ".mhd")
-PAIR_SUFFIXES = (".hdr", ".img", ".hdr.gz", ".img.gz")  # of a NIfTI scan in two files
 PLAIN_NAME = re.compile(r"\w[\w .,()+=@-]{0,59}")
 HIDDEN = re.compile(r"(^|/)(\.[^./]|__MACOSX/)")  # files that macOS and git add
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from brainai.data.cases import Case, safe_name
+from brainai.data.file_names import PICTURE_SUFFIXES
 from brainai.data.identity import tcga_ids
 from brainai.data.layouts import visible
 from brainai.data.releases import person_name, site_name
 from brainai.errors import DataError
 
-PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 TUMOR_WORDS = ("yes", "tumor", "tumour", "positive", "1", "glioma", "abnormal")
 NO_TUMOR_WORDS = ("no", "notumor", "notumour", "negative", "0", "normal", "healthy", "nontumor")
 PERSON_IN_NAME = re.compile(r"(?<![a-z])(?:sub|subject|patient|pat)[-_ ]?(\d+)", re.IGNORECASE)
@@ -105,7 +105,8 @@ def _known_everywhere(person: str) -> tuple[str, ...]:
 
 def find_pictures(folder: Path) -> list[Path]:
     """Return the visible picture files anywhere under a folder, sorted."""
-    return sorted(path for path in visible(folder.rglob("*")) if path.suffix.lower() in PICTURES)
+    paths = visible(folder.rglob("*"))
+    return sorted(path for path in paths if path.suffix.lower() in PICTURE_SUFFIXES)
 
 
 def picture_names(root: Path, folder: Path, paths: list[Path]) -> dict[Path, str]:

@@ -16,7 +16,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from brainai.data.layouts import NIFTI_SUFFIXES, is_nifti_name, unpacked, visible
+from brainai.data.file_names import NIFTI_SUFFIXES
+from brainai.data.layouts import is_nifti_name, unpacked, visible
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ untrusted sources.
 """
 
 import os
-import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from brainai.data.file_names import PAIR_SUFFIXES, SAYS_FLAIR, SCAN_SUFFIXES
 from brainai.data.headers import single_slice
 from brainai.data.kinds import (
     DICOM,
@@ -24,7 +24,7 @@ from brainai.data.kinds import (
     kind_of,
     no_scan,
 )
-from brainai.data.packed import PAIR_SUFFIXES, SCAN_SUFFIXES, too_many_files
+from brainai.data.packed import too_many_files
 from brainai.data.reader_pool import SCAN, ask, ask_array
 from brainai.data.volumes import Volume
 from brainai.errors import DataError
@@ -33,7 +33,6 @@ FILES = (*SCAN_SUFFIXES, *PAIR_SUFFIXES)
 MAX_FILES = 5000
 MAX_UNPACKED_BYTES = 1_000_000_000
 MAX_NAMED = 6  # files that an error message names
-SAYS_FLAIR = re.compile(r"flair|(?<![a-z0-9])t2f(?![a-z0-9])", re.IGNORECASE)
 EXPECTED = "a NIfTI or MetaImage file, the folder of a DICOM series, or a zip file of it"
 
 

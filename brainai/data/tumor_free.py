@@ -26,15 +26,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from brainai.data.cases import Case, safe_name
+from brainai.data.file_names import SAYS_FLAIR, SCAN_SUFFIXES
 from brainai.data.identity import tcga_ids
-from brainai.data.packed import SCAN_SUFFIXES
 from brainai.data.picture_sources import find_pictures, picture_names
 from brainai.errors import DataError
 
 ASIDE = ("derivatives", "sourcedata", "code")  # BIDS folders without scans as acquired
 SEQUENCE_FOLDERS = ("anat", "flair", "t2f")  # their names tell the content, not the patient
 DICOM_SUFFIXES = ("", ".dcm", ".ima")
-SAYS_FLAIR = re.compile(r"flair|(?<![a-z])t2f(?![a-z])", re.IGNORECASE)
 MASK = re.compile(r"(?:mask|(?<![a-z])(?:lesions?|d?seg|roi|gt))(?:[-_]?\d+)?$", re.IGNORECASE)
 BRAIN_MASK = re.compile(r"brain[-_.]?mask(?:[-_]?\d+)?$", re.IGNORECASE)
 # The ending of a scan's name after the part that it shares with its masks.

@@ -24,6 +24,7 @@ from nibabel.orientations import (
     ornt_transform,
 )
 
+from brainai.data.file_names import NIFTI_SUFFIXES, PAIR_SUFFIXES
 from brainai.data.files import write_whole
 from brainai.data.headers import check_place, shear
 from brainai.data.kinds import GZIP, METAIMAGE, first_bytes, is_nifti, kind_of
@@ -32,7 +33,6 @@ from brainai.data.nifti import nifti_bytes, read_nifti, read_nifti_volumes
 from brainai.data.voxels import Stored
 from brainai.errors import DataError, StorageError
 
-NIFTI_SUFFIXES = (".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz")
 MASK_SUFFIXES = (".nii.gz", ".nii", ".mha")
 LPS = (("R", "L"), ("A", "P"), ("I", "S"))  # where each axis starts and where it points
 MAX_PIXEL_MM = 2.5  # larger pixels of axial slices come from thick sagittal or coronal slices
@@ -147,7 +147,8 @@ def read_volume(path: Path, called: str | None = None, allow_companion: bool = T
     """
     called = called or str(path)
     begin = first_bytes(path)
-    by_name = path.name.lower().endswith(NIFTI_SUFFIXES) and kind_of(begin) != METAIMAGE
+    suffixes = (*NIFTI_SUFFIXES, *PAIR_SUFFIXES)
+    by_name = path.name.lower().endswith(suffixes) and kind_of(begin) != METAIMAGE
     if by_name or is_nifti(begin) or begin.startswith(GZIP):
         return oriented(read_nifti(path, called), called)
     return oriented(read_metaimage(path, called, allow_companion), called)

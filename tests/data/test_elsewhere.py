@@ -43,11 +43,16 @@ def test_pictures_and_scans_are_read_in_path_order(tmp_path: Path) -> None:
 def test_files_that_cannot_be_decoys_are_skipped_and_counted(tmp_path: Path, capsys) -> None:
     gray = np.tile(np.arange(64, dtype=np.uint8), (64, 1))
     picture(tmp_path / "gray.png", gray)
+    picture(tmp_path / "gray.webp", gray)
+    (tmp_path / "damaged.WEBP").write_bytes(b"no picture")
     picture(tmp_path / "color.png", np.stack([gray * 4, 255 - gray * 4, gray], -1))
     write_scan(tmp_path / "series.nii.gz", np.ones((8, 8, 4, 10), np.int16), (1.0, 1.0, 1.0))
     (tmp_path / "notes.txt").write_text("no picture")
-    assert [found.name for found in read_decoys(tmp_path, 32)] == ["gray.png"]
-    assert "left out 2 files" in capsys.readouterr().err
+    assert [found.name for found in read_decoys(tmp_path, 32)] == [
+        "gray.png",
+        "gray.webp",
+    ]
+    assert "left out 3 files" in capsys.readouterr().err
 
 
 def test_a_folder_without_decoys_is_refused(tmp_path: Path) -> None:

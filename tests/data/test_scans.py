@@ -15,6 +15,7 @@ from scans import SHAPE, brain, write_scan
 from brainai.data import packed
 from brainai.data import scans as reading
 from brainai.data.scans import is_scan, read_scan
+from brainai.data.sources import find_cases
 from brainai.errors import DataError
 
 
@@ -149,6 +150,16 @@ def test_the_scan_named_flair_is_chosen_among_several_if_flair_is_expected(
         assert volume.note == "Used the only one of 4 scans that is named as FLAIR."
         with pytest.raises(DataError, match=r"found 4 NIfTI .*_flair\.nii\.gz, .*_t2\.nii\.gz\."):
             read_scan(place, "T2")
+
+
+@pytest.mark.parametrize(("flair", "other"), [("01t2f", "01t2w"), ("p1_t2f2", "p1_t2fse")])
+def test_digits_beside_t2f_are_no_part_of_the_word(tmp_path: Path, flair: str, other: str) -> None:
+    write_scan(tmp_path / "p1" / f"{flair}.nii.gz", brain(0))
+    write_scan(tmp_path / "p1" / f"{other}.nii.gz", brain(1))
+    volume = read_scan(tmp_path / "p1", "FLAIR", expect_flair=True)
+    np.testing.assert_array_equal(volume.voxels, brain(0))
+    (case,) = find_cases("tumor-free", tmp_path)
+    assert case.file("flair") == tmp_path / "p1" / f"{flair}.nii.gz"
 
 
 def test_two_scans_named_flair_are_refused_and_listed(tmp_path: Path) -> None:

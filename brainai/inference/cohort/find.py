@@ -18,9 +18,9 @@ from pathlib import Path
 
 from brainai.data.cases import Case, safe_name
 from brainai.data.dataset import MODALITIES
+from brainai.data.file_names import SAYS_FLAIR, SCAN_SUFFIXES
 from brainai.data.layouts import visible
-from brainai.data.packed import SCAN_SUFFIXES
-from brainai.data.tumor_free import FLAIR_ENDING, SAYS_FLAIR, flair_cases
+from brainai.data.tumor_free import FLAIR_ENDING, flair_cases
 from brainai.errors import DataError
 
 BIDS_NAME = re.compile(r"sub-[A-Za-z0-9]+(?:_[a-z]+-[A-Za-z0-9]+)*")
