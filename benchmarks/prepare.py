@@ -32,7 +32,7 @@ def measure(job: tuple[Case, Path]) -> tuple[float, float, float]:
     """Return wall seconds, processor seconds, and peak resident megabytes of the process."""
     case, out = job
     wall, processor = time.perf_counter(), time.process_time()
-    write_case(case, out, min_tumor_pixels=1)
+    write_case(case, out)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     megabytes = peak / (1e6 if platform.system() == "Darwin" else 1e3)  # in bytes on macOS, else kB
     return time.perf_counter() - wall, time.process_time() - processor, megabytes

@@ -27,8 +27,6 @@ class Prepare:
     """number of processes that read scans"""
     skip_bad: bool = False
     """leave out damaged cases instead of stopping"""
-    min_tumor_pixels: int = 1
-    """a slice with fewer tumor pixels counts as tumor-free"""
     positive: str | None = None
     """name of the class folder with tumor, for --source folders"""
     same_patient: str | None = None
@@ -54,10 +52,10 @@ class Prepare:
             raise ConfigError(
                 f"--source: expected {', '.join(SOURCES)}, found {', '.join(unknown)}."
             )
-        if min(self.workers, self.min_tumor_pixels, self.phantoms) < 1:
+        if min(self.workers, self.phantoms) < 1:
             raise ConfigError(
-                "--workers, --min-tumor-pixels and --phantoms: expected 1 or more, found "
-                f"{self.workers}, {self.min_tumor_pixels} and {self.phantoms}."
+                "--workers and --phantoms: expected 1 or more, found "
+                f"{self.workers} and {self.phantoms}."
             )
         try:
             groups = re.compile(self.patient_pattern).groups

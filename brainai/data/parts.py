@@ -87,7 +87,7 @@ def describe_inputs(case: Case) -> str:
     return sha256(as_text("\n".join(lines)).encode()).hexdigest()
 
 
-def write_case(case: Case, out: Path, min_tumor_pixels: int) -> Part:
+def write_case(case: Case, out: Path) -> Part:
     """Read a case and write its slices into the dataset folder.
 
     Raises:
@@ -99,7 +99,7 @@ def write_case(case: Case, out: Path, min_tumor_pixels: int) -> Part:
     try:
         for kind in ("images", "masks"):
             (aside / kind).mkdir(parents=True)
-        part = _write_slices(case, aside, min_tumor_pixels)
+        part = _write_slices(case, aside)
         _put_in_place(aside, out, part)
     except OSError as error:
         raise storage_error(error, Path(error.filename or aside)) from error
@@ -108,7 +108,7 @@ def write_case(case: Case, out: Path, min_tumor_pixels: int) -> Part:
     return part
 
 
-def _write_slices(case: Case, aside: Path, min_tumor_pixels: int) -> Part:
+def _write_slices(case: Case, aside: Path) -> Part:
     """Write the pictures of a case into its own folder `aside`."""
     inputs = describe_inputs(case)
     study = read_study(case)
@@ -119,7 +119,7 @@ def _write_slices(case: Case, aside: Path, min_tumor_pixels: int) -> Part:
         tumor_pixels = -1 if mask is None else int(np.count_nonzero(mask))
         if tumor_pixels == 0 and _is_flat(pixels):  # an empty slice is left out but keeps its index
             continue
-        record = _record(case, study, index, tumor_pixels, min_tumor_pixels)
+        record = _record(case, study, index, tumor_pixels)
         _save(aside / record.file_name.replace(f"/{case.case_id}/", "/"), pixels)
         digest.update(f"{index} {pixels.shape}".encode() + pixels.tobytes())
         if mask is not None and record.mask_file_name:
@@ -158,14 +158,12 @@ def _is_flat(pixels: np.ndarray) -> bool:
     return bool(flair.min() == flair.max())
 
 
-def _record(
-    case: Case, study: Study, index: int, tumor_pixels: int, min_tumor_pixels: int
-) -> SliceRecord:
+def _record(case: Case, study: Study, index: int, tumor_pixels: int) -> SliceRecord:
     name = f"{case.case_id}/{index:03d}.png"
     return SliceRecord(
         file_name=f"images/{name}",
         mask_file_name=f"masks/{name}" if tumor_pixels > 0 else "",
-        label=int(tumor_pixels < 0 or tumor_pixels >= min_tumor_pixels),
+        label=int(tumor_pixels != 0),
         patient_id="",
         case_id=case.case_id,
         slice_index=index,

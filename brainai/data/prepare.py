@@ -46,7 +46,6 @@ class PrepareOptions:
     """
 
     sources: tuple[tuple[str, str], ...]
-    min_tumor_pixels: int = 1
     positive: str | None = None
     same_patient: str | None = None
     phantoms: int = 24
@@ -91,7 +90,7 @@ def prepare(
     )
     with hold(out / PARTS, busy):
         start_folder(out, options)
-        bad = write_missing(cases, out, options.min_tumor_pixels, workers)
+        bad = write_missing(cases, out, workers)
         if bad and not skip_bad:
             raise DataError(
                 f"{bad_cases(bad)}\nCorrect them and run the same command again; finished cases "
@@ -115,9 +114,7 @@ def _file_name(path: str | None) -> str | None:
     return Path(path).name if path else None
 
 
-def write_missing(
-    cases: Sequence[Case], out: Path, min_tumor_pixels: int, workers: int
-) -> dict[str, str]:
+def write_missing(cases: Sequence[Case], out: Path, workers: int) -> dict[str, str]:
     """Write the cases that are missing in the data set.
 
     Returns:
@@ -127,7 +124,7 @@ def write_missing(
     waiting = [case for case in cases if not finished(case, out)]
     if waiting:
         (out / "dataset.json").unlink(missing_ok=True)  # it marks a complete data set
-    return write_cases(waiting, out, min_tumor_pixels, workers, done=len(cases) - len(waiting))
+    return write_cases(waiting, out, workers, done=len(cases) - len(waiting))
 
 
 def _same_patient(options: PrepareOptions, cases: Sequence[Case]) -> list[tuple[str, ...]]:
@@ -170,9 +167,11 @@ def start_folder(out: Path, options: PrepareOptions) -> None:
             f"{path} is damaged. Delete it, then run the command with the options that {out} was "
             "started with."
         ) from error
+    if stored.get("min_tumor_pixels") == 1:  # a former option, which had no effect if it was 1
+        del stored["min_tumor_pixels"]
     if stored != wanted:
-        changed = sorted(key for key in wanted if stored.get(key) != wanted[key])
-        changes = "; ".join(f"{key} was {stored.get(key)}, is {wanted[key]}" for key in changed)
+        changed = sorted(k for k in wanted | stored if stored.get(k) != wanted.get(k))
+        changes = "; ".join(f"{k} was {stored.get(k)}, is {wanted.get(k)}" for k in changed)
         raise ConfigError(
             f"{out} was started with other options ({changes}). "
             "Use the same options to continue, or choose another --out."
@@ -208,7 +207,6 @@ def run(given: Prepare, _: Sequence[str]) -> None:
     roots = (str(root.resolve()) for root in given.root)
     options = PrepareOptions(
         tuple(zip(given.source, roots, strict=True)),
-        given.min_tumor_pixels,
         given.positive,
         given.same_patient,
         given.phantoms,

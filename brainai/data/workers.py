@@ -14,15 +14,13 @@ from brainai.data.volumes import use_one_thread
 from brainai.errors import DataError
 
 
-def write_cases(
-    cases: Sequence[Case], out: Path, min_tumor_pixels: int, workers: int, done: int = 0
-) -> dict[str, str]:
+def write_cases(cases: Sequence[Case], out: Path, workers: int, done: int = 0) -> dict[str, str]:
     """Write cases, each completely or not at all.
 
     Returns:
         For the id of each bad case, a sentence that says what is wrong with it.
     """
-    write = partial(_write_or_explain, out=out, min_tumor_pixels=min_tumor_pixels)
+    write = partial(_write_or_explain, out=out)
     results = _in_processes(write, cases, workers) if workers > 1 else map(write, cases)
     bad = {}
     progress = tqdm(
@@ -43,13 +41,13 @@ def _in_processes(write: partial, cases: Sequence[Case], workers: int) -> Iterat
             yield result.result()
 
 
-def _write_or_explain(case: Case, out: Path, min_tumor_pixels: int) -> tuple[str, str]:
+def _write_or_explain(case: Case, out: Path) -> tuple[str, str]:
     """Write a case, and return its id with "" or with what is wrong with it.
 
     A bad case leaves nothing in the data set.
     """
     try:
-        write_case(case, out, min_tumor_pixels)
+        write_case(case, out)
     except DataError as error:
         remove_case(case.case_id, out)
         return case.case_id, str(error)

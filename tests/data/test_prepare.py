@@ -156,16 +156,6 @@ def test_summary_counts_by_source_split_and_site(
     }  # fmt: skip
 
 
-def test_tumors_below_the_minimum_size_keep_their_mask_but_not_the_label(
-    raw: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "out"
-    main(command(raw, out, "--min-tumor-pixels", "13"))
-    records = read_records(out)
-    assert not any(record.label for record in records)  # 12 pixels each
-    assert any(record.tumor_pixels == 12 and record.mask_file_name for record in records)
-
-
 def test_class_folders_become_slices_without_masks(tmp_path: Path) -> None:
     for name, seed in (("yes/1.png", 0), ("yes/2.jpg", 1), ("no/1.png", 2)):
         path = tmp_path / "set" / name
