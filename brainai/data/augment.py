@@ -84,7 +84,8 @@ def carve_mix(planes: Tensor, labels: Tensor, donors: Tensor) -> tuple[Tensor, T
     Returns:
         New planes, float32, and labels. A single pixel of tumor makes a slice positive.
     """
-    planes, donors = planes.float(), donors.float()
+    planes = planes.float()
+    donors = donors.to(torch.float32, copy=True)  # its brightness is changed in place below
     donor_shows, slice_shows = (_shows_tumor(p)[:, None, None, None] for p in (donors, planes))
     tumor = torch.where(donor_shows, donors[:, -1:], torch.where(slice_shows, planes[:, -1:], 0.0))
     rim = max(1, round(RIM * planes.shape[-1]))

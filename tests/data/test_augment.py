@@ -158,6 +158,13 @@ def test_a_positive_label_without_tumor_in_its_mask_is_kept() -> None:
     assert labels.tolist() == [1]
 
 
+def test_carve_mix_does_not_change_the_tensors_it_is_given() -> None:
+    given = head(50).float(), torch.tensor([0]), head(200, LEFT).float()
+    before = [tensor.clone() for tensor in given]
+    carve_mix(*given)
+    assert all(torch.equal(*pair) for pair in zip(given, before, strict=True))
+
+
 def test_two_slices_with_empty_masks_are_not_mixed() -> None:
     planes, labels = carve_mix(head(100), torch.tensor([1]), head(200))
     assert torch.equal(planes, head(100).float())
