@@ -5,13 +5,14 @@ kill, a full disk or a power cut there is therefore the old file or the new one,
 """
 
 import errno
+import math
 import os
 import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from brainai.errors import StorageError
 
@@ -58,6 +59,15 @@ def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file with `write_whole`."""
     with write_whole(path) as file:
         file.write(text.encode())
+
+
+def null_for_nan(value: Any) -> Any:
+    """Return a value for JSON with None in place of NaN and infinity, which JSON does not have."""
+    if isinstance(value, dict):
+        return {key: null_for_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [null_for_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @contextmanager

@@ -1,15 +1,13 @@
 """The report of an evaluation: report.json for programs, report.md for people, and figures/."""
 
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from brainai.data.files import write_text
+from brainai.data.files import null_for_nan, write_text
 from brainai.data.seals import sealed
 from brainai.evaluation import cohort_figures, figures
 from brainai.evaluation.intervals import (
@@ -92,7 +90,7 @@ def build_report(
 ) -> dict:
     """Return the content of report.json; see `write_report` for the arguments."""
     before = summarize(replace(scores, probability=scores.uncalibrated), threshold)
-    return _null_for_nan(
+    return null_for_nan(
         {
             "format_version": REPORT_FORMAT,
             "about": about,
@@ -174,11 +172,3 @@ def _draw(
     for name, figure in drawn.items():
         figures.save(figure, folder / name)
     return list(drawn)
-
-
-def _null_for_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _null_for_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_null_for_nan(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

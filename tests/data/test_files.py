@@ -1,13 +1,14 @@
 """Writing: whole or not at all, also on a full disk."""
 
 import errno
+import math
 import os
 from pathlib import Path
 
 import pytest
 from faults import listing, small_files
 
-from brainai.data.files import storage_error, write_folder, write_text, write_whole
+from brainai.data.files import null_for_nan, storage_error, write_folder, write_text, write_whole
 from brainai.errors import StorageError
 
 
@@ -49,6 +50,11 @@ def test_the_previous_file_is_replaced_only_when_the_new_one_is_complete(tmp_pat
     with small_files(100), pytest.raises(StorageError), write_whole(new, older=older) as file:
         file.write(bytes(101))
     assert listing(tmp_path) == {"last": b"2", "previous": b"1"}
+
+
+def test_numbers_that_json_lacks_become_null() -> None:
+    value = {"a": [math.nan, 0.5, (-math.inf, 2)], "b": "nan", "c": {"d": math.inf}}
+    assert null_for_nan(value) == {"a": [None, 0.5, [None, 2]], "b": "nan", "c": {"d": None}}
 
 
 def test_a_folder_is_replaced_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
