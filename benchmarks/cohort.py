@@ -23,8 +23,8 @@ import numpy as np
 
 from benchmarks.page import table, write_section
 from brainai.inference.cohort.ledger import Ledger
-from brainai.phantom import simulate
 from brainai.phantom.files import write_nifti
+from brainai.phantom.study import simulate
 
 HEADS = 4  # simulated heads; further scans are copies
 RATIO_TARGET = 1.6

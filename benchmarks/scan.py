@@ -28,8 +28,8 @@ def write_scan(folder: Path, sequences: int) -> list[Path]:
     # Imported here, so that the process that judges the scan does not load these modules.
     import numpy as np  # noqa: PLC0415
 
-    from brainai.phantom import simulate  # noqa: PLC0415
     from brainai.phantom.files import write_nifti  # noqa: PLC0415
+    from brainai.phantom.study import simulate  # noqa: PLC0415
 
     study = simulate(0, **SHAPE_MM)
     paths = []

@@ -7,13 +7,13 @@ tumor-free slice of a patient with a tumor. Simulated people can fill this gap o
 import numpy as np
 import torch
 
-from brainai import phantom
 from brainai.data.images import prepare_slice
 from brainai.evaluation.intervals import summarize_share
 from brainai.evaluation.score import choose_device
 from brainai.model.answer import answer
 from brainai.model.folder import ModelInfo
 from brainai.model.network import BrainNet
+from brainai.phantom.study import simulate
 
 KINDS = {
     "no bright spots": {"spots": 0.0},
@@ -67,7 +67,7 @@ def _judge(
     spacing_mm: tuple[float, float, float],
 ) -> np.ndarray:
     """Return the probability of tumor of each slice of a simulated person, `[Z]`."""
-    study = phantom.simulate(
+    study = simulate(
         seed, lesion=False, skull=skull, spacing_mm=spacing_mm, range_mm=LEVELS_MM, **options
     )
     flair = study.volumes["flair"]

@@ -3,8 +3,8 @@
 import sys
 from collections.abc import Sequence
 
-from brainai import phantom
 from brainai.command_line import run_command
+from brainai.phantom.files import write_decoys, write_examples, write_studies
 from brainai.phantom.options import Phantoms
 
 
@@ -16,13 +16,13 @@ def main(arguments: list[str] | None = None) -> int:
 def run(options: Phantoms, _: Sequence[str]) -> None:
     """Write what the options ask for, and say how much."""
     if options.examples is not None:
-        out, paths = options.examples, phantom.write_examples(options.examples)
+        out, paths = options.examples, write_examples(options.examples)
     elif options.decoys is not None:
         out = options.decoys
-        paths = phantom.write_decoys(out, options.count, options.seed, progress=True)
+        paths = write_decoys(out, options.count, options.seed, progress=True)
     elif options.out is not None:
         out = options.out
-        paths = phantom.write_studies(
+        paths = write_studies(
             out, options.count, options.seed, spacing_mm=options.spacing, progress=True
         )
     print(f"wrote {len(paths)} into {out}")

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import nibabel
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
 from brainai.data.files import write_folder
 from brainai.data.images import window
-from brainai.phantom import missing_package
 from brainai.phantom.study import MODALITIES, Phantom, simulate
 
 FILE_NAMES = {"flair": "flair", "t1c": "t1ce", "t2": "t2"}  # as BraTS 2021 writes them
@@ -57,7 +57,7 @@ Every picture and scan is **simulated**, without a patient, a volunteer or a sca
 to a person is impossible; any likeness to a scan is intended. The examples show the input and the
 output of the program. They do not measure anything.
 
-`python -m brainai.phantom --examples examples` (which requires requirements-dev.txt) made them
+`python -m brainai.phantom --examples examples` (which requires the package nilearn) made them
 from the average anatomy of the MNI152 template (ICBM 152 nonlinear symmetric 2009a, Fonov et al.
 2011, NeuroImage 54:313; Copyright (C) 1993-2009 Louis Collins, McConnell Brain Imaging Center,
 Montreal Neurological Institute, McGill University), deformed at random, and from the signal
@@ -136,15 +136,7 @@ def write_study(folder: Path, phantom: Phantom) -> Path:
 
 
 def write_nifti(path: Path, voxels: np.ndarray, spacing_mm: tuple[float, float, float]) -> None:
-    """Write `[X, Y, Z]` in LPS axes as NIfTI, its middle at the origin.
-
-    Raises:
-        DataError: nibabel, which comes with nilearn, is not installed.
-    """
-    try:
-        import nibabel  # noqa: PLC0415 -- an optional package, for phantoms alone
-    except ImportError as error:
-        raise missing_package("nibabel") from error
+    """Write `[X, Y, Z]` in LPS axes as NIfTI, its middle at the origin."""
     affine = np.diag([-spacing_mm[0], -spacing_mm[1], spacing_mm[2], 1.0])  # NIfTI counts in RAS
     affine[:3, 3] = -affine[:3, :3] @ ((np.array(voxels.shape) - 1) / 2)
     image = nibabel.Nifti1Image(voxels, affine)

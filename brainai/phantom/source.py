@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from brainai import phantom
 from brainai.data import prepare
 from brainai.data.files import write_folder
 from brainai.data.lock import hold
 from brainai.data.options import Prepare
 from brainai.data.sources import check_root
+from brainai.phantom.files import write_studies
 
 
 def run(given: Prepare, words: Sequence[str]) -> None:
@@ -32,7 +32,7 @@ def simulate_missing(root: Path, count: int) -> None:
     """Write `count` simulated studies, all of them or none, if the folder is missing or empty.
 
     Raises:
-        DataError: a package that the simulation needs is not installed.
+        DataError: nilearn is not installed.
         ConfigError: another process is writing the same studies.
     """
     if _has_studies(root):  # checked before the lock, because the disk may be read-only
@@ -42,7 +42,7 @@ def simulate_missing(root: Path, count: int) -> None:
         if _has_studies(root):
             return
         with write_folder(root) as partial:
-            phantom.write_studies(partial, count=count, seed=0, progress=True)
+            write_studies(partial, count=count, seed=0, progress=True)
 
 
 def _has_studies(root: Path) -> bool:

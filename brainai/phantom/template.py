@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 from scipy import ndimage
 
-from brainai.phantom import missing_package
+from brainai.errors import DataError
 from brainai.phantom.fields import Field
 
 COARSE_MM = 2
@@ -58,9 +58,8 @@ def load_template() -> Template:
     # The space above the vermis and the Sylvian fissures are deep too, but no ventricles.
     hollow &= (z > 2) | (np.abs(x) < 8)
     ventricles = coarse.with_values(_distance_outside(hollow))
-    blurred = ndimage.gaussian_filter(hollow.astype(np.float32), 4)
-    x, y, z = (coarse.with_values(g / COARSE_MM) for g in np.gradient(blurred))
-    return Template(brain, white, cavity, head, ventricles, (x, y, z))
+    blurred = coarse.with_values(ndimage.gaussian_filter(hollow.astype(np.float32), 4))
+    return Template(brain, white, cavity, head, ventricles, gradient_fields(blurred))
 
 
 def gradient_fields(field: Field) -> tuple[Field, Field, Field]:
@@ -74,7 +73,10 @@ def _tissue_maps() -> tuple[Field, Field]:
     try:
         from nilearn import datasets  # noqa: PLC0415 -- an optional package, for phantoms alone
     except ImportError as error:
-        raise missing_package("nilearn") from error
+        raise DataError(
+            "Phantoms are made from the brain template of the package nilearn, which is not "
+            "installed. Install it: pip install nilearn"
+        ) from error
     maps = []
     for image in (datasets.load_mni152_gm_template(), datasets.load_mni152_wm_template()):
         values = np.asarray(image.dataobj, np.float32)[::-1, ::-1]  # RAS → LPS

@@ -214,7 +214,7 @@ def test_an_interrupted_simulation_leaves_no_study(
         write_brats(folder, "phantom_0000")
         raise fault
 
-    monkeypatch.setattr("brainai.phantom.write_studies", begin, raising=False)
+    monkeypatch.setattr("brainai.phantom.source.write_studies", begin)
     arguments = ["--source", "phantom", "--root", str(tmp_path / "p"), "--out", str(tmp_path / "o")]
     try:
         assert main(arguments) == status
@@ -229,7 +229,7 @@ def test_a_missing_root_is_reported_before_any_study_is_simulated(
 ) -> None:
     simulated: list[Path] = []
     monkeypatch.setattr(
-        "brainai.phantom.write_studies", lambda folder, **_: simulated.append(folder), raising=False
+        "brainai.phantom.source.write_studies", lambda folder, **_: simulated.append(folder)
     )
     arguments = ["--source", "phantom", "--root", str(tmp_path / "p"), "--source", "brats"]
     assert main([*arguments, "--root", str(tmp_path / "BRATZ"), "--out", str(tmp_path / "o")]) == 2

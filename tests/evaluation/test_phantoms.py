@@ -33,7 +33,7 @@ class Says(nn.Module):
 
 @pytest.fixture
 def template():
-    pytest.importorskip("nilearn", reason="phantoms need nilearn (requirements-dev.txt)")
+    pytest.importorskip("nilearn", reason="phantoms need nilearn")
 
 
 @pytest.mark.slow
@@ -68,7 +68,7 @@ def test_phantoms_are_simulated_alike_and_windowed_like_any_picture(monkeypatch)
         steps = np.repeat([0.0, 100.0], 32 * 64).reshape(64, 64)
         return SimpleNamespace(volumes={"flair": np.stack([ramp, steps], axis=2)})
 
-    monkeypatch.setattr("brainai.evaluation.phantoms.phantom.simulate", simulate)
+    monkeypatch.setattr("brainai.evaluation.phantoms.simulate", simulate)
     found = score_phantoms(Whitest(), INFO, 2, seed=7, device="cpu")
     assert list(found) == list(KINDS)
     for figure in found.values():
@@ -83,7 +83,7 @@ def test_phantoms_are_simulated_alike_and_windowed_like_any_picture(monkeypatch)
 
 def test_slices_are_classified_by_the_threshold_of_the_model(monkeypatch) -> None:
     flat = SimpleNamespace(volumes={"flair": np.zeros((32, 32, 3)) + np.eye(32)[..., None]})
-    monkeypatch.setattr("brainai.evaluation.phantoms.phantom.simulate", lambda *_, **__: flat)
+    monkeypatch.setattr("brainai.evaluation.phantoms.simulate", lambda *_, **__: flat)
     for threshold, specificity in ((0.7, 0.0), (0.8, 1.0)):  # sigmoid(1) = 0.731
         info = ModelInfo(image_size=32, threshold=threshold)
         found = score_phantoms(Says("all"), info, 1, device="cpu")

@@ -8,9 +8,9 @@ import pytest
 from scipy import ndimage
 
 from brainai.data.volumes import read_volume
-from brainai.phantom import Phantom, simulate, write_studies
-from brainai.phantom.files import write_study
+from brainai.phantom.files import write_studies, write_study
 from brainai.phantom.plaques import draw_plaques
+from brainai.phantom.study import Phantom, simulate
 from brainai.phantom.template import load_template
 
 SMALL = {"spacing_mm": (4.0, 4.0, 8.0)}
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow  # a study takes seconds
 
 @pytest.fixture(scope="module")
 def with_lesion() -> Phantom:
-    pytest.importorskip("nilearn", reason="phantoms need nilearn (requirements-dev.txt)")
+    pytest.importorskip("nilearn", reason="phantoms need nilearn")
     return simulate(3, **SMALL, **RIGHT_FRONT)
 
 
