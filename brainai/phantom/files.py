@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from brainai.data.files import write_folder
+from brainai.data.files import write_aside, write_folder, write_text, write_whole
 from brainai.data.images import window
 from brainai.phantom.study import MODALITIES, Phantom, simulate
 
@@ -85,6 +85,7 @@ def write_studies(
         The studies' folders.
     Raises:
         DataError: nilearn is not installed.
+        StorageError: the disk is full, or the folder cannot be written to.
     """
     folders = []
     for number in tqdm(range(count), "studies", disable=not progress):
@@ -105,9 +106,9 @@ def write_decoys(out: Path, count: int, seed: int, *, progress: bool = False) ->
         The files.
     Raises:
         DataError: nilearn is not installed.
+        StorageError: the disk is full, or the folder cannot be written to.
     """
     paths = []
-    Path(out).mkdir(parents=True, exist_ok=True)
     for number in tqdm(range(count), "heads", disable=not progress):
         own_seed = int(np.random.SeedSequence([seed, number, 1]).generate_state(1)[0])
         phantom = simulate(
@@ -119,12 +120,16 @@ def write_decoys(out: Path, count: int, seed: int, *, progress: bool = False) ->
         )
         for name, volume in phantom.volumes.items():
             paths.append(Path(out) / f"phantom_{number:04d}_{name}.nii.gz")
-            write_nifti(paths[-1], np.rint(volume).astype(np.int16), phantom.spacing_mm)
+            write_scan(paths[-1], volume, phantom.spacing_mm)
     return paths
 
 
 def write_study(folder: Path, phantom: Phantom) -> Path:
-    """Write one study's three sequences and its mask into `folder`, whole or not at all."""
+    """Write the three sequences and the mask of a study into `folder`, completely or not at all.
+
+    Raises:
+        StorageError: the disk is full, or the parent folder cannot be written to.
+    """
     volumes = {
         FILE_NAMES[modality]: np.rint(phantom.volumes[modality]).astype(np.int16)
         for modality in MODALITIES
@@ -133,6 +138,16 @@ def write_study(folder: Path, phantom: Phantom) -> Path:
         for name, voxels in (volumes | {"seg": phantom.mask}).items():
             write_nifti(partial / f"{folder.name}_{name}.nii.gz", voxels, phantom.spacing_mm)
     return folder
+
+
+def write_scan(path: Path, volume: np.ndarray, spacing_mm: tuple[float, float, float]) -> None:
+    """Write a volume `[X, Y, Z]`, rounded, as a NIfTI file, completely or not at all.
+
+    Raises:
+        StorageError: the disk is full, or the folder cannot be written to.
+    """
+    with write_aside(path, suffix=".nii.gz") as partial:
+        write_nifti(partial, np.rint(volume).astype(np.int16), spacing_mm)
 
 
 def write_nifti(path: Path, voxels: np.ndarray, spacing_mm: tuple[float, float, float]) -> None:
@@ -146,21 +161,29 @@ def write_nifti(path: Path, voxels: np.ndarray, spacing_mm: tuple[float, float, 
 
 
 def write_examples(out: Path) -> list[Path]:
-    """Write the pictures, the scan and SOURCES.md of `examples/`."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Write the pictures, the scan and SOURCES.md of `examples/`, each completely or not at all.
+
+    Returns:
+        The paths of the pictures and of the scan.
+    Raises:
+        DataError: nilearn is not installed.
+        StorageError: the disk is full, or the folder cannot be written to.
+    """
     rows, paths = [], []
     for example in tqdm(EXAMPLES, "examples"):
         path = out / f"{example.name}.png"
-        example_picture(example).save(path, optimize=True)
+        picture = example_picture(example)
+        with write_whole(path) as file:
+            picture.save(file, "PNG", optimize=True)
         paths.append(path)
         kind = "with a tumor" if example.tumor is not None else "without a tumor"
         head = "skull and scalp" if example.skull else "skull-stripped"
         rows.append(f"| {path.name} | {example.seed} | FLAIR slice {kind}, {head} |")
     path = out / "tumor_scan_flair.nii.gz"
     scan = simulate(SCAN_SEED, spacing_mm=(1.25, 1.25, 5.0), radius_mm=14.0, style="ring")
-    write_nifti(path, np.rint(scan.volumes["flair"]).astype(np.int16), scan.spacing_mm)
+    write_scan(path, scan.volumes["flair"], scan.spacing_mm)
     rows.append(f"| {path.name} | {SCAN_SEED} | FLAIR scan with a tumor, skull-stripped |")
-    (out / "SOURCES.md").write_text(SOURCES + "\n".join(rows) + "\n")
+    write_text(out / "SOURCES.md", SOURCES + "\n".join(rows) + "\n")
     return [*paths, path]
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from faults import listing, small_files
 
 from brainai.data.images import decode
 from brainai.data.volumes import read_volume
@@ -81,6 +82,45 @@ def test_decoys_are_heads_in_t1_t2_and_proton_density(tmp_path, monkeypatch) -> 
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names[:3] == [f"phantom_0000_{name}.nii.gz" for name in ("pd", "t1", "t2")]
     assert len(names) == 12
+
+
+@pytest.fixture
+def quick_simulation(monkeypatch) -> None:
+    """Let `simulate` return a study of noise, 32 voxels long and wide, at once."""
+
+    def simulate(seed: int, sequences=("flair",), spacing_mm=(1, 1, 1), **_: object) -> Phantom:
+        noise = np.random.default_rng(seed).uniform(0, 999, (32, 32, 4))
+        return Phantom(dict.fromkeys(sequences, noise), noise > 500, spacing_mm)
+
+    monkeypatch.setattr("brainai.phantom.files.simulate", simulate)
+
+
+@pytest.mark.usefixtures("quick_simulation")
+@pytest.mark.parametrize("option", ["--decoys", "--examples"])
+@pytest.mark.parametrize("limit", [200, 2000])
+def test_on_a_full_disk_old_files_stay_whole_and_the_advice_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, limit: int
+) -> None:
+    """A picture needs about 1100 bytes, a scan about 5000."""
+    assert main([option, str(tmp_path), "--count", "1"]) == 0
+    before = listing(tmp_path)
+    capsys.readouterr()
+    with small_files(limit):
+        assert main([option, str(tmp_path), "--count", "1"]) == 2
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last.startswith(str(tmp_path)) and "cannot be written" in last and "ulimit" in last
+    assert listing(tmp_path) == before
+
+
+@pytest.mark.parametrize("option", ["--decoys", "--examples"])
+@pytest.mark.usefixtures("quick_simulation")
+def test_a_folder_that_cannot_be_made_is_reported_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    (tmp_path / "file").touch()
+    assert main([option, str(tmp_path / "file" / "out"), "--count", "1"]) == 2
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "cannot be written or read (Not a directory)" in last
 
 
 def test_noise_in_air_has_the_mean_of_a_rician() -> None:
