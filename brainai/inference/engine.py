@@ -24,7 +24,7 @@ import platformdirs
 import torch
 from torch import Tensor, nn
 
-from brainai.data.files import write_folder
+from brainai.data.files import storage_error, write_folder
 from brainai.errors import ConfigError, StorageError
 from brainai.model.answer import has_fast_bfloat16
 from brainai.model.folder import DECODER, INT8, WEIGHTS, ModelInfo
@@ -140,15 +140,21 @@ def write_int8(model: Any, folder: Path) -> None:
 
     int8.xml comes last and holds a hash of the other files, so that files of different models are
     never used together.
+
+    Raises:
+        StorageError: the disk is full, or the folder cannot be written to.
     """
     openvino = import_openvino()
-    with TemporaryDirectory(dir=folder) as partial:
-        written = Path(partial) / INT8
-        openvino.save_model(model, str(written), compress_to_fp16=False)
-        written.with_suffix(".bin").replace((folder / INT8).with_suffix(".bin"))
-        model.set_rt_info(hash_for_int8(folder), MADE_FROM)
-        openvino.save_model(model, str(written), compress_to_fp16=False)
-        written.replace(folder / INT8)
+    try:
+        with TemporaryDirectory(dir=folder) as partial:
+            written = Path(partial) / INT8
+            openvino.save_model(model, str(written), compress_to_fp16=False)
+            written.with_suffix(".bin").replace((folder / INT8).with_suffix(".bin"))
+            model.set_rt_info(hash_for_int8(folder), MADE_FROM)
+            openvino.save_model(model, str(written), compress_to_fp16=False)
+            written.replace(folder / INT8)
+    except (OSError, RuntimeError) as error:  # OpenVINO raises RuntimeErrors
+        raise storage_error(error, folder / INT8) from error
 
 
 def _settings(precision: str) -> dict[str, Any]:

@@ -3,8 +3,11 @@
     python -m brainai.training.quantize --model weights --data DATASET
 
 The ranges of the network's values are measured on FLAIR slices of `train`. The quantized network is
-then compared with the network in full precision on `valid`, and kept if it is as good: int8.xml and
-int8.bin in the model folder (`brainai.inference.engine`). The package nncf is required.
+then compared on `valid` with the network as OpenVINO computes it on this processor: in bfloat16 if
+the processor has it, else in float32. It is kept as int8.xml and int8.bin in the model folder
+(`brainai.inference.engine`) if none of `COMPARED`, over all slices, falls by more than
+`LARGEST_LOSS`. The figures of each source are printed, but decide nothing. The package nncf is
+required.
 """
 
 import sys
@@ -13,6 +16,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -20,6 +24,7 @@ import torch
 
 from brainai.command_line import run_command
 from brainai.data.augment import to_input
+from brainai.data.files import storage_error
 from brainai.data.store import Store, open_store
 from brainai.errors import ConfigError
 from brainai.evaluation.intervals import summarize
@@ -38,7 +43,7 @@ from brainai.model.network import BrainNet
 OF_EACH_SOURCE = 75  # slices, so that no source decides the ranges alone
 FLOAT_CONVOLUTIONS = 3  # the last ones draw the outline, and cost a tenth of the time
 LARGEST_LOSS = 0.003  # of a figure on all slices of `valid`
-COMPARED = ("auroc", "dice", "mask_dice")
+COMPARED = ("auroc", "dice", "mask_dice")  # the last one only if the network has a decoder
 
 
 @dataclass(frozen=True)
@@ -94,12 +99,19 @@ def quantize(network: BrainNet, info: ModelInfo, flair: np.ndarray) -> Any:
 
 
 def figures_of(network: BrainNet, info: ModelInfo, data: Path) -> dict[str, dict[str, float]]:
-    """Return the figures of `COMPARED` on `valid`, for all slices and for each source."""
+    """Return the figures of `COMPARED` on `valid`, for all slices and for each source.
+
+    `mask_dice` is left out if the network has no decoder. Undefined figures are NaN.
+    """
     scores = score_split(network, info, data, "valid", device="cpu")
     summary = summarize(scores, info.threshold, resamples=1)
     groups = {"all": summary["all"]} | summary["source"]
     return {
-        group: {name: of["figures"][name]["value"] for name in COMPARED}
+        group: {
+            name: of["figures"][name]["value"]
+            for name in COMPARED
+            if info.decoder or name != "mask_dice"
+        }
         for group, of in groups.items()
     }
 
@@ -114,18 +126,50 @@ def losses(
     }
 
 
+def check_losses(before: dict[str, dict[str, float]], after: dict[str, dict[str, float]]) -> None:
+    """Check that the network is as good as before on all slices of `valid`.
+
+    Raises:
+        ConfigError: a figure falls by more than `LARGEST_LOSS`, or is undefined.
+    """
+    too_large = [
+        f"{FIGURE_NAMES[name]}: {loss:.4f}"
+        for name, loss in losses(before, after)["all"].items()
+        if not loss <= LARGEST_LOSS  # also true of NaN
+    ]
+    if too_large:
+        raise ConfigError(
+            f"Expected figures on `valid` that fall by at most {LARGEST_LOSS}, found "
+            f"{', '.join(too_large)}. Nothing was written: use this model without int8."
+        )
+
+
+def check_writable(folder: Path) -> None:
+    """Check that a file can be written into a model folder, before minutes of work.
+
+    Raises:
+        StorageError: the folder cannot be written to.
+    """
+    try:
+        TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise storage_error(error, folder / INT8) from error
+
+
 def run(options: Quantize, _: Sequence[str]) -> None:
     """Quantize, compare, and write.
 
     Raises:
         ConfigError: nncf is not installed, or a figure on `valid` falls by more than
-            `LARGEST_LOSS`; nothing is written then.
+            `LARGEST_LOSS` or is undefined; nothing is written then.
+        StorageError: the disk is full, or the model folder cannot be written to.
     """
     if find_spec("nncf") is None:
         raise ConfigError(
             "The package nncf is required and not installed. Run `pip install brainai[int8]`."
         )
     network, info = load_model(options.model)
+    check_writable(options.model)
     store = open_store(options.data, info.image_size)
     rows = choose_slices(store, split_rows(store, "train", options.data))
     model = quantize(network, info, store.read(rows)[:, :1])
@@ -134,12 +178,7 @@ def run(options: Quantize, _: Sequence[str]) -> None:
     for group, figures in before.items():
         for name, value in figures.items():
             print(f"{group:12s} {FIGURE_NAMES[name]:32s} {value:.4f} -> {after[group][name]:.4f}")
-    worst = max(losses(before, after)["all"].values())
-    if not worst <= LARGEST_LOSS:
-        raise ConfigError(
-            f"Expected figures on `valid` that fall by at most {LARGEST_LOSS}, found {worst:.4f}. "
-            "Nothing was written: use this model without int8."
-        )
+    check_losses(before, after)
     write_int8(model, options.model)
     print(f"written: {options.model / INT8}")
 

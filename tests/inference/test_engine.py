@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from faults import listing, small_files
 
-from brainai.errors import ConfigError
+from brainai.errors import ConfigError, StorageError
 from brainai.inference import engine
 from brainai.inference.classifier import Classifier
 from brainai.inference.engine import CompiledNet, with_engine
@@ -120,6 +121,20 @@ def quantized(model_folder: Path, tmp_path: Path) -> Path:
     network, info = load_model(folder)
     engine.write_int8(engine.convert(openvino, network, info.image_size), folder)
     return folder
+
+
+def test_int8_on_a_full_disk_is_a_storage_error_and_the_old_files_stay(quantized: Path) -> None:
+    before = listing(quantized)
+    model = engine.import_openvino().Core().read_model(str(quantized / "int8.xml"))
+    with small_files(1000), pytest.raises(StorageError, match=r"int8\.xml cannot be written"):
+        engine.write_int8(model, quantized)
+    assert listing(quantized) == before
+
+
+def test_int8_in_a_missing_folder_is_a_storage_error(quantized: Path) -> None:
+    model = engine.import_openvino().Core().read_model(str(quantized / "int8.xml"))
+    with pytest.raises(StorageError, match="No such file or directory"):
+        engine.write_int8(model, quantized / "missing")
 
 
 @pytest.mark.parametrize(

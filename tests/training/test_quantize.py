@@ -1,13 +1,17 @@
 """Quantize a model: int8 is written if the figures on `valid` stay, and only then."""
 
+import errno
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from brainai.data.dataset import SliceRecord
+from brainai.errors import ConfigError
+from brainai.model.folder import load_model
 from brainai.training import quantize
-from brainai.training.quantize import choose_slices, losses, main
+from brainai.training.quantize import check_losses, choose_slices, figures_of, losses, main
 
 VALID = {"all": {"auroc": 0.9, "dice": 0.8}, "lgg": {"auroc": 0.95, "dice": 0.7}}
 
@@ -36,6 +40,41 @@ def test_a_loss_is_the_drop_of_a_figure() -> None:
     found = losses(VALID, after)
     assert found["all"] == pytest.approx({"auroc": 0.02, "dice": -0.01})
     assert found["lgg"] == pytest.approx({"auroc": 0.0, "dice": 0.3})
+
+
+@pytest.mark.parametrize("name", ["auroc", "dice"])
+def test_an_undefined_figure_is_refused_wherever_it_comes(name: str) -> None:
+    after = VALID | {"all": VALID["all"] | {name: float("nan")}}
+    with pytest.raises(ConfigError, match=rf"fall by at most 0\.003, found (?i:{name}).*: nan\. N"):
+        check_losses(VALID, after)
+
+
+def test_only_the_figures_on_all_slices_are_compared() -> None:
+    check_losses(VALID, VALID | {"lgg": {"auroc": 0.1, "dice": float("nan")}})
+    with pytest.raises(ConfigError, match=r"found Dice of slices \(F1\): 0\.0040\. Nothing"):
+        check_losses(VALID, VALID | {"all": {"auroc": 0.9, "dice": 0.796}})
+
+
+def test_a_network_without_decoder_is_compared_without_masks(
+    model_folder: Path, dataset_folder: Path
+) -> None:
+    network, info = load_model(model_folder)
+    network.decoder = None
+    found = figures_of(network, replace(info, decoder=False), dataset_folder)
+    assert found["all"].keys() == {"auroc", "dice"}
+
+
+def test_a_folder_that_cannot_be_written_is_reported_before_the_work_begins(
+    model_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def refuse(dir: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(dir))
+
+    monkeypatch.setattr(quantize, "find_spec", lambda name: True)
+    monkeypatch.setattr(quantize, "TemporaryFile", refuse)
+    monkeypatch.setattr(quantize, "open_store", None)  # calling it would be an error
+    assert main(["--model", str(model_folder), "--data", "d"]) == 2
+    assert "int8.xml cannot be written or read (Read-only file" in capsys.readouterr().err
 
 
 def test_without_nncf_the_command_says_what_to_install(
