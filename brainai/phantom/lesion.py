@@ -52,20 +52,23 @@ def grow(
     style: str | None = None,
     radius_mm: float | None = None,
 ) -> Lesion:
-    """A tumor at a random place in white matter; what is given is not drawn.
+    """Return a tumor. Center, style and radius are drawn at random if they are None.
 
     Args:
-        center_mm: LPS, in template space.
+        center_mm: where the tumor starts, LPS, in template space; else in white matter.
         style: one of `STYLES`.
         radius_mm: how far the core grows.
     Raises:
-        ConfigError: no core grows, because the center is outside the brain or the radius too small.
+        ConfigError: the style is unknown, or no core grows, because the center is outside the brain
+            or the radius too small.
     """
+    if style not in (None, *STYLES):
+        raise ConfigError(f"style: expected one of {', '.join(STYLES)}, found {style!r}.")
     center = _random_center(template, rng) if center_mm is None else np.array(center_mm, float)
     drawn_style = str(rng.choice(STYLES, p=STYLE_SHARES))
-    style = style or drawn_style
+    style = drawn_style if style is None else style
     drawn_radius = float(np.clip(rng.lognormal(np.log(13), 0.45), 5, 26))
-    radius = radius_mm or drawn_radius
+    radius = drawn_radius if radius_mm is None else radius_mm
     extent = rng.uniform(2, 10) if style == "none" else rng.uniform(5, 24)
     grid = _grid_around(center, 1.5 * radius + 1.2 * extent + 14)
     parts = _tissue_at(template, grid)
@@ -142,7 +145,10 @@ def _core(
 def _draw_core(
     grid: Field, parts: np.ndarray, center: np.ndarray, radius: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """How far inside the core's border, mm: grown from one to four seeds."""
+    """Return how deep each voxel lies in a core of two to six seeds, mm; negative beyond it.
+
+    One seed is the center; the others are drawn around it, and may fall into the same voxel.
+    """
     shape = grid.values.shape
     start = np.full(shape, NEVER)
     for _ in range(rng.integers(1, 6)):

@@ -13,7 +13,7 @@ from brainai.errors import ConfigError, DataError
 from brainai.phantom.__main__ import main
 from brainai.phantom.fields import Field, spline_basis
 from brainai.phantom.files import EXAMPLES
-from brainai.phantom.lesion import NEVER, _core, _travel
+from brainai.phantom.lesion import NEVER, _core, _travel, grow
 from brainai.phantom.plaques import Plaques
 from brainai.phantom.signal import (
     INDEX,
@@ -25,7 +25,7 @@ from brainai.phantom.signal import (
     tissue_signals,
 )
 from brainai.phantom.study import Phantom, simulate
-from brainai.phantom.template import _tissue_maps
+from brainai.phantom.template import Template, _tissue_maps
 
 EXAMPLES_FOLDER = Path(__file__).parents[2] / "examples"
 
@@ -177,6 +177,20 @@ def test_a_core_that_does_not_grow_is_refused(monkeypatch) -> None:
     monkeypatch.setattr("brainai.phantom.lesion._draw_core", lambda *_: np.full((9, 9, 9), -1.0))
     with pytest.raises(ConfigError, match=r"found \(1\.0, 2\.0, 3\.0\) and 5\."):
         _core(None, None, np.array([1.0, 2.0, 3.0]), 5.0, None)
+
+
+def test_an_unknown_style_is_refused() -> None:
+    with pytest.raises(ConfigError, match="ring, solid, patchy, none, found 'rim'"):
+        grow(None, None, style="rim")
+
+
+def test_a_radius_of_zero_is_refused_and_not_drawn_instead(monkeypatch) -> None:
+    """Everything is white matter, 20 mm deep: a core of any radius that is drawn would grow."""
+    everywhere = Field(np.ones((9, 9, 9), np.float32), np.full(3, -80.0), 20.0)
+    deep = everywhere.with_values(-20 * everywhere.values)
+    template = Template(everywhere, everywhere, deep, deep, deep, (deep, deep, deep))
+    with pytest.raises(ConfigError, match="and 0\\."):
+        grow(template, np.random.default_rng(0), (0.0, 0.0, 0.0), "ring", 0.0)
 
 
 def test_without_nilearn_the_message_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
