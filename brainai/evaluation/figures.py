@@ -26,8 +26,8 @@ from brainai.evaluation.metrics import (
     sweep,
 )
 
-BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
-    "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
+BLACK, ORANGE, GREEN, BLUE, VERMILION, PURPLE = (
+    "#000000", "#E69F00", "#009E73", "#0072B2", "#D55E00", "#CC79A7",
 )  # fmt: skip
 LINES = (
     (BLUE, "-"), (VERMILION, "--"), (GREEN, "-."), (PURPLE, ":"), (BLACK, (0, (5, 1, 1, 1, 1, 1))),

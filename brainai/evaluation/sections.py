@@ -273,17 +273,15 @@ def point_with_outcome(point: str, report: dict | None) -> str:
         report: report of the same weights, or None.
     Returns:
         Text such as "best Dice (F1) on validation patients; Dice 92 % (88 to 95) on test patients".
-        The second part is left out unless the report is on `test`, from FLAIR alone, and has the
-        metric that the operating point names.
+        The second part is left out unless the operating point was chosen for the best Dice, and the
+        report is on `test`, from FLAIR alone, and has a Dice.
     """
-    metrics = {"sensitivity": "sensitivity", "best Dice": "Dice"}
-    metric = next((name for start, name in metrics.items() if point.startswith(start)), None)
-    if report is None or metric is None:
+    if report is None or not point.startswith("best Dice"):
         return point
     about = report["about"]
     if about["split"] != "test" or about["modalities"] != "flair":
         return point
-    figure = report["all"]["figures"][metric.lower()]
+    figure = report["all"]["figures"]["dice"]
     if figure["value"] is None:
         return point
     value, low, high = (
@@ -291,7 +289,7 @@ def point_with_outcome(point: str, report: dict | None) -> str:
         for key in ("value", "low", "high")
     )
     interval = "" if low is None else f" ({low} to {high})"
-    return f"{point}; {metric} {value} %{interval} on test patients"
+    return f"{point}; Dice {value} %{interval} on test patients"
 
 
 def shared_patients(report: dict) -> str:

@@ -115,22 +115,21 @@ def write_model(
     network: BrainNet,
     info: ModelInfo,
     scope: Scope | None = None,
-    *,
-    half: bool = True,
 ) -> None:
     """Write a model folder, completely or not at all. An existing folder is replaced.
+
+    The network is stored in half precision and loaded as float32.
 
     Args:
         folder: the folder to write.
         network: the network, which is not changed.
         info: the values of brainai.json. Hashes, revision and `scope` are filled in.
         scope: the scope, if one was fitted.
-        half: whether to store the network in half precision. It is loaded as float32.
     Raises:
         StorageError: the disk is full, or the parent folder cannot be written to.
     """
     folder = Path(folder)
-    network = _portable(network, half)
+    network = _portable(network)
     with write_folder(folder) as partial:
         try:
             _write_weights(partial, network, info, scope)
@@ -316,7 +315,6 @@ def _check_whole(folder: Path, info: ModelInfo, values: dict) -> None:
         )
 
 
-def _portable(network: BrainNet, half: bool) -> BrainNet:
-    """Return a copy on the CPU, in the memory layout that safetensors requires."""
-    network = copy.deepcopy(network).cpu().to(memory_format=torch.contiguous_format)
-    return network.half() if half else network
+def _portable(network: BrainNet) -> BrainNet:
+    """Return a copy in half precision, on the CPU, in the memory layout that safetensors needs."""
+    return copy.deepcopy(network).cpu().to(memory_format=torch.contiguous_format).half()

@@ -146,7 +146,6 @@ def build_network(
     pretrained_from: Path | None = None,
     decoder: bool = True,
     drop_path: float = 0.0,
-    pretrained_cfg: dict | None = None,
 ) -> BrainNet:
     """Build a network with two classes for three sequences.
 
@@ -160,7 +159,6 @@ def build_network(
         decoder: whether to add the decoder.
         drop_path: rate of stochastic depth in training (Huang et al. 2016,
             https://arxiv.org/abs/1603.09382).
-        pretrained_cfg: preprocessing and label names to store with the classifier.
     Raises:
         ConfigError: timm has no such architecture, the architecture does not support the options,
             or its weights cannot be fetched.
@@ -173,10 +171,7 @@ def build_network(
             num_classes=2,
             **({"drop_path_rate": drop_path} if drop_path else {}),
             cache_dir=cache,
-            pretrained_cfg_overlay={
-                **(pretrained_cfg or {}),
-                **({"file": str(file)} if file else {}),
-            },
+            pretrained_cfg_overlay={"file": str(file)} if file else {},
         )
     except TypeError as error:
         if "drop_path_rate" not in str(error):

@@ -234,13 +234,13 @@ def test_a_loaded_classifier_gives_the_probability_of_its_network(model_folder):
 
 
 @pytest.mark.parametrize(
-    ("of", "words"), [("these", "; sensitivity 50 % (25 to 75) on test patients"), ("others", "")]
+    ("of", "words"), [("these", "; Dice 50 % (25 to 75) on test patients"), ("others", "")]
 )
 def test_load_states_the_outcome_on_test_only_from_a_report_of_these_weights(tmp_path, of, words):
-    point = "sensitivity of at least 95 % on validation patients"
+    point = "best Dice (F1) on validation patients"
     info = ModelInfo(architecture="test_resnet", image_size=64, operating_point=point)
     write_model(tmp_path / "m", build_network("test_resnet"), info)
-    figures = {"dice": {"value": 0.9}, "sensitivity": {"value": 0.5, "low": 0.25, "high": 0.75}}
+    figures = {"dice": {"value": 0.5, "low": 0.25, "high": 0.75}}
     revision = read_model_info(tmp_path / "m").revision if of == "these" else "0" * 12
     report = {
         "format_version": 1,
