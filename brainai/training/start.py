@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from brainai.data.images import MEAN
+from brainai.data.images import MEAN, STD
 from brainai.errors import ConfigError
 from brainai.evaluation.text import shown_command
 from brainai.model.fetch import fetch_model
@@ -50,7 +50,12 @@ def check_start(config: TrainConfig, info: ModelInfo) -> None:
     Raises:
         ConfigError: architecture, decoder or normalization differ.
     """
-    expected = {"architecture": config.architecture, "decoder": config.decoder, "mean": MEAN}
+    expected = {
+        "architecture": config.architecture,
+        "decoder": config.decoder,
+        "mean": MEAN,
+        "std": STD,
+    }
     actual = {name: getattr(info, name) for name in expected}
     if actual != expected:
         raise ConfigError(

@@ -100,6 +100,7 @@ def test_the_recipe_contains_no_paths() -> None:
         ({"architecture": "resnet18"}, "resnet18"),
         ({"decoder": False}, "False"),
         ({"mean": (0.5, 0.5, 0.5)}, "0.5"),
+        ({"std": (0.3, 0.3, 0.3)}, "0.3"),
     ],
 )
 def test_an_incompatible_starting_network_is_refused_before_training(
