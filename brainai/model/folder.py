@@ -3,10 +3,11 @@
     config.json, model.safetensors   the classifier as timm writes it, so that timm can load it
     decoder.safetensors              the decoder of the mask, if there is one
     scope.safetensors                the `Scope`, which says what may be judged, if it was fitted
+    int8.xml, int8.bin               the network in 8-bit integers for OpenVINO, if it was quantized
     brainai.json                     `ModelInfo`
     report.json, README.md           results on `test`, and the model card; its charts in figures/
 
-Pickles are neither written nor read. All files are checked before any of them is loaded.
+Pickles are neither written nor read. All weights are checked before any of them is loaded.
 """
 
 import copy
@@ -79,7 +80,7 @@ class ModelInfo:
     scope: bool = False  # whether the folder has scope.safetensors
     name: str = "brainai-resnet50"
     config_hash: str = ""  # SHA-256 of config.json, which only timm reads
-    revision: str = ""  # see `revision_of`: a hash of all other values and files
+    revision: str = ""  # see `revision_of`: a hash of all other values and the weights
     dataset_hash: str = ""  # of the data set for training
     calibration_hash: str = ""  # of the data set on which score weights, threshold and scope were
     # fitted
