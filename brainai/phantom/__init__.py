@@ -1,1 +1,1 @@
-"""Simulated studies: anatomy, MR signal, tumor, known mask. `python -m brainai.phantom`."""
+"""Simulate studies: anatomy, MR signal, and a tumor with a known mask."""

@@ -1,4 +1,7 @@
-"""`python -m brainai.phantom`: write simulated studies, or the pictures of `examples/`."""
+"""Write simulated studies, scans of heads that are no FLAIR, or the examples of the demo.
+
+python -m brainai.phantom --out FOLDER
+"""
 
 import sys
 from collections.abc import Sequence
@@ -9,12 +12,12 @@ from brainai.phantom.options import Phantoms
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line: 0, or 2 after one line that says what to correct."""
+    """Run the command line. Return 0, or 2 after a one-line error message."""
     return run_command(Phantoms, run, arguments, "python -m brainai.phantom")
 
 
 def run(options: Phantoms, _: Sequence[str]) -> None:
-    """Write what the options ask for, and say how much."""
+    """Write what the options ask for, and print the number of studies or files."""
     if options.examples is not None:
         out, paths = options.examples, write_examples(options.examples)
     elif options.decoys is not None:

@@ -1,4 +1,4 @@
-"""Simulated studies on disk: BraTS-2021 folders, and the pictures and the scan of `examples/`."""
+"""Write simulated studies as BraTS 2021 names them, decoys, and the examples of the demo."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,20 +12,20 @@ from brainai.data.files import write_aside, write_folder, write_text, write_whol
 from brainai.data.images import window
 from brainai.phantom.study import MODALITIES, Phantom, simulate
 
-FILE_NAMES = {"flair": "flair", "t1c": "t1ce", "t2": "t2"}  # as BraTS 2021 writes them
+FILE_NAMES = {"flair": "flair", "t1c": "t1ce", "t2": "t2"}  # parts of file names in BraTS 2021
 DECOY_SPACING = (1.5, 1.5, 8.0)
 EXAMPLE_SPACING = (0.9375, 0.9375, 4.0)
 
 
 @dataclass(frozen=True)
 class Example:
-    """One picture of `examples/`: a FLAIR slice of a study that `simulate` makes."""
+    """A picture of `examples/`: a FLAIR slice of a study that `simulate` makes."""
 
     name: str
     seed: int
-    level_mm: float  # from the middle of the brain
+    level_mm: float  # distance of the slice from the middle of the brain, positive to the head
     skull: bool
-    tumor: dict | None  # arguments of `simulate` that place the tumor; None = no tumor
+    tumor: dict | None  # the arguments of `simulate` for the tumor; None for a brain without one
 
 
 EXAMPLES = (
@@ -76,13 +76,13 @@ def write_studies(
     spacing_mm: tuple[float, float, float] = (1.0, 1.0, 4.0),
     progress: bool = False,
 ) -> list[Path]:
-    """Write studies as BraTS 2021 names them, `out/phantom_0000/phantom_0000_flair.nii.gz` …
+    """Write studies as BraTS 2021 names them, such as out/phantom_0000/phantom_0000_flair.nii.gz.
 
-    The first, third, … have a tumor, and of four, the last two have skull and scalp. A study is
-    written aside and renamed: it appears whole or not at all, and replaces one of its name.
+    Every second study has a tumor, beginning with the first. The last two of every four have skull
+    and scalp. Each study is written completely or not at all, and replaces one of the same name.
 
     Returns:
-        The studies' folders.
+        The folders of the studies.
     Raises:
         DataError: nilearn is not installed.
         StorageError: the disk is full, or the folder cannot be written to.
@@ -98,12 +98,14 @@ def write_studies(
 
 
 def write_decoys(out: Path, count: int, seed: int, *, progress: bool = False) -> list[Path]:
-    """Write scans of simulated heads that are no FLAIR, `out/phantom_0000_pd.nii.gz` …: a folder of
-    decoys for “Cannot judge”. Every head comes in T1, T2 and proton density; the first, third, …
-    has a tumor, and of four, the last three have skull and scalp.
+    """Write scans of simulated heads that are no FLAIR, such as out/phantom_0000_pd.nii.gz.
+
+    They are decoys for “Cannot judge”. Each head has a scan in T1, T2 and proton density. Every
+    second head has a tumor, beginning with the first. The last three of every four have skull and
+    scalp.
 
     Returns:
-        The files.
+        The paths of the files.
     Raises:
         DataError: nilearn is not installed.
         StorageError: the disk is full, or the folder cannot be written to.
@@ -151,7 +153,7 @@ def write_scan(path: Path, volume: np.ndarray, spacing_mm: tuple[float, float, f
 
 
 def write_nifti(path: Path, voxels: np.ndarray, spacing_mm: tuple[float, float, float]) -> None:
-    """Write `[X, Y, Z]` in LPS axes as NIfTI, its middle at the origin."""
+    """Write voxels `[X, Y, Z]` in LPS axes as a NIfTI file with the origin in their middle."""
     affine = np.diag([-spacing_mm[0], -spacing_mm[1], spacing_mm[2], 1.0])  # NIfTI counts in RAS
     affine[:3, 3] = -affine[:3, :3] @ ((np.array(voxels.shape) - 1) / 2)
     image = nibabel.Nifti1Image(voxels, affine)
@@ -188,7 +190,7 @@ def write_examples(out: Path) -> list[Path]:
 
 
 def example_picture(example: Example) -> Image.Image:
-    """The FLAIR slice of an example as it is shown: front up, patient's right on the left."""
+    """Return the FLAIR slice of an example: front up, patient's right on the left."""
     half = EXAMPLE_SPACING[2] / 2
     phantom = simulate(
         example.seed,

@@ -1,4 +1,4 @@
-"""What surrounds the brain: skull, scalp, orbits, sinuses and muscles, roughly where they lie."""
+"""Surround the brain with skull, scalp, orbits, sinuses and muscles, at about their places."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,12 @@ NOISE_MM = 2.5
 
 @dataclass(frozen=True)
 class HeadShape:
-    """One patient's thicknesses, mm, and the noise that breaks up bone, fat and sinuses."""
+    """The head of a patient.
+
+    skull: thickness of the skull, mm.
+    scalp: thickness of the scalp, mm.
+    noise: smooth noise that makes bone, fat and sinuses uneven.
+    """
 
     skull: float
     scalp: float
@@ -20,12 +25,12 @@ class HeadShape:
 
     @property
     def reach(self) -> float:
-        """How far the skin lies outside the cavity, mm, at most."""
+        """The largest distance of the skin from the cavity, mm."""
         return self.skull + self.scalp + 4
 
 
 def draw_head(rng: np.random.Generator) -> HeadShape:
-    """Thicknesses and noise for one patient."""
+    """Return the head of a patient at random."""
     shape = (96, 112, 96)
     noise = smooth_noise(shape, 1.2, rng)
     origin = np.array([-120.0, -130.0, -100.0])
@@ -35,16 +40,19 @@ def draw_head(rng: np.random.Generator) -> HeadShape:
 def add_head(
     parts: np.ndarray, points: np.ndarray, cavity: np.ndarray, hull: np.ndarray, shape: HeadShape
 ) -> None:
-    """Fill `parts` `[tissues, N]` outside the cavity, in place; what lies inside is left alone.
+    """Write the tissues outside the cavity into `parts`, and leave those inside it as they are.
 
     Args:
-        points: template coordinates `[3, N]`, mm.
-        cavity, hull: distance outside the inner skull, and outside the head's hull, mm.
+        parts: part of each tissue at each point, `[tissues, N]`; it is changed.
+        points: template coordinates, `[3, N]`, mm.
+        cavity: distance from the inner skull, `[N]`, mm, positive outside it.
+        hull: distance from `Template.head`, `[N]`, mm, positive outside it.
+        shape: the head of the patient.
     """
     outside = ramp(cavity, 0.5, 1.5)
     noise = shape.noise.at(points)
     scalp = shape.scalp * np.clip(1 + 0.003 * points[1], 0.75, 1.25)  # thicker at the back
-    depth = shape.skull + scalp - hull  # below the skin's surface
+    depth = shape.skull + scalp - hull  # below the surface of the skin
     layers = np.zeros_like(parts)
     layers[INDEX["skin"]] = ramp(depth, 0, 1.0) - ramp(depth, 1.8, 1.2)
     layers[INDEX["fat"]] = ramp(depth, 1.8, 1.2) - ramp(depth, scalp, 1.2)
@@ -61,7 +69,13 @@ def add_head(
 
 
 def _add_deep(layers: np.ndarray, room: np.ndarray, points: np.ndarray, noise: np.ndarray) -> None:
-    """Face and base of the skull: each tissue takes its part of what room is left, in place."""
+    """Add the face and the base of the skull to `layers`, which are changed.
+
+    Each tissue takes its part of the room that the tissues before it left.
+
+    Args:
+        room: the part of each point that is still empty, `[N]`.
+    """
     x, y, z = np.abs(points[0]), points[1], points[2]
     eye = np.sqrt((x - 32) ** 2 + (y + 64) ** 2 + (z + 36) ** 2)
     cone = np.hypot(x - 32 + 0.35 * (y + 64), z + 36)

@@ -1,7 +1,8 @@
-"""A tumor grown in the template: core, what of it enhances, and edema along the white matter.
+"""Grow a tumor in the template: a core, its enhancing part, and edema along the white matter.
 
-Growth is the arrival time of a front that runs fast in white matter, slowly in gray matter and
-hardly in fluid (eikonal growth, after Konukoglu et al. 2010, IEEE Trans Med Imaging 29:77).
+Core and edema are the places that a front reaches within a time. It travels fast in white matter,
+slowly in gray matter and hardly in fluid (eikonal growth, after Konukoglu et al. 2010, IEEE Trans
+Med Imaging 29:77).
 """
 
 from dataclasses import dataclass
@@ -17,23 +18,25 @@ from brainai.phantom.template import Template, gradient_fields
 STEP_MM = 2.0
 STYLES = ("ring", "solid", "patchy", "none")  # how the core takes up contrast agent
 STYLE_SHARES = (0.5, 0.1, 0.2, 0.2)
-CORE_COST = (1.0, 1.3, 8.0)  # time per mm in white matter, gray matter, fluid
-OEDEMA_COST = (1.0, 5.0, 30.0)
+CORE_COST = (1.0, 1.3, 8.0)  # time per mm in white matter, gray matter and fluid
+EDEMA_COST = (1.0, 5.0, 30.0)
 NEVER = np.float32(1e6)
-TRIES = 10  # to grow a core; about one in ten of those with the smallest radius is empty
+TRIES = 10  # number of cores to draw; with the smallest radius, about one in ten is empty
 
 
 @dataclass(frozen=True)
 class Lesion:
-    """One tumor, as fields around it in template space, all in mm of front travel.
+    """A tumor, as fields around it in template space.
 
-    edema: how far inside the outer border of edema; negative beyond it.
-    core: how far inside the border of the core.
-    enhancing: > 0 where the core takes up contrast agent.
-    texture: smooth noise of standard deviation 1.
-    push: gradient of the blurred core, per mm: the way tissue moves aside.
+    A depth is the way that the front still travels beyond a point, in mm of white matter.
+
+    edema: depth inside the outer border of the edema, negative outside it.
+    core: depth inside the border of the core, negative outside it.
+    enhancing: positive where the core takes up contrast agent.
+    texture: smooth noise with a standard deviation of about 1.
+    push: gradient of the blurred core, per mm; tissue moves against it.
     style: one of `STYLES`.
-    center_mm: where it started, LPS.
+    center_mm: where the tumor started, `[3]`, LPS.
     """
 
     edema: Field
@@ -73,7 +76,7 @@ def grow(
     grid = _grid_around(center, 1.5 * radius + 1.2 * extent + 14)
     parts = _tissue_at(template, grid)
     core = _core(grid, parts, center, radius, rng)
-    cost = _cost(parts, OEDEMA_COST) * np.exp(0.45 * _rough(grid.values.shape, rng))
+    cost = _cost(parts, EDEMA_COST) * np.exp(0.45 * _rough(grid.values.shape, rng))
     edema = extent - _travel(cost, np.where(core > 0, np.float32(0), NEVER))
     texture = _rough(grid.values.shape, rng)
     blurred = grid.with_values(ndimage.gaussian_filter((core > 0).astype(np.float32), 4))
@@ -89,48 +92,53 @@ def grow(
 
 
 def _random_center(template: Template, rng: np.random.Generator) -> np.ndarray:
-    """A point of the cerebral white matter, not at its very border."""
+    """Return a random point deep in the white matter of the cerebrum, `[3]`, LPS, mm."""
     coarse = template.cavity
     step = round(coarse.step)
     x, y, z = points = coarse.coordinates()
     white = template.white.at(points.reshape(3, -1), 0.0).reshape(x.shape)
     white = ndimage.gaussian_filter(white, 1)
     deep = (coarse.values < -9) & (white > 0.6) & (z > -14) & (np.abs(x) > 9)
-    deep &= (z > 6) | (y < 45)  # not the cerebellum
+    deep &= (z > 6) | (y < 45)  # the cerebellum is left out
     choices = np.argwhere(deep)
     index = choices[rng.integers(len(choices))]
     return coarse.origin + step * index
 
 
 def _grid_around(center: np.ndarray, reach_mm: float) -> Field:
+    """Return a field of zeros on a cube of voxels of `STEP_MM` with its middle at `center`."""
     count = 2 * int(np.ceil(reach_mm / STEP_MM)) + 1
     origin = center - STEP_MM * (count // 2)
     return Field(np.zeros((count,) * 3, np.float32), origin, STEP_MM)
 
 
 def _tissue_at(template: Template, grid: Field) -> np.ndarray:
-    """Parts of white matter, gray matter and fluid on a grid: `[3, A, B, C]`."""
+    """Return the parts of white matter, gray matter and fluid on a grid, `[3, A, B, C]`."""
     points = grid.coordinates().reshape(3, -1)
     brain = ramp(template.brain.at(points, 0.0), 0.7, 0.4)
     white = ramp(template.white.at(points, 0.0), 0.5, 0.5) * brain
     fluid = 1 - brain
-    fluid[template.cavity.at(points) > -1] = 1e4  # the skull holds every front
-    # The falx does too, but for the corpus callosum.
+    fluid[template.cavity.at(points) > -1] = 1e4  # the skull stops every front
+    # So does the falx, except at the corpus callosum.
     x, _, z = points
     fluid[(np.abs(x) < 1.5) & (z > 24)] = 30
     return np.stack([white, brain - white, fluid]).reshape(3, *grid.values.shape)
 
 
 def _cost(parts: np.ndarray, cost: tuple[float, ...]) -> np.ndarray:
+    """Return the time per mm in each voxel, `[A, B, C]`."""
     return np.tensordot(np.array(cost, np.float32), parts, 1)
 
 
 def _core(
     grid: Field, parts: np.ndarray, center: np.ndarray, radius: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """How far inside the core's border, mm.
+    """Return how deep each voxel lies in the core, `[A, B, C]`, mm; negative outside it.
 
-    A small core is drawn again if slow growth and the blur leave nothing of it.
+    A small core is drawn again if slow growth and blur leave nothing of it.
+
+    Raises:
+        ConfigError: no core grows.
     """
     for _ in range(TRIES):
         core = _draw_core(grid, parts, center, radius, rng)
@@ -145,7 +153,7 @@ def _core(
 def _draw_core(
     grid: Field, parts: np.ndarray, center: np.ndarray, radius: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return how deep each voxel lies in a core of two to six seeds, mm; negative beyond it.
+    """Return how deep each voxel lies in a core of two to six seeds, mm; negative outside it.
 
     One seed is the center; the others are drawn around it, and may fall into the same voxel.
     """
@@ -163,7 +171,10 @@ def _draw_core(
 
 
 def _enhancing(core: np.ndarray, style: str, radius: float, rng: np.random.Generator) -> np.ndarray:
-    """> 0 where the core enhances: a rim of uneven thickness, patches, all of it, or nothing."""
+    """Return values that are positive where the core enhances, `[A, B, C]`.
+
+    That is a rim of uneven thickness, patches, all of the core, or nothing, as `style` says.
+    """
     if style == "none":
         return np.full(core.shape, -9, np.float32)
     if style == "solid":
@@ -176,7 +187,7 @@ def _enhancing(core: np.ndarray, style: str, radius: float, rng: np.random.Gener
 
 
 def _rough(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Noise of several sizes, from 2 mm to 12 mm, of standard deviation about 1."""
+    """Return noise of several sizes, 2 to 12 mm, with a standard deviation of about 1."""
     coarse, middle, fine = (
         part * smooth_noise(shape, sigma, rng) for part, sigma in ((0.7, 4), (0.55, 2), (0.45, 0.9))
     )
@@ -184,9 +195,13 @@ def _rough(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
 
 
 def _travel(cost: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """Arrival times of a front on a grid with 26 neighbors, from the times in `start`.
+    """Return when a front arrives at each voxel, `[A, B, C]`, where each voxel has 26 neighbors.
 
-    Relaxed until nothing changes: Bellman and Ford's way, all voxels at once.
+    The times of all voxels are updated together until none changes, as Bellman and Ford do.
+
+    Args:
+        cost: time per mm, `[A, B, C]`.
+        start: when the front starts in each voxel, `[A, B, C]`; `NEVER` where it does not.
     """
     steps = [s for s in product((-1, 0, 1), repeat=3) if any(s)]
     cost, time = (

@@ -8,7 +8,7 @@ from brainai.errors import ConfigError
 
 @dataclass(frozen=True)
 class Phantoms:
-    """Write simulated studies (--out), the demo's examples (--examples) or heads (--decoys)."""
+    """Write simulated studies (--out), examples of the demo (--examples) or heads (--decoys)."""
 
     out: Path | None = None
     """folder for simulated studies, with the file names of BraTS 2021"""

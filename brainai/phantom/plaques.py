@@ -1,8 +1,8 @@
-"""Plaques as in multiple sclerosis: bright, and no tumor.
+"""Add plaques as in multiple sclerosis, which are bright but no tumor.
 
-Ovoids of a few millimeters in white matter, most of them at the ventricles with their long axis
-away from the wall ("Dawson's fingers"), the others scattered up to the cortex: the places that the
-McDonald criteria name (Thompson et al. 2018, https://doi.org/10.1016/S1474-4422(17)30470-2).
+Plaques are ovoids of a few millimeters in white matter. Most lie at the ventricles and point away
+from the wall ("Dawson's fingers"); the others are scattered up to the cortex. The McDonald criteria
+name these places (Thompson et al. 2018, https://doi.org/10.1016/S1474-4422(17)30470-2).
 """
 
 from dataclasses import dataclass
@@ -12,17 +12,22 @@ import numpy as np
 from brainai.phantom.fields import ramp
 from brainai.phantom.template import Template, gradient_fields
 
-AT_VENTRICLES = 0.6  # of the plaques
-NEAR_MM = (1.0, 9.0)  # how far from the ventricles these lie
-COUNT = (12, 45)
+AT_VENTRICLES = 0.6  # share of the plaques
+NEAR_MM = (1.0, 9.0)  # distance of these plaques from the ventricles
+COUNT = (12, 45)  # number of plaques of a person; the second one is excluded
 SHORT_MM = (1.5, 4.5)  # half the short axes
-LONG = (1.2, 2.8)  # how often that the long axis is
+LONG = (1.2, 2.8)  # long axis as a multiple of the short ones
 
 
 @dataclass(frozen=True)
 class Plaques:
-    """K ovoids in template space: centers `[K, 3]` mm, long axes `[K, 3]` of length 1, half the
-    short axes `[K]` mm, and how much longer the long ones are `[K]`."""
+    """K ovoids in template space.
+
+    centers: `[K, 3]`, mm.
+    axes: the direction of each long axis, `[K, 3]`, of length 1.
+    short_mm: half the short axes, `[K]`.
+    long: the long axis as a multiple of the short ones, `[K]`.
+    """
 
     centers: np.ndarray
     axes: np.ndarray
@@ -30,7 +35,7 @@ class Plaques:
     long: np.ndarray
 
     def at(self, points: np.ndarray) -> np.ndarray:
-        """How much of each point `[3, N]` mm is plaque, `[N]` float32 in [0, 1]."""
+        """Return how much of each point `[3, N]`, mm, is plaque, `[N]` float32 in [0, 1]."""
         part = np.zeros(points.shape[1], np.float32)
         ovoids = zip(self.centers, self.axes, self.short_mm, self.long, strict=True)
         for center, axis, short, long in ovoids:
@@ -44,11 +49,11 @@ class Plaques:
 
 
 def draw_plaques(template: Template, rng: np.random.Generator) -> Plaques:
-    """One person's plaques."""
+    """Return the plaques of a person at random."""
     distance = template.ventricles
     points = distance.coordinates().reshape(3, -1)
     white = (template.white.at(points, 0.0) > 0.8) & (template.cavity.at(points) < -6)
-    white &= points[2] > -25  # the cerebrum
+    white &= points[2] > -25  # only the cerebrum
     far = distance.values.reshape(-1)
     at_wall = np.flatnonzero(white & (far > NEAR_MM[0]) & (far < NEAR_MM[1]))
     count = int(rng.integers(*COUNT))

@@ -1,22 +1,27 @@
-"""MR signal of tissues: proton density, T1 and T2 through the timings of each sequence.
+"""Compute the MR signal of tissues from proton density, T1, T2 and the timings of each sequence.
 
-Values at 3 tesla, in ms. Gray and white matter: Wansapura et al. 1999 (J Magn Reson Imaging 9:531).
-Blood, muscle and the T2 of gray matter: Stanisz et al. 2005 (Magn Reson Med 54:507). Fat T1 and
-marrow: de Bazelaire et al. 2004 (Radiology 230:652). Proton densities as BrainWeb's, Kwan et al.
-1999 (IEEE Trans Med Imaging 18:1085), with white matter lowered to the 0.7 that quantitative maps
-find. Published T1 of white matter alone runs from 0.6 to 1.1 s (Assländer 2024, arXiv:2409.05318),
-so each patient's values are drawn around these.
+T1 and T2 are those at 3 tesla, in ms. Sources of the values:
 
-Chosen, not measured: fluid and vitreous (long T1 and T2); tumor, edema and spots (between white
-matter and fluid, as in relaxometry: Blystad et al. 2020, Sci Rep, PMC7581520); mucosa; flowing
-blood dark in spin echoes, as a T2 of 15 ms; fat bright in trains of spin echoes, as a T2 of 130 ms.
+- gray and white matter: Wansapura et al. 1999 (J Magn Reson Imaging 9:531),
+- blood, muscle and the T2 of gray matter: Stanisz et al. 2005 (Magn Reson Med 54:507),
+- the T1 of fat, and marrow: de Bazelaire et al. 2004 (Radiology 230:652),
+- proton densities: BrainWeb, Kwan et al. 1999 (IEEE Trans Med Imaging 18:1085); white matter has
+  the lower 0.7 of quantitative maps.
+
+The published T1 of white matter varies from 0.6 to 1.1 s (Assländer 2024, arXiv:2409.05318).
+Therefore the values of each patient are drawn around these.
+
+The other values were chosen without measurements. Fluid and vitreous have a long T1 and T2. Tumor,
+edema and spots lie between white matter and fluid, as in relaxometry (Blystad et al. 2020, Sci Rep,
+PMC7581520). Flowing blood has a T2 of 15 ms, because it is dark in spin echoes. Fat has a T2 of
+130 ms, because it is bright in trains of spin echoes.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-# name: proton density, T1 (ms), T2 (ms), contrast agent taken up (mM)
+# name: proton density (fluid is 1), T1 (ms), T2 (ms), contrast agent taken up (mM)
 TISSUES: dict[str, tuple[float, float, float, float]] = {
     "fluid": (1.00, 4300, 1500, 0.0),
     "gray": (0.82, 1331, 99, 0.02),
@@ -39,15 +44,19 @@ TISSUES: dict[str, tuple[float, float, float, float]] = {
 }
 NAMES = tuple(TISSUES)
 INDEX = {name: i for i, name in enumerate(NAMES)}
-STEADY = ("air", "bone", "fluid")  # not varied between patients
-RELAXIVITY_1 = 4.5e-3  # per ms and mM, gadolinium chelates in blood
-RELAXIVITY_2 = 5.5e-3
-PD_TE = 15.0  # ms, of the first of two echoes, with the repetition time of T2
+STEADY = ("air", "bone", "fluid")  # the same in all patients
+RELAXIVITY_1 = 4.5e-3  # of gadolinium chelates in blood, per ms and mM
+RELAXIVITY_2 = 5.5e-3  # per ms and mM
+PD_TE = 15.0  # echo time of proton density, ms; its repetition time is that of T2
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """Timings of one examination, ms and degrees."""
+    """The timings of an examination.
+
+    Repetition times (`tr`), echo times (`te`) and the inversion time (`ti`) are in ms, the flip
+    angle is in degrees. A T1 is a gradient echo or a spin echo.
+    """
 
     flair_tr: float
     flair_te: float
@@ -58,11 +67,11 @@ class Protocol:
     t1_tr: float
     t1_te: float
     t1_flip: float
-    fat_saturation: float  # what is left of fat, 0 to 1
+    fat_saturation: float  # what is left of the signal of fat, about 0.15 to 1.1
 
 
 def draw_protocol(rng: np.random.Generator) -> Protocol:
-    """Timings as hospitals use them."""
+    """Return random timings as hospitals use them."""
     gradient_echo = bool(rng.random() < 0.5)
     flair_tr = rng.uniform(8500, 10500)
     fluid_t1 = TISSUES["fluid"][1]
@@ -82,7 +91,11 @@ def draw_protocol(rng: np.random.Generator) -> Protocol:
 
 
 def tissue_signals(protocol: Protocol, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Signal of pure tissues in each sequence, `[len(NAMES)]` each, with one patient's values."""
+    """Return the signal of pure tissues in a patient, for each sequence.
+
+    Returns:
+        `{sequence: signals}` for flair, t1c, t2, t1 and pd; signals are `[len(NAMES)]`.
+    """
     density, t1, t2, agent = np.array(list(TISSUES.values())).T
     vary = np.array([name not in STEADY for name in NAMES])
     t1 = t1 * np.where(vary, rng.normal(1, 0.03, len(NAMES)), 1)
@@ -113,31 +126,38 @@ def tissue_signals(protocol: Protocol, rng: np.random.Generator) -> dict[str, np
 def spin_echo(
     density: np.ndarray, t1: np.ndarray, t2: np.ndarray, tr: float, te: float
 ) -> np.ndarray:
-    """Signal of a spin echo."""
+    """Return the signal of a spin echo."""
     return density * (1 - np.exp(-tr / t1)) * np.exp(-te / t2)
 
 
 def inversion_recovery(
     density: np.ndarray, t1: np.ndarray, t2: np.ndarray, tr: float, te: float, ti: float
 ) -> np.ndarray:
-    """Signal of a spin echo after an inversion, as a magnitude; the right TI makes fluid vanish."""
+    """Return the magnitude of a spin echo after an inversion. The right `ti` makes fluid black."""
     recovered = 1 - 2 * np.exp(-ti / t1) + np.exp(-tr / t1)
     return density * np.abs(recovered) * np.exp(-te / t2)
 
 
 def gradient_echo(density: np.ndarray, t1: np.ndarray, tr: float, flip: float) -> np.ndarray:
-    """Signal of a spoiled gradient echo in its steady state, with so short an echo time that T2*
-    does not matter; `flip` in degrees."""
+    """Return the signal of a spoiled gradient echo in its steady state.
+
+    The echo time is so short that T2* does not matter.
+
+    Args:
+        flip: flip angle, degrees.
+    """
     angle, left = np.deg2rad(flip), np.exp(-tr / t1)
     return density * np.sin(angle) * (1 - left) / (1 - np.cos(angle) * left)
 
 
 def receive(signal: np.ndarray, sigma: float, grain: float, rng: np.random.Generator) -> np.ndarray:
-    """A slice `[X, Y]` as a scanner stores it: a magnitude with Rician noise.
+    """Return a slice as a scanner stores it: a magnitude with Rician noise, `[X, Y]` float32.
 
     Args:
+        signal: `[X, Y]`.
         sigma: standard deviation of the noise in each of the two channels.
-        grain: how much of each neighbor's noise a voxel shares, 0 to 0.5: interpolated pictures.
+        grain: the part of the noise of each neighbor that is added to that of a voxel, 0 to 0.5, as
+            in interpolated pictures.
     """
     noise = rng.standard_normal((2, *signal.shape), np.float32)
     for axis in (1, 2):

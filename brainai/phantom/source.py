@@ -1,4 +1,4 @@
-"""The source `phantom` of `brainai prepare`: simulate studies where a folder has none."""
+"""The source `phantom` of `brainai prepare`, which simulates studies if its folder has none."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""One simulated study: patient, scanner, voxels, and the mask that is known because it was made."""
+"""Simulate a study: draw a patient and a scanner, and compute the volumes and the mask."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -17,21 +17,21 @@ from brainai.phantom.tissues import LABELS, Patient, compose, draw_patient
 from brainai.phantom.warp import Warp, draw_warp
 
 MODALITIES = ("flair", "t1c", "t2")
-SUBSLICE_MM = 1.5  # a thick slice is the mean of planes this far apart
-BIAS_MM = 80.0
+SUBSLICE_MM = 1.5  # a thick slice is the mean of planes at about this distance
+BIAS_MM = 80.0  # distance of the control points of the sensitivity
 WHITE_LEVEL = 300.0  # gray level of white matter, before the scanner's gain
 HEAD_MM = (-68.0, 80.0)  # from below the cerebellum to above the scalp
 
 
 @dataclass(frozen=True)
 class Phantom:
-    """One simulated study.
+    """A simulated study.
 
-    volumes: `flair`, `t1c` and `t2`, or others that were asked for, `[X, Y, Z]` float32 in LPS
-        axes: x grows to the patient's left, y to the back, z to the head. 0 outside the brain where
-        the skull is stripped.
-    mask: `[X, Y, Z]` uint8 with the labels of BraTS 2021: 1 core, 2 edema, 4 enhancing.
-    spacing_mm: size of a voxel along x, y, z.
+    volumes: the requested sequences, by default `flair`, `t1c` and `t2`, `[X, Y, Z]` float32 in LPS
+        axes: x grows to the patient's left, y to the back, z to the head. Without skull, voxels
+        outside the brain are 0.
+    mask: `[X, Y, Z]` uint8 with the labels of BraTS 2021: 1 is core, 2 edema, 4 enhancing.
+    spacing_mm: size of a voxel along x, y and z.
     """
 
     volumes: dict[str, np.ndarray]
@@ -41,13 +41,13 @@ class Phantom:
 
 @dataclass(frozen=True)
 class Scanner:
-    """How one examination turns tissue into gray levels.
+    """The properties of an examination that turn tissue into gray levels.
 
-    levels: signal of pure tissues per sequence, `[modality, tissue]`.
-    bias: control values of the logarithm of the sensitivity, `[modality, A, B, C]`.
-    surface: how much brighter the head's rim is than its middle, as a part of 1.
-    sigma: noise per sequence, in gray levels.
-    blur: in-plane blur per sequence, voxels.
+    levels: gray level of each pure tissue in each sequence, `[M, tissues]` float32.
+    bias: control values of the logarithm of the sensitivity, `[M, A, B, C]`.
+    surface: difference of the sensitivity between the rim of the head and its middle.
+    sigma: standard deviation of the noise in each sequence, `[M]`, gray levels.
+    blur: width of the blur within a slice in each sequence, `[M]`, voxels.
     grain: see `receive`.
     """
 
@@ -74,22 +74,26 @@ def simulate(
     radius_mm: float | None = None,
     sequences: tuple[str, ...] = MODALITIES,
 ) -> Phantom:
-    """A study of FLAIR, T1c and T2, the same for the same arguments, and of the same person and
-    scanner with and without lesion, skull, spots or plaques.
+    """Return a simulated study. The same arguments give the same study.
+
+    A seed stands for the same person and scanner with and without lesion, skull, spots or plaques.
 
     Args:
-        lesion: with a tumor.
-        skull: with skull and scalp; else nothing but the brain and its fluid.
-        spacing_mm: size of a voxel; slices are as thick as they are apart.
+        lesion: whether the person has a tumor.
+        skull: whether skull and scalp are kept; else the study shows the brain and its fluid alone.
+        spacing_mm: size of a voxel along x, y and z; slices have no gaps.
         fov_mm: width and height of the pictures.
         range_mm: lowest and highest level, from the middle of the brain.
-        spots: bright spots of white matter that are no tumor, 0 to 1.
-        plaques: with plaques as in multiple sclerosis, which are no tumor either.
-        center_mm, style, radius_mm: of the tumor, see `grow`; drawn where not given.
-        sequences: the volumes to make, of those that `tissue_signals` knows.
+        spots: amount of bright spots in white matter that are no tumor, from 0 (none) to 1 (many).
+        plaques: whether the person has plaques as in multiple sclerosis, which are no tumor.
+        center_mm: the center of the tumor; see `grow`, which draws it if it is None.
+        style: how the core of the tumor takes up contrast agent, in the same way.
+        radius_mm: the radius of the core of the tumor, in the same way.
+        sequences: the volumes to compute, of those that `tissue_signals` knows.
     Raises:
-        DataError: nilearn, whose template the anatomy comes from, is not installed.
-        ConfigError: spacing, field of view or range give no voxels, or no tumor grows.
+        DataError: nilearn, which contains the anatomical template, is not installed.
+        ConfigError: spacing, field of view or range give no voxels, the style is unknown, or no
+            tumor grows.
     """
     axes = _axes(spacing_mm, fov_mm, range_mm)
     draw = [np.random.default_rng([seed, part]) for part in range(8)]
@@ -109,7 +113,13 @@ def simulate(
 def _axes(
     spacing_mm: tuple[float, float, float], fov_mm: float, range_mm: tuple[float, float]
 ) -> list[np.ndarray]:
-    """Positions of voxel centers along x, y, z, mm from the middle of the brain."""
+    """Return the positions of the centers of the voxels along x, y and z.
+
+    They are in mm from the middle of the brain.
+
+    Raises:
+        ConfigError: there would be no voxels.
+    """
     low, high = range_mm
     if min(spacing_mm) <= 0 or fov_mm < spacing_mm[0] or high - low < spacing_mm[2]:
         raise ConfigError(
@@ -128,6 +138,7 @@ def _axes(
 
 
 def _draw_scanner(rng: np.random.Generator, sequences: tuple[str, ...]) -> Scanner:
+    """Return the properties of an examination at random."""
     signals = tissue_signals(draw_protocol(rng), rng)
     levels = np.stack([signals[name] for name in sequences])
     count = len(sequences)
@@ -153,7 +164,13 @@ def _image_slice(
     *,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One slice: `[modality, X, Y]` float32 and its labels `[X, Y]` uint8."""
+    """Return the pictures of a slice, `[M, X, Y]` float32, and its labels, `[X, Y]` uint8.
+
+    Args:
+        axes: see `_axes`.
+        thickness: of the slice, mm.
+        z: the level of its middle, mm.
+    """
     count = max(1, round(thickness / SUBSLICE_MM))
     planes = z + thickness * ((np.arange(count) + 0.5) / count - 0.5)
     shape = (len(axes[0]), len(axes[1]))
@@ -177,7 +194,7 @@ def _image_slice(
 
 
 def _reaches(patient: Patient, points: np.ndarray) -> np.ndarray:
-    """Where anything but air lies."""
+    """Return at which points `[3, N]` there may be more than air, `[N]` bool."""
     if patient.head is None:
         return patient.template.cavity.at(points) < 2
     return patient.template.head.at(points) < patient.head.reach
@@ -186,7 +203,12 @@ def _reaches(patient: Patient, points: np.ndarray) -> np.ndarray:
 def _acquire(
     signal: np.ndarray, scanner: Scanner, axes: list[np.ndarray], z: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Sensitivity, blur and noise of one slice: `[modality, X, Y]`."""
+    """Return the pictures of a slice with sensitivity, blur and noise, `[M, X, Y]` float32.
+
+    Args:
+        signal: gray levels without these, `[M, X, Y]`.
+        z: the level of the slice, mm.
+    """
     basis = [
         spline_basis(np.atleast_1d(positions), -3 * BIAS_MM, BIAS_MM, 7)
         for positions in (axes[0], axes[1], z)

@@ -1,8 +1,8 @@
-"""The average anatomy that phantoms are made from: MNI152 tissue maps and what follows from them.
+"""The average anatomy of phantoms: tissue maps of MNI152, and fields computed from them.
 
-The maps (Fonov et al. 2011, NeuroImage 54:313; ICBM 152 nonlinear symmetric 2009a) come with the
-package nilearn, so nothing is fetched. Positions are in mm, in LPS axes: x to the patient's left,
-y to the back, z to the head; the anterior commissure is the origin.
+The maps (Fonov et al. 2011, NeuroImage 54:313; ICBM 152 nonlinear symmetric 2009a) are files of the
+package nilearn, so nothing is fetched. Positions are in mm, in LPS axes: x grows to the patient's
+left, y to the back, z to the head. The origin is the anterior commissure.
 """
 
 from dataclasses import dataclass
@@ -15,20 +15,22 @@ from brainai.errors import DataError
 from brainai.phantom.fields import Field
 
 COARSE_MM = 2
-MARGIN_MM = 32  # room for skull, scalp and face around the brain's grid
+MARGIN_MM = 32  # room for skull, scalp and face around the grid of the brain
 
 
 @dataclass(frozen=True)
 class Template:
-    """Anatomy before any patient's deformation.
+    """The anatomy of the average brain.
 
-    brain: part of brain tissue, 0 to 1, 1 mm.
-    white: part of white matter in the voxel, 0 to 1, 1 mm.
-    cavity: distance outside the inner skull, mm, negative inside, 2 mm.
-    head: distance outside a hull of the cavity that does not narrow towards the neck, mm, 2 mm.
-    ventricles: distance outside the ventricles, mm, 2 mm.
-    opening: gradient of the blurred ventricles, `[3]` fields, per mm: the way tissue moves aside
-        where ventricles grow.
+    `brain` and `white` have a grid of 1 mm, the other fields one of 2 mm. Distances are in mm,
+    positive outside and negative inside.
+
+    brain: part of brain tissue, 0 to 1.
+    white: part of white matter, 0 to 1.
+    cavity: distance from the inner skull.
+    head: distance from a hull of the cavity that does not narrow towards the neck.
+    ventricles: distance from the ventricles.
+    opening: gradient of the blurred ventricles, per mm; tissue moves against it if they grow.
     """
 
     brain: Field
@@ -41,7 +43,7 @@ class Template:
 
 @cache
 def load_template() -> Template:
-    """The template, made once per process (about 3 s, 120 MB).
+    """Return the template, which is computed once per process (about 3 s, 120 MB).
 
     Raises:
         DataError: nilearn is not installed.
@@ -55,7 +57,7 @@ def load_template() -> Template:
     hull = np.maximum.accumulate(inside[:, :, ::-1], axis=2)[:, :, ::-1]
     head = coarse.with_values(_distance_outside(hull))
     hollow = (coarse.values < 0.5) & (cavity.values < -18) & (z > -16) & (np.abs(x) < 40)
-    # The space above the vermis and the Sylvian fissures are deep too, but no ventricles.
+    # The space above the vermis and the Sylvian fissures are also deep, but no ventricles.
     hollow &= (z > 2) | (np.abs(x) < 8)
     ventricles = coarse.with_values(_distance_outside(hollow))
     blurred = coarse.with_values(ndimage.gaussian_filter(hollow.astype(np.float32), 4))
@@ -63,13 +65,17 @@ def load_template() -> Template:
 
 
 def gradient_fields(field: Field) -> tuple[Field, Field, Field]:
-    """The gradient of a field as three fields on its grid, per mm."""
+    """Return the gradient of a field along x, y and z, per mm, as three fields on its grid."""
     x, y, z = (field.with_values(g / field.step) for g in np.gradient(field.values))
     return x, y, z
 
 
 def _tissue_maps() -> tuple[Field, Field]:
-    """Gray and white matter of MNI152, 1 mm, LPS axes."""
+    """Return the parts of gray and of white matter in MNI152, on a grid of 1 mm in LPS axes.
+
+    Raises:
+        DataError: nilearn is not installed.
+    """
     try:
         from nilearn import datasets  # noqa: PLC0415 -- an optional package, for phantoms alone
     except ImportError as error:
@@ -87,20 +93,20 @@ def _tissue_maps() -> tuple[Field, Field]:
 
 
 def _coarsen(field: Field) -> Field:
-    """Every second point of the blurred field, with a margin around."""
+    """Return every second point of the blurred field, with a margin of zeros."""
     values = ndimage.gaussian_filter(field.values, 0.8)[::COARSE_MM, ::COARSE_MM, ::COARSE_MM]
     margin = MARGIN_MM // COARSE_MM
     return Field(np.pad(values, margin), field.origin - MARGIN_MM, float(COARSE_MM))
 
 
 def _close(inside: np.ndarray, radius_mm: float) -> np.ndarray:
-    """Morphological closing with a ball, and holes filled."""
+    """Return `inside` after a morphological closing with a ball, with its holes filled."""
     grown = ndimage.distance_transform_edt(~inside) * COARSE_MM <= radius_mm
     shrunk = ndimage.distance_transform_edt(grown) * COARSE_MM > radius_mm
     return ndimage.binary_fill_holes(shrunk | inside)
 
 
 def _distance_outside(inside: np.ndarray) -> np.ndarray:
-    """Signed distance from a border, mm: positive outside, negative inside, softly rounded."""
+    """Return the slightly blurred distance from a border, mm, negative inside."""
     outside = ndimage.distance_transform_edt(~inside) - ndimage.distance_transform_edt(inside)
     return ndimage.gaussian_filter(outside.astype(np.float32) * COARSE_MM, 1.0)

@@ -1,4 +1,4 @@
-"""What each point of a patient's head consists of: parts of tissues, and the labels of a tumor."""
+"""Compute the tissues and the labels of the tumor at each point of the head of a patient."""
 
 from dataclasses import dataclass
 
@@ -12,18 +12,24 @@ from brainai.phantom.signal import INDEX, NAMES
 from brainai.phantom.template import Template
 from brainai.phantom.vessels import vessel_fields
 
-LABELS = (1, 2, 4)  # BraTS 2021: core that does not enhance, edema, enhancing
+LABELS = (1, 2, 4)  # in BraTS 2021: core that does not enhance, edema, enhancing core
 SPOT_NOISE_MM = 2.0
 
 
 @dataclass(frozen=True)
 class Patient:
-    """One person's tissues in template space.
+    """The tissues of a person in template space.
 
-    sulci: level of the brain map at which sulci open, 0.36 (young) to 0.7 (shrunken).
-    wrinkles: noise that moves this level from place to place.
-    spots: noise and threshold for bright spots of white matter; more spots with a lower one.
-    head: None where the skull is stripped.
+    lesion: the tumor, or None.
+    head: None if the skull is stripped.
+    blood: part of blood, 0 to 1.
+    plexus: part of choroid plexus, 0 to 1.
+    sulci: value of `Template.brain` at which sulci open, from 0.36 (young) to 0.7 (shrunken).
+    wrinkles: noise that changes this value from place to place.
+    spots: noise that places bright spots of white matter.
+    spot_level: threshold of this noise; a lower one gives more spots, infinity none.
+    plaques: the plaques, or None.
+    softness: width of the outer border of edema, mm.
     """
 
     template: Template
@@ -36,7 +42,7 @@ class Patient:
     spots: Field
     spot_level: float
     plaques: Plaques | None
-    softness: float  # width of the outer border of edema, mm
+    softness: float
 
 
 def draw_patient(
@@ -47,7 +53,14 @@ def draw_patient(
     plaques: Plaques | None,
     rng: np.random.Generator,
 ) -> Patient:
-    """One person's details; `spots` from 0 (none) to 1 (many)."""
+    """Return a person at random.
+
+    Args:
+        lesion: the tumor, or None.
+        head: the head, or None if the skull is stripped.
+        spots: amount of bright spots in white matter, from 0 (none) to 1 (many).
+        plaques: the plaques, or None.
+    """
     blood, plexus = vessel_fields()
     grid = template.cavity
     return Patient(
@@ -66,10 +79,10 @@ def draw_patient(
 
 
 def compose(patient: Patient, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Parts of each tissue, `[len(NAMES), N]`, and of each label, `[len(LABELS), N]`.
+    """Return the parts of the tissues, `[len(NAMES), N]`, and of the labels, `[len(LABELS), N]`.
 
     Args:
-        points: template coordinates `[3, N]` float32, mm.
+        points: template coordinates, `[3, N]` float32, mm.
     """
     template = patient.template
     cavity = template.cavity.at(points)
@@ -84,7 +97,7 @@ def compose(patient: Patient, points: np.ndarray) -> tuple[np.ndarray, np.ndarra
     _add_spots(parts, patient, points)
     if patient.plaques is not None:
         in_white = ramp(parts[INDEX["white"]], 0.5, 0.8)
-        # As wet as edema, and so as bright.
+        # Plaques are as wet as edema, and therefore as bright.
         _replace(parts, "edema", patient.plaques.at(points) * in_white)
     _add_vessels(parts, patient, points)
     labels = np.zeros((len(LABELS), points.shape[1]), np.float32)
@@ -96,13 +109,13 @@ def compose(patient: Patient, points: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def _replace(parts: np.ndarray, name: str, part: np.ndarray) -> None:
-    """Make `part` of each point this tissue; what was there keeps the rest."""
+    """Make `part` of each point this tissue, and scale the other tissues of `parts` to the rest."""
     parts *= 1 - part
     parts[INDEX[name]] += part
 
 
 def _add_spots(parts: np.ndarray, patient: Patient, points: np.ndarray) -> None:
-    """Bright white matter as many people have it: caps at the ventricles, and scattered spots."""
+    """Add the bright white matter that many people have: caps at the ventricles, and spots."""
     if not np.isfinite(patient.spot_level):
         return
     noise = patient.spots.at(points)
@@ -114,6 +127,7 @@ def _add_spots(parts: np.ndarray, patient: Patient, points: np.ndarray) -> None:
 
 
 def _add_vessels(parts: np.ndarray, patient: Patient, points: np.ndarray) -> None:
+    """Add blood and choroid plexus to `parts`."""
     _replace(parts, "vessel", patient.blood.at(points, 0.0))
     plexus = patient.plexus.at(points, 0.0) * np.clip(0.6 + 0.4 * patient.spots.at(points), 0, 1)
     _replace(parts, "plexus", plexus * parts[INDEX["fluid"]])
@@ -127,6 +141,7 @@ def _add_lesion(
     points: np.ndarray,
     cavity: np.ndarray,
 ) -> None:
+    """Add the tumor and its edema to `parts`, and its labels to `labels`."""
     reach = lesion.core.step * (lesion.core.values.shape[0] // 2)
     near = (np.abs(points - lesion.center_mm[:, None].astype(np.float32)) < reach).all(0)
     near &= cavity < -0.5
@@ -158,8 +173,10 @@ def _add_lesion(
 def _core_mix(
     lesion: Lesion, depth: np.ndarray, texture: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Parts of solid tumor and of necrosis in the core that does not enhance; the rest is like
-    gray matter."""
+    """Return the parts of solid tumor and of necrosis in the core that does not enhance.
+
+    The rest is like gray matter.
+    """
     if lesion.style in ("ring", "solid"):
         dead = np.clip(ramp(depth, 3, 3) * (0.75 + 0.25 * texture), 0, 1)
         return (1 - dead) * 0.9, dead

@@ -1,4 +1,4 @@
-"""Large vessels and the choroid plexus: they take up contrast agent without being a tumor."""
+"""Large vessels and the choroid plexus, which take up contrast agent but are no tumor."""
 
 from functools import cache
 from itertools import pairwise
@@ -8,7 +8,8 @@ import numpy as np
 from brainai.phantom.fields import Field
 from brainai.phantom.template import Template, load_template
 
-# Polylines in template space (LPS, mm), given for one side and mirrored, with a radius in mm.
+# Radius and polyline of each vessel of one side, in template space (LPS, mm); the other side is its
+# mirror image.
 TUBES: tuple[tuple[float, tuple[tuple[float, float, float], ...]], ...] = (
     (2.2, ((12, -4, -34), (13, -2, -22), (11, -2, -14), (22, -4, -16), (34, -6, -14), (41, 4, -4))),
     (1.5, ((11, -2, -14), (3, -16, -14), (2, -34, -2), (2, -38, 12), (2, -24, 28))),
@@ -17,13 +18,13 @@ TUBES: tuple[tuple[float, tuple[tuple[float, float, float], ...]], ...] = (
     (1.4, ((2, 0, 14), (2, 18, 14), (2, 36, 12))),
     (2.4, ((0, 36, 12), (0, 48, 6), (0, 64, 0), (0, 84, -10))),
 )
-PLEXUS = (22.0, 38.0, 8.0)
-PLEXUS_RADII = (5.0, 7.0, 9.0)
+PLEXUS = (22.0, 38.0, 8.0)  # middle of the choroid plexus of one side, LPS, mm
+PLEXUS_RADII = (5.0, 7.0, 9.0)  # mm
 
 
 @cache
 def vessel_fields() -> tuple[Field, Field]:
-    """Parts of blood and of choroid plexus in each voxel, 0 to 1, on the template's 1 mm grid."""
+    """Return the parts of blood and of choroid plexus, 0 to 1, on the grid of `Template.brain`."""
     template = load_template()
     grid = template.brain
     blood = np.zeros_like(grid.values)
@@ -43,6 +44,7 @@ def vessel_fields() -> tuple[Field, Field]:
 def _add_tube(
     part: np.ndarray, origin: np.ndarray, start: np.ndarray, end: np.ndarray, radius: float
 ) -> None:
+    """Add a straight vessel to `part`."""
     low, high = np.minimum(start, end) - radius - 2, np.maximum(start, end) + radius + 2
     box, points = _box(part, origin, low, high)
     along = end - start
@@ -53,6 +55,7 @@ def _add_tube(
 
 
 def _add_blob(part: np.ndarray, origin: np.ndarray, place: np.ndarray, radii: np.ndarray) -> None:
+    """Add a soft ellipsoid to `part`."""
     box, points = _box(part, origin, place - radii - 2, place + radii + 2)
     offset = (points - place[:, None, None, None]) / radii[:, None, None, None]
     distance = np.sqrt((offset**2).sum(0))
@@ -60,7 +63,7 @@ def _add_blob(part: np.ndarray, origin: np.ndarray, place: np.ndarray, radii: np
 
 
 def _add_sinuses(part: np.ndarray, template: Template) -> None:
-    """Superior sagittal and transverse sinus, in the angle of skull and dura."""
+    """Add the superior sagittal and the transverse sinuses, which lie between skull and brain."""
     grid = template.brain
     for low, high, straight in (
         ((-5, -70, 0), (5, 100, 90), 0),
@@ -76,7 +79,7 @@ def _add_sinuses(part: np.ndarray, template: Template) -> None:
 def _box(
     part: np.ndarray, origin: np.ndarray, low: np.ndarray, high: np.ndarray
 ) -> tuple[tuple[slice, ...], np.ndarray]:
-    """The voxels between two corners, and their positions `[3, A, B, C]`, at 1 mm."""
+    """Return the voxels of 1 mm between two corners, and their positions, `[3, A, B, C]`, mm."""
     first = np.clip(np.floor(low - origin).astype(int), 0, part.shape)
     last = np.clip(np.ceil(high - origin).astype(int) + 1, 0, part.shape)
     box = tuple(slice(a, b) for a, b in zip(first, last, strict=True))

@@ -1,4 +1,4 @@
-"""One patient's shape: a smooth map from places in the scanner to places in the template."""
+"""The shape of a patient: a smooth map from positions in the scanner to those in the template."""
 
 from dataclasses import dataclass
 
@@ -8,21 +8,24 @@ from brainai.phantom.fields import Field, ramp, spline_basis
 from brainai.phantom.lesion import Lesion
 from brainai.phantom.template import Template
 
-NODE_MM = 6.0
-EXTENT_MM = np.array([[-144.0, 144.0], [-144.0, 144.0], [-120.0, 120.0]])
+NODE_MM = 6.0  # distance of the control points
+EXTENT_MM = np.array([[-144.0, 144.0], [-144.0, 144.0], [-120.0, 120.0]])  # of the control points
 CENTER_MM = np.array([0.0, 18.0, 4.0])  # of the brain in the template
 SCALES_MM = ((60.0, 3.0), (24.0, 1.8), (13.0, 1.0))  # spacing and size of random displacements
-SKULL_MM = 24.0  # displacements finer than this or equal fade out towards the skull
+SKULL_MM = 24.0  # displacements with this spacing or a smaller one fade out towards the skull
 
 
 @dataclass(frozen=True)
 class Warp:
-    """nodes: template coordinates `[3, A, B, C]` at control points `NODE_MM` apart."""
+    """A map from positions in the scanner to template coordinates.
+
+    nodes: template coordinates at control points with a distance of `NODE_MM`, `[3, A, B, C]`, mm.
+    """
 
     nodes: np.ndarray
 
     def slab(self, x: np.ndarray, y: np.ndarray, z: float) -> np.ndarray:
-        """Template coordinates of a plane: `[3, len(x), len(y)]` float32, mm."""
+        """Return the template coordinates of a plane, `[3, len(x), len(y)]` float32, mm."""
         bases = [
             spline_basis(positions, start, NODE_MM, count)
             for positions, start, count in zip(
@@ -36,7 +39,10 @@ class Warp:
 def draw_warp(
     template: Template, lesion: Lesion | None, rng: np.random.Generator, mass: float
 ) -> Warp:
-    """A patient: pose, size, random shape, size of ventricles, and what the lesion pushes aside.
+    """Return the shape of a patient at random.
+
+    It has a pose, a size, random displacements, a size of the ventricles, and tissue that the
+    lesion pushes aside.
 
     Args:
         mass: how strongly the lesion pushes, about 0 to 1.
@@ -57,7 +63,7 @@ def draw_warp(
 
 
 def _pose(rng: np.random.Generator) -> np.ndarray:
-    """Rotation (the head nods most) with a size of head per axis: `[3, 3]`."""
+    """Return a random rotation, mostly a nod, with a scale for each axis, `[3, 3]`."""
     nod, tilt, turn = np.deg2rad(rng.normal((3, 0, 0), (6, 2.5, 3.5)))
     about_x = [[1, 0, 0], [0, np.cos(nod), -np.sin(nod)], [0, np.sin(nod), np.cos(nod)]]
     about_y = [[np.cos(tilt), 0, np.sin(tilt)], [0, 1, 0], [-np.sin(tilt), 0, np.cos(tilt)]]
@@ -68,22 +74,27 @@ def _pose(rng: np.random.Generator) -> np.ndarray:
 
 
 def _displacement(axes: list[np.ndarray], spacing: float, rng: np.random.Generator) -> np.ndarray:
-    """Random displacements of standard deviation 1 at the nodes: `[3, A, B, C]`."""
+    """Return random displacements with a standard deviation of 1 at the nodes, `[3, A, B, C]`."""
     bases = []
     for positions in axes:
         count = int((positions[-1] - positions[0]) / spacing) + 4
         bases.append(spline_basis(positions, positions[0] - spacing, spacing, count))
     control = rng.standard_normal((3, *(basis.shape[1] for basis in bases)))
     field = control
-    for basis in bases:  # each turn takes the first of the three axes and puts it last
+    for basis in bases:  # the first of the three axes becomes the last one each time
         field = np.moveaxis(np.tensordot(basis, field, ([1], [1])), 0, -1)
     return field / field.std()
 
 
 def _push(points: np.ndarray, gradient: tuple[Field, ...], size_mm: float) -> np.ndarray:
-    """Look the template up nearer to what grows: tissue around it is seen further out.
+    """Return template coordinates that lie nearer to a structure that grows, `[3, N]`, mm.
 
-    The gradient's own size is some hundredths per mm, so it is scaled to its largest.
+    Tissue around the structure then appears farther away from it.
+
+    Args:
+        points: template coordinates, `[3, N]`, mm.
+        gradient: the gradient of the blurred structure; only its direction and relative size count.
+        size_mm: the largest displacement along an axis.
     """
     if size_mm <= 0:
         return points
