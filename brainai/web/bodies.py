@@ -2,6 +2,7 @@
 sentence and a code."""
 
 import inspect
+import itertools
 import json
 import re
 from collections import deque
@@ -9,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from brainai.errors import DataError
-from brainai.web.limits import MAX_NAMED_FILES, MB, MIN_SESSION
+from brainai.web.limits import MAX_NAMED_FILES, MAX_PARTS, MB, MIN_SESSION
 
 SESSION = re.compile(rf"[A-Za-z0-9_-]{{{MIN_SESSION},128}}")
 DEPTH = 32  # levels of a JSON value; requests of the page have five
@@ -20,8 +21,8 @@ def parse(body: bytes) -> dict[str, Any]:
     """Return the JSON object of a request.
 
     Raises:
-        DataError: the body is not a JSON object, is nested too deeply, or holds characters that no
-            text and no path can have.
+        DataError: the body is not a JSON object, is nested too deeply, has too many parts, or
+            holds characters that no text and no path can have.
     """
     try:
         content = json.loads(body)
@@ -50,18 +51,20 @@ def walk(value: Any) -> Iterator[Any]:
     """Yield a JSON value and, recursively, the keys and values that it holds.
 
     Raises:
-        DataError: the value is nested more deeply than any valid request.
+        DataError: the value is nested more deeply than any valid request, or has more parts.
     """
-    rest = [(value, 0)]
+    rest, found = [(value, 0)], 1
     while rest:
         part, depth = rest.pop()
         yield part
         if depth > DEPTH:
             raise bad_request("Expected a plain JSON object, found one nested too deeply")
-        if isinstance(part, dict):
-            rest += ((inner, depth + 1) for pair in part.items() for inner in pair)
-        elif isinstance(part, list):
-            rest += ((inner, depth + 1) for inner in part)
+        if isinstance(part, dict | list):
+            found += len(part) * (2 if isinstance(part, dict) else 1)
+            if found > MAX_PARTS:
+                raise too_many_parts()
+            inside = itertools.chain(*part.items()) if isinstance(part, dict) else part
+            rest += ((inner, depth + 1) for inner in inside)
 
 
 def paths(value: Any) -> Iterator[str]:
@@ -169,6 +172,13 @@ def check_names(function: Any, named: Mapping[str, Any]) -> None:
 def bad_request(what: str) -> DataError:
     """Return the error for a malformed request; `what` is the sentence without its period."""
     return DataError(f"{what}.", "bad_request")
+
+
+def too_many_parts() -> DataError:
+    """Return the error for a request whose JSON has more keys and values than any valid request."""
+    return DataError(
+        f"Expected a request of at most {MAX_PARTS} keys and values, found more.", "too_large"
+    )
 
 
 def too_large_request(limit: int) -> DataError:

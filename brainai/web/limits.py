@@ -20,6 +20,7 @@ FRESH_SECONDS = 60  # how long an upload is kept before a request names it
 # Requests. A request that names 3 x 5000 files takes about 9 MB of JSON.
 MAX_JSON_BYTES = 16 * MB
 MAX_NAMED_FILES = 15_000  # FLAIR, T1c and T2 of 5000 files each
+MAX_PARTS = 400_000  # keys and values of the JSON; 15,000 files have about 285,000
 MAX_MCP_BYTES = 32 * MB  # enough for a slice of 20 MB as a `data:` URL
 ALL_JSON_BYTES = 128 * MB  # of all current requests together
 MIN_SESSION = 6  # characters of a session hash; see docs/api.md

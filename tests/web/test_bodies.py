@@ -1,5 +1,6 @@
 """Requests checked without a server."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -20,6 +21,29 @@ def test_bodies_are_accepted_up_to_the_maximum_depth():
     assert bodies.parse(nested(bodies.DEPTH))
     with pytest.raises(DataError, match="nested too deeply"):
         bodies.parse(nested(bodies.DEPTH + 1))
+
+
+def test_the_keys_and_values_of_a_body_are_limited(monkeypatch):
+    monkeypatch.setattr(bodies, "MAX_PARTS", 9)
+    taken = {"data": [[1, 1], {"a": 1}]}  # object, key, list, list, 1, 1, object, key, 1
+    assert len(list(bodies.walk(taken))) == 9
+    for more in ({"data": [[1, 1, 1], {"a": 1}]}, {"data": [[1, 1], {"a": 1, "b": 1}]}):
+        with pytest.raises(DataError, match="at most 9 keys and values") as caught:
+            bodies.parse(json.dumps(more).encode())
+        assert caught.value.code == "too_large"
+
+
+def test_a_long_list_is_refused_before_its_items_are_looked_at():
+    with pytest.raises(DataError, match="keys and values"):
+        for part in bodies.walk([1] * 1_000_000):
+            assert part != 1
+
+
+def test_a_request_that_names_the_most_files_has_room_for_all_that_clients_say_of_each():
+    meta = {"_type": "gradio.FileData"}
+    file = dict.fromkeys(("path", "url", "size", "orig_name", "mime_type", "is_stream"), "a")
+    body = {"data": [[file | {"meta": meta, "b64": None}] * 15_000, None, None]}
+    assert bodies.parse(json.dumps(body).encode()) == body
 
 
 @pytest.mark.parametrize(
