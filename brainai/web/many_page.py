@@ -21,7 +21,7 @@ from brainai.web.jobs import Jobs
 from brainai.web.limits import MANY_TURN, MAX_SLICES
 from brainai.web.reading import Answer, SentSlice, judge_many
 from brainai.web.style import plain_html
-from brainai.web.uploads import Upload, uploaded_slices
+from brainai.web.uploads import Upload, uploaded_paths, uploaded_slices
 from brainai.web.verdict import percent, progress_card, refusal_card, waiting_card
 
 THUMBNAIL = 96  # pixels, twice what is shown
@@ -59,7 +59,7 @@ def add_many_page(jobs: Jobs, info: ModelInfo) -> None:
     )
     show_failure(judging, files, card, waiting_card(WAITING))
     at_once = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-    folder.upload(lambda files: files, folder, files, **at_once)
+    folder.upload(uploaded_paths, folder, files, preprocess=False, **at_once)
     files.clear(
         lambda: (waiting_card(WAITING), ""), None, [card, table], cancels=judging, **at_once
     )

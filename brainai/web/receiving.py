@@ -104,21 +104,24 @@ async def recount(ledger: Ledger) -> None:
 
 
 def _on_disk(folder: Path) -> dict[str, Amount]:
-    """Return what each upload in the folder of uploads takes."""
+    """Return what each upload in the folder of uploads takes; a file in the folder is one too."""
     amounts: defaultdict[str, Amount] = defaultdict(Amount)
     for place, _, names in os.walk(folder):
-        within = Path(place).relative_to(folder).parts
-        for name in names if within else ():
+        for name in names:
+            file = Path(place) / name
+            upload = file.relative_to(folder).parts[0]
             with contextlib.suppress(OSError):  # it may be deleted at any time
-                size = (Path(place) / name).lstat().st_size
-                amounts[within[0]] = amounts[within[0]].plus(Amount(size, 1))
+                amounts[upload] = amounts[upload].plus(Amount(file.lstat().st_size, 1))
     return dict(amounts)
 
 
 def delete_uploads(names: list[str]) -> None:
     """Delete these uploads from the disk."""
     for name in names:
-        shutil.rmtree(Path(get_upload_folder()) / name, ignore_errors=True)
+        place = Path(get_upload_folder()) / name
+        shutil.rmtree(place, ignore_errors=True)
+        with contextlib.suppress(OSError):  # it was a folder, or is gone
+            place.unlink()
 
 
 def _boundary(request: Request) -> bytes:

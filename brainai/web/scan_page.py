@@ -21,7 +21,7 @@ from brainai.web.reading import read_scans
 from brainai.web.scan_report import scan_report
 from brainai.web.scan_view import draw_slices, latest_slice, scan_view
 from brainai.web.style import plain_html
-from brainai.web.uploads import Upload, emptied, scan_file
+from brainai.web.uploads import Upload, emptied, scan_file, uploaded_paths
 from brainai.web.verdict import (
     SCAN_WANTED,
     out_of_scope_card,
@@ -77,7 +77,7 @@ def add_scan_page(jobs: Jobs, info: ModelInfo, examples: Examples) -> None:
         return [waiting, *emptied(t1c, t2)]
 
     at_once = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-    folder.upload(lambda files: files, folder, flair, **at_once)
+    folder.upload(uploaded_paths, folder, flair, preprocess=False, **at_once)
     example.click(picked, others, inputs, preprocess=False, **at_once)
     # A visitor who removes the scan no longer needs the answer: cancelling spares the work.
     flair.clear(emptied_card, others, [card, *others], preprocess=False, cancels=judging, **at_once)

@@ -113,6 +113,18 @@ def uploaded_slices(uploads: Any) -> tuple[list[str], list[str | DataError]]:
     return [_name(upload) for upload in sent], [_path_or_error(upload) for upload in sent]
 
 
+def uploaded_paths(uploads: Any) -> list[str]:
+    """Return the paths of the files of a folder that a visitor chose.
+
+    Gradio's own preprocessing would leave an empty file on the disk for each of them.
+
+    Raises:
+        DataError: a file was not uploaded, or is too large.
+    """
+    paths_sent = (uploaded(upload, MAX_SCAN_BYTES) for upload in _as_list(uploads))
+    return [path for path in paths_sent if path is not None]
+
+
 def _as_list(uploads: Any) -> list:
     """Return a single upload, or several, as a list."""
     if uploads is None:

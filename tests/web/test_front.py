@@ -133,6 +133,19 @@ def test_a_foreign_path_is_refused_in_every_event_of_the_page(running, client):
         assert PLANTED not in json.dumps(told)
 
 
+def test_choosing_a_folder_leaves_no_further_file_on_the_server(running, client, uploads):
+    (path,) = json.loads(upload(running.url, b"content").text)
+    buttons = {c["id"] for c in client.config["components"] if c["type"] == "uploadbutton"}
+    chosen = [d for d in client.config["dependencies"] if buttons.intersection(d["inputs"])]
+    assert len(chosen) == 2  # for a DICOM folder, and for many slices
+    before = set(uploads.rglob("*"))
+    for number in (dependency["id"] for dependency in chosen):
+        body = {"data": [[file(path)]], "fn_index": number, "session_hash": SESSION}
+        reply = ask(running.url, "POST", "/gradio_api/run/predict", body)
+        assert [one["path"] for one in json.loads(reply.text)["data"][0]] == [path]
+    assert set(uploads.rglob("*")) == before
+
+
 def test_a_language_model_cannot_name_a_file_of_the_server(running):
     call = {"name": "predict", "arguments": {"flair": file(str(running.examples.slices[0]))}}
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}

@@ -1,9 +1,11 @@
 """The limits on all uploads together: numbers worked out by hand, and the running app."""
 
+import asyncio
 import json
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +19,7 @@ from brainai.web.interface import build_page
 from brainai.web.jobs import Jobs
 from brainai.web.quota import SERVER, Amount, Ledger
 from brainai.web.reading import read_slice
+from brainai.web.receiving import delete_uploads, recount
 
 
 class Clock:
@@ -154,6 +157,26 @@ def test_deleted_files_are_released_and_unknown_ones_count_for_the_server(ledger
     assert ledger.held(SERVER) == Amount(7, 1)
     ledger.reconcile(found, looked=20.0)
     assert ledger.held("a") == Amount(20, 1)
+
+
+def counted_again(ledger: Ledger) -> None:
+    # In a thread of its own: Playwright keeps an event loop running in this one.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: asyncio.run(recount(ledger))).result()
+
+
+def test_files_outside_the_folder_of_an_upload_are_counted_and_can_be_deleted(own_uploads):
+    (own_uploads / "upload" / "inner").mkdir(parents=True)
+    (own_uploads / "upload" / "inner" / "file").write_bytes(b"0" * 5)
+    (own_uploads / "upload" / "other").write_bytes(b"0" * 2)
+    (own_uploads / "alone").write_bytes(b"0" * 3)
+    ledger = Ledger()
+    counted_again(ledger)
+    assert ledger.held(SERVER) == Amount(10, 3)
+    delete_uploads(["alone", "upload", "gone"])
+    assert list(own_uploads.iterdir()) == []
+    counted_again(ledger)
+    assert ledger.held(SERVER) == Amount()
 
 
 @pytest.fixture

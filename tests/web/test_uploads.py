@@ -5,7 +5,15 @@ from pathlib import Path
 import pytest
 
 from brainai.errors import DataError
-from brainai.web.uploads import flag, offer, pixel_size, scan_file, uploaded, uploaded_slices
+from brainai.web.uploads import (
+    flag,
+    offer,
+    pixel_size,
+    scan_file,
+    uploaded,
+    uploaded_paths,
+    uploaded_slices,
+)
 
 
 def sent(folder: Path, name: str, size: int = 10) -> dict:
@@ -78,6 +86,14 @@ def test_one_bad_file_among_many_keeps_its_place(uploads):
     assert names == ["good.png", "hostname", "good.png", "file"]
     assert files[0] == files[2] == good["path"]
     assert files[1].code == files[3].code == "no_upload"
+
+
+def test_the_files_of_a_folder_keep_their_order_and_must_be_uploads(uploads):
+    files = [sent(uploads, name) for name in ("b.png", "a.png")]
+    assert uploaded_paths(files) == [str(uploads / "b.png"), str(uploads / "a.png")]
+    assert uploaded_paths(None) == []
+    with pytest.raises(DataError, match="Expected an uploaded file"):
+        uploaded_paths([*files, {"path": "/etc/hostname"}])
 
 
 def test_too_many_files_are_refused(uploads):
