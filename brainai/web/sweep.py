@@ -20,16 +20,24 @@ from brainai.web.limits import EVERY_SECONDS, STAY_SECONDS
 
 PLACE = "GRADIO_TEMP_DIR"
 PREFIX = "brainai-uploads-"
+CLAIMED: set[str] = set()  # the folders that this process created
 
 
 def claim_folder() -> None:
-    """Create the folder for uploads of this process, unless GRADIO_TEMP_DIR names one.
+    """Create the folder for uploads of this process, unless GRADIO_TEMP_DIR names it already.
 
-    No other user of the machine can read it, and it is deleted when the process ends.
+    It lies in the folder that GRADIO_TEMP_DIR names, which may belong to other programs too, or
+    else in the system's. No other user of the machine can read it, and it is deleted when the
+    process ends.
     """
-    if PLACE not in os.environ:
-        os.environ[PLACE] = folder = tempfile.mkdtemp(prefix=PREFIX)
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    named = os.environ.get(PLACE)
+    if named in CLAIMED:
+        return
+    parent = Path(named or tempfile.gettempdir()).absolute()
+    parent.mkdir(parents=True, exist_ok=True)
+    os.environ[PLACE] = folder = tempfile.mkdtemp(prefix=PREFIX, dir=parent)
+    CLAIMED.add(folder)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
 @contextlib.asynccontextmanager
@@ -47,7 +55,8 @@ async def swept(
     async def keep_sweeping() -> None:
         while True:
             # Also the folders of earlier processes, which may have been killed.
-            for place in {folder, *Path(tempfile.gettempdir()).glob(f"{PREFIX}*")}:
+            parents = {folder.parent, Path(tempfile.gettempdir())}
+            for place in {place for parent in parents for place in parent.glob(f"{PREFIX}*")}:
                 await asyncio.to_thread(sweep, place, STAY_SECONDS, in_use())
                 if place != folder:
                     _remove(place, time.time() - STAY_SECONDS)

@@ -18,6 +18,7 @@ from brainai import Classifier
 from brainai.web.examples import Examples
 from brainai.web.interface import build_page
 from brainai.web.jobs import Jobs
+from brainai.web.sweep import claim_folder
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ARGUMENTS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -36,7 +37,8 @@ def uploads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("uploads")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(folder))
-        yield folder
+        claim_folder()
+        yield Path(os.environ["GRADIO_TEMP_DIR"])
 
 
 @pytest.fixture(autouse=True)

@@ -1,8 +1,10 @@
 """Nothing that visitors send is kept."""
 
+import asyncio
 import os
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,22 @@ from brainai.web import sweep as module
 from brainai.web.interface import build_page
 from brainai.web.jobs import Jobs
 from brainai.web.limits import EVERY_SECONDS, STAY_SECONDS
-from brainai.web.sweep import claim_folder, sweep
+from brainai.web.sweep import PREFIX, claim_folder, sweep, swept
+
+
+def swept_once() -> None:
+    async def sweep_once() -> None:
+        done = asyncio.Event()
+
+        async def finish() -> None:
+            done.set()
+
+        async with swept(set, finish):
+            await asyncio.wait_for(done.wait(), 60)
+
+    # In a thread of its own: Playwright keeps an event loop running in this one.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: asyncio.run(sweep_once())).result()
 
 
 def test_old_files_and_folders_are_deleted_and_new_ones_are_kept(tmp_path, monkeypatch):
@@ -60,6 +77,32 @@ def test_the_folder_of_uploads_is_claimed_once_and_is_private(monkeypatch):
     shutil.rmtree(folder)
 
 
+def test_nothing_is_deleted_that_other_programs_have_in_the_folder_named_for_uploads(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "shared" / "inner"))
+    monkeypatch.setattr(module, "STAY_SECONDS", -1)
+    monkeypatch.setattr(module.tempfile, "tempdir", str(tmp_path))  # leave other apps alone
+    claim_folder()
+    folder = Path(os.environ["GRADIO_TEMP_DIR"])
+    assert folder.parent == tmp_path / "shared" / "inner"
+    killed = folder.parent / f"{PREFIX}of-an-earlier-process"
+    killed.mkdir()
+    for place in (folder, killed, folder.parent):
+        (place / "file").write_text("content")
+    swept_once()
+    assert list((tmp_path / "shared").rglob("file")) == [folder.parent / "file"]
+    assert folder.exists()
+    assert not killed.exists()
+
+
+def test_the_folder_of_uploads_may_be_named_by_a_relative_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "uploads")
+    claim_folder()
+    assert Path(os.environ["GRADIO_TEMP_DIR"]).parent == tmp_path / "uploads"
+
+
 @pytest.mark.slow
 def test_uploads_masks_and_partial_files_are_deleted_while_the_app_runs(
     running, save, tmp_path, monkeypatch
@@ -76,7 +119,8 @@ def test_uploads_masks_and_partial_files_are_deleted_while_the_app_runs(
 
     with served(build_page(Jobs.of(classifier), classifier.info, running.examples)) as url:
         client = connect(url)
-        (uploads / "tmpbroken").write_text("half a picture")
+        folder = Path(os.environ["GRADIO_TEMP_DIR"])
+        (folder / "tmpbroken").write_text("half a picture")
         client.predict(handle_file(str(save("fleeting.png", head(8)))), api_name="/predict")
         assert names() == {"tmpbroken", "fleeting.png", "mask.png"}
         deadline = time.monotonic() + 20
