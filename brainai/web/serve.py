@@ -43,5 +43,7 @@ def run(options: Serve, _: Sequence[str], home: Path = Path()) -> None:
     notice = classifier.weights and classifier.weights.notice
     print(*filter(None, (f"Weights: {classifier.weights}", notice)), sep="\n")
     jobs = Jobs.gathered(classifier) if spaces is None else Jobs.of(classifier).on_gpu(spaces.GPU)
-    examples = find_examples(home / "examples")
-    launch(build_page(jobs, classifier.info, examples, classifier.report, classifier.weights))
+    folder = (home / "examples").resolve()
+    examples = find_examples(folder)
+    page = build_page(jobs, classifier.info, examples, classifier.report, classifier.weights)
+    launch(page, allowed_paths=[str(folder)])  # Gradio copies them to the folder of uploads

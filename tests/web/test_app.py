@@ -3,9 +3,13 @@
 import importlib.util
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import gradio as gr
 import pytest
+from hostile import ask
+
+from brainai.web.interface import launch
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,7 +22,7 @@ def app(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     spec.loader.exec_module(module)
     monkeypatch.setattr("signal.signal", lambda *_: None)
     module.pages = []
-    monkeypatch.setattr(module.serve, "launch", module.pages.append)
+    monkeypatch.setattr(module.serve, "launch", lambda page, **_: module.pages.append(page))
     monkeypatch.delenv("BRAINAI_WEIGHTS", raising=False)
     return module
 
@@ -51,6 +55,37 @@ def test_on_zero_gpu_each_job_requests_its_own_duration(app, model_folder, monke
     monkeypatch.setattr(app.serve, "spaces", Spaces)
     assert app.main(["--weights", str(model_folder)]) == 0
     assert asked == {"predict": 10, "follow_scan": 60, "many": 60}
+
+
+def test_examples_can_be_picked_if_the_app_was_started_in_another_folder(
+    app, model_folder, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    opened = []
+
+    def launch_here(page: gr.Blocks, **options: Any) -> None:
+        opened.append((page, launch(page, prevent_thread_lock=True, quiet=True, **options)[1]))
+
+    monkeypatch.setattr(app.serve, "launch", launch_here)
+    assert app.main(["--weights", str(model_folder)]) == 0
+    ((page, url),) = opened
+    try:
+        for words in ("Try an example", "Try the example: a simulated scan with a tumor"):
+            body = {"data": [None, None], "fn_index": clicked(page, words), "session_hash": "a" * 9}
+            reply = ask(url, "POST", "/gradio_api/run/predict", body)
+            assert reply.status == 200, reply.text
+            assert "/examples/" not in reply.text
+        example = ROOT / "examples" / "tumor_frontal.png"
+        assert ask(url, "GET", f"/gradio_api/file={example}").code == "not_found"
+    finally:
+        page.close()
+
+
+def clicked(page: gr.Blocks, words: str) -> int:
+    """The number of the function that a click on the button with these words runs."""
+    button = next(b for b in page.blocks.values() if getattr(b, "value", None) == words)
+    return next(i for i, fn in page.fns.items() if (button._id, "click") in fn.targets)
 
 
 def test_the_entry_point_of_the_space_stays_short():
