@@ -112,12 +112,14 @@ def check_session(session: Any) -> None:
 def find_function(functions: Mapping[int, Any], name: str | None, index: Any) -> Any:
     """Return the function that a request asks for, by its index or else by its name.
 
+    The page asks for its own functions by their index, so their names are not endpoints.
+
     Raises:
         DataError: there is no such function.
     """
     if index is None:
-        matches = (function for function in functions.values() if function.api_name == name)
-        function = next(matches, None)
+        endpoints = (item for item in functions.values() if item.api_visibility != "private")
+        function = next((item for item in endpoints if item.api_name == name), None)
     else:
         is_integer = isinstance(index, int) and not isinstance(index, bool)
         function = functions.get(index) if is_integer else None

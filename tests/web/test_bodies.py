@@ -65,7 +65,7 @@ def test_lone_surrogates_and_nul_are_refused(text, taken):
 
 def function(name: str = "f", fn=len, inputs: int = 0, **others) -> SimpleNamespace:
     hidden = [SimpleNamespace(skip_api=False)] * inputs + [SimpleNamespace(skip_api=True)]
-    base = {"cancels": [], "collects_event_data": False}
+    base = {"cancels": [], "collects_event_data": False, "api_visibility": "public"}
     return SimpleNamespace(api_name=name, fn=fn, inputs=hidden, **{**base, **others})
 
 
@@ -76,6 +76,15 @@ def test_a_function_is_found_by_its_name_or_by_a_valid_number(index):
     assert bodies.find_function(functions, "a", None).api_name == "a"
     with pytest.raises(DataError) as caught:
         bodies.find_function(functions, "a", index)
+    assert caught.value.code == "no_endpoint"
+
+
+def test_a_function_of_the_page_is_not_found_by_its_name():
+    functions = {0: function("answer", api_visibility="private"), 1: function("health")}
+    assert bodies.find_function(functions, None, 0).api_name == "answer"
+    assert bodies.find_function(functions, "health", None).api_name == "health"
+    with pytest.raises(DataError) as caught:
+        bodies.find_function(functions, "answer", None)
     assert caught.value.code == "no_endpoint"
 
 
