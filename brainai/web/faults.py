@@ -13,7 +13,7 @@ from gradio.components import Component
 from gradio.events import Dependency
 
 from brainai.errors import DataError
-from brainai.web.logs import log_place
+from brainai.web.places import log_place
 from brainai.web.verdict import refusal_card
 
 INTERNAL = "Something went wrong on the server, not with your file. Try again."

@@ -18,8 +18,8 @@ from brainai.errors import DataError
 from brainai.web import bodies
 from brainai.web.answers import Answer
 from brainai.web.limits import ALL_JSON_BYTES, MAX_JSON_BYTES, MAX_MCP_BYTES
-from brainai.web.logs import log_place
 from brainai.web.open_routes import Route, check_address, find_route, path_within
+from brainai.web.places import log_place
 from brainai.web.quota import Ledger
 from brainai.web.receiving import recount
 from brainai.web.refusals import INTERNAL

@@ -3,7 +3,7 @@
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from brainai.web.bodies import bad_request
-from brainai.web.logs import log_place
+from brainai.web.places import log_place
 from brainai.web.proxies import HOST, Proxies, without_forwarded
 from brainai.web.refusals import INTERNAL, refusal_json
 

@@ -5,20 +5,15 @@ Messages of libraries quote files, headers and arguments, which may name a patie
 
 import logging
 import sys
-import traceback
 from types import SimpleNamespace
 
 from gradio import queueing, route_utils, routes
 
+from brainai.web.places import log_place
+
 OURS = "brainai"
 # Loggers with handlers of their own, or whose records do not reach those of the root logger.
 FOREIGN = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
-
-
-def log_place(error: BaseException) -> None:
-    """Log the type of an error and its place in the code."""
-    places = "".join(traceback.format_tb(error.__traceback__))
-    logging.getLogger(__name__).error("%s at\n%s", type(error).__name__, places)
 
 
 def without_message(record: logging.LogRecord) -> bool:

@@ -10,6 +10,8 @@ import contextlib
 import ctypes
 from collections.abc import AsyncIterator, Callable
 
+from brainai.web.places import log_place
+
 ARENAS = 2  # one pool for each core of a small Space
 EVERY_SECONDS = 10
 _M_ARENA_MAX = -8  # from malloc.h
@@ -40,9 +42,12 @@ async def trimmed(count: Callable[[], int], idle: Callable[[], bool]) -> AsyncIt
         before = count()
         while True:
             await asyncio.sleep(EVERY_SECONDS)
-            if count() != before and idle():
-                before = count()
-                await asyncio.to_thread(trim)
+            try:
+                if count() != before and idle():
+                    before = count()
+                    await asyncio.to_thread(trim)
+            except Exception as error:
+                log_place(error)
 
     task = asyncio.create_task(keep_trimming())
     try:

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from pathlib import Path
 
 from brainai.web.limits import EVERY_SECONDS, STAY_SECONDS
+from brainai.web.places import log_place
 
 PLACE = "GRADIO_TEMP_DIR"
 PREFIX = "brainai-uploads-"
@@ -52,15 +53,21 @@ async def swept(
     """
     folder = Path(os.environ[PLACE])
 
+    async def sweep_all() -> None:
+        # Also the folders of earlier processes, which may have been killed.
+        parents = {folder.parent, Path(tempfile.gettempdir())}
+        for place in {place for parent in parents for place in parent.glob(f"{PREFIX}*")}:
+            await asyncio.to_thread(sweep, place, STAY_SECONDS, in_use())
+            if place != folder:
+                _remove(place, time.time() - STAY_SECONDS)
+        await afterwards()
+
     async def keep_sweeping() -> None:
         while True:
-            # Also the folders of earlier processes, which may have been killed.
-            parents = {folder.parent, Path(tempfile.gettempdir())}
-            for place in {place for parent in parents for place in parent.glob(f"{PREFIX}*")}:
-                await asyncio.to_thread(sweep, place, STAY_SECONDS, in_use())
-                if place != folder:
-                    _remove(place, time.time() - STAY_SECONDS)
-            await afterwards()
+            try:
+                await sweep_all()
+            except Exception as error:  # without the next sweeps, uploads would stay for ever
+                log_place(error)
             await asyncio.sleep(EVERY_SECONDS)
 
     task = asyncio.create_task(keep_sweeping())

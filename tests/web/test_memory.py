@@ -34,6 +34,28 @@ def test_memory_is_returned_once_after_a_crowd_and_not_during_it(monkeypatch):
     assert trims == [{"asked": 5, "idle": True}]
 
 
+def test_memory_is_returned_after_an_error_too(monkeypatch, caplog):
+    trims, errors = [], [ValueError("of a visitor")]
+    counts = iter(range(1_000_000))
+    monkeypatch.setattr(memory, "EVERY_SECONDS", 0.001)
+    monkeypatch.setattr(memory, "trim", lambda: trims.append(1))
+
+    def idle() -> bool:
+        if errors:
+            raise errors.pop()
+        return True
+
+    async def wait_for_trim() -> None:
+        async with memory.trimmed(lambda: next(counts), idle):
+            while not trims:
+                await asyncio.sleep(0.001)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, asyncio.wait_for(wait_for_trim(), 20)).result()
+    assert caplog.messages[0].startswith("ValueError at\n")
+    assert "of a visitor" not in caplog.text
+
+
 def test_without_glibc_nothing_happens(monkeypatch):
     def missing(_: str) -> None:
         raise OSError

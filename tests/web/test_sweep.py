@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,15 +20,17 @@ from brainai.web.limits import EVERY_SECONDS, STAY_SECONDS
 from brainai.web.sweep import PREFIX, claim_folder, sweep, swept
 
 
-def swept_once() -> None:
+def swept_once(in_use: Callable[[], set[str]] = set) -> None:
+    """Sweep until a sweep is complete."""
+
     async def sweep_once() -> None:
         done = asyncio.Event()
 
         async def finish() -> None:
             done.set()
 
-        async with swept(set, finish):
-            await asyncio.wait_for(done.wait(), 60)
+        async with swept(in_use, finish):
+            await asyncio.wait_for(done.wait(), 20)
 
     # In a thread of its own: Playwright keeps an event loop running in this one.
     with ThreadPoolExecutor(1) as pool:
@@ -101,6 +104,23 @@ def test_the_folder_of_uploads_may_be_named_by_a_relative_path(tmp_path, monkeyp
     monkeypatch.setenv("GRADIO_TEMP_DIR", "uploads")
     claim_folder()
     assert Path(os.environ["GRADIO_TEMP_DIR"]).parent == tmp_path / "uploads"
+
+
+def test_sweeping_goes_on_after_an_error_whose_place_is_logged(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.setattr(module, "EVERY_SECONDS", 0)
+    monkeypatch.setattr(module.tempfile, "tempdir", str(tmp_path))
+    claim_folder()
+    errors = [ValueError("of a visitor"), OSError("of a visitor")]
+
+    def in_use() -> set[str]:
+        if errors:
+            raise errors.pop()
+        return set()
+
+    swept_once(in_use)
+    assert [text.split(" at\n")[0] for text in caplog.messages] == ["OSError", "ValueError"]
+    assert "of a visitor" not in caplog.text
 
 
 @pytest.mark.slow
