@@ -8,9 +8,9 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-try:
-    import spaces  # exists only on a ZeroGPU Space, and must be imported before torch
-except ImportError:
+if os.environ.get("SPACES_ZERO_GPU") == "true":  # the other Spaces have the package too
+    import spaces  # must be imported before torch
+else:
     spaces = None
 
 from brainai.web.sweep import claim_folder

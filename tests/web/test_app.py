@@ -1,6 +1,8 @@
 """app.py: which weights it uses, and its error if there are none."""
 
 import importlib.util
+import runpy
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -86,6 +88,15 @@ def clicked(page: gr.Blocks, words: str) -> int:
     """The number of the function that a click on the button with these words runs."""
     button = next(b for b in page.blocks.values() if getattr(b, "value", None) == words)
     return next(i for i, fn in page.fns.items() if (button._id, "click") in fn.targets)
+
+
+def test_the_gpu_of_a_space_is_requested_only_on_zero_gpu(app, monkeypatch):
+    package = ModuleType("spaces")
+    monkeypatch.setitem(sys.modules, "spaces", package)
+    monkeypatch.delenv("SPACES_ZERO_GPU", raising=False)
+    assert runpy.run_path(app.serve.__file__)["spaces"] is None
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    assert runpy.run_path(app.serve.__file__)["spaces"] is package
 
 
 def test_the_entry_point_of_the_space_stays_short():
