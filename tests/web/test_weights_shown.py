@@ -60,6 +60,13 @@ def test_names_in_the_model_folder_and_on_the_hub_cannot_become_html() -> None:
     assert "How good &lt;b&gt;m&lt;/b&gt; is" in shown
 
 
+def test_the_page_names_the_architecture_and_the_decoder_only_if_there_is_one() -> None:
+    other = replace(OURS, architecture="test_vit", decoder=False)
+    ours, theirs = (about(info, None, PULLED) for info in (OURS, other))
+    assert "The model is a timm <code>resnet50</code> with a U-Net decoder. It" in ours
+    assert "The model is a timm <code>test_vit</code>. It" in theirs
+
+
 def test_nothing_is_claimed_about_a_third_party_classifier() -> None:
     ours, theirs = about(OURS, None, PULLED), about(replace(OURS, training={}), None, PULLED)
     assert "in the training data had a glioma" in ours
