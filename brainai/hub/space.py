@@ -70,7 +70,8 @@ def learned_from_lgg(folder: Path) -> bool:
 def space_files(root: Path, space: str, model: Listing, hardware: str) -> dict[str, bytes]:
     """Return the files of the Space by name: those of `CONTENT` in a checkout, and its card.
 
-    Files that git does not track are left out. Without git, hidden files and caches are left out.
+    Files that git does not track are left out. Without git, or if git does not track the checkout,
+    hidden files and caches are left out.
 
     Raises:
         ConfigError: `root` is not a checkout.
@@ -82,15 +83,23 @@ def space_files(root: Path, space: str, model: Listing, hardware: str) -> dict[s
         )
     paths = [path for pattern in CONTENT for path in root.glob(pattern) if path.is_file()]
     names = {path.relative_to(root).as_posix() for path in paths}
-    command = ["git", "-C", str(root), "ls-files", "-z"]
-    try:
-        names &= set(
-            subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL).split("\0")
-        )
-    except (OSError, subprocess.CalledProcessError):
+    tracked = tracked_files(root)
+    if tracked.issuperset(NEEDED):
+        names &= tracked
+    else:
         names = {name for name in names if "/." not in name and "__pycache__" not in name}
     files = {name: (root / name).read_bytes() for name in sorted(names)}
     return files | {"README.md": space_card(root, space, model, hardware).encode()}
+
+
+def tracked_files(root: Path) -> set[str]:
+    """Return the names of the files in a folder that git tracks; none without git."""
+    command = ["git", "-C", str(root), "ls-files", "-z"]
+    try:
+        names = subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL)
+    except (OSError, subprocess.CalledProcessError):
+        return set()
+    return set(names.split("\0"))
 
 
 def space_card(root: Path, space: str, model: Listing, hardware: str) -> str:

@@ -183,7 +183,12 @@ def test_an_output_folder_that_is_not_empty_is_refused(hub, model, tmp_path, cap
     assert [path.name for path in tmp_path.iterdir() if path.name != "cache"] == ["mine"]
 
 
-def test_without_git_hidden_and_compiled_files_are_not_published(hub, model, tmp_path, monkeypatch):
+@pytest.mark.parametrize("within", [False, True], ids=["no repository", "another repository"])
+def test_untracked_checkouts_are_published_without_hidden_and_compiled_files(
+    hub, model, tmp_path, monkeypatch, within: bool
+):
+    if within:
+        subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
     checkout = tmp_path / "checkout"
     shutil.copytree(ROOT / "brainai", checkout / "brainai")
     for name in ("app.py", "requirements.txt", "README.md", "examples", "weights"):
