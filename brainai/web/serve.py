@@ -17,6 +17,9 @@ from brainai.web.sweep import claim_folder
 
 claim_folder()  # Gradio reads the folder when it is imported
 
+import gradio as gr
+
+from brainai.errors import ConfigError
 from brainai.inference.classifier import Classifier
 from brainai.web.examples import find_examples
 from brainai.web.interface import build_page, launch
@@ -34,6 +37,7 @@ def run(options: Serve, _: Sequence[str], home: Path = Path()) -> None:
             reached.
     Raises:
         WeightsError: there are no weights.
+        ConfigError: the address or the port cannot be opened.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that uploads are deleted
     fallback = home / "weights"
@@ -46,4 +50,17 @@ def run(options: Serve, _: Sequence[str], home: Path = Path()) -> None:
     folder = (home / "examples").resolve()
     examples = find_examples(folder)
     page = build_page(jobs, classifier.info, examples, classifier.report, classifier.weights)
-    launch(page, allowed_paths=[str(folder)])  # Gradio copies them to the folder of uploads
+    _open(page, folder, os.environ.get("GRADIO_SERVER_PORT"))
+
+
+def _open(page: gr.Blocks, examples: Path, port: str | None) -> None:
+    """Serve the page at this port; None stands for the first of Gradio's ports that is free."""
+    allowed = [str(examples)]  # Gradio copies them to the folder of uploads
+    try:
+        launch(page, allowed_paths=allowed, server_port=port and int(port))
+    except (OSError, OverflowError) as error:  # Python raises the latter for ports beyond 65535
+        name = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")
+        raise ConfigError(
+            "GRADIO_SERVER_NAME, GRADIO_SERVER_PORT: expected an address of this machine and a "
+            f"free port that you may open, found {name} and {port or '7860 to 7959'}. Set others."
+        ) from error

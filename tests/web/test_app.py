@@ -2,6 +2,7 @@
 
 import importlib.util
 import runpy
+import socket
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -9,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from gradio.http_server import start_server
 from hostile import ask
 
 from brainai.web.interface import launch
@@ -23,9 +25,15 @@ def app(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     monkeypatch.setattr("signal.signal", lambda *_: None)
-    module.pages = []
-    monkeypatch.setattr(module.serve, "launch", lambda page, **_: module.pages.append(page))
-    monkeypatch.delenv("BRAINAI_WEIGHTS", raising=False)
+    module.pages, module.options = [], {}
+
+    def keep(page: gr.Blocks, **options: object) -> None:
+        module.pages.append(page)
+        module.options |= options
+
+    monkeypatch.setattr(module.serve, "launch", keep)
+    for variable in ("BRAINAI_WEIGHTS", "GRADIO_SERVER_PORT"):
+        monkeypatch.delenv(variable, raising=False)
     return module
 
 
@@ -44,6 +52,33 @@ def test_missing_weights_print_one_line_and_exit_with_status_2(app, tmp_path, ca
     assert app.main(["--weights", str(tmp_path / "none")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert not app.pages
+
+
+def test_only_the_port_of_the_environment_is_tried(app, model_folder, monkeypatch):
+    app.main(["--weights", str(model_folder)])
+    assert app.options["server_port"] is None  # the first of Gradio's ports that is free
+    monkeypatch.setenv("GRADIO_SERVER_PORT", "8123")
+    app.main(["--weights", str(model_folder)])
+    assert app.options["server_port"] == 8123
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # left by Gradio
+@pytest.mark.parametrize("possible", [True, False])
+def test_a_port_that_cannot_be_opened_prints_one_line(
+    app, model_folder, monkeypatch, capsys, possible: bool
+):
+    def open_port(page: gr.Blocks, server_port: int) -> None:
+        start_server(None, server_port=server_port)
+
+    monkeypatch.setattr(app.serve, "launch", open_port)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1] if possible else 65536
+        monkeypatch.setenv("GRADIO_SERVER_PORT", str(port))
+        assert app.main(["--weights", str(model_folder)]) == 2
+    assert capsys.readouterr().err == (
+        "GRADIO_SERVER_NAME, GRADIO_SERVER_PORT: expected an address of this machine and a free "
+        f"port that you may open, found 127.0.0.1 and {port}. Set others.\n"
+    )
 
 
 def test_on_zero_gpu_each_job_requests_its_own_duration(app, model_folder, monkeypatch):
