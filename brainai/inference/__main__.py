@@ -79,8 +79,7 @@ def _lines(prediction: Prediction | ScanPrediction) -> list[str]:
     if isinstance(prediction, Prediction):
         return [verdict]
     judged = [label for label in prediction.slice_labels if label]
-    tumor = int((prediction.slices >= prediction.slice_threshold).sum())  # False for NaN
-    lines = [verdict, f"{tumor} of {len(judged)} judged slices show tumor"]
+    lines = [verdict, f"{prediction.tumor_slices} of {len(judged)} judged slices show tumor"]
     if prediction.volume_ml is not None:
         lines.append(f"outlined volume: {prediction.volume_ml:.1f} mL")
     return [*lines, *prediction.notes]

@@ -135,6 +135,11 @@ class ScanPrediction:
             raise DataError("This model has no decoder, so there is no mask to save.")
         write_dicom_seg(Path(path), self.mask, self.grid, Path(series))
 
+    @property
+    def tumor_slices(self) -> int:
+        """The number of slices labeled "Tumor"."""
+        return int((self.slices >= self.slice_threshold).sum())  # False for NaN
+
     def strongest_slice(self) -> int:
         """Return the index of the slice with the largest outlined area.
 

@@ -77,8 +77,7 @@ def scan_view(prediction: ScanPrediction, slices: list[Image.Image], report: Rep
 def facts(prediction: ScanPrediction) -> dict[str, str]:
     """Return the outlined volume, the number of slices with a tumor and the largest area."""
     judged = sum(label != "" for label in prediction.slice_labels)
-    tumor = int(np.nansum(prediction.slices >= prediction.slice_threshold))
-    counted = {"Slices labeled “Tumor”": f"{tumor} of {judged} judged"}
+    counted = {"Slices labeled “Tumor”": f"{prediction.tumor_slices} of {judged} judged"}
     if prediction.volume_ml is None or prediction.areas_cm2 is None:
         return counted
     volume = {"Outlined volume": f"{prediction.volume_ml:.1f} mL"}

@@ -243,6 +243,14 @@ def test_an_unreadable_scan_does_not_stop_the_reading() -> None:
     assert results == [(1, "NoneType"), (0, "ZeroDivisionError"), (2, "NoneType")]
 
 
+def test_tumor_slices_are_counted_by_their_labels_and_not_by_rounded_probabilities() -> None:
+    # The probability 0.4999999 is below the threshold, and rounded to 0.5.
+    slices = [{"probability": 0.5, "label": label} for label in ("No Tumor", "Tumor")]
+    answer = {"slice_threshold": 0.5, "slices": slices}
+    row = tables.scan_row(record("a") | {"answer": answer})
+    assert (row["slices_judged"], row["slices_tumor"]) == (2, 1)
+
+
 def test_parquet_has_the_rows_of_the_csv(tmp_path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     slices = [

@@ -254,6 +254,7 @@ def test_slices_of_a_scan_are_judged_with_their_neighbors_if_that_was_fitted(
     assert answer.slices[1:] == pytest.approx(np.full(7, 0.7310586))
     assert np.isnan(answer.slices[0])
     assert (answer.slice_threshold, set(answer.slice_labels)) == (threshold, {"", label})
+    assert answer.tumor_slices == (7 if label == "Tumor" else 0)
     # The verdict comes from each slice by itself.
     assert (answer.probability, answer.threshold) == (0.5, 0.6)
 

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from brainai.data.dataset import LABEL_NAMES
 from brainai.data.files import write_whole
 from brainai.inference.cohort.ledger import JUDGED
 
@@ -75,7 +76,7 @@ def scan_row(record: dict[str, Any]) -> dict[str, Any]:
         "largest_area_cm2": answer.get("area_cm2"),
         "slices": len(slices) if judged else None,
         "slices_judged": len(labels) if judged else None,
-        "slices_tumor": _count_tumor(slices, answer) if judged else None,
+        "slices_tumor": labels.count(LABEL_NAMES[1]) if judged else None,
         "mask": answer.get("mask"),
         "notes": " ".join(answer.get("notes", [])) or None,
     }
@@ -173,9 +174,3 @@ class ParquetTable:
 
 
 Table = CsvTable | ParquetTable
-
-
-def _count_tumor(slices: list[dict[str, Any]], answer: dict[str, Any]) -> int:
-    """Return the number of slices labeled "Tumor"."""
-    threshold = answer["slice_threshold"]
-    return sum((row["probability"] or 0) >= threshold for row in slices if row["label"])
