@@ -25,10 +25,10 @@ The endpoints use the same network as this page. An answer is JSON with `label`,
 | `/health` | none | `{"status": "ok", …}` |
 """
 
-CLOSING = """
+CLOSING = f"""
 `docs/api.md` and `docs/api.schema.json` in the repository describe each field. The OpenAPI
-description of this server is at [/gradio_api/openapi.json](/gradio_api/openapi.json). For research
-and teaching only.
+description of this server is [openapi.json]({LOCAL}/gradio_api/openapi.json). For research and
+teaching only.
 """
 
 

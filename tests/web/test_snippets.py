@@ -1,6 +1,7 @@
 """The programs that the page and docs/api.md offer for copying: each is run verbatim."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -68,6 +69,11 @@ def test_the_documentation_shows_the_snippets_of_the_page():
 def test_the_page_shows_the_snippets():
     for file in SNIPPETS.values():
         assert snippet(file) in api_text()
+
+
+def test_every_link_of_the_page_has_the_address_that_the_browser_replaces():
+    links = re.findall(r"\]\(([^)]+)\)", api_text())
+    assert links == [f"{LOCAL}/gradio_api/openapi.json"]
 
 
 def test_a_snippet_uses_the_given_address():
