@@ -1,6 +1,7 @@
 """The installed package: its requirements, its contents, and that it works elsewhere."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -42,8 +43,15 @@ def test_the_requirements_equal_those_of_the_package_and_its_extras(setup) -> No
     assert lines("requirements.txt") == sorted(
         [*project["dependencies"], *extras["train"], *extras["serve"]]
     )
-    assert lines("requirements-dev.txt") == sorted(["-r requirements.txt", *extras["dev"]])
+    optional = [*extras["dicom-seg"], *extras["parquet"], *extras["int8"]]
+    dev = {*extras["dev"], *optional} - {"brainai[dicom-seg,parquet,int8]"}
+    assert lines("requirements-dev.txt") == sorted(["-r requirements.txt", *dev])
     assert tuple(extras) == EXTRAS
+
+
+def test_the_readme_lists_every_extra() -> None:
+    table = (ROOT / "README.md").read_text().partition("| extra | adds |")[2].partition("\n\n")[0]
+    assert tuple(re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE)) == EXTRAS
 
 
 def test_every_asset_is_part_of_the_package(setup) -> None:
