@@ -79,7 +79,7 @@ class FrontDoor:
     ) -> None:
         """Pass on a request of MCP, which has its own form for errors.
 
-        Gradio writes the files that come as `data:` URLes, so they are counted afterwards.
+        Gradio writes the files that come as `data:` URLs, so they are counted afterwards.
         """
         answer.plain = True
         if route.method != "POST":
