@@ -12,6 +12,7 @@ import platform
 import shutil
 import sys
 import warnings
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -41,6 +42,7 @@ FAILED = {
     "found that this fails ({}). Make it with `python -m brainai.training.quantize`, or use torch.",
 }
 TOLERANCE = 0.01  # fraction of a map's largest value; float32 rounding changes about 0.0005
+KEPT = 3  # compiled networks in the cache; each takes about 100 MB
 MODEL = "maps.xml"  # the weights are in maps.bin, in the same folder
 MADE_FROM = ["brainai", "made_from"]  # where int8.xml holds `hash_for_int8` of its folder
 
@@ -203,6 +205,7 @@ def _compiled(network: BrainNet, info: ModelInfo) -> CompiledNet:
     try:
         with write_folder(cache) as folder:
             openvino.save_model(model, str(folder / MODEL), compress_to_fp16=False)
+        _delete_old(cache.parent)
     except StorageError:
         pass  # with a read-only cache folder, every start converts the network again
     return CompiledNet(network, core.compile_model(model, "CPU", settings))
@@ -212,6 +215,17 @@ def _cache_folder(info: ModelInfo, version: str) -> Path:
     """Return the cache folder of a model converted by a version of OpenVINO."""
     name = f"{info.revision}-{info.image_size}-openvino-{version.split('-')[0]}"
     return platformdirs.user_cache_path("brainai") / "engines" / name
+
+
+def _delete_old(engines: Path) -> None:
+    """Delete the compiled networks of a cache folder except the newest ones.
+
+    Another process may delete them too, or use them. Then they are deleted at a later start.
+    """
+    with suppress(OSError):
+        folders = sorted(engines.glob("*-openvino-*"), key=lambda folder: folder.stat().st_mtime)
+        for folder in folders[:-KEPT]:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class Maps(nn.Module):

@@ -1,9 +1,11 @@
 """The compiled network gives the same answers as torch, and is always optional."""
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -252,6 +254,22 @@ def test_a_damaged_cache_is_rebuilt(model_folder: Path, filled: Path) -> None:
     file.write_text(file.read_text()[:400])
     assert is_compiled(Classifier.load(model_folder, engine="openvino"))
     assert len(file.read_text()) > 400
+
+
+def test_the_cache_keeps_the_three_newest_networks(model_folder: Path, cache: Path) -> None:
+    for age, name in enumerate(("newer", "old", "older"), start=1):
+        (cache / f"{name}-64-openvino-2025.2.0").mkdir(parents=True)
+        os.utime(cache / f"{name}-64-openvino-2025.2.0", (time.time() - 60 * age,) * 2)
+    revision = Classifier.load(model_folder, engine="openvino").info.revision
+    assert {path.name.split("-")[0] for path in cache.iterdir()} == {"newer", "old", revision}
+
+
+def test_a_network_that_another_process_deletes_does_not_stop_the_start(
+    model_folder: Path, cache: Path
+) -> None:
+    cache.mkdir(parents=True)
+    (cache / "gone-64-openvino-2025.2.0").symlink_to(cache / "nowhere")  # it is listed, but gone
+    assert is_compiled(Classifier.load(model_folder, engine="openvino"))
 
 
 def test_an_unwritable_cache_does_not_prevent_compilation(model_folder: Path, cache: Path) -> None:
