@@ -27,6 +27,7 @@ from brainai.evaluation.text import scope_lines, shown_command, table
 from brainai.evaluation.whole_scans import measure_scans
 from brainai.model.fetch import fetch_model
 from brainai.model.folder import load_model, load_scope
+from brainai.phantom.template import load_template
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -50,6 +51,8 @@ def evaluate(options: Evaluate, command: str) -> dict:
     modalities = tuple(options.modalities.lower().split("+"))
     seen_channels(modalities)  # wrong options are reported before anything is computed
     choose_device(options.device)
+    if options.phantoms:
+        load_template()
     weights = fetch_model(options.model)
     weights.tell()
     network, info = load_model(weights.folder)

@@ -27,7 +27,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from brainai.data.dataset import read_dataset_info
-from brainai.data.files import write_text, write_whole
+from brainai.data.files import null_for_nan, write_text, write_whole
 from brainai.data.seals import CHECKSUM, SealedWriter, check_seal
 from brainai.errors import ConfigError, WeightsError
 from brainai.model.network import BrainNet
@@ -227,8 +227,8 @@ def read_history(run: Path) -> list[dict]:
 
 
 def write_history(run: Path, history: list[dict]) -> None:
-    """Write metrics.jsonl."""
-    lines = (json.dumps(figures) + "\n" for figures in history)
+    """Write metrics.jsonl. Figures that are not defined, such as Dice without masks, are null."""
+    lines = (json.dumps(null_for_nan(figures), allow_nan=False) + "\n" for figures in history)
     write_text(run / "metrics.jsonl", "".join(lines))
 
 

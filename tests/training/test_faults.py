@@ -209,6 +209,12 @@ def test_a_repeated_epoch_replaces_itself_and_later_epochs_in_the_log(config: Tr
     ]
 
 
+def test_an_undefined_figure_is_null_in_the_log(config: TrainConfig) -> None:
+    log_epoch(config.out, {"stage": 1, "epoch": 2, "mask_dice": float("nan")})
+    assert "NaN" not in (config.out / "metrics.jsonl").read_text()
+    assert read_history(config.out)[-1]["mask_dice"] is None
+
+
 def test_best_weights_are_loaded_as_they_were_saved(config: TrainConfig) -> None:
     saved, other = build_network("test_resnet"), build_network("test_resnet")
     save_best(config.out, saved)

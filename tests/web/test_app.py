@@ -67,7 +67,7 @@ def test_only_the_port_of_the_environment_is_tried(app, model_folder, monkeypatc
 def test_a_port_that_cannot_be_opened_prints_one_line(
     app, model_folder, monkeypatch, capsys, possible: bool
 ):
-    def open_port(page: gr.Blocks, server_port: int) -> None:
+    def open_port(page: gr.Blocks, server_port: int, **_: Any) -> None:
         start_server(None, server_port=server_port)
 
     monkeypatch.setattr(app.serve, "launch", open_port)
