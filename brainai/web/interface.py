@@ -33,6 +33,7 @@ from brainai.web.proxies import Proxies, uvicorn_trusts_nobody
 from brainai.web.quota import Ledger
 from brainai.web.receiving import recount, upload_route
 from brainai.web.scan_page import add_scan_page
+from brainai.web.sessions import Sessions
 from brainai.web.slice_page import SlicePage, add_slice_page
 from brainai.web.start_page import StartPage, add_start_page
 from brainai.web.style import plain_html, theme
@@ -141,15 +142,21 @@ def launch(page: Page, **options: Any) -> Any:
 
 
 def _lifespan(page: Page, ledger: Ledger, proxies: Proxies) -> Callable:
-    """Return the lifespan of the server: it adds the outermost layer, sweeps old uploads, and
-    returns free memory to the system."""
+    """Return the lifespan of the server: it adds the outermost layer, sweeps old uploads, forgets
+    old sessions, and returns free memory to the system."""
+
+    sessions = Sessions(page)
+
+    async def tidy() -> None:
+        sessions.forget()
+        await recount(ledger)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
         app.middleware_stack = Guard(app.middleware_stack, proxies)
         queue = page._queue
         async with (
-            swept(lambda: uploads_in_use(page), lambda: recount(ledger)),
+            swept(lambda: uploads_in_use(page), tidy),
             trimmed(lambda: queue.events_recorded, lambda: not queue.event_ids_to_events),
         ):
             yield

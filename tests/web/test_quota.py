@@ -4,7 +4,6 @@ import asyncio
 import json
 import socket
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -12,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from hostile import ask, file, upload
-from serving import served
+from serving import served, wait_until
 
 from brainai.errors import DataError
 from brainai.web.interface import build_page
@@ -258,13 +257,6 @@ def test_an_aborted_upload_releases_what_it_held(bounded, own_uploads):
     wait_until(lambda: ledger.held("127.0.0.1") == Amount())
     wait_until(lambda: size_on_disk(own_uploads) == 0)
     wait_until(lambda: not ledger.coming)
-
-
-def wait_until(true, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_a_file_that_waits_for_its_answer_is_not_deleted_for_another(
