@@ -1,7 +1,7 @@
 """Forget what Gradio keeps of sessions that have ended.
 
-Gradio 6.31 keeps answers until their client fetches them, and the last answer that the page shows
-without any limit of time.
+Gradio 6.31 keeps answers until their client fetches them, and without any limit of time the last
+answer that the page shows and the paths of all files.
 """
 
 import time
@@ -27,7 +27,7 @@ class Sessions:
         self._idle: dict[str, tuple[frozenset[str], float]] = {}
 
     def forget(self) -> None:
-        """Forget answers that nobody fetches, and the pages of visitors who have left.
+        """Forget answers that nobody fetches, the pages of visitors who have left, and paths.
 
         Call it in the event loop of the server, which changes the queue.
         """
@@ -35,6 +35,8 @@ class Sessions:
         busy = {event.session_hash for event in events}
         self._forget_answers(busy)
         self._forget_pages(busy)
+        for paths in self.page.temp_file_sets:  # only Gradio's `delete_cache` would read them
+            paths.clear()
 
     def _forget_answers(self, busy: Collection[str]) -> None:
         messages = self.page._queue.pending_messages_per_session

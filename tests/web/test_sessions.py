@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from gradio_client import handle_file
 from hostile import ask
-from serving import served, wait_until
+from serving import connect, served, wait_until
+from toy_heads import head
 
 from brainai.web.interface import build_page
 from brainai.web.jobs import Jobs
@@ -110,6 +112,13 @@ def test_the_last_answers_of_a_page_are_forgotten_within_the_hour(app):
     app.sessions.forget()
     assert SESSION not in holder
     assert SESSION not in holder.time_last_used
+
+
+def test_the_paths_of_files_are_forgotten(app, save):
+    connect(app.url).predict(handle_file(str(save("slice.png", head(8)))), api_name="/predict")
+    assert any("slice.png" in path for paths in app.page.temp_file_sets for path in paths)
+    app.sessions.forget()
+    assert not any(app.page.temp_file_sets)
 
 
 def test_the_app_forgets_sessions_when_it_sweeps(running, monkeypatch):
