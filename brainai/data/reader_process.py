@@ -60,7 +60,7 @@ def picture(path: str, most_pixels: int, expect_flair: bool = False) -> Answer:
     return {"size": pixels.shape}, shrink(pixels, most_pixels)
 
 
-def browser_copy(path: str) -> Answer:
+def browser_copy(path: str, expect_flair: bool = False) -> Answer:
     """Encode a slice as 16-bit PNG if browsers cannot show the file itself.
 
     They show a broken picture, or pictures of 16 bits as black. The gray levels are stretched from
@@ -69,7 +69,7 @@ def browser_copy(path: str) -> Answer:
     with contextlib.suppress(Exception), Image.open(path, formats=FORMATS) as image:
         if image.format in BROWSER_FORMATS and not image.mode.startswith("I"):
             return {}, None
-    pixels = open_slice(path)
+    pixels = open_slice(path, expect_flair)
     low = pixels.min()
     pixels -= low
     pixels *= 65535 / pixels.max()

@@ -63,15 +63,20 @@ def read_slice(file: str, expect_flair: bool = False) -> SentSlice:
     return SentSlice(pixels, tuple(fields["size"]))
 
 
-def copy_for_browser(file: str) -> bytes | None:
+def copy_for_browser(file: str, expect_flair: bool = False) -> bytes | None:
     """Return a slice as a PNG file if browsers cannot show the original, else None.
 
-    Gain and offset do not change the normalized gray levels, so the copy gets the same answer.
+    Gain and offset do not change the normalized gray levels, so the copy gets the same answer. It
+    has no DICOM header, so a file that would be refused for its header must get no copy.
 
+    Args:
+        file: path of the file.
+        expect_flair: as in `read_slice`.
     Raises:
-        DataError: see `read_slice`.
+        OutOfScope, DataError: see `read_slice`.
     """
-    _, content = ask("browser_copy", SLICE, "The picture", {"path": file})
+    arguments = {"path": file, "expect_flair": expect_flair}
+    _, content = ask("browser_copy", SLICE, "The picture", arguments)
     return None if content is None else content.tobytes()
 
 

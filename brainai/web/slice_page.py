@@ -1,6 +1,7 @@
 """The tab for one slice, which is judged as soon as it is uploaded or picked."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -78,7 +79,8 @@ def add_slice_page(jobs: Jobs, info: ModelInfo, examples: Examples) -> SlicePage
     flair.clear(emptied_options, others, inputs[1:], **at_once)
     in_turn = at_once | {"queue": True} | SLICE_TURN  # because it decodes the upload
     for image in inputs[:3]:
-        image.upload(browser_copy, image, image, **in_turn)
+        copy = partial(browser_copy, expect_flair=image is flair)
+        image.upload(copy, image, image, **in_turn)
     return SlicePage(pick, inputs)
 
 
@@ -102,11 +104,11 @@ def page_answer(jobs: Jobs, info: ModelInfo) -> Callable[..., str]:
     return answer
 
 
-def browser_copy(upload: Upload | None) -> Any:
+def browser_copy(upload: Upload | None, expect_flair: bool = False) -> Any:
     """Return a copy of the upload that browsers can show, or leave the input alone."""
     try:
         file = uploaded(upload)
-        copy = None if file is None else copy_for_browser(file)
+        copy = None if file is None else copy_for_browser(file, expect_flair)
     except DataError:  # judging the slice shows this error
         return gr.skip()
     return gr.skip() if copy is None else offer("slice.png", copy)["path"]

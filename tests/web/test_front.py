@@ -5,6 +5,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from formats.dicom_parts import named, one_file
 from hostile import CLOSED, PLANTED, SESSION, ask, ask_raw, file, upload
 
 from brainai.web.refusals import STATUS
@@ -147,6 +148,23 @@ def test_choosing_a_folder_leaves_no_further_file_on_the_server(running, client,
         reply = ask(running.url, "POST", "/gradio_api/run/predict", body)
         assert [one["path"] for one in json.loads(reply.text)["data"][0]] == [path]
     assert set(uploads.rglob("*")) == before
+
+
+@pytest.mark.parametrize(("name", "copied"), [("flair", False), ("t1c", True)])
+def test_a_dicom_file_that_is_not_flair_is_copied_for_the_browser_except_as_flair(
+    running, client, tmp_path, name, copied
+):
+    content = one_file(tmp_path / "t1.dcm", named("AX", echo="9")).read_bytes()
+    (path,) = json.loads(upload(running.url, content, "t1.dcm").text)
+    image = next(c["id"] for c in client.config["components"] if c["props"].get("elem_id") == name)
+    dependencies = client.config["dependencies"]
+    number = next(d["id"] for d in dependencies if [image, "upload"] in map(list, d["targets"]))
+    body = {"data": [file(path)], "fn_index": number, "session_hash": f"session-copy-{name}"}
+    assert ask(running.url, "POST", "/gradio_api/queue/join", body).status == 200
+    told = events(running.url, body["session_hash"])
+    (output,) = [one["output"] for one in told if one["msg"] == "process_completed"]
+    assert ("slice.png" in json.dumps(output)) is copied
+    assert "error" not in output
 
 
 def test_a_language_model_cannot_name_a_file_of_the_server(running):

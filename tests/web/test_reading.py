@@ -42,6 +42,8 @@ def test_a_dicom_file_is_read_and_its_header_checked_if_flair_is_expected(tmp_pa
     assert copy_for_browser(file).startswith(b"\x89PNG")
     with pytest.raises(OutOfScope, match="an echo time as short as in T1"):
         read_slice(file, expect_flair=True)
+    with pytest.raises(OutOfScope, match="an echo time as short as in T1"):
+        copy_for_browser(file, expect_flair=True)
 
 
 def test_a_large_slice_is_reduced_and_keeps_its_original_size(save, monkeypatch):
