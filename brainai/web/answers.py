@@ -12,7 +12,7 @@ from brainai.web.refusals import CODE, INTERNAL, refusal_json
 from brainai.web.waiting import Busy
 
 
-class Answer:
+class HeldResponse:
     """The answer of the inner application; an error of Gradio's becomes a sentence with a code.
 
     Attributes:

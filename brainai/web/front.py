@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from brainai.errors import DataError
 from brainai.web import bodies
-from brainai.web.answers import Answer
+from brainai.web.answers import HeldResponse
 from brainai.web.limits import ALL_JSON_BYTES, MAX_JSON_BYTES, MAX_MCP_BYTES
 from brainai.web.open_routes import Route, check_address, find_route, path_within
 from brainai.web.places import log_place
@@ -48,7 +48,7 @@ class FrontDoor:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        answer = Answer(send)
+        answer = HeldResponse(send)
         try:
             await self._pass_on(scope, receive, answer)
         except DataError as refusal:
@@ -62,7 +62,7 @@ class FrontDoor:
         if answer.refusal is not None:
             await answer.replace(answer.refusal, scope, receive)
 
-    async def _pass_on(self, scope: Scope, receive: Receive, answer: "Answer") -> None:
+    async def _pass_on(self, scope: Scope, receive: Receive, answer: "HeldResponse") -> None:
         route = find_route(scope["method"], path_within(scope))
         if route.mcp:
             await self._pass_on_mcp(route, scope, receive, answer)
@@ -75,7 +75,7 @@ class FrontDoor:
             await self.app(scope, receive, answer.send)
 
     async def _pass_on_mcp(
-        self, route: Route, scope: Scope, receive: Receive, answer: "Answer"
+        self, route: Route, scope: Scope, receive: Receive, answer: "HeldResponse"
     ) -> None:
         """Pass on a request of MCP, which has its own form for errors.
 
