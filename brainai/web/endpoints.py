@@ -29,7 +29,7 @@ from brainai.web.limits import (
     SCAN_TURN,
     SLICE_TURN,
 )
-from brainai.web.reading import Answer, SentSlice, judge_many, judge_slice, read_scans
+from brainai.web.reading import PredictionOrError, SentSlice, judge_many, judge_slice, read_scans
 from brainai.web.uploads import flag, offer, pixel_size, scan_file, uploaded, uploaded_slices
 
 INFO_KEYS = (  # of `ModelInfo`
@@ -145,7 +145,7 @@ def errors_for_client() -> Iterator[None]:
 
 
 def batch_item(
-    name: str, answer: Answer, info: ModelInfo, sent: SentSlice | None, masks: bool
+    name: str, answer: PredictionOrError, info: ModelInfo, sent: SentSlice | None, masks: bool
 ) -> dict[str, Any]:
     """Return one answer of `/predict_batch`: that of a slice with the file's name, or an error."""
     if isinstance(answer, DataError):

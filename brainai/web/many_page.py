@@ -19,7 +19,7 @@ from brainai.web.embed import data_uri, picture_uri
 from brainai.web.faults import explain, show_failure
 from brainai.web.jobs import Jobs
 from brainai.web.limits import MANY_TURN, MAX_SLICES
-from brainai.web.reading import Answer, SentSlice, judge_many
+from brainai.web.reading import PredictionOrError, SentSlice, judge_many
 from brainai.web.style import plain_html
 from brainai.web.uploads import Upload, uploaded_paths, uploaded_slices
 from brainai.web.verdict import percent, progress_card, refusal_card, waiting_card
@@ -100,12 +100,14 @@ def judged_tables(
     yield summary_card(names, answers, info), table
 
 
-def _without_maps(answer: Answer) -> Answer:
+def _without_maps(answer: PredictionOrError) -> PredictionOrError:
     """Return an answer without mask and heat map: 200 of them would take too much memory."""
     return replace(answer, mask=None, heatmap=None) if isinstance(answer, Prediction) else answer
 
 
-def summary_card(names: Sequence[str], answers: Sequence[Answer], info: ModelInfo) -> Markup:
+def summary_card(
+    names: Sequence[str], answers: Sequence[PredictionOrError], info: ModelInfo
+) -> Markup:
     """Return the number of each answer and a link to the table as CSV."""
     labels = [answer.label if isinstance(answer, Prediction) else NO_ANSWER for answer in answers]
     kinds = (*reversed(info.label_names), CANNOT_JUDGE, NO_ANSWER)
@@ -118,7 +120,7 @@ def summary_card(names: Sequence[str], answers: Sequence[Answer], info: ModelInf
     )
 
 
-def to_csv(names: Sequence[str], answers: Sequence[Answer], info: ModelInfo) -> str:
+def to_csv(names: Sequence[str], answers: Sequence[PredictionOrError], info: ModelInfo) -> str:
     """Return the table as CSV, one row per file; no name can become a formula in a spreadsheet."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
@@ -139,7 +141,7 @@ def to_csv(names: Sequence[str], answers: Sequence[Answer], info: ModelInfo) -> 
     return text.getvalue()
 
 
-def _row(name: str, sent: SentSlice | None, answer: Answer, info: ModelInfo) -> Markup:
+def _row(name: str, sent: SentSlice | None, answer: PredictionOrError, info: ModelInfo) -> Markup:
     if isinstance(answer, DataError):
         label, probability, reason, sent = NO_ANSWER, None, str(answer), None
     else:

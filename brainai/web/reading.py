@@ -23,7 +23,7 @@ from brainai.web.jobs import Jobs
 MAX_PIXELS_KEPT = 4_000_000  # larger pictures are reduced when they are read
 MAX_SLICES_TOGETHER, MAX_BYTES_TOGETHER = 64, 64_000_000  # of slices read before they are judged
 
-Answer: TypeAlias = Prediction | DataError
+PredictionOrError: TypeAlias = Prediction | DataError
 
 
 class SentSlice(NamedTuple):
@@ -107,7 +107,7 @@ def judge_slice(
 
 def judge_many(
     jobs: Jobs, info: ModelInfo, files: Sequence[str | DataError]
-) -> Iterator[tuple[Answer, SentSlice | None]]:
+) -> Iterator[tuple[PredictionOrError, SentSlice | None]]:
     """Read and judge many slices, and yield the answer and the slice of each file in turn.
 
     Args:
@@ -138,7 +138,7 @@ def read_scans(files: Mapping[str, Path | None]) -> dict[str, Volume]:
 
 def _read_batches(
     files: Sequence[str | DataError], info: ModelInfo
-) -> Iterator[list[SentSlice | Answer]]:
+) -> Iterator[list[SentSlice | PredictionOrError]]:
     """Read slices, and yield them in batches that limit the memory they take."""
     batch, size = [], 0
     for file in files:
@@ -152,7 +152,7 @@ def _read_batches(
         yield batch
 
 
-def _read_or_refuse(file: str, info: ModelInfo) -> SentSlice | Answer:
+def _read_or_refuse(file: str, info: ModelInfo) -> SentSlice | PredictionOrError:
     try:
         return read_slice(file, expect_flair=True)
     except OutOfScope as error:
