@@ -20,7 +20,7 @@ from brainai.web.answers import HeldResponse
 from brainai.web.limits import ALL_JSON_BYTES, MAX_JSON_BYTES, MAX_MCP_BYTES
 from brainai.web.open_routes import Route, check_address, find_route, path_within
 from brainai.web.places import log_place
-from brainai.web.quota import Ledger
+from brainai.web.quota import UploadLedger
 from brainai.web.receiving import recount
 from brainai.web.refusals import INTERNAL
 from brainai.web.uploads import uploads_named
@@ -40,7 +40,7 @@ class FrontDoor:
         ledger: the ledger that counts uploads.
     """
 
-    def __init__(self, app: ASGIApp, page: gr.Blocks, ledger: Ledger):
+    def __init__(self, app: ASGIApp, page: gr.Blocks, ledger: UploadLedger):
         self.app, self.page, self.ledger = app, page, ledger
         self.reading = 0  # bytes of JSON in all current requests
 

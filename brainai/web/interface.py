@@ -30,7 +30,7 @@ from brainai.web.memory import share_arenas, trimmed
 from brainai.web.open_routes import API
 from brainai.web.page import Page
 from brainai.web.proxies import Proxies, uvicorn_trusts_nobody
-from brainai.web.quota import Ledger
+from brainai.web.quota import UploadLedger
 from brainai.web.receiving import recount, upload_route
 from brainai.web.scan_page import add_scan_page
 from brainai.web.sessions import Sessions
@@ -115,7 +115,7 @@ def launch(page: Page, **options: Any) -> Any:
     share_arenas()
     log_places_only()
     configure_queue(page._queue)
-    ledger = Ledger(
+    ledger = UploadLedger(
         free_bytes=lambda: shutil.disk_usage(get_upload_folder()).free,
         in_use=lambda: uploads_in_use(page),
     )
@@ -141,7 +141,7 @@ def launch(page: Page, **options: Any) -> Any:
         )
 
 
-def _lifespan(page: Page, ledger: Ledger, proxies: Proxies) -> Callable:
+def _lifespan(page: Page, ledger: UploadLedger, proxies: Proxies) -> Callable:
     """Return the lifespan of the server: it adds the outermost layer, sweeps old uploads, forgets
     old sessions, and returns free memory to the system."""
 

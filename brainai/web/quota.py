@@ -55,7 +55,7 @@ EACH = Amount(VISITOR_BYTES, 3 * MAX_FILES)
 TOTAL = Amount(TOTAL_BYTES, TOTAL_FILES)
 
 
-class Ledger:
+class UploadLedger:
     """The uploads of all visitors.
 
     Args:

@@ -24,13 +24,13 @@ from starlette.types import Message, Receive
 from brainai.errors import DataError
 from brainai.web.limits import MAX_SCAN_BYTES, MB
 from brainai.web.proxies import visitor_key
-from brainai.web.quota import Amount, Ledger
+from brainai.web.quota import Amount, UploadLedger
 from brainai.web.refusals import refusal_text
 
 MOST_PARTS = 1000  # in one request; Gradio's limit
 
 
-def upload_route(ledger: Ledger) -> Callable:
+def upload_route(ledger: UploadLedger) -> Callable:
     """Return the function that receives uploads and counts them in a ledger."""
 
     async def upload(request: Request) -> Response:
@@ -69,7 +69,7 @@ async def _received(request: Request, folder: Path) -> list[str]:
 class _Counted:
     """A request whose body is counted, and refused as soon as there is no more room."""
 
-    def __init__(self, receive: Receive, ledger: Ledger, visitor: str, boundary: bytes):
+    def __init__(self, receive: Receive, ledger: UploadLedger, visitor: str, boundary: bytes):
         self._receive, self._ledger, self._visitor = receive, ledger, visitor
         self._boundary, self._end = b"--" + boundary, b""
         self.taken = Amount()
@@ -97,7 +97,7 @@ class _Counted:
         return text.count(self._boundary)
 
 
-async def recount(ledger: Ledger) -> None:
+async def recount(ledger: UploadLedger) -> None:
     """Compare the ledger with the disk: old files are deleted, and the server writes files too."""
     looked = ledger.clock()
     ledger.reconcile(await asyncio.to_thread(_on_disk, Path(get_upload_folder())), looked)

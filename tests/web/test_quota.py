@@ -16,7 +16,7 @@ from serving import served, wait_until
 from brainai.errors import DataError
 from brainai.web.interface import build_page
 from brainai.web.jobs import Jobs
-from brainai.web.quota import SERVER, Amount, Ledger
+from brainai.web.quota import SERVER, Amount, UploadLedger
 from brainai.web.reading import read_slice
 from brainai.web.receiving import delete_uploads, recount
 
@@ -34,15 +34,15 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def ledger(clock) -> Ledger:
+def ledger(clock) -> UploadLedger:
     """Limits of 100 bytes and 4 files for each visitor, 250 bytes and 100 files for all."""
-    ledger = Ledger(Amount(100, 4), Amount(250, 100), free_bytes=lambda: 10**9, clock=clock)
+    ledger = UploadLedger(Amount(100, 4), Amount(250, 100), free_bytes=lambda: 10**9, clock=clock)
     ledger.used = set()
     ledger.in_use = lambda: ledger.used
     return ledger
 
 
-def keep(ledger: Ledger, visitor: str, name: str, size: int, files: int = 1) -> list[str]:
+def keep(ledger: UploadLedger, visitor: str, name: str, size: int, files: int = 1) -> list[str]:
     gone = ledger.take(visitor, Amount(size, files))
     ledger.keep(visitor, name, Amount(size, files), Amount(size, files))
     return gone
@@ -192,10 +192,10 @@ def bounded(running, own_uploads, monkeypatch):
     made = []
 
     def small(**options):
-        made.append(Ledger(Amount(2 * 2**20, 5), Amount(3 * 2**20, 50), **options))
+        made.append(UploadLedger(Amount(2 * 2**20, 5), Amount(3 * 2**20, 50), **options))
         return made[0]
 
-    monkeypatch.setattr("brainai.web.interface.Ledger", small)
+    monkeypatch.setattr("brainai.web.interface.UploadLedger", small)
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "127.0.0.1")
     with served(build_page(Jobs.of(running.classifier), running.classifier.info)) as url:
         yield url, made[0]
@@ -272,7 +272,8 @@ def test_a_file_that_waits_for_its_answer_is_not_deleted_for_another(
 
     monkeypatch.setattr("brainai.web.reading.read_slice", read_late)
     monkeypatch.setattr(
-        "brainai.web.interface.Ledger", partial(Ledger, Amount(2 * 2**20, 5), Amount(2**30, 500))
+        "brainai.web.interface.UploadLedger",
+        partial(UploadLedger, Amount(2 * 2**20, 5), Amount(2**30, 500)),
     )
     with served(build_page(Jobs.of(running.classifier), running.classifier.info)) as url:
         (first,) = json.loads(upload(url, b"1" * 1_500_000).text)
