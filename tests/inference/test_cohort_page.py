@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from brainai.inference.cohort import tables
-from brainai.inference.cohort.page import Page
+from brainai.inference.cohort.page import CohortPage
 from brainai.model.folder import ModelInfo
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -27,7 +27,7 @@ def row(name: str, probability: float | None, volume: float = 0.0, reason: str =
 
 def test_the_page_sorts_counts_and_escapes(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("brainai.inference.cohort.page.MAX_ROWS", 3)
-    page = Page()
+    page = CohortPage()
     for name, probability, volume in (("a", 0.2, 0.0), ("b", 0.97, 30.0), ("c", 1.0, 300.0)):
         page.add(row(name, probability, volume), f"thumbnails/{name}.jpg")
     for name in ("d", "e", "f", "g"):
@@ -46,7 +46,7 @@ def test_the_page_sorts_counts_and_escapes(tmp_path, monkeypatch) -> None:
 
 
 def test_names_of_scans_and_of_the_model_cannot_become_html(tmp_path) -> None:
-    page = Page()
+    page = CohortPage()
     page.add(row("<script>1</script>", 0.9), 'thumbnails/".jpg')
     page.add(row("<script>2</script>", None, reason="damaged"), None)
     page.write(
@@ -70,7 +70,7 @@ def test_a_click_on_a_heading_sorts_and_the_page_contacts_no_server(tmp_path) ->
     axe = pytest.importorskip("axe_playwright_python").__path__[0]
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed: apt install chromium")
-    page = Page()
+    page = CohortPage()
     for name, probability, volume in (("b", 0.9, 9.0), ("a", 0.1, 10.5), ("c", 0.5, 0.0)):
         page.add(row(name, probability, volume), f"thumbnails/{name}.jpg")
         (tmp_path / "thumbnails").mkdir(exist_ok=True)

@@ -32,7 +32,7 @@ from brainai.inference.cohort.find import Cohort, Scan, find_scans
 from brainai.inference.cohort.judge import judge_scans
 from brainai.inference.cohort.ledger import Ledger
 from brainai.inference.cohort.options import JudgeCohort
-from brainai.inference.cohort.page import Page
+from brainai.inference.cohort.page import CohortPage
 from brainai.inference.cohort.tables import WRITES_PARQUET, open_tables, scan_row
 from brainai.model.folder import ModelInfo
 
@@ -174,7 +174,7 @@ def check_launcher(launcher: int | None) -> None:
 
 def show(out: Path, scans: Sequence[Scan], info: ModelInfo) -> None:
     """Write tables and page from the records of the scans, and print a summary."""
-    page = Page()
+    page = CohortPage()
     by_status: dict[str, int] = {}
     with open_tables(out) as tables:
         for record in Ledger(out).records(scans):

@@ -21,7 +21,7 @@ BINS = 20  # bins of the probability
 VOLUMES_ML = (0, 1, 2, 5, 10, 20, 50, 100, 200)  # lower edges of the bins of the volume
 
 
-class Page:
+class CohortPage:
     """Collects the content of the page row by row, without keeping rows that it will not show."""
 
     def __init__(self) -> None:
