@@ -10,7 +10,7 @@ from brainai.hub.card import SHOWN, card_body
 from brainai.markup import Markup, render
 from brainai.model.fetch import Fetched
 from brainai.model.folder import ModelInfo
-from brainai.web.limits import MAX_SCAN_BYTES, MAX_SLICE_BYTES, MAX_SLICES, MB
+from brainai.web.limits import MAX_BATCH_FILES, MAX_SCAN_BYTES, MAX_SLICE_BYTES, MB
 from brainai.web.style import plain_html
 from brainai.web.verdict import percent
 
@@ -42,7 +42,7 @@ def about(info: ModelInfo, report: dict[str, Any] | None, weights: Fetched) -> M
         info=info,
         slice_mb=MAX_SLICE_BYTES // MB,
         scan_mb=MAX_SCAN_BYTES // MB,
-        max_slices=MAX_SLICES,
+        max_slices=MAX_BATCH_FILES,
         weights=weights_facts(info, weights),
         measured=report is not None,
         level=LEVEL,

@@ -23,9 +23,9 @@ from brainai.web.faults import to_client
 from brainai.web.jobs import Jobs
 from brainai.web.limits import (
     MANY_TURN,
+    MAX_BATCH_FILES,
     MAX_SCAN_BYTES,
     MAX_SLICE_BYTES,
-    MAX_SLICES,
     SCAN_TURN,
     SLICE_TURN,
 )
@@ -171,7 +171,7 @@ def info_form(info: ModelInfo, report: dict[str, Any] | None, weights: Fetched) 
             "slice_pixels": MAX_PIXELS,
             "slice_least_side": MIN_SIDE,
             "scan_bytes": MAX_SCAN_BYTES,
-            "batch_files": MAX_SLICES,
+            "batch_files": MAX_BATCH_FILES,
         },
         "figures": figures,
         **origin(info),

@@ -18,7 +18,7 @@ from brainai.web.assets import asset
 from brainai.web.embed import data_uri, picture_uri
 from brainai.web.faults import explain, show_failure
 from brainai.web.jobs import Jobs
-from brainai.web.limits import MANY_TURN, MAX_SLICES
+from brainai.web.limits import MANY_TURN, MAX_BATCH_FILES
 from brainai.web.reading import PredictionOrError, SentSlice, judge_many
 from brainai.web.style import plain_html
 from brainai.web.uploads import Upload, uploaded_paths, uploaded_slices
@@ -28,8 +28,8 @@ THUMBNAIL = 96  # pixels, twice what is shown
 EVERY_SECONDS = 1.0  # between two updates of the table
 COLUMNS = ("file", "label", "probability", "threshold", "reason", "model", "revision")
 WAITING = (
-    f"Upload up to {MAX_SLICES} FLAIR slices, as files or as a folder. The table gives the reason "
-    "for each file that cannot be judged."
+    f"Upload up to {MAX_BATCH_FILES} FLAIR slices, as files or as a folder. The table gives the "
+    "reason for each file that cannot be judged."
 )
 NO_ANSWER = "No answer"
 
@@ -38,7 +38,7 @@ def add_many_page(jobs: Jobs, info: ModelInfo) -> None:
     """Add the contents of the tab; call it within `gr.Blocks`."""
     with gr.Column():
         files = gr.File(
-            label=f"FLAIR slices (PNG, JPEG or TIFF; up to {MAX_SLICES})",
+            label=f"FLAIR slices (PNG, JPEG or TIFF; up to {MAX_BATCH_FILES})",
             file_count="multiple",
             file_types=["image", ".tif", ".tiff", ".jp2", ".ppm", ".pgm", ".dcm", ".ima"],
             height=150,

@@ -17,10 +17,10 @@ from brainai.data.scans import FILES, MAX_FILES
 from brainai.errors import DataError
 from brainai.web.bodies import paths
 from brainai.web.limits import (
+    MAX_BATCH_FILES,
     MAX_PIXEL_MM,
     MAX_SCAN_BYTES,
     MAX_SLICE_BYTES,
-    MAX_SLICES,
     MB,
     MIN_PIXEL_MM,
 )
@@ -105,9 +105,9 @@ def uploaded_slices(uploads: Any) -> tuple[list[str], list[str | DataError]]:
     sent = _as_list(uploads)
     if not sent:
         raise DataError("There is no file: send FLAIR slices.", "missing_flair")
-    if len(sent) > MAX_SLICES:
+    if len(sent) > MAX_BATCH_FILES:
         raise DataError(
-            f"Expected at most {MAX_SLICES} files at once, found {len(sent)}: send fewer.",
+            f"Expected at most {MAX_BATCH_FILES} files at once, found {len(sent)}: send fewer.",
             "too_many_files",
         )
     return [_name(upload) for upload in sent], [_path_or_error(upload) for upload in sent]
