@@ -14,9 +14,9 @@ from gradio.events import Dependency
 
 from brainai.errors import DataError
 from brainai.web.places import log_place
+from brainai.web.refusals import INTERNAL
 from brainai.web.verdict import refusal_card
 
-INTERNAL = "Something went wrong on the server, not with your file. Try again."
 NOT_RECEIVED = "Too many requests are waiting, or the connection broke. Try again in a minute."
 NOT_YET = "Not judged yet"
 
@@ -26,7 +26,7 @@ def explain(error: Exception) -> DataError:
     if isinstance(error, DataError):
         return error
     log_place(error)
-    return DataError(INTERNAL, "internal")
+    return DataError(str(INTERNAL), INTERNAL.code)  # a new one, because raising it changes it
 
 
 def to_client(error: Exception) -> gr.Error:

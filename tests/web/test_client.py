@@ -297,6 +297,6 @@ def test_an_internal_error_is_reported_in_general_and_logged_without_its_message
     jobs = Jobs.of(running.classifier)._replace(slice=fail)
     with served(build_page(jobs, running.classifier.info)) as url:
         sentence = refusal(connect(url), save("a.png", GRAY), "internal")
-    assert sentence == "Something went wrong on the server, not with your file. Try again."
+    assert sentence == "Something went wrong on the server, not with your request. Try again."
     assert "ValueError at" in caplog.text
     assert "Anna" not in caplog.text
