@@ -16,7 +16,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from pathlib import Path
 
-from brainai.web.limits import EVERY_SECONDS, STAY_SECONDS
+from brainai.web.limits import SWEEP_SECONDS, STAY_SECONDS
 from brainai.web.places import log_place
 
 PLACE = "GRADIO_TEMP_DIR"
@@ -68,7 +68,7 @@ async def swept(
                 await sweep_all()
             except Exception as error:  # without the next sweeps, uploads would stay for ever
                 log_place(error)
-            await asyncio.sleep(EVERY_SECONDS)
+            await asyncio.sleep(SWEEP_SECONDS)
 
     task = asyncio.create_task(keep_sweeping())
     try:

@@ -158,7 +158,7 @@ def test_deleted_files_are_released_and_unknown_ones_count_for_the_server(ledger
     assert ledger.held("a") == Amount(20, 1)
 
 
-def counted_again(ledger: Ledger) -> None:
+def counted_again(ledger: UploadLedger) -> None:
     # In a thread of its own: Playwright keeps an event loop running in this one.
     with ThreadPoolExecutor(1) as pool:
         pool.submit(lambda: asyncio.run(recount(ledger))).result()
@@ -169,7 +169,7 @@ def test_files_outside_the_folder_of_an_upload_are_counted_and_can_be_deleted(ow
     (own_uploads / "upload" / "inner" / "file").write_bytes(b"0" * 5)
     (own_uploads / "upload" / "other").write_bytes(b"0" * 2)
     (own_uploads / "alone").write_bytes(b"0" * 3)
-    ledger = Ledger()
+    ledger = UploadLedger()
     counted_again(ledger)
     assert ledger.held(SERVER) == Amount(10, 3)
     delete_uploads(["alone", "upload", "gone"])

@@ -16,7 +16,7 @@ from toy_heads import head
 from brainai.web import sweep as module
 from brainai.web.interface import build_page
 from brainai.web.jobs import Jobs
-from brainai.web.limits import EVERY_SECONDS, STAY_SECONDS
+from brainai.web.limits import SWEEP_SECONDS, STAY_SECONDS
 from brainai.web.sweep import PREFIX, claim_folder, sweep, swept
 
 
@@ -67,7 +67,7 @@ def test_a_new_file_with_an_old_date_is_kept(tmp_path):
 
 
 def test_files_are_kept_for_less_than_an_hour():
-    assert EVERY_SECONDS + STAY_SECONDS < 3600
+    assert SWEEP_SECONDS + STAY_SECONDS < 3600
 
 
 def test_the_folder_of_uploads_is_claimed_once_and_is_private(monkeypatch):
@@ -108,7 +108,7 @@ def test_the_folder_of_uploads_may_be_named_by_a_relative_path(tmp_path, monkeyp
 
 def test_sweeping_goes_on_after_an_error_whose_place_is_logged(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    monkeypatch.setattr(module, "EVERY_SECONDS", 0)
+    monkeypatch.setattr(module, "SWEEP_SECONDS", 0)
     monkeypatch.setattr(module.tempfile, "tempdir", str(tmp_path))
     claim_folder()
     errors = [ValueError("of a visitor"), OSError("of a visitor")]
@@ -131,7 +131,7 @@ def test_uploads_masks_and_partial_files_are_deleted_while_the_app_runs(
     uploads.mkdir()
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(uploads))
     monkeypatch.setattr(module, "STAY_SECONDS", 1.5)
-    monkeypatch.setattr(module, "EVERY_SECONDS", 0.2)
+    monkeypatch.setattr(module, "SWEEP_SECONDS", 0.2)
     classifier = running.classifier
 
     def names() -> set[str]:
