@@ -11,7 +11,7 @@ from brainai.data.identity import same_pixels, tcga_ids
 from brainai.data.images import stretch
 from brainai.data.picture_studies import read_lgg, read_pair, read_picture
 from brainai.data.releases import BRATS_2017, DECATHLON_ORDER, Release
-from brainai.data.volumes import MAX_PIXEL_MM, Volume, read_volume, read_volumes, resample
+from brainai.data.volumes import MAX_AXIAL_PIXEL_MM, Volume, read_volume, read_volumes, resample
 from brainai.errors import DataError
 
 
@@ -131,9 +131,9 @@ def _read_tumor_free(case: Case) -> Study:
         flair = read_series(paths, str(case.folder), expect_flair=True)
     check_not_flat(flair.voxels, path)
     x, y, _ = flair.spacing_mm
-    if max(x, y) > MAX_PIXEL_MM:
+    if max(x, y) > MAX_AXIAL_PIXEL_MM:
         raise DataError(
-            f"{path}: expected axial slices with pixels of at most {MAX_PIXEL_MM} mm, found "
+            f"{path}: expected axial slices with pixels of at most {MAX_AXIAL_PIXEL_MM} mm, found "
             f"{x:.1f} × {y:.1f} mm. Use an axial or a 3D scan instead, or leave this one out."
         )
     lesions = None

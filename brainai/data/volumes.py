@@ -35,7 +35,7 @@ from brainai.errors import DataError, StorageError
 
 MASK_SUFFIXES = (".nii.gz", ".nii", ".mha")
 LPS = (("R", "L"), ("A", "P"), ("I", "S"))  # where each axis starts and where it points
-MAX_PIXEL_MM = 2.5  # larger pixels of axial slices come from thick sagittal or coronal slices
+MAX_AXIAL_PIXEL_MM = 2.5  # larger pixels of axial slices come from thick sagittal or coronal slices
 NOTED_SHEAR = 0.001  # a cosine: 0.2 mm over the width of a head
 GRID_TOLERANCE_MM = 0.01  # headers are rounded; a hundredth of a voxel makes no difference
 

@@ -10,7 +10,7 @@ from brainai.data.dataset import MODALITIES
 from brainai.data.images import MAX_PIXELS, ImageSource, prepare_slice
 from brainai.data.scans import read_scan
 from brainai.data.slices import open_slice
-from brainai.data.volumes import MAX_PIXEL_MM, Volume, resample
+from brainai.data.volumes import MAX_AXIAL_PIXEL_MM, Volume, resample
 from brainai.errors import DataError, OutOfScope
 
 MASK_LEVEL = 0.5  # smallest probability of a pixel of the mask
@@ -131,10 +131,10 @@ def _check_axial(volume: Volume) -> None:
             f"FLAIR: expected slices with about square pixels, found {width} × {height} pixels of "
             f"{x:g} × {y:g} mm. Bring the scan as the scanner saved it."
         )
-    if max(x, y) > MAX_PIXEL_MM:
+    if max(x, y) > MAX_AXIAL_PIXEL_MM:
         plane = "sagittal" if x > y else "coronal"
         raise DataError(
-            f"FLAIR: expected axial slices with pixels of at most {MAX_PIXEL_MM} mm, found "
+            f"FLAIR: expected axial slices with pixels of at most {MAX_AXIAL_PIXEL_MM} mm, found "
             f"{x:.1f} × {y:.1f} mm, as in a scan of thick {plane} slices. "
             "Bring an axial or a 3D scan."
         )
