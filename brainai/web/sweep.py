@@ -16,7 +16,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from pathlib import Path
 
-from brainai.web.limits import SWEEP_SECONDS, STAY_SECONDS
+from brainai.web.limits import STAY_SECONDS, SWEEP_SECONDS
 from brainai.web.places import log_place
 
 PLACE = "GRADIO_TEMP_DIR"
@@ -56,7 +56,8 @@ async def swept(
     async def sweep_all() -> None:
         # Also the folders of earlier processes, which may have been killed.
         parents = {folder.parent, Path(tempfile.gettempdir())}
-        for place in {place for parent in parents for place in parent.glob(f"{PREFIX}*")}:
+        places = {place for parent in parents for place in parent.glob(f"{PREFIX}*")}
+        for place in (place for place in places if not place.is_symlink()):
             await asyncio.to_thread(sweep, place, STAY_SECONDS, in_use())
             if place != folder:
                 _remove(place, time.time() - STAY_SECONDS)

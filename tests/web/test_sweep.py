@@ -16,7 +16,7 @@ from toy_heads import head
 from brainai.web import sweep as module
 from brainai.web.interface import build_page
 from brainai.web.jobs import Jobs
-from brainai.web.limits import SWEEP_SECONDS, STAY_SECONDS
+from brainai.web.limits import STAY_SECONDS, SWEEP_SECONDS
 from brainai.web.sweep import PREFIX, claim_folder, sweep, swept
 
 
@@ -93,6 +93,7 @@ def test_nothing_is_deleted_that_other_programs_have_in_the_folder_named_for_upl
     killed.mkdir()
     for place in (folder, killed, folder.parent):
         (place / "file").write_text("content")
+    (folder.parent / f"{PREFIX}planted").symlink_to(tmp_path / "shared")
     swept_once()
     assert list((tmp_path / "shared").rglob("file")) == [folder.parent / "file"]
     assert folder.exists()
