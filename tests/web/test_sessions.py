@@ -122,7 +122,7 @@ def test_the_paths_of_files_are_forgotten(app, save):
 
 
 def test_the_app_forgets_sessions_when_it_sweeps(running, monkeypatch):
-    monkeypatch.setattr("brainai.web.sweep.EVERY_SECONDS", 0.05)
+    monkeypatch.setattr("brainai.web.sweep.SWEEP_SECONDS", 0.05)
     monkeypatch.setattr("brainai.web.sessions.UNFETCHED_SECONDS", 0.1)
     monkeypatch.setattr("brainai.web.sessions.STAY_SECONDS", 0.1)
     page = build_page(Jobs.of(running.classifier), running.classifier.info)
