@@ -151,12 +151,13 @@ def test_an_interrupted_stage_resumes_as_if_it_was_not_interrupted(make_config: 
     saved = torch.load(config.out / "checkpoints" / "previous.pt", weights_only=True)
     progress = Progress(**saved.pop("progress"))
     assert progress.epoch == 2
+    (config.out / "checkpoints" / "last.pt").unlink()
+    (config.out / "metrics.jsonl").unlink()
     fit_stage(new_accelerator(), build_network("test_resnet"), config, progress, saved)
-    again = kept(config), logged(config)
-    for one, other in zip(whole[0], again[0], strict=True):
+    for one, other in zip(whole[0], kept(config), strict=True):
         assert alike(one, other)
-    for one, other in zip(whole[1], again[1], strict=True):
-        assert one | {"images_per_second": 0} == other | {"images_per_second": 0}
+    (trained,) = logged(config)  # only the last epoch
+    assert trained | {"images_per_second": 0} == whole[1][2] | {"images_per_second": 0}
 
 
 def test_the_average_includes_the_statistics_of_batch_norm(make_config: Callable) -> None:
