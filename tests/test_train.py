@@ -87,9 +87,9 @@ def free_port() -> int:
 
 
 def wait_for_epochs(out: Path, count: int) -> None:
-    """Wait until a run has logged `count` epochs."""
+    """Wait until a run has logged `count` epochs and has a checkpoint to resume from."""
     deadline = time.monotonic() + 300
-    while not (out / "metrics.jsonl").exists() or len(history(out)) < count:
+    while not (out / "checkpoints" / "last.pt").exists() or len(history(out)) < count:
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -159,8 +159,10 @@ def test_a_killed_run_resumes_bit_for_bit(
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (out / "model").exists()
+    first = history(out)[0]
     done = run(command(dataset_folder, out, *NO_SCOPE, "--resume"))
     assert done.returncode == 0, done.stderr
+    assert history(out)[0] == first  # its measured speed too: that epoch was not trained again
     for name in ("model/model.safetensors", "checkpoints/best.safetensors"):
         expected, found = load_file(whole_run / name), load_file(out / name)
         assert all(torch.equal(expected[key], found[key]) for key in expected)
@@ -296,8 +298,10 @@ def test_when_one_process_is_killed_the_other_ends_and_the_run_resumes(
     assert first.returncode == 2
     assert said.splitlines()[-1].startswith("train.py: Another process of this training has ended")
     assert "Traceback" not in said
+    before = history(out)[0]
     done = run(command(dataset_folder, out, *NO_SCOPE, "--resume"))
     assert done.returncode == 0, done.stderr
+    assert history(out)[0] == before  # its measured speed too: that epoch was not trained again
     assert len(history(out)) == 4
 
 
