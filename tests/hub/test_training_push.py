@@ -7,10 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from hub_server import Hub
 from huggingface_hub import ModelCard
 
 from brainai.inference.classifier import Classifier
+from brainai.model.folder import load_model
+from brainai.training.__main__ import first_weights
+from brainai.training.config import parse_config
+from brainai.training.start import pinned
 
 ROOT = Path(__file__).parents[2]
 SHORT = ["--preset", "smoke", "--cpu", "--mixed-precision", "no", "--scope-steps", "0"]
@@ -58,12 +63,12 @@ def test_nothing_is_trained_without_write_permission(hub, dataset_folder, tmp_pa
     assert not (out / "metrics.jsonl").exists()
 
 
-@pytest.mark.slow
-def test_training_starts_from_a_model_on_the_hub(hub, model_folder, dataset_folder, tmp_path):
+def test_training_starts_from_a_model_on_the_hub(hub, model_folder, tmp_path):
     hub.hold("me/tiny", model_folder)
-    out = tmp_path / "run"
-    done = train(ALONE, dataset_folder, out, "--init-from", "me/tiny@main", hub=hub)
-    assert done.returncode == 0, done.stderr
-    card = (out / "model" / "README.md").read_text()
-    assert "base_model: me/tiny\n" in card
-    assert "--init-from me/tiny@main" in card
+    options = ["--preset", "smoke", "--data", "dataset", "--out", str(tmp_path / "run")]
+    config = pinned(parse_config([*options, "--init-from", "me/tiny@main"]))
+    assert config.init_from == f"me/tiny@{hub.repositories['models/me/tiny'].head}"
+    expected, found = load_model(model_folder)[0].state_dict(), first_weights(config).state_dict()
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert torch.equal(found[name], value), name
