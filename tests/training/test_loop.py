@@ -162,15 +162,15 @@ def test_an_interrupted_stage_resumes_as_if_it_was_not_interrupted(make_config: 
 
 def test_the_average_includes_the_statistics_of_batch_norm(make_config: Callable) -> None:
     network = new_network()
-    fitting = open_stage(new_accelerator(), network, make_config(average=0.5), 0)
+    fitting = open_stage(new_accelerator(), network, make_config(average=0.75), 0)
     own, averaged = (
         dict(net.named_buffers()) for net in (network, network_to_keep(network, fitting))
     )
     name = next(name for name in own if name.endswith("running_mean"))
-    for value in (8.0, 0.0):  # the first update copies; then half of 8 and half of 0
+    for value in (8.0, 0.0):  # the first update copies; then 0.75 of 8 and 0.25 of 0
         own[name].fill_(value)
         fitting.ema.update_parameters(fitting.network)
-    assert averaged[name].tolist() == pytest.approx([4.0] * len(own[name]))
+    assert averaged[name].tolist() == pytest.approx([6.0] * len(own[name]))
 
 
 def first_batch(config: TrainConfig) -> tuple[torch.Tensor, ...]:
