@@ -362,16 +362,6 @@ def test_training_starts_from_a_model_folder(
 
 
 @pytest.mark.slow
-def test_the_rate_finder_draws_its_curve(dataset_folder: Path, tmp_path: Path) -> None:
-    done = run(command(dataset_folder, tmp_path / "run", *NO_SCOPE, "--find-lr"))
-    assert done.returncode == 0, done.stderr
-    found = json.loads((tmp_path / "run" / "lr_finder.json").read_text())
-    assert found["lr"][0] == pytest.approx(1e-6)
-    assert found["suggestion"] in found["lr"]
-    assert (tmp_path / "run" / "figures" / "lr_finder.png").stat().st_size > 5_000
-
-
-@pytest.mark.slow
 def test_a_compiled_network_saves_weights_under_their_usual_names(
     dataset_folder: Path, whole_run: Path, tmp_path: Path
 ) -> None:
