@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate.state import AcceleratorState
-from faults import listing, seal
+from faults import listing
 from safetensors.torch import load_file
 from toy import write_dataset
 
@@ -29,8 +29,7 @@ from brainai.hub.publish import main as publish
 from brainai.model.folder import ModelInfo
 from brainai.model.network import build_network
 from brainai.training.__main__ import main
-from brainai.training.checkpoints import load_best, load_checkpoint
-from brainai.training.config import parse_config
+from brainai.training.checkpoints import load_best
 
 ROOT = Path(__file__).parents[1]
 ALONE = [sys.executable]
@@ -337,27 +336,6 @@ def test_resuming_with_other_options_is_refused(
 ) -> None:
     said = refused(dataset_folder, whole_run, *SHORT, "--resume", "--seed", "5")
     assert "another seed" in said
-
-
-@pytest.mark.slow
-def test_a_stage_that_has_not_begun_may_be_changed_on_resuming(
-    dataset_folder: Path, whole_run: Path, tmp_path: Path, refused: Callable[..., str]
-) -> None:
-    out = tmp_path / "run"
-    shutil.copytree(whole_run, out)
-    # Every stage of this run has begun: one more epoch of the last would be another schedule …
-    said = refused(dataset_folder, out, *SHORT, "--resume", "--stages.2.epochs", "2")
-    assert "another stages" in said
-    # … but if the run has not reached it, that stage can still be changed.
-    saved = torch.load(out / "checkpoints" / "last.pt", weights_only=True)
-    saved["progress"] |= {"stage": 2, "epoch": 0}
-    torch.save(saved, out / "checkpoints" / "last.pt")
-    seal(out / "checkpoints" / "last.pt")
-    config = parse_config(
-        ["--data", str(dataset_folder), "--out", str(out), *SHORT, "--stages.2.epochs", "2"]
-    )
-    progress, _ = load_checkpoint(config)
-    assert (progress.stage, progress.epoch) == (2, 0)
 
 
 @pytest.mark.slow
