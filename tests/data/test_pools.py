@@ -34,17 +34,6 @@ from brainai.data.prepare import PrepareOptions, prepare
 out = Path(sys.argv[1]).with_name("out")
 print(len(prepare(PrepareOptions((("brats", sys.argv[1]),)), out, workers=2).assembled.records))
 """
-TRAIN = """
-import sys
-from pathlib import Path
-import train
-from brainai.data import store
-store.CHUNK = 16  # otherwise one process decodes so few slices
-sys.argv[1:] = ["--preset", "smoke", "--cpu", "--scope-steps", "0",
-    "--stages.1.epochs", "1", "--stages.2.epochs", "1", "--data", sys.argv[1],
-    "--out", str(Path(sys.argv[1]).with_name("run"))]
-train.main()
-"""
 WAIT = """
 import time
 from brainai.data.pools import open_pool
@@ -138,18 +127,6 @@ def test_a_script_without_a_main_guard_can_prepare_data(tmp_path: Path, stdin: b
     said, complained = finished(process, 60)
     assert process.returncode == 0, complained
     assert said == "20\n"  # four cases of five slices
-    assert is_empty(process.pid)
-
-
-@pytest.mark.slow
-@pytest.mark.distributed
-def test_a_script_without_a_main_guard_can_train(dataset_folder: Path, tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    shutil.copytree(dataset_folder, data, ignore=shutil.ignore_patterns(".store"))
-    process = start(TRAIN, tmp_path, str(data), stderr=subprocess.PIPE)
-    _, complained = finished(process, 300)
-    assert process.returncode == 0, complained
-    assert (tmp_path / "run" / "report.json").is_file()
     assert is_empty(process.pid)
 
 
