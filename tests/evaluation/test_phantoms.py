@@ -16,7 +16,7 @@ COARSE = (6.0, 6.0, 26.0)  # four slices
 
 
 class Says(nn.Module):
-    """Calls every slice tumor, or none, or those with skull: their corners are not exactly 0."""
+    """Calls every slice tumor, or those with skull: their corners are not exactly 0."""
 
     decoder = None
 
@@ -26,8 +26,8 @@ class Says(nn.Module):
 
     def forward(self, images: torch.Tensor) -> Output:
         skull = images[:, 0, :4, :4].amax((1, 2)) > 0
-        tumor = {"all": 1.0, "none": -1.0}.get(self.what, torch.where(skull, 1.0, -1.0))
-        score = torch.ones(len(images)) * tumor
+        tumor = torch.ones(len(images), dtype=torch.bool) if self.what == "all" else skull
+        score = torch.where(tumor, 1.0, -1.0)
         return Output(torch.stack([torch.zeros_like(score), score], dim=1), None)
 
 
@@ -38,12 +38,12 @@ def template():
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("template")
-@pytest.mark.parametrize(("what", "value"), [("all", 0), ("none", 1), ("those with skull", 0.5)])
-def test_every_slice_called_tumor_is_a_false_alarm(what: str, value: float) -> None:
-    found = score_phantoms(Says(what), INFO, 2, device="cpu", spacing_mm=COARSE)
+def test_every_slice_called_tumor_is_a_false_alarm() -> None:
+    """One of two people has a skull."""
+    found = score_phantoms(Says("those with skull"), INFO, 2, device="cpu", spacing_mm=COARSE)
     assert set(found) == set(KINDS)
     for figure in found.values():
-        assert figure["value"] == value
+        assert figure["value"] == 0.5
         assert (figure["n_patients"], figure["n_slices"]) == (2, 8)
 
 
