@@ -228,14 +228,6 @@ def test_many_slices_are_returned_with_masks_on_request(client, save):
 
 
 @pytest.mark.slow
-def test_too_many_slices_are_refused(client, save):
-    sent = [handle_file(str(save("a.png", head(1))))] * 201
-    with pytest.raises(AppError, match="Expected at most 200 files at once") as caught:
-        client.predict(sent, api_name="/predict_batch")
-    assert caught.value.title == "too_many_files"
-
-
-@pytest.mark.slow
 def test_model_info_states_the_limits_and_figures_of_the_model(running):
     report = json.loads((ROOT / "weights" / "report.json").read_text())
     page = build_page(Jobs.of(running.classifier), running.classifier.info, report=report)
