@@ -21,6 +21,7 @@ from toy_heads import head, scan_file
 
 from brainai.errors import OutOfScope
 from brainai.inference.forms import scan_form, slice_form
+from brainai.web.endpoints import info_form
 from brainai.web.interface import build_page
 from brainai.web.jobs import Jobs
 
@@ -227,13 +228,11 @@ def test_many_slices_are_returned_with_masks_on_request(client, save):
         assert mask.size == (80, 96)
 
 
-@pytest.mark.slow
 def test_model_info_states_the_limits_and_figures_of_the_model(running):
     report = json.loads((ROOT / "weights" / "report.json").read_text())
-    page = build_page(Jobs.of(running.classifier), running.classifier.info, report=report)
-    with served(page) as url:
-        answer = checked(connect(url).predict(api_name="/model_info"), "model_info")
-    assert answer["threshold"] == running.classifier.info.threshold
+    classifier = running.classifier
+    answer = checked(info_form(classifier.info, report, classifier.weights), "model_info")
+    assert answer["threshold"] == classifier.info.threshold
     assert answer["limits"]["slice_bytes"] == 20 * 2**20
     assert set(answer["figures"]) == {"all", *report["source"]}
     assert answer["figures"]["lgg"] == report["source"]["lgg"]["figures"]
