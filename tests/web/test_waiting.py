@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from urllib.request import urlopen
 
 import pytest
 from asking import checked, run_over_http
@@ -71,12 +72,18 @@ class Held:
         """Eight in progress, and one that waits."""
         (path,) = json.loads(upload(self.url, save("a.png", head()).read_bytes()).text)
         body = {"data": [file(path), None, None, None]}
-        for _ in range(9):
-            assert ask(self.url, "POST", "/gradio_api/call/predict", body).status == 200
+        admitted = [ask(self.url, "POST", "/gradio_api/call/predict", body) for _ in range(9)]
+        assert [reply.status for reply in admitted] == [200] * 9
+        self.events = [json.loads(reply.text)["event_id"] for reply in admitted]
         deadline = time.monotonic() + 20
         while ask(self.url, "POST", "/gradio_api/call/predict", body).status != 503:
             assert time.monotonic() < deadline
         self.body = body
+
+    def answer(self, event: str) -> str:
+        """The stream with the answer of an admitted request."""
+        with urlopen(f"{self.url}gradio_api/call/predict/{event}", timeout=60) as reply:
+            return reply.read().decode()
 
 
 @pytest.fixture
@@ -128,6 +135,10 @@ def test_scans_health_and_the_model_do_not_wait_for_slices(held, save, tmp_path)
 def test_admitted_requests_are_answered_and_then_there_is_room_again(held, running, save):
     held.fill(save)
     held.go_on.set()
+    for event in held.events:
+        answer = held.answer(event)
+        assert "event: complete" in answer
+        assert '"probability"' in answer
     client, deadline = connect(held.url), time.monotonic() + 60
     while True:  # those who wait need a moment
         try:
