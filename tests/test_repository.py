@@ -86,8 +86,9 @@ def test_the_readme_has_two_set_up_commands_and_ci_runs_the_second() -> None:
 
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 DOCUMENTS = [
-    *(ROOT / place for place in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *sorted(ROOT.glob("*.md")),
     ROOT / "weights" / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
     *DECISIONS,
 ]
 
