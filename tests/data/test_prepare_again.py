@@ -12,7 +12,7 @@ import pytest
 from faults import damage as damage_file
 from faults import every_damage, small_files
 from preparation import command, everything, records_of
-from scans import labels, write_brats, write_lgg, write_scan
+from scans import labels, write_brats, write_scan
 
 from brainai.data.dataset import read_dataset_info, read_records
 from brainai.data.lock import hold
@@ -49,25 +49,6 @@ def test_a_run_resumes_from_the_state_a_kill_leaves_to_the_same_output(
     assert not (out / ".parts" / "unfinished").exists() or not any(
         (out / ".parts" / "unfinished").iterdir()
     )
-
-
-@pytest.mark.distributed
-def test_a_killed_process_resumes_to_the_same_output(raw: Path, tmp_path: Path) -> None:
-    for number in range(3, 9):
-        write_lgg(raw / "lgg", f"TCGA_CS_494{number}_19970222")
-    main(command(raw, tmp_path / "whole"))
-    out = tmp_path / "out"
-    call = [sys.executable, "-m", "brainai.data.prepare", *command(raw, out, workers=2)]
-    process = subprocess.Popen(call, cwd=Path(__file__).parents[2], stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not list((out / ".parts").glob("[!.]*.json")) and time.monotonic() < deadline:
-        time.sleep(0.001)
-    process.kill()
-    process.wait()
-    assert not (out / "dataset.json").exists()
-    assert main(command(raw, out)) == 0
-    assert everything(out) == everything(tmp_path / "whole")
-    assert not list(out.rglob("*.partial"))
 
 
 def test_a_second_preparation_of_the_same_folder_is_refused(
@@ -200,25 +181,22 @@ def test_a_folder_with_other_files_is_refused(
     assert "a folder with other files" in capsys.readouterr().err
 
 
-@pytest.mark.slow
 def test_any_number_of_workers_gives_the_same_data_set(raw: Path, tmp_path: Path) -> None:
     for workers in (1, 2):
-        out = tmp_path / f"out{workers}"
-        arguments = command(raw, out, workers=workers)
-        run = [sys.executable, "-m", "brainai.data.prepare", *arguments]
-        done = subprocess.run(run, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stderr
+        assert main(command(raw, tmp_path / f"out{workers}", workers=workers)) == 0
     assert everything(tmp_path / "out1") == everything(tmp_path / "out2")
 
 
 @pytest.mark.slow
-def test_kill_9_leaves_only_complete_cases_and_no_worker(tmp_path: Path) -> None:
+def test_kill_9_leaves_complete_cases_and_no_worker_and_resumes_to_the_same_output(
+    tmp_path: Path,
+) -> None:
     for number in range(24):
         write_brats(tmp_path / "raw", f"BraTS2021_{number:05d}")
     arguments = ["--source", "brats", "--root", str(tmp_path / "raw"), "--workers", "2"]
-    run = [sys.executable, "-m", "brainai.data.prepare", *arguments, "--out"]
     out = tmp_path / "out"
-    process = subprocess.Popen([*run, str(out)], stderr=subprocess.DEVNULL)
+    call = [sys.executable, "-m", "brainai.data.prepare", *arguments, "--out", str(out)]
+    process = subprocess.Popen(call, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not list((out / ".parts").glob("Bra*.json")) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -234,8 +212,9 @@ def test_kill_9_leaves_only_complete_cases_and_no_worker(tmp_path: Path) -> None
         time.sleep(0.05)
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
     for folder in (out, tmp_path / "whole"):
-        subprocess.run([*run, str(folder)], check=True, capture_output=True, timeout=300)
+        assert main([*arguments, "--out", str(folder)]) == 0
     assert everything(out) == everything(tmp_path / "whole")
+    assert not list(out.rglob("*.partial"))
 
 
 def children(pid: int) -> list[int]:
