@@ -167,8 +167,6 @@ def start_folder(out: Path, options: PrepareOptions) -> None:
             f"{path} is damaged. Delete it, then run the command with the options that {out} was "
             "started with."
         ) from error
-    if stored.get("min_tumor_pixels") == 1:  # a former option, which had no effect if it was 1
-        del stored["min_tumor_pixels"]
     if stored != wanted:
         changed = sorted(k for k in wanted | stored if stored.get(k) != wanted.get(k))
         changes = "; ".join(f"{k} was {stored.get(k)}, is {wanted.get(k)}" for k in changed)

@@ -156,22 +156,6 @@ def test_changed_options_are_refused(
     assert everything(out) == first
 
 
-@pytest.mark.parametrize(("former", "status"), [(1, 0), (9, 2)])
-def test_a_data_set_with_the_former_minimum_of_tumor_pixels_is_continued_if_it_was_1(
-    raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture, former: int, status: int
-) -> None:
-    out = tmp_path / "out"
-    main(command(raw, out))
-    first = everything(out)
-    path = out / ".parts" / ".options.json"
-    options = unsealed(path.read_bytes()) | {"min_tumor_pixels": former}
-    path.write_text(json.dumps(sealed(options)))
-    assert main(command(raw, out)) == status
-    said = "(min_tumor_pixels was 9, is None)" in capsys.readouterr().err
-    assert said == (status == 2)
-    assert everything(out) == first
-
-
 def test_a_folder_with_other_files_is_refused(
     raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
