@@ -25,7 +25,7 @@ from brainai.web.uploads import Upload, uploaded_paths, uploaded_slices
 from brainai.web.verdict import percent, progress_card, refusal_card, waiting_card
 
 THUMBNAIL = 96  # pixels, twice what is shown
-EVERY_SECONDS = 1.0  # between two updates of the table
+UPDATE_SECONDS = 1.0  # between two updates of the table
 COLUMNS = ("file", "label", "probability", "threshold", "reason", "model", "revision")
 WAITING = (
     f"Upload up to {MAX_BATCH_FILES} FLAIR slices, as files or as a folder. The table gives the "
@@ -94,7 +94,7 @@ def judged_tables(
     for name, (answer, sent) in zip(names, judge_many(jobs, info, files), strict=True):
         table += _row(name, sent, answer, info)
         answers.append(_without_maps(answer))
-        if time.monotonic() - updated > EVERY_SECONDS:
+        if time.monotonic() - updated > UPDATE_SECONDS:
             updated = time.monotonic()
             yield progress_card("Judging the slices", len(answers), len(files)), table
     yield summary_card(names, answers, info), table

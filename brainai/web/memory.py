@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from brainai.web.places import log_place
 
 ARENAS = 2  # one pool for each core of a small Space
-EVERY_SECONDS = 10
+RETURN_SECONDS = 10
 _M_ARENA_MAX = -8  # from malloc.h
 
 
@@ -41,7 +41,7 @@ async def trimmed(count: Callable[[], int], idle: Callable[[], bool]) -> AsyncIt
     async def keep_trimming() -> None:
         before = count()
         while True:
-            await asyncio.sleep(EVERY_SECONDS)
+            await asyncio.sleep(RETURN_SECONDS)
             try:
                 if count() != before and idle():
                     before = count()

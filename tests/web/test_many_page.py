@@ -103,7 +103,7 @@ def test_the_table_can_be_downloaded(visit, known, four, tmp_path):
 def test_the_table_fills_and_stays_sorted_while_slices_are_judged(
     visit, running, four, monkeypatch
 ):
-    monkeypatch.setattr("brainai.web.many_page.EVERY_SECONDS", 0)
+    monkeypatch.setattr("brainai.web.many_page.UPDATE_SECONDS", 0)
     go_on = threading.Event()
 
     def slow(files):

@@ -8,7 +8,7 @@ from brainai.web import memory
 
 def test_memory_is_returned_once_after_a_crowd_and_not_during_it(monkeypatch):
     trims, looks, state = [], [], {"asked": 0, "idle": True}
-    monkeypatch.setattr(memory, "EVERY_SECONDS", 0.001)
+    monkeypatch.setattr(memory, "RETURN_SECONDS", 0.001)
     monkeypatch.setattr(memory, "trim", lambda: trims.append(dict(state)))
 
     def asked() -> int:
@@ -37,7 +37,7 @@ def test_memory_is_returned_once_after_a_crowd_and_not_during_it(monkeypatch):
 def test_memory_is_returned_after_an_error_too(monkeypatch, caplog):
     trims, errors = [], [ValueError("of a visitor")]
     counts = iter(range(1_000_000))
-    monkeypatch.setattr(memory, "EVERY_SECONDS", 0.001)
+    monkeypatch.setattr(memory, "RETURN_SECONDS", 0.001)
     monkeypatch.setattr(memory, "trim", lambda: trims.append(1))
 
     def idle() -> bool:
