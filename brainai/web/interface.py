@@ -148,8 +148,8 @@ def _lifespan(page: Page, ledger: UploadLedger, proxies: Proxies) -> Callable:
     sessions = Sessions(page)
 
     async def tidy() -> None:
-        sessions.forget()
         await recount(ledger)
+        sessions.forget()
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
