@@ -30,9 +30,9 @@ from brainai.errors import DataError, OutOfScope
 MAX_CHILDREN = 4
 KEPT_TASKS = 500  # a child is replaced after so many tasks
 KEPT_BYTES = 400_000_000  # a child with a higher peak is replaced, which frees its memory
-MAX_LINE_BYTES = 2**16  # of an answer without its array
+MAX_LINE_BYTES = 2**16  # of a reply without its array
 MAX_ARRAY_BYTES = 2**30
-KINDS = "iufb"  # kinds of numbers that an answer may hold
+KINDS = "iufb"  # kinds of numbers that a reply may hold
 ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT")
 MODULE = reader_process.__name__
 
@@ -90,12 +90,12 @@ class Child:
         )
         # Both are pipes, as asked for; `Popen` promises neither.
         self._requests = cast(IO[bytes], self._process.stdin)
-        self._answers = cast(BufferedReader, self._process.stdout)
+        self._replies = cast(BufferedReader, self._process.stdout)
 
     def ask(
         self, request: dict[str, Any], seconds: float
     ) -> tuple[dict[str, Any], np.ndarray | None]:
-        """Send one request to `reader_process` and return its answer, with the array if any.
+        """Send one request to `reader_process` and return its reply, with the array if any.
 
         Raises:
             _Ended: the process ended.
@@ -107,14 +107,14 @@ class Child:
         try:
             self._requests.write(json.dumps(request).encode() + b"\n")
             self._requests.flush()
-            answer = json.loads(self._answers.readline(MAX_LINE_BYTES))
-            array = self._read_array(*answer["array"]) if "array" in answer else None
+            reply = json.loads(self._replies.readline(MAX_LINE_BYTES))
+            array = self._read_array(*reply["array"]) if "array" in reply else None
         except (OSError, ValueError, EOFError):
             raise self._death() from None
         finally:
             timer.cancel()
-        self.peak_bytes = answer.get("peak_bytes", 0)
-        return answer, array
+        self.peak_bytes = reply.get("peak_bytes", 0)
+        return reply, array
 
     def is_worn(self) -> bool:
         """Return whether a new process should replace this one."""
@@ -128,7 +128,7 @@ class Child:
         """End the process and wait for it."""
         self._process.kill()
         self._process.wait()
-        for pipe in (self._requests, self._answers):
+        for pipe in (self._requests, self._replies):
             with contextlib.suppress(OSError):
                 pipe.close()
 
@@ -154,7 +154,7 @@ class Child:
         array = np.empty(shape, dtype)
         rest = array.reshape(-1).view(np.uint8).data
         while rest:
-            read = self._answers.readinto(rest)
+            read = self._replies.readinto(rest)
             if not read:
                 raise EOFError
             rest = rest[read:]
@@ -193,23 +193,23 @@ class ReaderPool:
         request |= {"cpu_seconds": budget.cpu_seconds, "memory_bytes": budget.memory_bytes}
         with self._places:
             try:
-                answer, array = self._ask_child(request, budget.seconds)
+                reply, array = self._ask_child(request, budget.seconds)
             except _Ended as ended:
                 if not ended.by_other:
                     raise _failed(called, ended.what, ended.code) from None
-                answer, array = self._ask_again(request, budget.seconds, called)
-        if "result" not in answer:
-            raise _error(answer, called) from None
-        return answer["result"], array
+                reply, array = self._ask_again(request, budget.seconds, called)
+        if "result" not in reply:
+            raise _error(reply, called) from None
+        return reply["result"], array
 
     def ask_array(
         self, task: str, budget: Budget, called: str, arguments: dict[str, Any]
     ) -> tuple[dict[str, Any], np.ndarray]:
         """Run a task that always answers with an array, as `ask` does."""
-        answer, array = self.ask(task, budget, called, arguments)
+        reply, array = self.ask(task, budget, called, arguments)
         if array is None:
             raise _failed(called, "cannot be read")
-        return answer, array
+        return reply, array
 
     def close(self) -> None:
         """End all children."""
@@ -240,7 +240,7 @@ class ReaderPool:
         try:
             return child.ask(request, seconds)
         except BaseException:
-            child.end()  # else a late answer would be taken for that of the next request
+            child.end()  # else a late reply would be taken for that of the next request
             raise
         finally:
             if child.is_worn():
@@ -260,15 +260,15 @@ class ReaderPool:
         return Child()
 
 
-def _error(answer: dict[str, Any], called: str) -> DataError:
-    """Return the error that an answer reports."""
-    if "out_of_scope" in answer:
-        return OutOfScope(*answer["out_of_scope"])
-    if "refused" in answer:
-        return DataError(*answer["refused"])
-    if answer.get("failed") == "memory":
+def _error(reply: dict[str, Any], called: str) -> DataError:
+    """Return the error that a reply reports."""
+    if "out_of_scope" in reply:
+        return OutOfScope(*reply["out_of_scope"])
+    if "refused" in reply:
+        return DataError(*reply["refused"])
+    if reply.get("failed") == "memory":
         return _failed(called, "needs too much memory", "too_large")
-    logging.getLogger(__name__).error("%s", answer.get("places"))
+    logging.getLogger(__name__).error("%s", reply.get("places"))
     return _failed(called, "cannot be read")
 
 

@@ -2,8 +2,8 @@
 
 Native decoders crash, hang or use up the memory on some damaged or malicious files. They therefore
 run in a separate process, which has none of the server's secrets in its environment and may end at
-any time without harm. It reads requests from standard input and writes answers to standard output.
-Each is a line of JSON; the line of an answer is followed by the bytes that it announces.
+any time without harm. It reads requests from standard input and writes replies to standard output.
+Each is a line of JSON; the line of a reply is followed by the bytes that it announces.
 """
 
 import contextlib
@@ -35,32 +35,32 @@ except ImportError:  # on Windows, where only the time limit of `reader_pool` ap
 
 BROWSER_FORMATS = {"PNG", "JPEG", "GIF", "WEBP", "BMP"}
 
-Answer: TypeAlias = tuple[dict[str, Any], np.ndarray | None]
+Reply: TypeAlias = tuple[dict[str, Any], np.ndarray | None]
 
 
-def volume(path: str, called: str, allow_companion: bool) -> Answer:
+def volume(path: str, called: str, allow_companion: bool) -> Reply:
     """Read one NIfTI or MetaImage file."""
-    return _volume_answer(read_volume(Path(path), called, allow_companion))
+    return _volume_reply(read_volume(Path(path), called, allow_companion))
 
 
-def series(paths: list[str], called: str, expect_flair: bool) -> Answer:
+def series(paths: list[str], called: str, expect_flair: bool) -> Reply:
     """Read a DICOM series."""
-    return _volume_answer(read_series(map(Path, paths), called, expect_flair))
+    return _volume_reply(read_series(map(Path, paths), called, expect_flair))
 
 
-def unpacked(archive: str, folder: str, called: str, max_files: int, max_bytes: int) -> Answer:
+def unpacked(archive: str, folder: str, called: str, max_files: int, max_bytes: int) -> Reply:
     """Unpack a zip file into a folder."""
     unpack(Path(archive), Path(folder), called, max_files, max_bytes)
     return {}, None
 
 
-def picture(path: str, most_pixels: int, expect_flair: bool = False) -> Answer:
+def picture(path: str, most_pixels: int, expect_flair: bool = False) -> Reply:
     """Decode a slice and reduce it to at most `most_pixels` pixels."""
     pixels = open_slice(path, expect_flair)
     return {"size": pixels.shape}, shrink(pixels, most_pixels)
 
 
-def browser_copy(path: str, expect_flair: bool = False) -> Answer:
+def browser_copy(path: str, expect_flair: bool = False) -> Reply:
     """Encode a slice as 16-bit PNG if browsers cannot show the file itself.
 
     They show a broken picture, or pictures of 16 bits as black. The gray levels are stretched from
@@ -78,34 +78,34 @@ def browser_copy(path: str, expect_flair: bool = False) -> Answer:
     return {}, np.frombuffer(content.getbuffer(), np.uint8)
 
 
-TASKS: dict[str, Callable[..., Answer]] = {
+TASKS: dict[str, Callable[..., Reply]] = {
     task.__name__: task for task in (volume, series, unpacked, picture, browser_copy)
 }
 
 
-def _volume_answer(found: Volume) -> Answer:
+def _volume_reply(found: Volume) -> Reply:
     left_out = ("voxels", "header_text")  # the text may name the patient
     place = {key: value for key, value in vars(found).items() if key not in left_out}
     return place, found.voxels.transpose(2, 1, 0)
 
 
 def main() -> None:
-    """Answer requests until standard input is closed."""
+    """Reply to requests until standard input is closed."""
     requests = sys.stdin.buffer
-    answers = os.fdopen(os.dup(1), "wb")
+    replies = os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # some libraries print to standard output
     keep_quiet()
     use_one_thread()
     if resource is not None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would contain a scan
     for line in requests:
-        answer, array = _answer(json.loads(line))
+        reply, array = _reply(json.loads(line))
         with contextlib.suppress(BrokenPipeError):
-            _send(answers, answer, array)
+            _send(replies, reply, array)
 
 
-def _answer(request: dict[str, Any]) -> Answer:
-    """Run one task within its limits. An error becomes part of the answer."""
+def _reply(request: dict[str, Any]) -> Reply:
+    """Run one task within its limits. An error becomes part of the reply."""
     try:
         _limit(request["cpu_seconds"], request["memory_bytes"])
         result, array = TASKS[request["task"]](**request["arguments"])
@@ -145,15 +145,15 @@ def _peak_bytes() -> int:
     return int(found[1]) * 1024 if found else 0
 
 
-def _send(answers: IO[bytes], answer: dict[str, Any], array: np.ndarray | None) -> None:
-    """Write an answer. An array is sent plane by plane to avoid a second copy of it."""
-    answer["peak_bytes"] = _peak_bytes()
+def _send(replies: IO[bytes], reply: dict[str, Any], array: np.ndarray | None) -> None:
+    """Write a reply. An array is sent plane by plane to avoid a second copy of it."""
+    reply["peak_bytes"] = _peak_bytes()
     if array is not None:
-        answer["array"] = [array.shape, array.dtype.str]
-    answers.write(json.dumps(answer).encode() + b"\n")
+        reply["array"] = [array.shape, array.dtype.str]
+    replies.write(json.dumps(reply).encode() + b"\n")
     for plane in () if array is None else array:
-        answers.write(np.ascontiguousarray(plane).data)
-    answers.flush()
+        replies.write(np.ascontiguousarray(plane).data)
+    replies.flush()
 
 
 if __name__ == "__main__":
