@@ -80,8 +80,19 @@ def choose_series(paths: Iterable[Path], called: str, expect_flair: bool = False
     return Series(stack, affine, note if len(stacks) > 1 else "")
 
 
-def read_picture(path: Path, expect_flair: bool = False) -> np.ndarray:
-    """Read the only gray picture of a DICOM file as it is stored, `[H, W]` float32.
+class Picture(NamedTuple):
+    """One gray slice as it is stored.
+
+    pixels: `[H, W]` float32.
+    pixel_mm: side of a pixel in mm; None if the file does not state a plausible one.
+    """
+
+    pixels: np.ndarray
+    pixel_mm: float | None = None
+
+
+def read_picture(path: Path, expect_flair: bool = False) -> Picture:
+    """Read the only gray picture of a DICOM file.
 
     Raises:
         OutOfScope: the file holds several pictures, a color picture or no MRI, or FLAIR is expected
@@ -91,7 +102,8 @@ def read_picture(path: Path, expect_flair: bool = False) -> np.ndarray:
     keep_quiet()
     with readable_names([path]) as readable:
         header = _single(read_headers(readable, "The picture").slices, expect_flair)
-        return np.ascontiguousarray(_read_pixels([header], "The picture")[:, :, 0].T)
+        pixels = _read_pixels([header], "The picture")[:, :, 0].T
+        return Picture(np.ascontiguousarray(pixels), header.pixel_mm)
 
 
 def _single(slices: list[Slice], expect_flair: bool) -> Slice:

@@ -18,7 +18,7 @@ import SimpleITK as sitk
 
 from brainai.data.dicom_sequence import Header, Kind, kind_of
 from brainai.data.dicom_structure import MAX_DEPTH, Structure, examine
-from brainai.data.headers import MAX_ORIGIN_MM, unopened
+from brainai.data.headers import MAX_ORIGIN_MM, MAX_PIXEL_MM, MIN_PIXEL_MM, unopened
 from brainai.errors import DataError
 
 SAME_AXES = 0.01  # direction cosines within one stack differ only by rounding
@@ -67,6 +67,12 @@ class Slice:
     def has_pixel_size(self) -> bool:
         """Whether the header gives a plausible size of a pixel."""
         return len(self.spacing) == 2 and all(0 < side < math.inf for side in self.spacing)
+
+    @property
+    def pixel_mm(self) -> float | None:
+        """Side in mm of a square with the area of a pixel; None without a plausible size."""
+        side = math.sqrt(math.prod(self.spacing)) if self.has_pixel_size else 0.0
+        return side if MIN_PIXEL_MM <= side <= MAX_PIXEL_MM else None
 
     @property
     def has_place(self) -> bool:

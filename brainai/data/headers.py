@@ -11,6 +11,7 @@ from brainai.errors import DataError
 
 MAX_VOXELS = 100_000_000  # 512 × 512 × 380: bounds the memory whatever a small file claims
 MIN_SPACING_MM, MAX_SPACING_MM = 0.01, 100.0  # finer and coarser than any clinical scanner
+MIN_PIXEL_MM, MAX_PIXEL_MM = 0.05, 10.0  # side of a pixel of a single slice
 MAX_EXTENT_MM = 3000.0  # along one axis; no scanner is longer
 MAX_ORIGIN_MM = 100_000.0  # from the scanner's center
 MAX_SHEAR = 0.1  # cosine between two axes, about 6 degrees from a right angle

@@ -56,8 +56,8 @@ def unpacked(archive: str, folder: str, called: str, max_files: int, max_bytes: 
 
 def picture(path: str, most_pixels: int, expect_flair: bool = False) -> Reply:
     """Decode a slice and reduce it to at most `most_pixels` pixels."""
-    pixels = open_slice(path, expect_flair)
-    return {"size": pixels.shape}, shrink(pixels, most_pixels)
+    pixels, pixel_mm = open_slice(path, expect_flair)
+    return {"size": pixels.shape, "pixel_mm": pixel_mm}, shrink(pixels, most_pixels)
 
 
 def browser_copy(path: str, expect_flair: bool = False) -> Reply:
@@ -68,14 +68,14 @@ def browser_copy(path: str, expect_flair: bool = False) -> Reply:
     """
     with contextlib.suppress(Exception), Image.open(path, formats=FORMATS) as image:
         if image.format in BROWSER_FORMATS and not image.mode.startswith("I"):
-            return {}, None
-    pixels = open_slice(path, expect_flair)
+            return {"pixel_mm": None}, None
+    pixels, pixel_mm = open_slice(path, expect_flair)
     low = pixels.min()
     pixels -= low
     pixels *= 65535 / pixels.max()
     content = io.BytesIO()
     Image.fromarray(np.rint(pixels).astype(np.uint16)).save(content, "PNG", compress_level=1)
-    return {}, np.frombuffer(content.getbuffer(), np.uint8)
+    return {"pixel_mm": pixel_mm}, np.frombuffer(content.getbuffer(), np.uint8)
 
 
 TASKS: dict[str, Callable[..., Reply]] = {

@@ -97,7 +97,7 @@ def open_sequences(
 
 def _decode(source: ImageSource, name: str) -> np.ndarray:
     try:
-        return open_slice(source, expect_flair=name == "flair")
+        return open_slice(source, expect_flair=name == "flair").pixels
     except OutOfScope as error:
         if name == "flair":
             raise

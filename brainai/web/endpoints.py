@@ -69,7 +69,8 @@ def add_endpoints(
             flair: the FLAIR slice: PNG, JPEG, TIFF or another picture, or a DICOM file.
             t1c: the same slice in T1 with contrast.
             t2: the same slice in T2.
-            pixel_mm: side of a pixel in mm, to get an area in cm².
+            pixel_mm: side of a pixel in mm, to get an area in cm²; by default, that of the
+                header of a DICOM file.
         """
         with errors_for_client():
             side = pixel_size(pixel_mm)

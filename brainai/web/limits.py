@@ -6,7 +6,6 @@ MB = 2**20
 MAX_SLICE_BYTES = 20 * MB
 MAX_SCAN_BYTES = 300 * MB  # of one file, and of all files of a series together
 MAX_BATCH_FILES = 200  # files at once in `Many slices` and `/predict_batch`
-MIN_PIXEL_MM, MAX_PIXEL_MM = 0.05, 10.0
 SWEEP_SECONDS, STAY_SECONDS = 300, 3000  # every 5 minutes, files older than 50 minutes are deleted
 UNFETCHED_SECONDS = 600  # how long an answer is kept for a client that does not fetch it
 SESSIONS = 32  # sessions whose last answers are kept; Gradio would keep 10,000 for ever

@@ -32,20 +32,39 @@ class SentSlice(NamedTuple):
     Attributes:
         pixels: `[h, w]` float32, gray levels as stored in the file; a large picture is reduced.
         size: height and width of the picture in the file.
+        stored_mm: side in mm of a pixel of the file, from a DICOM header; None if it is not known.
     """
 
     pixels: np.ndarray
     size: tuple[int, int]
+    stored_mm: float | None = None
 
-    def pixel_mm(self, stored_mm: float | None) -> float | None:
-        """Return the side in mm of one of `pixels`, given that of a pixel of the file.
+    def pixel_mm(self, given_mm: float | None) -> float | None:
+        """Return the side in mm of one of `pixels`.
 
         >>> SentSlice(np.zeros((2, 2), np.float32), (4, 4)).pixel_mm(0.5)
         1.0
+
+        Args:
+            given_mm: side in mm of a pixel of the file, from the sender; None stands for
+                `stored_mm`.
         """
+        stored_mm = self.stored_mm if given_mm is None else given_mm
         if stored_mm is None:
             return None
         return stored_mm * math.sqrt(math.prod(self.size) / self.pixels.size)
+
+
+class BrowserCopy(NamedTuple):
+    """A copy of a slice for browsers.
+
+    Attributes:
+        content: a PNG file; None if browsers can show the original.
+        pixel_mm: side of a pixel in mm, from a DICOM header; None if it is not known.
+    """
+
+    content: bytes | None
+    pixel_mm: float | None
 
 
 def read_slice(file: str, expect_flair: bool = False) -> SentSlice:
@@ -60,11 +79,11 @@ def read_slice(file: str, expect_flair: bool = False) -> SentSlice:
     """
     arguments = {"path": file, "most_pixels": MAX_PIXELS_KEPT, "expect_flair": expect_flair}
     fields, pixels = ask_array("picture", SLICE, "The picture", arguments)
-    return SentSlice(pixels, tuple(fields["size"]))
+    return SentSlice(pixels, tuple(fields["size"]), fields["pixel_mm"])
 
 
-def copy_for_browser(file: str, expect_flair: bool = False) -> bytes | None:
-    """Return a slice as a PNG file if browsers cannot show the original, else None.
+def copy_for_browser(file: str, expect_flair: bool = False) -> BrowserCopy:
+    """Return a slice as a PNG file if browsers cannot show the original.
 
     Gain and offset do not change the normalized gray levels, so the copy gets the same answer. It
     has no DICOM header, so a file that would be refused for its header must get no copy.
@@ -76,8 +95,8 @@ def copy_for_browser(file: str, expect_flair: bool = False) -> bytes | None:
         OutOfScope, DataError: see `read_slice`.
     """
     arguments = {"path": file, "expect_flair": expect_flair}
-    _, content = ask("browser_copy", SLICE, "The picture", arguments)
-    return None if content is None else content.tobytes()
+    fields, content = ask("browser_copy", SLICE, "The picture", arguments)
+    return BrowserCopy(None if content is None else content.tobytes(), fields["pixel_mm"])
 
 
 def judge_slice(

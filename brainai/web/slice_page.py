@@ -1,11 +1,11 @@
 """The tab for one slice, which is judged as soon as it is uploaded or picked."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import gradio as gr
 
+from brainai.data.headers import MAX_PIXEL_MM, MIN_PIXEL_MM
 from brainai.errors import DataError
 from brainai.inference.sequences import SPOKEN
 from brainai.model.folder import ModelInfo
@@ -13,7 +13,7 @@ from brainai.web.assets import asset
 from brainai.web.examples import PIXEL_MM, Examples, gallery
 from brainai.web.faults import explain, show_failure
 from brainai.web.jobs import Jobs
-from brainai.web.limits import MAX_PIXEL_MM, MIN_PIXEL_MM, SLICE_TURN
+from brainai.web.limits import MAX_SCAN_BYTES, SLICE_TURN
 from brainai.web.reading import copy_for_browser, judge_slice
 from brainai.web.style import plain_html
 from brainai.web.uploads import Upload, emptied, offer, uploaded
@@ -41,6 +41,8 @@ def add_slice_page(jobs: Jobs, info: ModelInfo, examples: Examples) -> SlicePage
     with gr.Row(equal_height=False):
         with gr.Column():
             flair = _slice_input("FLAIR slice", PLACEHOLDER, height=320, elem_id="flair")
+            # The browser lets a picture input take pictures only.
+            dicom = gr.UploadButton("Choose a DICOM file", size="sm", elem_id="dicom")
             others, pixel_mm = _options(info)
             shown = plain_html(
                 gallery(examples.slices),
@@ -69,6 +71,18 @@ def add_slice_page(jobs: Jobs, info: ModelInfo, examples: Examples) -> SlicePage
     def picked(event: gr.EventData, t1c: Upload | None, t2: Upload | None) -> list[Any]:
         return pick(examples.number(getattr(event, "index", None)), t1c, t2)
 
+    def chosen(upload: Upload, t1c: Upload | None, t2: Upload | None) -> list[Any]:
+        copy, side = browser_copy(upload, expect_flair=True)
+        # A file that has no copy is put into the input as it is, and judging it shows the error.
+        return [copy or uploaded(upload, MAX_SCAN_BYTES), *emptied(t1c, t2), side or 0]
+
+    def dropped(upload: Upload) -> list[Any]:
+        copy, side = browser_copy(upload, expect_flair=True)
+        return [copy or gr.skip(), side or gr.skip()]
+
+    def copied(upload: Upload) -> Any:
+        return browser_copy(upload)[0] or gr.skip()
+
     def emptied_options(t1c: Upload | None, t2: Upload | None) -> list[Any]:
         return [*emptied(t1c, t2), 0]
 
@@ -78,9 +92,10 @@ def add_slice_page(jobs: Jobs, info: ModelInfo, examples: Examples) -> SlicePage
     # The next FLAIR may be of another patient, so the other inputs are emptied too.
     flair.clear(emptied_options, others, inputs[1:], **at_once)
     in_turn = at_once | {"queue": True} | SLICE_TURN  # because it decodes the upload
-    for image in inputs[:3]:
-        copy = partial(browser_copy, expect_flair=image is flair)
-        image.upload(copy, image, image, **in_turn)
+    dicom.upload(chosen, [dicom, *others], inputs, **in_turn)
+    flair.upload(dropped, flair, [flair, pixel_mm], **in_turn)
+    for image in others:
+        image.upload(copied, image, image, **in_turn)
     return SlicePage(pick, inputs)
 
 
@@ -104,14 +119,20 @@ def page_answer(jobs: Jobs, info: ModelInfo) -> Callable[..., str]:
     return answer
 
 
-def browser_copy(upload: Upload | None, expect_flair: bool = False) -> Any:
-    """Return a copy of the upload that browsers can show, or leave the input alone."""
+def browser_copy(upload: Upload, expect_flair: bool = False) -> tuple[str | None, float | None]:
+    """Return the path of a copy that browsers can show, and the size of its pixels in mm.
+
+    The path is None if browsers can show the upload itself, or if the upload cannot be judged:
+    judging the slice shows that error.
+    """
     try:
         file = uploaded(upload)
-        copy = None if file is None else copy_for_browser(file, expect_flair)
-    except DataError:  # judging the slice shows this error
-        return gr.skip()
-    return gr.skip() if copy is None else offer("slice.png", copy)["path"]
+        if file is None:
+            return None, None
+        content, pixel_mm = copy_for_browser(file, expect_flair)
+    except DataError:
+        return None, None
+    return None if content is None else offer("slice.png", content)["path"], pixel_mm
 
 
 def judged_card(
@@ -153,7 +174,8 @@ def _options(info: ModelInfo) -> tuple[list[gr.Image], gr.Number]:
             ]
         pixel_mm = gr.Number(
             label="Pixel size in mm",
-            info="The side of one pixel, needed for the area in cm². Enter 0 if it is not known.",
+            info="The side of one pixel, needed for the area in cm². It is filled in for DICOM "
+            "files. Enter 0 if it is not known.",
             value=0,
             minimum=0,
             maximum=MAX_PIXEL_MM,

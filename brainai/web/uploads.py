@@ -13,16 +13,15 @@ import gradio as gr
 from gradio import FileData
 from gradio.utils import get_upload_folder, is_in_or_equal
 
+from brainai.data.headers import MAX_PIXEL_MM, MIN_PIXEL_MM
 from brainai.data.scans import FILES, MAX_FILES
 from brainai.errors import DataError
 from brainai.web.bodies import paths
 from brainai.web.limits import (
     MAX_BATCH_FILES,
-    MAX_PIXEL_MM,
     MAX_SCAN_BYTES,
     MAX_SLICE_BYTES,
     MB,
-    MIN_PIXEL_MM,
 )
 
 Upload: TypeAlias = Mapping[str, Any]

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from asking import ask, checked, harmless, refusal, run_over_http
 from dicom_files import write_series
+from formats.dicom_parts import one_file, text
 from gradio_client import handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
@@ -48,6 +49,12 @@ def test_the_answer_is_that_of_the_classifier_in_the_documented_form(client, run
         running.classifier.predict(file), running.classifier.info, 0.5, answer["mask"]
     )
     assert answer == expected
+
+
+def test_the_area_of_a_dicom_slice_follows_from_its_header(client, running, tmp_path):
+    file = one_file(tmp_path / "IM0001", [text(0x28, 0x30, "0.5\\0.5", "DS")])
+    found = running.classifier.predict(file)
+    assert ask(client, file)["area_cm2"] == pytest.approx(found.mask.sum() * 0.25 / 100, abs=1e-4)
 
 
 def test_the_mask_is_a_file_of_the_size_of_the_slice(client, running, save):

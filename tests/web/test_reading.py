@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from formats.dicom_parts import named, one_file
+from formats.dicom_parts import named, one_file, text
 from PIL import Image
 from toy_answers import known_slice
 from toy_heads import head
@@ -39,11 +39,37 @@ def test_a_slice_is_read_as_stored(save):
 def test_a_dicom_file_is_read_and_its_header_checked_if_flair_is_expected(tmp_path):
     file = str(one_file(tmp_path / "IM0001", named("AX", echo="9")))
     assert read_slice(file).pixels.shape == (40, 36)
-    assert copy_for_browser(file).startswith(b"\x89PNG")
+    assert copy_for_browser(file).content.startswith(b"\x89PNG")
     with pytest.raises(OutOfScope, match="an echo time as short as in T1"):
         read_slice(file, expect_flair=True)
     with pytest.raises(OutOfScope, match="an echo time as short as in T1"):
         copy_for_browser(file, expect_flair=True)
+
+
+@pytest.mark.parametrize(
+    ("spacing", "side"),
+    [
+        ("0.8\\0.8", 0.8),
+        ("0.5\\2", 1.0),  # a square with the area of the pixel
+        ("0.01\\0.01", None),
+        ("40\\40", None),
+        ("0\\0", None),
+        ("wide", None),
+        ("", None),
+    ],
+)
+def test_the_size_of_pixels_is_that_of_the_dicom_header_if_it_is_plausible(tmp_path, spacing, side):
+    file = str(one_file(tmp_path / "IM0001", [text(0x28, 0x30, spacing, "DS")]))
+    sent = read_slice(file)
+    assert copy_for_browser(file).pixel_mm == sent.pixel_mm(None) == side
+    assert sent.pixel_mm(0.25) == 0.25  # what the sender gives goes first
+
+
+def test_pictures_have_no_known_size_of_pixels(save):
+    for name in ("a.png", "a.tif"):
+        file = str(save(name, head()))
+        assert copy_for_browser(file).pixel_mm is None
+        assert read_slice(file).pixel_mm(None) is None
 
 
 def test_a_large_slice_is_reduced_and_keeps_its_original_size(save, monkeypatch):
@@ -115,11 +141,11 @@ def test_many_large_slices_are_never_in_memory_together(save, classifier, monkey
     ("name", "shown"), [("a.png", True), ("a.jpg", True), ("a.gif", True), ("a.tif", False)]
 )
 def test_a_copy_is_made_if_browsers_cannot_show_the_file(save, name, shown):
-    assert (copy_for_browser(str(save(name, head()))) is None) is shown
+    assert (copy_for_browser(str(save(name, head()))).content is None) is shown
 
 
 def test_a_copy_is_made_of_a_16_bit_picture(save):
-    assert copy_for_browser(str(save("a.png", head().astype(np.uint16)))) is not None
+    assert copy_for_browser(str(save("a.png", head().astype(np.uint16)))).content is not None
 
 
 def test_a_damaged_file_has_no_copy(tmp_path):
@@ -130,7 +156,7 @@ def test_a_damaged_file_has_no_copy(tmp_path):
 
 def test_the_copy_is_judged_like_the_file(save):
     pixels = head().astype(np.float32) * 12.5 - 300
-    content = copy_for_browser(str(save("a.tif", pixels)))
+    content = copy_for_browser(str(save("a.tif", pixels))).content
     copy = np.asarray(Image.open(io.BytesIO(content)))
     assert (copy.dtype, copy.min(), copy.max()) == (np.uint16, 0, 65535)
     np.testing.assert_allclose(prepare_slice(copy, 64), prepare_slice(pixels, 64), atol=1e-4)

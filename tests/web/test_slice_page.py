@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from dicom_files import write_series
 from PIL import Image
 from serving import PHONE, served
 from toy_answers import known_slice
@@ -83,6 +84,47 @@ def test_a_tiff_is_answered_and_shown(visit, save):
         "[...document.querySelectorAll('.image-container img, .image-frame img')]"
         ".some(image => image.naturalWidth > 0)"
     )
+
+
+def choose_dicom(page, file) -> None:
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Choose a DICOM file").click()
+    chooser.value.set_files(file)
+
+
+def test_a_dicom_file_is_answered_and_shown(visit, running, tmp_path):
+    voxels = np.repeat(head(4).T[:, :, None].astype(np.int16) * 15, 2, axis=2)
+    file = sorted(write_series(tmp_path / "series", voxels).iterdir())[0]
+    page = visit()
+    choose_dicom(page, file)
+    page.wait_for_selector(ANSWERED)
+    probability = running.classifier.predict(file).probability
+    assert probability_shown(page) == f"{100 * probability:.1f} %"
+    shown = page.get_by_role("img", name="FLAIR slice")
+    shown.wait_for()
+    assert shown.evaluate("image => image.naturalWidth") == voxels.shape[0]
+
+
+def test_a_dicom_file_gives_the_area(visit, running, tmp_path):
+    jobs = Jobs.of(running.classifier)._replace(slice=known_slice)
+    voxels = np.repeat(head(4).T[:, :, None].astype(np.int16) * 15, 2, axis=2)
+    series = write_series(tmp_path / "series", voxels, spacing=(0.5, 0.5, 5.0))
+    with served(build_page(jobs, running.classifier.info)) as url:
+        page = visit(url=url)
+        choose_dicom(page, sorted(series.iterdir())[0])
+        page.get_by_text("Outlined: 19.2 cm², 100.0 % of the picture.").wait_for()
+
+
+def test_a_dicom_file_with_the_header_of_another_sequence_is_refused(visit, save, tmp_path):
+    page = visit()
+    page.set_input_files(INPUT, save("mine.png", head(3)))
+    page.wait_for_selector(ANSWERED)
+    voxels = np.repeat(head(4).T[:, :, None].astype(np.int16) * 15, 2, axis=2)
+    series = write_series(tmp_path / "series", voxels, description="t1_mprage_sag")
+    choose_dicom(page, sorted(series.iterdir())[0])
+    card = page.wait_for_selector("#answer .card.refused").inner_text()
+    assert "not FLAIR, according to its DICOM header" in card
+    assert page.locator(ANSWERED).count() == 0
 
 
 def test_a_color_picture_cannot_be_judged_and_the_reason_is_shown(visit, save):
