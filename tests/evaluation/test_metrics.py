@@ -134,6 +134,12 @@ def test_equal_probabilities_share_a_bin():
     assert len(set(metrics.equal_mass_bins(np.full(40, 0.3)).tolist())) == 1
 
 
+def test_a_probability_at_an_edge_is_in_the_bin_above_it():
+    # The median, which separates two bins, is the third of five.
+    found = metrics.equal_mass_bins(np.array([0.1, 0.2, 0.3, 0.4, 0.5]), bins=2)
+    assert found.tolist() == [0, 0, 1, 1, 1]
+
+
 def test_calibration_error_of_no_slices_is_undefined():
     assert math.isnan(metrics.calibration_error([], []))
 

@@ -17,6 +17,7 @@ from brainai.evaluation.valid import (
     fit,
     fit_score_weights,
     judge,
+    outlined_pixels,
 )
 
 
@@ -65,6 +66,14 @@ def test_slices_are_counted_separately() -> None:
     logits = torch.tensor([[[5.0, -5.0]], [[5.0, 5.0]]])
     truth = torch.tensor([[[True, True]], [[False, True]]])
     assert count_shifted(logits, truth)[:, ZERO].tolist() == [[1, 0, 1], [1, 1, 0]]
+
+
+def test_outlined_pixels_are_those_at_the_shift_and_0_where_none_are_known() -> None:
+    counts = counts_of({ZERO: (3, 2, 1), ONE: (4, 9, 0)}, {ZERO: (0, 0, 8)}, {ZERO: (-1, -1, -1)})
+    slices = of_slices([1, 1, 1], counts=counts)
+    assert outlined_pixels(slices, 0.0).tolist() == [5, 0, 0]
+    assert outlined_pixels(slices, 1.0).tolist() == [13, 0, 0]
+    assert outlined_pixels(of_slices([1]), 0.0) is None
 
 
 def test_the_mask_shift_maximizes_the_mean_dice_of_patients() -> None:

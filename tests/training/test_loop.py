@@ -91,6 +91,17 @@ def test_the_mask_loss_counts_by_its_weight(make_config: Callable) -> None:
     assert three_times - class_alone == pytest.approx(3 * (once - class_alone), rel=1e-4)
 
 
+def test_the_logged_loss_is_the_mean_over_the_updates(make_config: Callable) -> None:
+    config, accelerator = make_config(lr=STILL), new_accelerator()
+    fitting = open_stage(accelerator, new_network(), config, 0)
+    fitting.network.train()
+    batches = augmented_batches(accelerator, fitting, config, Progress())
+    losses = [float(train_step(accelerator, fitting, config, *batch)) for batch in batches]
+    assert len(losses) == 3
+    assert max(losses) > min(losses) + 0.01
+    assert fit(config)[0]["train_loss"] == pytest.approx(sum(losses) / 3, rel=1e-4)
+
+
 def test_the_learning_rate_rises_during_the_warm_up_of_a_stage(make_config: Callable) -> None:
     # Two epochs are 6 updates. The rate rises from lr / 25 up to update 6 * 0.5 - 1 = 2, then
     # falls along half a cosine over the 3 updates left: 0.75 of it remain after the first.

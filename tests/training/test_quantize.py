@@ -117,11 +117,11 @@ def test_int8_is_written_if_no_figure_falls_too_far(
     measured = []
     real = quantize.figures_of
 
-    def told(*given) -> dict[str, dict[str, float]]:
+    def measure(*given) -> dict[str, dict[str, float]]:
         measured.append(real(*given))
         return figures(0.9 if len(measured) == 2 else 0.8971)
 
-    monkeypatch.setattr(quantize, "figures_of", told)
+    monkeypatch.setattr(quantize, "figures_of", measure)
     folder = shutil.copytree(model_folder, tmp_path / "model")
     assert main(["--model", str(folder), "--data", str(dataset_folder)]) == 0
     assert {"int8.xml", "int8.bin"} <= {path.name for path in folder.iterdir()}

@@ -4,9 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from toy import write_dataset
 
 from brainai.data.dataset import read_records, write_records
+from brainai.model.scope import Scope
+from brainai.training import stability
 from brainai.training.stability import leave_one_out, main, rows_of
 
 
@@ -43,6 +46,26 @@ def test_the_table_lists_every_fitted_value(model_folder, dataset_folder, capsys
         assert low <= high
         assert float(value) == float(value)
         assert of_sources == "n/a |"  # there is one alone
+
+
+def test_the_limits_of_a_scope_are_those_without_the_slices_left_out(
+    dataset_folder, monkeypatch
+) -> None:
+    records = [replace(r, source="lgg", label=0) for r in read_records(dataset_folder)[:4]]
+    log_odds = torch.tensor([[1.0, 10, 5, 7], [2, 20, 5, 7], [3, 30, 5, 7], [4, 40, 5, 7]])
+    distance = torch.tensor([1.0, 2, 3, 4])
+    monkeypatch.setattr(stability, "valid_planes", lambda data: (None, records))
+    monkeypatch.setattr(stability, "measure", lambda scope, planes: (log_odds, distance))
+    fit_to, found = stability.scope_fit(Scope(), dataset_folder)
+    assert found == records
+    limits = fit_to(np.array([False, True, False, False]))
+    assert limits == {
+        "least log-odds against 'another sequence'": 2.0,
+        "least log-odds against 'turned'": 20.0,
+        "least log-odds against 'another view'": 5.0,
+        "least log-odds against 'no slice'": 7.0,
+        "largest distance": 2.0,
+    }
 
 
 def test_too_few_patients_give_a_one_sentence_error(model_folder, tmp_path, capsys) -> None:
