@@ -21,6 +21,9 @@ CHUNK = 1024  # slices to check at once
 ENOUGH = 50  # slices that a source needs to set a limit
 KEPT = 0.995  # fraction of the slices of each source of `valid` that each limit alone keeps
 KEPT_TUMOR = 0.997  # fraction of the slices with tumor that all limits together keep
+USUAL = (
+    0.95  # fraction of the scans to refuse that set the limit for scans; the others resemble FLAIR
+)
 
 
 def set_limits(scope: Scope, data: str | Path, folders: Iterable[str | Path] = ()) -> None:
@@ -102,10 +105,13 @@ def find_limits(
 def find_scan_limit(kept: Sequence[float], refused: Sequence[float]) -> float:
     """Return the limit of `Scope.evidence` for scans.
 
-    It lies halfway between the lowest evidence of a scan to keep and the next lower one of a scan
-    to refuse. Without such a pair it is 0, or the lowest evidence to keep if that is negative.
+    It lies halfway between the lowest evidence of a scan to keep and the highest evidence of the
+    usual scans to refuse, which is the quantile `USUAL`. A limit close below the scans to keep
+    would refuse the next patient who differs from them a little more, and a single scan to refuse
+    that looks like FLAIR is no reason for that. Without scans to refuse, or if these are not lower,
+    the limit is 0, or the lowest evidence to keep if that is negative.
 
-    >>> find_scan_limit(kept=[3.0, 2.0], refused=[1.0, 2.5])
+    >>> find_scan_limit(kept=[3.0, 2.0], refused=[1.0] * 39 + [1.9])
     1.5
 
     Args:
@@ -113,8 +119,8 @@ def find_scan_limit(kept: Sequence[float], refused: Sequence[float]) -> float:
         refused: evidence of scans to refuse.
     """
     lowest = min(kept, default=0.0)
-    below = [value for value in refused if value < lowest]
-    return (lowest + max(below)) / 2 if kept and below else min(lowest, 0.0)
+    usual = float(np.quantile(refused, USUAL)) if refused else lowest
+    return (lowest + usual) / 2 if kept and usual < lowest else min(lowest, 0.0)
 
 
 @torch.inference_mode()

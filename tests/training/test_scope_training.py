@@ -219,11 +219,20 @@ def test_all_limits_together_keep_997_of_1000_slices_with_tumor() -> None:
 
 
 def test_the_scan_limit_lies_halfway_between_scans_to_keep_and_to_refuse() -> None:
-    assert find_scan_limit([3.0, 2.0], [-3.0, 1.0, 2.5]) == pytest.approx(1.5)
+    assert find_scan_limit([3.0, 2.0], [1.0]) == pytest.approx(1.5)
+    assert find_scan_limit([3.0, 2.0], [-9.0, 1.0, 1.0]) == pytest.approx(1.5)
     assert find_scan_limit([-0.5, 2.0], [-1.5]) == pytest.approx(-1.0)
     assert find_scan_limit([3.0], []) == 0
     assert find_scan_limit([-0.5], [1.0]) == -0.5
     assert find_scan_limit([], [1.0]) == 0
+
+
+def test_one_scan_that_looks_like_flair_does_not_raise_the_scan_limit() -> None:
+    usual = [-2.0] * 30 + [-1.0] * 10
+    assert find_scan_limit([3.0, 4.0], usual) == pytest.approx(1.0)
+    assert find_scan_limit([3.0, 4.0], [*usual, 2.9]) == pytest.approx(1.0)
+    assert find_scan_limit([3.0, 4.0], [*usual, 3.5]) == pytest.approx(1.0)
+    assert find_scan_limit([3.0, 4.0], [*usual, *[2.0] * 10]) == pytest.approx(2.5)  # a kind
 
 
 def test_a_data_set_without_a_head_is_refused(tmp_path: Path) -> None:
