@@ -21,9 +21,7 @@ CHUNK = 1024  # slices to check at once
 ENOUGH = 50  # slices that a source needs to set a limit
 KEPT = 0.995  # fraction of the slices of each source of `valid` that each limit alone keeps
 KEPT_TUMOR = 0.997  # fraction of the slices with tumor that all limits together keep
-USUAL = (
-    0.95  # fraction of the scans to refuse that set the limit for scans; the others resemble FLAIR
-)
+USUAL = 0.95  # quantile of the evidence of scans to refuse; those above may resemble FLAIR
 
 
 def set_limits(scope: Scope, data: str | Path, folders: Iterable[str | Path] = ()) -> None:
