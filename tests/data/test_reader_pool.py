@@ -151,7 +151,7 @@ def test_the_task_of_a_child_killed_at_work_is_repeated(pool, tmp_path):
     time.sleep(0.5)
     os.kill(pid, signal.SIGKILL)
     thread.join(20)
-    assert read_in_child == [({}, None)]
+    assert read_in_child == [({"pixel_mm": None}, None)]
 
 
 def test_a_crash_raises_an_error_that_names_no_path(pool, slice_file, monkeypatch):
