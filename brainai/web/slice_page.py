@@ -73,7 +73,8 @@ def add_slice_page(jobs: Jobs, info: ModelInfo, examples: Examples) -> SlicePage
 
     def chosen(upload: Upload, t1c: Upload | None, t2: Upload | None) -> list[Any]:
         copy, side = browser_copy(upload, expect_flair=True)
-        # A file that has no copy is put into the input as it is, and judging it shows the error.
+        # A file that has no copy, or is too large for a slice, is put into the input as it is, and
+        # judging it shows the error.
         return [copy or uploaded(upload, MAX_SCAN_BYTES), *emptied(t1c, t2), side or 0]
 
     def dropped(upload: Upload) -> list[Any]:

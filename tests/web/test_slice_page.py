@@ -4,6 +4,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -86,32 +87,32 @@ def test_a_tiff_is_answered_and_shown(visit, save):
     )
 
 
-def choose_dicom(page, file) -> None:
+def choose_dicom(page, folder: Path, **header: object) -> Path:
+    """Choose the file of a slice, written into a folder with this header; returns the file."""
+    voxels = np.repeat(head(4).T[:, :, None].astype(np.int16) * 15, 2, axis=2)
+    file = sorted(write_series(folder / "series", voxels, **header).iterdir())[0]
     with page.expect_file_chooser() as chooser:
         page.get_by_role("button", name="Choose a DICOM file").click()
     chooser.value.set_files(file)
+    return file
 
 
 def test_a_dicom_file_is_answered_and_shown(visit, running, tmp_path):
-    voxels = np.repeat(head(4).T[:, :, None].astype(np.int16) * 15, 2, axis=2)
-    file = sorted(write_series(tmp_path / "series", voxels).iterdir())[0]
     page = visit()
-    choose_dicom(page, file)
+    file = choose_dicom(page, tmp_path)
     page.wait_for_selector(ANSWERED)
     probability = running.classifier.predict(file).probability
     assert probability_shown(page) == f"{100 * probability:.1f} %"
     shown = page.get_by_role("img", name="FLAIR slice")
     shown.wait_for()
-    assert shown.evaluate("image => image.naturalWidth") == voxels.shape[0]
+    assert shown.evaluate("image => image.naturalWidth") == head(4).shape[1]
 
 
 def test_a_dicom_file_gives_the_area(visit, running, tmp_path):
     jobs = Jobs.of(running.classifier)._replace(slice=known_slice)
-    voxels = np.repeat(head(4).T[:, :, None].astype(np.int16) * 15, 2, axis=2)
-    series = write_series(tmp_path / "series", voxels, spacing=(0.5, 0.5, 5.0))
     with served(build_page(jobs, running.classifier.info)) as url:
         page = visit(url=url)
-        choose_dicom(page, sorted(series.iterdir())[0])
+        choose_dicom(page, tmp_path, spacing=(0.5, 0.5, 5.0))
         page.get_by_text("Outlined: 19.2 cm², 100.0 % of the picture.").wait_for()
 
 
@@ -119,9 +120,7 @@ def test_a_dicom_file_with_the_header_of_another_sequence_is_refused(visit, save
     page = visit()
     page.set_input_files(INPUT, save("mine.png", head(3)))
     page.wait_for_selector(ANSWERED)
-    voxels = np.repeat(head(4).T[:, :, None].astype(np.int16) * 15, 2, axis=2)
-    series = write_series(tmp_path / "series", voxels, description="t1_mprage_sag")
-    choose_dicom(page, sorted(series.iterdir())[0])
+    choose_dicom(page, tmp_path, description="t1_mprage_sag")
     card = page.wait_for_selector("#answer .card.refused").inner_text()
     assert "not FLAIR, according to its DICOM header" in card
     assert page.locator(ANSWERED).count() == 0
